@@ -1,0 +1,3 @@
+"""Expand a small labelled image dataset, and prove on held-out images what the new images are worth."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,203 @@
+"""What the parts promise one another: methods, filters, and the roles that they receive built.
+
+Protocols only, no torch. Tensors are written `Tensor` and described by shape and range.
+
+A *method* is a frozen keyword-only dataclass in `methods/<name>.py` (dashes become underscores), whose fields are made
+by `settings.setting`. It names the roles that it needs and receives them in a `Context`; it never loads a model.
+A *filter* is the same in `filters/<name>.py`. Both are found by file name (`registry`), and an outside package may
+add its own through the entry point groups `imaginate.methods` and `imaginate.filters`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+
+from imaginate.records import Candidate, Image, LabelSpace, Request, Sample, Scalar, Verdict
+
+Tensor: TypeAlias = Any
+StartsFrom: TypeAlias = Literal["sample", "class"]
+
+
+class Method(Protocol):
+    """One expansion method. Class attributes, beside the settings:
+
+    starts_from: "sample" (augmentation, GIF, Boomerang: a request is one seed) or "class" (prompts, retrieval).
+    needs: roles, any of "guide", "prior:mae", "prior:stable-diffusion", "prior:unclip", "adaptation", "pool".
+    paper: a short citation shown by `imaginate methods`.
+    """
+
+    starts_from: ClassVar[StartsFrom]
+    needs: ClassVar[tuple[str, ...]]
+    paper: ClassVar[str]
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """All copies of all requests, in order. Uses only each copy's own seed for its draws, so that neither the
+        batch, nor its order, nor the other requests in it change the result."""
+        ...
+
+
+class Filter(Protocol):
+    """One judge of candidates. Class attributes, beside the settings:
+
+    needs: roles as for methods. scope: "candidate" (each alone, or against its own seed and copies) or "run"
+    (against all that was kept: judged again, in order, when the run is put together).
+    """
+
+    needs: ClassVar[tuple[str, ...]]
+    scope: ClassVar[Literal["candidate", "run"]]
+
+    def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
+        """One verdict for each candidate, in order. `requests[i]` is the request that `candidates[i]` answers."""
+        ...
+
+
+class Images(Protocol):
+    """Random access to the seed images of the dataset being expanded."""
+
+    def __len__(self) -> int: ...
+
+    def sample(self, index: int) -> Sample:
+        """The record at this index."""
+        ...
+
+    def image(self, index: int) -> Image:
+        """(3, h, w) uint8. Raises ImageError for an unusable file."""
+        ...
+
+
+class Context(Protocol):
+    """What a method or filter may use: the label space, the seed images, the device, and the roles that it named."""
+
+    labels: LabelSpace
+    samples: Images
+    device: str
+
+    @property
+    def guide(self) -> Guide:
+        """The guide; ConfigError where none was given."""
+        ...
+
+    @property
+    def prior(self) -> Any:
+        """The prior (MaePrior, DiffusionPrior or UnclipPrior, by the method's need); ConfigError where none was given."""
+        ...
+
+    @property
+    def adaptation(self) -> Any:
+        """The adaptation loaded into the prior (`fit/`); ConfigError where none was given."""
+        ...
+
+    @property
+    def pool(self) -> Pool:
+        """The retrieval pool; ConfigError where none was given."""
+        ...
+
+
+@runtime_checkable
+class Guide(Protocol):
+    """Image -> embedding -> class logits, differentiable, batched, frozen. `name` is what the user wrote (`clip:ID`)."""
+
+    name: str
+    labels: LabelSpace
+    dim: int
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(b, 3, h, w) floating point in [0, 1], any size -> (b, dim) unit-norm embeddings. The model's own
+        preprocessing (resize, crop, normalise) is applied inside, as differentiable tensor operations."""
+        ...
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """(b, dim) -> (b, classes), temperature applied: `softmax` of it is the guide's probability."""
+        ...
+
+
+@runtime_checkable
+class TextGuide(Guide, Protocol):
+    """A guide whose embedding space also holds text (CLIP, SigLIP)."""
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """n texts -> (n, dim) unit-norm embeddings."""
+        ...
+
+
+@runtime_checkable
+class MaePrior(Protocol):
+    """An autoencoder on patch tokens (GIF-MAE). Latents (b, tokens, width)."""
+
+    name: str
+    family: str
+    image_size: int
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(b, 3, h, w) in [0, 1] -> latents (b, tokens, width), nothing masked."""
+        ...
+
+    def decode(self, latents: Tensor, seeds: Tensor) -> Tensor:
+        """Latents and the seed images (b, 3, h, w) (for per-patch statistics) -> (b, 3, s, s) in [0, 1], differentiable."""
+        ...
+
+
+@runtime_checkable
+class DiffusionPrior(Protocol):
+    """A latent text-to-image diffusion model. Latents (b, c, h, w), scaled as the model's UNet expects them."""
+
+    name: str
+    family: str
+    image_size: int
+
+    def encode(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
+        """(b, 3, h, w) in [0, 1] -> latents (posterior sample, one random seed each)."""
+        ...
+
+    def diffuse(
+        self,
+        latents: Tensor | None,
+        prompts: Sequence[str] | Tensor,
+        *,
+        strength: float,
+        guidance_scale: float,
+        steps: int,
+        seeds: Sequence[int],
+        scheduler: str | None = None,
+        negative: str = "",
+    ) -> Tensor:
+        """Noise to `strength` and denoise under the prompts (or ready text embeddings (b, tokens, width));
+        `latents` None or strength 1 means pure noise (text-to-image). One random seed an image."""
+        ...
+
+    def decode(self, latents: Tensor) -> Tensor:
+        """(b, c, h, w) -> (b, 3, s, s) in [0, 1], differentiable."""
+        ...
+
+    def embed_prompts(self, prompts: Sequence[str]) -> Tensor:
+        """n prompts -> (n, tokens, width); cached. A prompt longer than the encoder's context raises ConfigError."""
+        ...
+
+
+@runtime_checkable
+class UnclipPrior(Protocol):
+    """A decoder from CLIP image embeddings (GIF-DALLE). Embeddings (b, dim), not normalised, as the decoder expects them."""
+
+    name: str
+    family: str
+    image_size: int
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(b, 3, h, w) in [0, 1] -> CLIP image embeddings (b, dim)."""
+        ...
+
+    def generate(self, embeddings: Tensor, *, guidance_scale: float, steps: int, seeds: Sequence[int]) -> Tensor:
+        """(b, dim) -> (b, 3, s, s) in [0, 1]; one random seed an image."""
+        ...
+
+
+@runtime_checkable
+class Pool(Protocol):
+    """Ranked real images, by text or by image embedding."""
+
+    guide: str
+
+    def search(self, embeddings: Tensor, limit: int) -> list[list[dict[str, Scalar]]]:
+        """(n, dim) unit-norm queries -> for each, up to `limit` rows, nearest first (`id`, `similarity`, `source`, ...)."""
+        ...

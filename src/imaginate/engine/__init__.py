@@ -1,0 +1,1 @@
+"""The run: plan -> shards -> ledger, inline or on Ray."""

@@ -1,0 +1,37 @@
+"""Every error that imaginate raises on purpose.
+
+    ImaginateError            one clear line: what is wrong, where, and what to do
+    |-- DataError             the dataset that was given: missing, unreadable, empty, inconsistent
+    |   `-- ImageError        one image; the reason is short and is counted (`truncated`, `too large`)
+    |-- ConfigError           a setting, a flag or a recipe key: its rule and the value that breaks it
+    |-- ModelError            a checkpoint, a guide, a prior, an adaptation: missing, or not what was promised
+    `-- RunError              a run, pool, fit or study folder: locked, changed, damaged, out of space
+
+The command line prints the message alone and exits with 2; anything else is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class ImaginateError(Exception):
+    """Base of all deliberate errors; `str(error)` is one line for a person."""
+
+
+class DataError(ImaginateError):
+    """The dataset cannot be used as it is."""
+
+
+class ImageError(DataError):
+    """One image cannot be used; `str(error)` is the reason under which it is counted."""
+
+
+class ConfigError(ImaginateError):
+    """A setting is outside its rule, or an unknown name was given."""
+
+
+class ModelError(ImaginateError):
+    """A checkpoint, guide, prior or adaptation cannot be loaded or does not fit."""
+
+
+class RunError(ImaginateError):
+    """An output folder cannot be written, continued or read."""

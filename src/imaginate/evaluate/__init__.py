@@ -1,0 +1,1 @@
+"""The honest protocol and its metrics -> results.json."""

@@ -1,0 +1,1 @@
+"""One file per filter; the file name is the registered name."""

@@ -1,0 +1,1 @@
+"""Personalisation: a dataset becomes an adaptation on disk, one file per technique."""

@@ -1,0 +1,1 @@
+"""One file per expansion method; the file name is the registered name."""

@@ -1,0 +1,1 @@
+"""Adapters over frozen networks, one per role and family."""

@@ -1,0 +1,1 @@
+"""Retrieval pool: embed, index, search."""

@@ -1,0 +1,155 @@
+"""The record that travels along the line and gains fields: Sample -> Request -> Candidate -> Verdict.
+
+All are frozen and import nothing but the standard library. Images inside them are torch tensors, which this
+module does not need to know: `Image` stands for a tensor (3, h, w), RGB, either uint8 in [0, 255] or floating
+point in [0, 1].
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+Image: TypeAlias = Any
+Scalar: TypeAlias = str | int | float | bool | None
+
+
+class ImageSource(Protocol):
+    """Where the encoded bytes of one image lie; cheap to keep, to hash and to send to a worker (picklable)."""
+
+    def read(self) -> bytes:
+        """The encoded bytes (PNG, JPEG, WebP, ...). Raises ImageError with a short reason."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassInfo:
+    """What is known of one class: `name` as in the source, the rest for prompts (from `classes.yaml`)."""
+
+    name: str
+    display: str = ""
+    synonyms: tuple[str, ...] = ()
+    definition: str = ""
+    hypernym: str = ""
+    domain: str = ""
+    wnid: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name that a person, or a text encoder, should read."""
+        return self.display or self.name.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSpace:
+    """The ordered classes of a dataset; a label is an index into it."""
+
+    classes: tuple[ClassInfo, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> LabelSpace:
+        """A label space of bare names."""
+        return cls(tuple(ClassInfo(name=name) for name in names))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Class names as in the source, in label order."""
+        return tuple(info.name for info in self.classes)
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Display names, in label order."""
+        return tuple(info.title for info in self.classes)
+
+    @property
+    def fingerprint(self) -> str:
+        """A short hash of the class names and their order."""
+        return short_hash(list(self.names))
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def __getitem__(self, label: int) -> ClassInfo:
+        return self.classes[label]
+
+    def __iter__(self) -> Iterator[ClassInfo]:
+        return iter(self.classes)
+
+    def index(self, name: str) -> int:
+        """The label of a class name; ValueError where there is none."""
+        return self.names.index(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One labelled real image, not yet read. `id` is stable: its path or key inside the source."""
+
+    id: str
+    label: int
+    source: ImageSource
+    split: str | None = None
+    soft_label: tuple[float, ...] | None = None
+    meta: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """`len(copies)` images wanted of one seed sample, or of one class (then `sample` and `image` are None).
+
+    `key` is the sample's id, or `class/<name>`; `copies` are copy indices, `seeds` one random seed for each.
+    `image`: (3, h, w) uint8.
+    """
+
+    key: str
+    label: int
+    copies: tuple[int, ...]
+    seeds: tuple[int, ...]
+    sample: Sample | None = None
+    image: Image = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One made (or retrieved) image. `image`: (3, h, w) uint8, or floating point in [0, 1]; None only when `failed`.
+
+    `soft_label` is set where the label is not one-hot (mixup, CutMix). `scores` are numbers that the method computed
+    (informativeness before and after guidance, ...), `info` everything else that `metadata.parquet` should carry
+    (strength, guidance scale, steps, source url, licence, ...). `failed` says why no usable image came out
+    (`nan latents`): the engine counts it as rejected with that reason.
+    """
+
+    key: str
+    label: int
+    copy: int
+    seed: int
+    image: Image
+    soft_label: tuple[float, ...] | None = None
+    prompt: str | None = None
+    scores: Mapping[str, float] = field(default_factory=dict)
+    info: Mapping[str, Scalar] = field(default_factory=dict)
+    failed: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A filter's judgement of one candidate. `reason` is short and counted; empty when kept."""
+
+    keep: bool
+    reason: str = ""
+    score: float | None = None
+
+
+def image_seed(run_seed: int, method: str, key: str, copy: int) -> int:
+    """The random seed of one image, in [0, 2**63): a hash of what it is, never of when or where it is made."""
+    text = json.dumps([run_seed, method, key, copy], ensure_ascii=False)
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+def short_hash(value: object) -> str:
+    """Sixteen hex digits of any JSON-able value or dataclass, independent of key order."""
+    plain = asdict(value) if hasattr(value, "__dataclass_fields__") else value  # type: ignore[call-overload]
+    text = json.dumps(plain, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,66 @@
+"""Finds methods and filters by file name: `methods/grid_mask.py` would be `grid-mask`, `methods/gridmask.py` is `gridmask`.
+
+The class of a file is its only public dataclass. Outside packages add theirs by the entry point groups
+`imaginate.methods` and `imaginate.filters` (name = registered name, value = the class).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from typing import Any, Literal
+
+from imaginate.errors import ConfigError
+from imaginate.settings import build, nearest
+
+Kind = Literal["methods", "filters"]
+
+
+@cache
+def names(kind: Kind) -> tuple[str, ...]:
+    """All registered names, sorted; imports none of them."""
+    package = importlib.import_module(f"imaginate.{kind}")
+    inside = {m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
+    return tuple(sorted(inside | set(_outside(kind))))
+
+
+def find(kind: Kind, name: str) -> type[Any]:
+    """The class registered under a name. Raises ConfigError with the nearest name."""
+    if name not in names(kind):
+        raise ConfigError(f"unknown {kind[:-1]} {name!r}{nearest(name, names(kind))}")
+    outside = _outside(kind)
+    if name in outside:
+        return outside[name].load()  # type: ignore[no-any-return]
+    return _only_dataclass(importlib.import_module(f"imaginate.{kind}.{name.replace('-', '_')}"))
+
+
+def make(kind: Kind, name: str, values: Mapping[str, Any] | None = None) -> Any:
+    """A method or filter from its name and plain settings."""
+    return build(find(kind, name), values or {}, where=name)
+
+
+def summary(cls: type[Any]) -> str:
+    """The first line of the class's docstring: its idea."""
+    return (inspect.getdoc(cls) or "").strip().split("\n")[0]
+
+
+@cache
+def _outside(kind: Kind) -> dict[str, metadata.EntryPoint]:
+    return {entry.name: entry for entry in metadata.entry_points(group=f"imaginate.{kind}")}
+
+
+def _only_dataclass(module: Any) -> type[Any]:
+    found = [
+        value
+        for name, value in vars(module).items()
+        if dataclasses.is_dataclass(value) and isinstance(value, type)
+        if value.__module__ == module.__name__ and not name.startswith("_")
+    ]
+    if len(found) != 1:
+        raise ConfigError(f"{module.__name__} must define exactly one public dataclass, has {len(found)}")
+    return found[0]

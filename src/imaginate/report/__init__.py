@@ -1,0 +1,1 @@
+"""results.json -> one self-contained HTML file."""

@@ -1,0 +1,201 @@
+"""One declaration per setting: a dataclass field made by `setting` is a hyper-parameter, a flag, a recipe key, a check
+and a line of documentation.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Cutout:
+        size: float = setting(0.5, "side of the square, as a share of the short side", gt=0, le=1, source="Cutout, sec. 3")
+        __post_init__ = check
+
+Supported types: int, float, bool, str, Literal[...], `T | None`, and tuple[T, ...] of those.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+
+from imaginate.errors import ConfigError
+
+T = TypeVar("T")
+_KEY = "imaginate"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Meaning, bounds and origin of one setting."""
+
+    help: str
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+    source: str = ""
+    flag: str = ""
+
+    def __str__(self) -> str:
+        low = f"({self.gt:g}" if self.gt is not None else f"[{self.ge:g}" if self.ge is not None else "(-inf"
+        high = f"{self.lt:g})" if self.lt is not None else f"{self.le:g}]" if self.le is not None else "inf)"
+        return "" if (low, high) == ("(-inf", "inf)") else f"in {low}, {high}"
+
+    def allows(self, value: float) -> bool:
+        """Whether a number is inside the bounds; NaN never is."""
+        bounds = (
+            self.gt is None or value > self.gt,
+            self.ge is None or value >= self.ge,
+            self.lt is None or value < self.lt,
+            self.le is None or value <= self.le,
+        )
+        return value == value and all(bounds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A field as seen from outside: what the flags, the docs and the recipe are derived from."""
+
+    name: str
+    type: Any
+    default: Any
+    rule: Rule
+    required: bool
+
+    @property
+    def flag(self) -> str:
+        """The command line flag, `--num-ops`."""
+        return "--" + (self.rule.flag or self.name).replace("_", "-")
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The allowed words of a Literal; empty for other types."""
+        kind = _without_none(self.type)
+        return tuple(get_args(kind)) if get_origin(kind) is Literal else ()
+
+
+def setting(
+    default: Any = dataclasses.MISSING,
+    help: str = "",
+    *,
+    gt: float | None = None,
+    ge: float | None = None,
+    lt: float | None = None,
+    le: float | None = None,
+    source: str = "",
+    flag: str = "",
+) -> Any:
+    """A dataclass field with its meaning, its bounds and where it comes from (paper and equation)."""
+    rule = Rule(help=help, gt=gt, ge=ge, lt=lt, le=le, source=source, flag=flag)
+    return dataclasses.field(default=default, metadata={_KEY: rule})
+
+
+def settings_of(cls: type) -> list[Setting]:
+    """The settings of a dataclass, in order; fields not made by `setting` are left out."""
+    hints = typing.get_type_hints(cls)
+    return [
+        Setting(
+            name=f.name,
+            type=hints[f.name],
+            default=None if f.default is dataclasses.MISSING else f.default,
+            rule=f.metadata[_KEY],
+            required=f.default is dataclasses.MISSING,
+        )
+        for f in dataclasses.fields(cls)
+        if _KEY in f.metadata
+    ]
+
+
+def check(instance: Any) -> None:
+    """Refuse a value outside its rule: `strength must be in (0, 1], got 3`. Use as `__post_init__`."""
+    for s in settings_of(type(instance)):
+        _check_one(s, getattr(instance, s.name))
+
+
+def _check_one(s: Setting, value: Any) -> None:
+    if value is None and s.type is not _without_none(s.type):
+        return
+    values: Iterable[Any] = value if isinstance(value, tuple) else (value,)
+    for v in values:
+        if s.choices and v not in s.choices:
+            raise ConfigError(f"{s.name} must be one of {', '.join(s.choices)}, got {v!r}")
+        if str(s.rule) and not (isinstance(v, (int, float)) and s.rule.allows(v)):
+            raise ConfigError(f"{s.name} must be {s.rule}, got {v!r}")
+
+
+def build(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
+    """An instance from plain values (YAML, flags): types are converted, unknown keys refused with the nearest name."""
+    known = {s.name: s for s in settings_of(cls)}
+    place = f" of {where}" if where else ""
+    for key in values:
+        if key not in known:
+            raise ConfigError(f"unknown setting{place}: {key!r}{nearest(key, known)}")
+    missing = [s.name for s in known.values() if s.required and s.name not in values]
+    if missing:
+        raise ConfigError(f"missing setting{place}: {', '.join(missing)}")
+    return cls(**{key: convert(known[key], value) for key, value in values.items()})
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """`; did you mean 'randaugment'?`, or the list of what there is."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there is {', '.join(names)}" if names else ""
+
+
+def convert(s: Setting, value: Any) -> Any:
+    """A plain value (string of a flag, YAML scalar or list) as the setting's type."""
+    kind = _without_none(s.type)
+    if value is None or (value == "none" and kind is not s.type):
+        if kind is s.type:
+            raise ConfigError(f"{s.name} must not be empty")
+        return None
+    try:
+        return _convert(kind, value)
+    except (TypeError, ValueError):
+        raise ConfigError(f"{s.name} must be {type_name(s.type)}, got {value!r}") from None
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        parts = [p for p in value.split(",") if p] if isinstance(value, str) else list(value)
+        return tuple(_convert(item, part) for part in parts)
+    if get_origin(kind) is Literal:
+        return str(value)
+    if kind is bool:
+        return _bool(value)
+    if kind is int and (isinstance(value, bool) or (isinstance(value, float) and value != int(value))):
+        raise ValueError(value)
+    if kind in (int, float, str):
+        return kind(value)
+    return value
+
+
+def _bool(value: Any) -> bool:
+    words = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+    text = str(value).lower()
+    if text not in words:
+        raise ValueError(value)
+    return words[text]
+
+
+def _without_none(kind: Any) -> Any:
+    if get_origin(kind) in (Union, types.UnionType):
+        rest = [a for a in get_args(kind) if a is not type(None)]
+        return rest[0] if len(rest) == 1 else kind
+    return kind
+
+
+def type_name(kind: Any) -> str:
+    """A type as a person reads it: `int`, `float or none`, `list of str`, `one of a, b`."""
+    plain = _without_none(kind)
+    end = "" if plain is kind else " or none"
+    if get_origin(plain) is Literal:
+        return "one of " + ", ".join(get_args(plain)) + end
+    if get_origin(plain) is tuple:
+        return f"list of {type_name(get_args(plain)[0])}{end}"
+    return f"{getattr(plain, '__name__', plain)}{end}"

@@ -1,0 +1,1 @@
+"""Classifier training; reads only written data."""

@@ -1,0 +1,1 @@
+"""Folder with metadata, exports and the dataset card."""
