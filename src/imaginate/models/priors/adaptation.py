@@ -1,0 +1,139 @@
+"""What `imaginate fit` learnt, loaded into a prior: LoRA, whole parts, new words, conditioning vectors.
+
+A folder may hold any of these, each in its library's own format (safetensors only):
+
+    unet/ text_encoder/ vae/ decoder/   a part saved by `save_pretrained`, or a peft LoRA of it (adapter_config.json)
+    learned_embeds.safetensors          textual inversion: token -> (n, width) or (width,)
+    conditioning.safetensors            ready text embeddings: name -> (tokens, width) or (n, tokens, width)
+    adaptation.json                     what the fit wrote about itself (technique, base, classes, words, ...)
+
+The folder itself may be a part: `config.json` with a UNet, or `adapter_config.json` (then of the UNet).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from imaginate.errors import ModelError
+from imaginate.models.priors.loading import read
+
+PARTS = ("unet", "text_encoder", "text_encoder_2", "vae", "decoder", "image_encoder", "text_proj", "model")
+
+
+@dataclass(frozen=True)
+class Adaptation:
+    """What was loaded: where from, the fit's own notes, the new words and the conditioning vectors."""
+
+    path: str
+    about: dict[str, Any] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    conditioning: dict[str, torch.Tensor] = field(default_factory=dict)
+    parts: tuple[str, ...] = ()
+
+
+def adapt(prior: Any, path: str) -> Adaptation:
+    """Load a folder (or one .safetensors file) into `prior.pipe` and its parts; ModelError where nothing fits."""
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise ModelError(f"adaptation not found: {path}")
+    if place.is_file():
+        return _from_file(prior, place)
+    about = _notes(place)
+    parts = _load_parts(prior, place)
+    words = _words(prior, place / "learned_embeds.safetensors")
+    vectors = _tensors(place / "conditioning.safetensors")
+    if not (parts or words or vectors):
+        raise ModelError(f"adaptation {path} holds none of: {', '.join(PARTS)}, learned_embeds, conditioning")
+    return Adaptation(str(place), about, words, vectors, parts)
+
+
+def _from_file(prior: Any, place: Path) -> Adaptation:
+    tensors = _tensors(place)
+    if all(value.ndim == 1 or "<" in name for name, value in tensors.items()):
+        return Adaptation(str(place), words=_words(prior, place))
+    return Adaptation(str(place), conditioning=tensors)
+
+
+def _notes(place: Path) -> dict[str, Any]:
+    file = place / "adaptation.json"
+    notes: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return notes
+
+
+def _load_parts(prior: Any, place: Path) -> tuple[str, ...]:
+    found = [part for part in PARTS if (place / part).is_dir()]
+    for part in found:
+        _load_part(prior, part, place / part)
+    if not found and ((place / "adapter_config.json").is_file() or (place / "config.json").is_file()):
+        part = next(name for name in ("unet", "decoder", "model") if _module(prior, name) is not None)
+        _load_part(prior, part, place)
+        found = [part]
+    return tuple(found)
+
+
+def _module(prior: Any, part: str) -> Any:
+    pipe = getattr(prior, "pipe", None)
+    return getattr(pipe, part, None) if pipe is not None else getattr(prior, part, None)
+
+
+def _load_part(prior: Any, part: str, folder: Path) -> None:
+    module = _module(prior, part)
+    if module is None:
+        raise ModelError(f"adaptation {folder} is for a {part}, which {prior.name} has not")
+    if (folder / "adapter_config.json").is_file():
+        from peft import PeftModel
+
+        adapted = read(lambda: PeftModel.from_pretrained(module, str(folder)), str(folder), f"a LoRA of {part}")
+        fresh = adapted.merge_and_unload()
+    else:
+        fresh = read(lambda: type(module).from_pretrained(str(folder), use_safetensors=True), str(folder), f"a {part}")
+        _same_shapes(module, fresh, folder)
+    _put(prior, part, fresh)
+
+
+def _same_shapes(old: Any, new: Any, folder: Path) -> None:
+    before, after = old.state_dict(), new.state_dict()
+    for name, tensor in before.items():
+        if name not in after or after[name].shape != tensor.shape:
+            raise ModelError(f"adaptation {folder} does not fit this prior: {name} differs")
+
+
+def _put(prior: Any, part: str, module: Any) -> None:
+    pipe = getattr(prior, "pipe", None)
+    if pipe is not None:
+        setattr(pipe, part, module)
+    if hasattr(prior, part):
+        setattr(prior, part, module)
+
+
+def _tensors(file: Path) -> dict[str, torch.Tensor]:
+    if not file.is_file():
+        return {}
+    from safetensors.torch import load_file
+
+    return read(lambda: load_file(str(file)), str(file), "tensors")
+
+
+def _words(prior: Any, file: Path) -> tuple[str, ...]:
+    """Add learned words to the tokenizer and the text encoder; a word of n vectors becomes n tokens `word`, `word_1`, ..."""
+    tensors = _tensors(file)
+    tokenizer, encoder = getattr(prior, "tokenizer", None), getattr(prior, "text_encoder", None)
+    if tensors and (tokenizer is None or encoder is None):
+        raise ModelError(f"adaptation {file} has learned words, but {prior.name} reads no text")
+    for word, value in tensors.items():
+        rows = value[None] if value.ndim == 1 else value
+        tokens = [word] + [f"{word}_{i}" for i in range(1, len(rows))]
+        if rows.shape[1] != encoder.get_input_embeddings().weight.shape[1]:
+            raise ModelError(f"adaptation {file} does not fit this prior: {word} has width {rows.shape[1]}")
+        tokenizer.add_tokens(tokens)
+        encoder.resize_token_embeddings(len(tokenizer))
+        table = encoder.get_input_embeddings().weight
+        with torch.no_grad():
+            for token, row in zip(tokens, rows, strict=True):
+                table[tokenizer.convert_tokens_to_ids(token)] = row.to(table)
+    return tuple(tensors)

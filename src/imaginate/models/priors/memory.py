@@ -1,0 +1,45 @@
+"""How many images at once: from what the device has free and what one image takes, measured at 512 px.
+
+`MEGABYTES` is what one more image adds to the peak at 512 px in float32 (benchmarks/imagination.py --memory measures it);
+it scales with the pixels. Out of memory halves a number for good, so a wrong estimate costs one retry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+MEGABYTES = {"encode": 1500.0, "diffuse": 2000.0, "decode": 2200.0, "gradient": 9000.0}
+ON_CPU = {"encode": 8, "diffuse": 32, "decode": 8, "gradient": 4}  # fixed: the same run gives the same bits
+MOST = 64
+
+
+@dataclass
+class Batches:
+    """Micro-batch sizes of one prior, by kind of work. Mutable: shrinks where memory runs out."""
+
+    image_size: int
+    device: str
+    encode: int = 1
+    diffuse: int = 1
+    decode: int = 1
+    gradient: int = 1
+
+    def __post_init__(self) -> None:
+        share = (self.image_size / 512) ** 2
+        for kind, megabytes in MEGABYTES.items():
+            setattr(self, kind, self._fit(kind, megabytes * share))
+
+    def _fit(self, kind: str, megabytes: float) -> int:
+        if not self.device.startswith("cuda"):
+            return max(1, min(MOST, int(ON_CPU[kind] * max(1.0, (256 / self.image_size) ** 2))))
+        free, _ = torch.cuda.mem_get_info(self.device)
+        return max(1, min(MOST, int(0.8 * free / 2**20 / megabytes)))
+
+    def shrink(self) -> bool:
+        """Halve the gradient micro-batch after running out of memory; False when it was one image already."""
+        if self.gradient == 1:
+            return False
+        self.gradient //= 2
+        return True

@@ -1,0 +1,52 @@
+"""The denoising loop on diffusers' parts: every seed and every copy in one batch, both halves of the guidance in one pass.
+
+Latents stay float32 between steps whatever the network's precision, so that half precision rounds each prediction
+once and never accumulates.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def denoise(
+    scheduler: Any, timesteps: torch.Tensor, latents: torch.Tensor, predict: Predict, arguments: dict[str, Any]
+) -> torch.Tensor:
+    """Run the scheduler over its timesteps: (b, c, h, w) noisy -> (b, c, h, w) clean, float32."""
+    wants_previous = "prev_timestep" in inspect.signature(scheduler.step).parameters
+    for index, t in enumerate(timesteps):
+        output = predict(scheduler.scale_model_input(latents, t), t)
+        if wants_previous:
+            arguments = {**arguments, "prev_timestep": timesteps[index + 1] if index + 1 < len(timesteps) else None}
+        latents = scheduler.step(fitting(output, latents, scheduler), t, latents, **arguments).prev_sample
+    return latents
+
+
+def guide_free(both: torch.Tensor, scale: float) -> torch.Tensor:
+    """Classifier-free guidance: (2b, ...) holding [unconditional, conditional] -> u + scale (c - u), (b, ...)."""
+    unconditional, conditional = both.chunk(2)
+    return unconditional + scale * (conditional - unconditional)
+
+
+def fitting(output: torch.Tensor, latents: torch.Tensor, scheduler: Any) -> torch.Tensor:
+    """Drop the learned-variance channels of a UNet that has them, unless the scheduler uses them."""
+    channels = latents.shape[1]
+    if output.shape[1] == channels or getattr(scheduler.config, "variance_type", "") in ("learned", "learned_range"):
+        return output
+    return output[:, :channels]
+
+
+def scale_embedding(scale: torch.Tensor, dim: int) -> torch.Tensor:
+    """Sinusoidal embedding of w = guidance scale - 1 for guidance-distilled UNets (LCM): (b,) -> (b, dim)."""
+    half = dim // 2
+    frequencies = torch.exp(torch.arange(half, dtype=torch.float32) * -(math.log(10000.0) / (half - 1)))
+    angles = scale.float()[:, None] * 1000.0 * frequencies[None].to(scale.device)
+    embedding = torch.cat([angles.sin(), angles.cos()], dim=1)
+    return torch.nn.functional.pad(embedding, (0, dim % 2))
