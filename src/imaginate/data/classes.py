@@ -1,0 +1,114 @@
+"""What is known of each class beyond its name: `classes.yaml` (ours) and `classes.json` (WordNet ids and synonyms).
+
+    domain: a photo of                # for every class that has none of its own
+    classes:
+      n01440764:
+        display: tench
+        synonyms: [Tinca tinca]
+        definition: freshwater dace-like game fish of Europe and western Asia
+        hypernym: fish
+      "0": malignant tumour           # a bare text is the display name
+
+It lies in the folder, or beside a file as `<name>.classes.yaml` or `classes.yaml`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from imaginate.errors import DataError
+from imaginate.records import ClassInfo, LabelSpace
+from imaginate.settings import nearest
+
+_TEXTS = ("display", "definition", "hypernym", "domain", "wnid")
+_KEYS = (*_TEXTS, "synonyms")
+
+
+def describe(labels: LabelSpace, path: str, classes_file: str | None = None) -> tuple[LabelSpace, tuple[str, ...]]:
+    """The label space with what the files beside the dataset say of its classes, and notes on what did not fit."""
+    table = _beside(path, ("classes.json",))
+    if table is not None:
+        labels = _from_json(labels, table)
+    file = classes_file or _beside(path, ("classes.yaml", "classes.yml"))
+    return _from_yaml(labels, file) if file is not None else (labels, ())
+
+
+def _beside(path: str, names: Sequence[str]) -> str | None:
+    if os.path.isdir(path):
+        options = [os.path.join(path, name) for name in names]
+    else:
+        folder, stem = os.path.dirname(path), os.path.basename(path).split(".")[0]
+        options = [os.path.join(folder, f"{stem}.{name}") for name in names] + [os.path.join(folder, n) for n in names]
+    return next((option for option in options if os.path.isfile(option)), None)
+
+
+def _from_yaml(labels: LabelSpace, file: str) -> tuple[LabelSpace, tuple[str, ...]]:
+    told = read_yaml(file)
+    common = told.get("domain", "")
+    entries = {str(name): _entry(file, str(name), value) for name, value in told["classes"].items()}
+    unknown = [name for name in entries if name not in labels.names]
+    notes = []
+    if unknown:
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        names = ", ".join(repr(name) for name in unknown[:3])
+        hint = nearest(unknown[0], labels.names) if len(unknown) == 1 else ""
+        notes.append(f"{file} describes classes that the dataset does not have: {names}{more}{hint}")
+    classes = tuple(replace(info, **entries.get(info.name, {})) for info in labels)
+    return LabelSpace(tuple(replace(c, domain=c.domain or common) for c in classes)), tuple(notes)
+
+
+def read_yaml(file: str) -> dict[str, Any]:
+    """The file as {"domain": str, "classes": {name: ...}}; DataError where it is something else."""
+    import yaml
+
+    try:
+        with open(file, encoding="utf-8") as stream:
+            # BaseLoader keeps `0`, `no` and `2001-01-01` as the texts that class names are
+            told = yaml.load(stream, Loader=yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from None
+    if not isinstance(told, dict) or not told:
+        raise DataError(f"{file} must be a mapping of class names, got {type(told).__name__}")
+    if not isinstance(told.get("classes"), dict):
+        told = {"classes": told}
+    other = sorted(set(told) - {"classes", "domain"})
+    if other or not isinstance(told.get("domain", ""), str):
+        raise DataError(f"{file} may hold `domain` (a text) and `classes`, got {', '.join(other) or 'another domain'}")
+    return told
+
+
+def _entry(file: str, name: str, value: Any) -> dict[str, Any]:
+    """One class's fields for ClassInfo."""
+    if isinstance(value, str):
+        return {"display": value}
+    if not isinstance(value, dict):
+        raise DataError(f"{file}: class {name!r} must be a text or a mapping, got {type(value).__name__}")
+    for key in value:
+        if key not in _KEYS:
+            raise DataError(f"{file}: class {name!r} has an unknown key {key!r}{nearest(key, _KEYS)}")
+    synonyms = value.get("synonyms", [])
+    texts = {key: value[key] for key in _TEXTS if key in value}
+    if not isinstance(synonyms, list) or not all(isinstance(t, str) for t in [*synonyms, *texts.values()]):
+        raise DataError(f"{file}: class {name!r}: synonyms must be a list of texts, the other keys texts")
+    return {**texts, **({"synonyms": tuple(synonyms)} if "synonyms" in value else {})}
+
+
+def _from_json(labels: LabelSpace, file: str) -> LabelSpace:
+    """A list in label order of {"wnid", "names"}: the first name is the class, the others are synonyms."""
+    try:
+        with open(file, encoding="utf-8") as stream:
+            rows = json.load(stream)
+        if len(rows) != len(labels):
+            return labels
+        return LabelSpace(tuple(_row(info, row) for info, row in zip(labels, rows, strict=True)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"cannot read {file}: {error}") from None
+
+
+def _row(info: ClassInfo, row: Mapping[str, Any]) -> ClassInfo:
+    names = [str(name) for name in row["names"]]
+    return replace(info, display=names[0], synonyms=tuple(names[1:]), wnid=str(row.get("wnid", "")))

@@ -1,0 +1,72 @@
+"""What a reader finds (`Listing`) and what the rest of imaginate works with (`Dataset`)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from imaginate.data.spec import DataSpec
+from imaginate.records import Image, LabelSpace, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An image (or folder) of the source that is not used, and why. The reason is short and counted."""
+
+    id: str
+    reason: str
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Everything that a source holds, before a split or subset is chosen. No image has been read."""
+
+    format: str
+    labels: LabelSpace
+    samples: Sequence[Sample]
+    skipped: Sequence[Skipped] = ()
+    splits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """The chosen samples of one source; images are read one at a time, when asked for.
+
+    `split` is the one chosen (None: everything), `splits` those that the source has. `notes` are remarks that a
+    person should see once (the split chosen by default, classes with too few images).
+    """
+
+    name: str
+    spec: DataSpec
+    format: str
+    labels: LabelSpace
+    samples: Sequence[Sample]
+    skipped: tuple[Skipped, ...] = ()
+    split: str | None = None
+    splits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def sample(self, index: int) -> Sample:
+        """The record at this index."""
+        return self.samples[index]
+
+    def image(self, index: int) -> Image:
+        """(3, h, w) uint8. Raises ImageError for an unusable file."""
+        from imaginate.data.decoding import load
+
+        return load(self.samples[index])
+
+    def counts(self) -> Mapping[str, int]:
+        """Class name -> number of samples, in label order, empty classes included."""
+        found = Counter(sample.label for sample in self.samples)
+        return {name: found[label] for label, name in enumerate(self.labels.names)}
+
+    def reasons(self) -> Mapping[str, int]:
+        """Reason -> number of skipped files, most frequent first."""
+        return dict(Counter(item.reason for item in self.skipped).most_common())

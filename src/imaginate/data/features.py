@@ -1,0 +1,73 @@
+"""The `features` that Hugging Face libraries write into a schema: which column is the image, which the label, the names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+IMAGE_NAMES = ("image", "img", "images", "jpg", "png", "jpeg", "webp", "pixel_values", "bytes")
+LABEL_NAMES = ("label", "labels", "fine_label", "class", "class_name", "category", "target", "cls", "y")
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The image column (a struct of bytes and path, or plain bytes), the label column, and class names if the schema has them."""
+
+    image: str
+    label: str
+    struct: bool
+    names: tuple[str, ...] | None
+
+
+def find(schema: Any, features: Mapping[str, Any] | None = None) -> Columns | None:
+    """The columns of an arrow schema that hold images and labels; None where either is missing."""
+    told = features if features is not None else of_schema(schema)
+    image = _image(schema, told)
+    label = _label(schema, told, image)
+    if image is None or label is None:
+        return None
+    return Columns(image, label, _is_struct(schema.field(image).type), _names(told.get(label)))
+
+
+def of_schema(schema: Any) -> Mapping[str, Any]:
+    """The features stored in a schema's metadata; empty where there are none."""
+    raw = (schema.metadata or {}).get(b"huggingface")
+    try:
+        found = json.loads(raw)["info"]["features"] if raw else {}
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _image(schema: Any, told: Mapping[str, Any]) -> str | None:
+    marked = [n for n, f in told.items() if isinstance(f, dict) and f.get("_type") == "Image" and n in schema.names]
+    holders = [n for n in schema.names if _is_struct(schema.field(n).type) or _is_binary(schema.field(n).type)]
+    named = [n for n in IMAGE_NAMES if n in holders]
+    return next(iter([*[n for n in marked if n in holders], *named, *holders]), None)
+
+
+def _label(schema: Any, told: Mapping[str, Any], image: str | None) -> str | None:
+    marked = [n for n, f in told.items() if n != image and _names(f) is not None and n in schema.names]
+    named = [n for n in LABEL_NAMES if n in schema.names and n != image]
+    return next(iter([*[n for n in named if n in marked], *marked, *named]), None)
+
+
+def _names(feature: Any) -> tuple[str, ...] | None:
+    names: Sequence[Any] | None = feature.get("names") if isinstance(feature, dict) else None
+    if isinstance(names, dict):  # {"0": "cat", ...}
+        names = [names[key] for key in sorted(names, key=int)]
+    return tuple(str(name) for name in names) if names else None
+
+
+def _is_struct(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_struct(kind)) and any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
+
+
+def _is_binary(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))

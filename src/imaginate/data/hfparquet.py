@@ -1,0 +1,157 @@
+"""HF-style parquet: an `image` column (struct of bytes and path, or bytes) and a `label`; one file, or a folder of
+`<split>.parquet` / `<split>-00000-of-00004.parquet`. Listing reads the label column alone."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from imaginate.data import features, splits
+from imaginate.data.dataset import Listing, Skipped
+from imaginate.data.labelling import Labeller
+from imaginate.data.sources import FileSource
+from imaginate.errors import DataError, ImageError
+from imaginate.records import Sample
+
+CACHE_BYTES = 256 * 2**20
+Choose = Callable[[Iterable[str]], str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetSource:
+    """One row of a parquet file. Row groups stay in a cache of `CACHE_BYTES` per process, at least one of them."""
+
+    path: str
+    group: int
+    row: int
+    column: str
+    struct: bool
+
+    def read(self) -> bytes:
+        """The row's bytes, or those of the file that the row names."""
+        cell = _cache.get(self.path, self.group, self.column)[self.row].as_py()
+        data = cell.get("bytes") if self.struct and cell else cell
+        if data is None and self.struct and cell and cell.get("path"):
+            return FileSource(os.path.join(os.path.dirname(self.path), cell["path"])).read()
+        if not data:
+            raise ImageError("empty file")
+        return bytes(data)
+
+
+class _Cache:
+    """Image columns of the row groups used last, newest last; emptied in a forked child."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._held: OrderedDict[tuple[str, int, str], Any] = OrderedDict()
+
+    def get(self, path: str, group: int, column: str) -> Any:
+        if self._pid != os.getpid():
+            self.__init__()  # type: ignore[misc]
+        key = (path, group, column)
+        with self._lock:
+            if key not in self._held:
+                self._held[key] = _read_group(path, group, column)
+            self._held.move_to_end(key)
+            while len(self._held) > 1 and sum(column.nbytes for column in self._held.values()) > CACHE_BYTES:
+                self._held.popitem(last=False)
+            return self._held[key]
+
+
+_cache = _Cache()
+
+
+def _read_group(path: str, group: int, column: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            return file.read_row_group(group, columns=[column], use_threads=False).column(0)
+    except (OSError, pa.ArrowException):
+        raise ImageError("damaged parquet") from None
+
+
+def files(path: str) -> list[str]:
+    """The parquet files of a folder (also of its subfolders), or the one file given."""
+    if not os.path.isdir(path):
+        return [path]
+    found = [os.path.join(at, name) for at, _, names in os.walk(path) for name in names if name.endswith(".parquet")]
+    return sorted(found)
+
+
+def read(path: str, choose: Choose) -> Listing:
+    """The rows of the chosen split; the label space is that of all splits."""
+    found = files(path)
+    schemas = {file: schema_of(file) for file in found}
+    columns = {file: features.find(schema) for file, schema in schemas.items()}
+    unfit = [file for file in found if columns[file] is None]
+    if unfit:
+        raise DataError(f"{unfit[0]} has no image and label columns; it has {', '.join(schemas[unfit[0]].names)}")
+    by_file = {file: split_of(file, path) for file in found}
+    there = splits.ordered(split for split in by_file.values() if split)
+    wanted = choose(there)
+    used = {file: column for file, column in columns.items() if column is not None}
+    labeller = Labeller(next((c.names for c in used.values() if c.names), None))
+    if not labeller.fixed:  # bare labels: the classes of every split count
+        for file, column in used.items():
+            labeller.see(labels_of(file, column.label))
+    samples: list[Sample] = []
+    skipped: list[Skipped] = []
+    for file, column in used.items():
+        if wanted is None or by_file[file] == wanted:
+            stem = os.path.relpath(file, path) if os.path.isdir(path) else os.path.basename(file)
+            rows = _rows(file, stem.removesuffix(".parquet"), column, by_file[file], labeller)
+            for row in rows:
+                samples.append(row) if isinstance(row, Sample) else skipped.append(row)
+    return Listing(format="HF parquet", labels=labeller.space, samples=samples, skipped=skipped, splits=there)
+
+
+def split_of(file: str, root: str) -> str | None:
+    """The split that a file's name says, else its folder's; a lone file of another name has none."""
+    stem = os.path.basename(file).removesuffix(".parquet")
+    if os.path.isdir(root):
+        return splits.of_file(stem) or splits.known(os.path.basename(os.path.dirname(file)))
+    return splits.of_file(stem)
+
+
+def schema_of(file: str) -> Any:
+    """A parquet file's arrow schema; DataError where it is damaged."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(file)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"cannot read {file} as parquet: {str(error).splitlines()[0]}") from None
+
+
+def labels_of(file: str, column: str) -> Sequence[Any]:
+    """One column as Python values, the rest of the file unread."""
+    import pyarrow.parquet as pq
+
+    values: Sequence[Any] = pq.read_table(file, columns=[column], use_threads=False).column(0).to_pylist()
+    return values
+
+
+def _rows(
+    file: str, stem: str, column: features.Columns, split: str | None, labeller: Labeller
+) -> Iterator[Sample | Skipped]:
+    import pyarrow.parquet as pq
+
+    metadata = pq.read_metadata(file)
+    groups = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
+    places = ((group, row) for group, count in enumerate(groups) for row in range(count))
+    for number, ((group, row), value) in enumerate(zip(places, labels_of(file, column.label), strict=True)):
+        label = labeller.label(value)
+        name = f"{stem}/{number}"
+        if isinstance(label, str):
+            yield Skipped(name, label, split)
+        else:
+            source = ParquetSource(file, group, row, column.image, column.struct)
+            yield Sample(id=name, label=label, source=source, split=split)

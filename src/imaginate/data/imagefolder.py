@@ -1,0 +1,78 @@
+"""Image folders: `<class>/<image>`, nested as deep as one likes, with or without split folders above."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+
+from imaginate.data import layout
+from imaginate.data.dataset import Listing, Skipped
+from imaginate.data.decoding import looks_like_image
+from imaginate.data.listing import from_paths, printable
+from imaginate.data.sources import FileSource, why
+from imaginate.records import ImageSource
+
+
+def read(path: str) -> Listing:
+    """All images below a folder, in the order of their names."""
+    images: list[tuple[str, ImageSource]] = []
+    skipped: list[Skipped] = []
+    for name, full, reason in sorted(scan(path)):
+        if reason:
+            skipped.append(Skipped(printable(name), reason))
+        else:
+            images.append((name, FileSource(full)))
+    return from_paths("image folder", images, skipped, path)
+
+
+def scan(root: str) -> Iterator[tuple[str, str, str]]:
+    """(relative path, full path, reason to skip or "") of every file below a folder; links are followed, loops are not."""
+    pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(root, "", frozenset([_identity(root)]))]
+    while pending:
+        folder, rel, above = pending.pop()
+        try:
+            entries = list(os.scandir(folder))
+        except OSError as error:
+            yield rel or ".", folder, why(error)
+            continue
+        for entry in entries:
+            name = rel + entry.name
+            try:
+                status = entry.stat()
+            except OSError as error:
+                yield name, entry.path, "broken link" if isinstance(error, FileNotFoundError) else why(error)
+                continue
+            if not stat.S_ISDIR(status.st_mode):
+                if not (rel == "" and layout.own_file(entry.name)):
+                    yield name, entry.path, _reason(entry.name, entry.path, status)
+            elif layout.system_folder(entry.name):
+                yield name + "/", entry.path, "system folder"
+            elif (status.st_dev, status.st_ino) in above:
+                yield name + "/", entry.path, "link loop"
+            else:
+                pending.append((entry.path, name + "/", above | {(status.st_dev, status.st_ino)}))
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
+
+
+def _reason(name: str, path: str, status: os.stat_result) -> str:
+    if layout.system_file(name):
+        return "system file"
+    if not stat.S_ISREG(status.st_mode):
+        return "not a regular file"
+    if status.st_size == 0:
+        return "empty file"
+    return "" if layout.image_suffix(name) else _sniff(path)
+
+
+def _sniff(path: str) -> str:
+    """The first bytes decide where the name does not promise an image."""
+    try:
+        with open(path, "rb") as file:
+            return "" if looks_like_image(file.read(32)) else "not an image"
+    except OSError as error:
+        return why(error)

@@ -1,0 +1,67 @@
+"""Small steps that several readers share: a label space from names, listings from paths, printable ids."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from imaginate.data.dataset import Listing, Skipped
+from imaginate.data.layout import arrange
+from imaginate.data.splits import ordered
+from imaginate.errors import DataError
+from imaginate.records import ImageSource, LabelSpace, Sample
+
+
+def printable(path: str) -> str:
+    """A file name as text that can be stored: bytes that are not UTF-8 become `\\xff`."""
+    try:
+        path.encode()
+        return path
+    except UnicodeEncodeError:
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def sorted_names(found: Iterable[str]) -> list[str]:
+    """Class names in label order: by number where all are numbers, else by code point (as ImageFolder does)."""
+    names = set(found)
+    if names and all(name.isascii() and name.isdigit() and str(int(name)) == name for name in names):
+        return sorted(names, key=int)
+    return sorted(names)
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Names as given, where a repeated one gets its number: `crane`, `crane (2)`."""
+    seen: dict[str, int] = {}
+    out = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        out.append(name if seen[name] == 1 else f"{name} ({seen[name]})")
+    return out
+
+
+def from_paths(format: str, images: Sequence[tuple[str, ImageSource]], skipped: Iterable[Skipped], where: str) -> Listing:
+    """A listing of (relative path, source) pairs, class and split taken from the path."""
+    left = list(skipped)
+    names = [printable(path) for path, _ in images]
+    found = []
+    for name, (_, source), (class_name, split) in zip(names, images, arrange(names), strict=True):
+        if class_name:
+            found.append((name, source, class_name, split))
+        else:
+            left.append(Skipped(name, split or ""))
+    if not found:
+        raise DataError(nothing(where, left, "expected <class>/<image> or <split>/<class>/<image>"))
+    labels = LabelSpace.of(sorted_names(row[2] for row in found))
+    index = {name: label for label, name in enumerate(labels.names)}
+    samples = [Sample(id=n, label=index[c], source=s, split=sp) for n, s, c, sp in found]
+    splits = ordered(sample.split for sample in samples if sample.split)
+    return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits)
+
+
+def nothing(where: str, skipped: Sequence[Skipped], hint: str = "") -> str:
+    """The line for a source without a usable image: how many there were, and the reasons."""
+    from collections import Counter
+
+    counted = Counter(item.reason for item in skipped).most_common(4)
+    why = ": " + ", ".join(f"{count} {reason}" for reason, count in counted) if counted else ""
+    return f"no usable image in {where}{why}" + (f"; {hint}" if hint else "")

@@ -1,0 +1,23 @@
+"""Which images of which dataset: settings alone, so that the command line can make its flags from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from imaginate.settings import check, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataSpec:
+    """A dataset and the part of it that is wanted. Subsets depend on sample ids alone, never on their order."""
+
+    path: str = setting(help="image folder, zip, tar, csv, parquet, npz, HF dataset on disk, WebDataset, or a run")
+    split: str | None = setting(None, "split to read; by default `train` where there is one, else everything")
+    shots: int | None = setting(None, "images a class; the smaller choice is always part of the larger", ge=1)
+    fraction: float | None = setting(None, "share of each class, so that the class imbalance stays", gt=0, le=1)
+    origin: Literal["all", "original", "synthetic"] = setting("all", "of a run: which images to read")
+    subset_seed: int = setting(0, "another seed picks other images for shots and fraction", ge=0)
+    classes_file: str | None = setting(None, "a classes.yaml that does not lie beside the dataset")
+
+    __post_init__ = check

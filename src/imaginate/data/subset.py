@@ -1,0 +1,63 @@
+"""Small-data settings from any dataset: so many images a class, or a share of each class.
+
+Samples are ranked by a hash of their id, so that neither the order of the source nor its size elsewhere changes
+what is picked, and the smaller choice is always part of the larger.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from imaginate.data.dataset import Skipped
+from imaginate.errors import ImageError
+from imaginate.records import Sample
+
+Usable = Callable[[Sample], object]
+
+
+def rank(seed: int, sample_id: str) -> bytes:
+    """The place of a sample in its class's queue."""
+    return hashlib.blake2b(f"{seed}/{sample_id}".encode(), digest_size=16).digest()
+
+
+def take_fraction(samples: Sequence[Sample], fraction: float, seed: int = 0) -> list[Sample]:
+    """The same share of each class, rounded, and at least one image; in the order of the source."""
+    kept = set()
+    for queue in _queues(samples, seed).values():
+        count = max(1, int(len(queue) * fraction + 0.5))
+        kept.update(sample.id for sample in queue[:count])
+    return [sample for sample in samples if sample.id in kept]
+
+
+def take_shots(
+    samples: Sequence[Sample], shots: int, seed: int = 0, usable: Usable | None = None
+) -> tuple[list[Sample], list[Skipped]]:
+    """`shots` images of each class (all, where it has fewer), in the order of the source. `usable` reads a sample
+    and raises ImageError: the next in the queue then takes its place."""
+    kept: set[str] = set()
+    broken: list[Skipped] = []
+    for queue in _queues(samples, seed).values():
+        count = 0
+        for sample in queue:
+            if count == shots:
+                break
+            try:
+                if usable is not None:
+                    usable(sample)
+            except ImageError as error:
+                broken.append(Skipped(sample.id, str(error), sample.split))
+            else:
+                kept.add(sample.id)
+                count += 1
+    return [sample for sample in samples if sample.id in kept], broken
+
+
+def _queues(samples: Sequence[Sample], seed: int) -> dict[int, list[Sample]]:
+    queues: dict[int, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        queues[sample.label].append(sample)
+    for queue in queues.values():
+        queue.sort(key=lambda sample: rank(seed, sample.id))
+    return queues

@@ -1,0 +1,81 @@
+"""Image folders inside a zip, read where they lie: nothing is extracted."""
+
+from __future__ import annotations
+
+import zipfile
+
+from imaginate.data import layout
+from imaginate.data.dataset import Listing, Skipped
+from imaginate.data.decoding import looks_like_image
+from imaginate.data.listing import from_paths
+from imaginate.data.sources import MAX_BYTES, ZipSource
+from imaginate.errors import DataError, ImageError
+from imaginate.records import ImageSource
+
+
+def read(path: str) -> Listing:
+    """All images of a zip, in the order of their names."""
+    images: dict[str, ImageSource] = {}
+    skipped: list[Skipped] = []
+    for info in sorted(members(path), key=lambda info: (name_of(info), info.header_offset)):
+        name = name_of(info)
+        source = source_of(path, info)
+        reason = skip_reason(name, info.file_size) or _encrypted(info) or ("twice in the archive" if name in images else "")
+        if not reason and not layout.image_suffix(name):
+            reason = sniff(source)
+        if reason:
+            skipped.append(Skipped(name, reason))
+        elif not (name.count("/") <= 1 and layout.own_file(name.rpartition("/")[2])):
+            images[name] = source
+    return from_paths("image folder in a zip", list(images.items()), skipped, path)
+
+
+def members(path: str) -> list[zipfile.ZipInfo]:
+    """The files (not folders) of a zip; DataError where it has no readable directory."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [info for info in archive.infolist() if not info.is_dir()]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise DataError(f"cannot read {path} as a zip: {error}") from None
+
+
+def source_of(path: str, info: zipfile.ZipInfo) -> ZipSource:
+    """Where a member's bytes lie."""
+    return ZipSource(path, info.header_offset, info.compress_size, info.file_size, info.compress_type, info.CRC)
+
+
+def name_of(info: zipfile.ZipInfo) -> str:
+    """A member's name; zips made without the UTF-8 flag often hold UTF-8 all the same."""
+    name = info.filename
+    if not info.flag_bits & 0x800:
+        try:
+            name = name.encode("cp437").decode("utf-8")
+        except (UnicodeEncodeError, UnicodeDecodeError):
+            pass
+    return name.replace("\\", "/")
+
+
+def skip_reason(name: str, size: int) -> str:
+    """Why a member cannot be an image, from its name and size alone; "" where it may be one."""
+    parts = name.split("/")
+    if any(part in ("..", "") for part in parts[:-1]) or parts[-1] in ("", ".."):
+        return "unsafe path"
+    if any(layout.system_folder(part) for part in parts[:-1]):
+        return "system folder"
+    if layout.system_file(parts[-1]):
+        return "system file"
+    if size == 0:
+        return "empty file"
+    return "file too large" if size > MAX_BYTES else ""
+
+
+def sniff(source: ImageSource) -> str:
+    """The first bytes decide where the name does not promise an image."""
+    try:
+        return "" if looks_like_image(source.read()[:32]) else "not an image"
+    except ImageError as error:
+        return str(error)
+
+
+def _encrypted(info: zipfile.ZipInfo) -> str:
+    return "encrypted" if info.flag_bits & 0x1 else ""
