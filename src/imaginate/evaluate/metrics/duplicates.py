@@ -1,0 +1,94 @@
+"""Which images are the same picture: within a set, and between a set and the held-out images (a leak).
+
+Two tests, both needed: a perceptual hash (finds copies that were resized, recompressed or recoloured) and the cosine of
+two embeddings (finds crops and mirror images). A pair is reported when either finds it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imaginate.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from torch import Tensor
+
+CHUNK = 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prints:
+    """Fingerprints of n images: their ids, hash bits (n, 64) in {0, 1} and unit-norm embeddings (n, d)."""
+
+    ids: Sequence[str]
+    bits: Tensor
+    embeddings: Tensor
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """Two images that look the same. `cosine` in [-1, 1], `hamming` in [0, 64]; `found_by`: hash, embedding or both."""
+
+    first: str
+    second: str
+    cosine: float
+    hamming: int
+    found_by: str
+
+
+def find_pairs(a: Prints, b: Prints | None = None, *, cosine: float = 0.97, hamming: int = 4) -> list[Pair]:
+    """Every pair of an image of `a` with one of `b` (or with a later one of `a`) that looks the same, nearest first.
+
+    A hash says so at up to `hamming` differing bits of 64, an embedding from a similarity of `cosine` on.
+    """
+    if not -1 <= cosine <= 1:
+        raise ConfigError(f"cosine must be in [-1, 1], got {cosine!r}")
+    if not 0 <= hamming <= 64:
+        raise ConfigError(f"hamming must be in [0, 64], got {hamming!r}")
+    found = list(_pairs(a, b, cosine, hamming))
+    return sorted(found, key=lambda p: (-p.cosine, p.hamming, p.first, p.second))
+
+
+def _pairs(a: Prints, b: Prints | None, cosine: float, hamming: int) -> Iterator[Pair]:
+    import torch
+
+    from imaginate.ops.similarity import hamming_matrix
+
+    other = a if b is None else b
+    for start in range(0, len(a), CHUNK):
+        rows = slice(start, start + CHUNK)
+        near = a.embeddings[rows] @ other.embeddings.T  # (chunk, m)
+        apart = hamming_matrix(a.bits[rows], other.bits)
+        by_embedding, by_hash = near >= cosine, apart <= hamming
+        hit = by_embedding | by_hash
+        if b is None:
+            hit &= torch.arange(len(other))[None, :] > torch.arange(start, start + len(hit))[:, None]
+        for i, j in hit.nonzero().tolist():
+            words = [w for w, yes in (("hash", by_hash[i, j]), ("embedding", by_embedding[i, j])) if yes]
+            yield Pair(
+                first=a.ids[start + i],
+                second=other.ids[j],
+                cosine=float(near[i, j]),
+                hamming=int(apart[i, j]),
+                found_by=" and ".join(words),
+            )
+
+
+def share_involved(pairs: Sequence[Pair], count: int) -> float:
+    """Share of `count` images that are the first of at least one pair: the leaked share of a run; in [0, 1]."""
+    return len({pair.first for pair in pairs}) / count if count else 0.0
+
+
+def redundant(pairs: Sequence[Pair]) -> set[str]:
+    """Images one could drop so that no pair within the set is left, keeping the first of each group greedily."""
+    gone: set[str] = set()
+    for pair in sorted(pairs, key=lambda p: (p.first, p.second)):
+        if pair.first not in gone:
+            gone.add(pair.second)
+    return gone

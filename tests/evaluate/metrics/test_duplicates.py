@@ -1,0 +1,64 @@
+"""Pairs that look the same: against a naive double loop, and on real disguises of one picture."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn.functional import interpolate, normalize
+
+from imaginate.errors import ConfigError
+from imaginate.evaluate.metrics import Prints, find_pairs, redundant, share_involved
+from imaginate.ops.similarity import hash_bits, phash
+
+
+def prints(n: int, seed: int, name: str) -> Prints:
+    rng = torch.Generator().manual_seed(seed)
+    bits = (torch.rand(n, 64, generator=rng) > 0.5).float()
+    embeddings = normalize(torch.randn(n, 3, generator=rng), dim=1)
+    return Prints(ids=[f"{name}{i}" for i in range(n)], bits=bits, embeddings=embeddings)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_pairs_are_those_of_a_double_loop(alone: bool) -> None:
+    a = prints(25, 0, "a")
+    b = None if alone else prints(20, 1, "b")
+    other = b or a
+    expected = {
+        (a.ids[i], other.ids[j])
+        for i in range(len(a))
+        for j in range(i + 1 if alone else 0, len(other))
+        if float(a.embeddings[i] @ other.embeddings[j]) >= 0.9 or int((a.bits[i] != other.bits[j]).sum()) <= 24
+    }
+    found = find_pairs(a, b, cosine=0.9, hamming=24)
+    assert {(p.first, p.second) for p in found} == expected
+    assert expected
+    assert {p.found_by for p in found} >= {"hash", "embedding"}
+    assert [p.cosine for p in found] == sorted((p.cosine for p in found), reverse=True)
+
+
+def test_a_disguised_copy_is_found_by_its_hash() -> None:
+    rng = torch.Generator().manual_seed(0)
+    images = interpolate(torch.rand(6, 3, 8, 8, generator=rng), size=(64, 64), mode="bicubic").clamp(0, 1)
+    disguised = interpolate(images[2:3] * 0.8 + 0.1, size=(48, 52), mode="bilinear", antialias=True)
+    nowhere = torch.zeros(1, 2)
+    held = Prints(ids=list("abcdef"), bits=hash_bits(phash(images)), embeddings=nowhere.expand(6, 2))
+    new = Prints(ids=["new"], bits=hash_bits(phash(disguised)), embeddings=nowhere)
+    (pair,) = find_pairs(new, held)
+    assert (pair.first, pair.second, pair.found_by) == ("new", "c", "hash")
+
+
+def test_counts_of_images_not_of_pairs() -> None:
+    one = torch.ones(4, 1)
+    same = Prints(ids=list("abcd"), bits=torch.zeros(4, 64), embeddings=one)
+    pairs = find_pairs(same)
+    assert len(pairs) == 6
+    assert redundant(pairs) == {"b", "c", "d"}
+    assert share_involved(find_pairs(same, same), 8) == 0.5
+
+
+def test_thresholds_are_checked() -> None:
+    a = prints(2, 0, "a")
+    with pytest.raises(ConfigError, match=r"cosine must be in \[-1, 1\], got 2"):
+        find_pairs(a, cosine=2)
+    with pytest.raises(ConfigError, match=r"hamming must be in \[0, 64\], got 65"):
+        find_pairs(a, hamming=65)
