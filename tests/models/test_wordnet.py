@@ -10,8 +10,8 @@ from imaginate.records import ClassInfo, LabelSpace
 
 @pytest.fixture(autouse=True)
 def _needs_wordnet() -> None:
-    if wordnet.reader() is None:
-        pytest.skip("needs NLTK and WordNet's files (apt install wordnet-base)")
+    if wordnet.place() is None:
+        pytest.skip("needs the files of WordNet (apt install wordnet-base)")
 
 
 def test_ids_names_and_ambiguity() -> None:

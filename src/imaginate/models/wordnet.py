@@ -1,96 +1,108 @@
 """What WordNet knows of a class: its synonyms, its definition and what it is a kind of (RET 3.2, Miller 1995).
 
-Read with NLTK from Debian's `wordnet-base` files, from NLTK's own `wordnet` corpus, or from the folder named by
-IMAGINATE_WORDNET. A class with a WordNet id (`wnid: n01491361`) is exact; a name is looked up only where it has a
-single meaning as a noun, because RET saw what an ambiguous name does ("papillon"). The user's own words are kept.
+Reads the two noun files of WordNet 3.0 as wndb(5) describes them: Debian's `wordnet-base`, NLTK's `wordnet` corpus,
+or the folder named by IMAGINATE_WORDNET. A class with a WordNet id (`wnid: n01491361`) is exact; a name is looked up
+only where it has a single meaning as a noun, because RET saw what an ambiguous name does ("papillon"). The user's own
+words are kept.
 """
 
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from imaginate.records import ClassInfo, LabelSpace
 
-PLACES = ("/usr/share/wordnet",)
+PLACES = ("/usr/share/wordnet", "~/nltk_data/corpora/wordnet", "/usr/share/nltk_data/corpora/wordnet")
 
 
-@cache
-def reader() -> Any:
-    """NLTK's WordNet reader over the first folder that holds the files; None where there is none, or no NLTK."""
-    try:
-        from nltk.corpus import WordNetCorpusReader
-    except ImportError:
-        return None
-    from nltk import data
+@dataclass(frozen=True, slots=True)
+class Synset:
+    """One meaning: its words, what it is a kind of (byte offsets), and its definition without the examples."""
 
-    own = [os.environ["IMAGINATE_WORDNET"]] if "IMAGINATE_WORDNET" in os.environ else []
-    nltk = [str(Path(root) / "corpora/wordnet") for root in data.path]
-    for place in (*own, *PLACES, *nltk):
-        if (Path(place) / "data.noun").is_file():
-            if place not in data.path:
-                data.path.append(place)  # NLTK reads nothing outside its own search path
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # it warns that only the English words are there
-                return WordNetCorpusReader(place, None)
-    return None
+    words: tuple[str, ...]
+    parents: tuple[int, ...]
+    definition: str
+
+
+def place() -> Path | None:
+    """The first folder that holds WordNet's noun files; None where there is none."""
+    own = os.environ.get("IMAGINATE_WORDNET", "")
+    folders = (Path(p).expanduser() for p in (own, *PLACES) if p)
+    return next((f for f in folders if (f / "data.noun").is_file() and (f / "index.noun").is_file()), None)
 
 
 def enrich(labels: LabelSpace) -> tuple[LabelSpace, tuple[str, ...]]:
     """The label space with gaps filled from WordNet, and one line for each class that it could not tell."""
-    if reader() is None:
-        return labels, ("WordNet is not installed: no hypernyms or definitions are added",)
+    folder = place()
+    if folder is None:
+        return labels, ("WordNet is not installed (apt install wordnet-base): no hypernyms or definitions are added",)
     notes: list[str] = []
-    classes = tuple(_known(info, notes) for info in labels)
+    classes = tuple(_known(folder, info, notes) for info in labels)
     return LabelSpace(classes), tuple(notes)
 
 
-def complete(info: ClassInfo) -> bool:
-    """Whether a class has both a hypernym and a definition, so that there is nothing to look up."""
-    return bool(info.hypernym and info.definition)
-
-
-def _known(info: ClassInfo, notes: list[str]) -> ClassInfo:
-    if complete(info):
+def _known(folder: Path, info: ClassInfo, notes: list[str]) -> ClassInfo:
+    if info.hypernym and info.definition:
         return info
-    synset = _by_id(info.wnid or info.name) or _by_name(info, notes)
+    synset = _by_id(folder, info.wnid or info.name) or _by_name(folder, info, notes)
     if synset is None:
         return info
-    names = [lemma.replace("_", " ") for lemma in synset.lemma_names()]
-    parents = synset.hypernyms()
     return replace(
         info,
-        synonyms=info.synonyms or tuple(n for n in names if n.lower() != info.title.lower()),
-        definition=info.definition or synset.definition(),
-        hypernym=info.hypernym or (_words(parents[0]) if parents else ""),
+        synonyms=info.synonyms or tuple(w for w in synset.words if w.lower() != info.title.lower()),
+        definition=info.definition or synset.definition,
+        hypernym=info.hypernym or _parent(folder, synset),
     )
 
 
-def _words(synset: Any) -> str:
-    return str(synset.lemma_names()[0]).replace("_", " ")
+def _parent(folder: Path, synset: Synset) -> str:
+    parent = read(folder, synset.parents[0]) if synset.parents else None
+    return parent.words[0] if parent else ""
 
 
-def _by_id(text: str) -> Any:
-    if len(text) != 9 or text[0] != "n" or not text[1:].isdigit():
-        return None
-    try:
-        return reader().synset_from_pos_and_offset("n", int(text[1:]))
-    except Exception:  # NLTK raises several kinds for an offset that is no synset
-        return None
+def _by_id(folder: Path, text: str) -> Synset | None:
+    is_id = len(text) == 9 and text[0] == "n" and text[1:].isdigit()
+    return read(folder, int(text[1:])) if is_id else None
 
 
-def _by_name(info: ClassInfo, notes: list[str]) -> Any:
+def _by_name(folder: Path, info: ClassInfo, notes: list[str]) -> Synset | None:
     for name in (info.title, *info.synonyms):
-        senses: Sequence[Any] = reader().synsets(name.replace(" ", "_"), pos="n")
-        if len(senses) == 1:
-            return senses[0]
-        if len(senses) > 1:
-            notes.append(f"class {info.name!r} has {len(senses)} meanings in WordNet: give its wnid in classes.yaml")
+        offsets = nouns(folder).get("_".join(name.lower().split()), ())
+        if len(offsets) == 1:
+            return read(folder, offsets[0])
+        if offsets:
+            notes.append(f"class {info.name!r} has {len(offsets)} meanings in WordNet: give its wnid in classes.yaml")
             return None
     notes.append(f"class {info.name!r} is not in WordNet")
     return None
+
+
+@cache
+def nouns(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Noun in lower case, with underscores -> byte offsets of its meanings, most frequent first."""
+    found = {}
+    for line in (folder / "index.noun").read_text(encoding="utf-8").splitlines():
+        if not line.startswith(" "):
+            fields = line.split()
+            found[fields[0]] = tuple(int(offset) for offset in fields[-int(fields[2]) :])
+    return found
+
+
+def read(folder: Path, offset: int) -> Synset | None:
+    """The synset at a byte offset of `data.noun`; None where there is none."""
+    with open(folder / "data.noun", "rb") as file:
+        file.seek(offset)
+        line = file.readline().decode("utf-8", "replace")
+    if not line.startswith(f"{offset:08d} "):
+        return None
+    head, _, gloss = line.partition(" | ")
+    fields = head.split()
+    count = int(fields[3], 16)
+    words = tuple(fields[4 + 2 * i].replace("_", " ") for i in range(count))
+    pointers = fields[5 + 2 * count :]
+    kinds = [pointers[i : i + 2] for i in range(0, len(pointers) - 3, 4)]
+    parents = tuple(int(target) for symbol, target in kinds if symbol in ("@", "@i"))
+    return Synset(words, parents, gloss.split('; "')[0].strip())
