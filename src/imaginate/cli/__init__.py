@@ -1,0 +1,84 @@
+"""The command line: parse, call, print. One file per command; files that start with `_` are shared pieces."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+from imaginate import __version__
+from imaginate.errors import ConfigError, ImaginateError
+
+DESCRIPTION = (
+    "Turn a small labelled image-classification dataset into a larger, more informative one, "
+    "and prove on held-out images what the new images are worth."
+)
+
+
+def commands() -> tuple[str, ...]:
+    """The commands there are, by file name."""
+    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if m.name[0] != "_"))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (2 for bad input, 130 when interrupted)."""
+    args = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(args)
+    except ImaginateError as error:
+        print(f"imaginate: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("imaginate: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 141
+
+
+def _dispatch(args: list[str]) -> int:
+    if not args or args[0].startswith("-"):
+        _top().parse_args(args or ["--help"])
+        return 0
+    name, rest = args[0], args[1:]
+    if name not in commands():
+        from imaginate.settings import nearest
+
+        raise ConfigError(f"unknown command {name!r}{nearest(name, commands())}")
+    module = importlib.import_module(f"imaginate.cli.{name.replace('-', '_')}")
+    parser = parser_of(name, rest)
+    return int(module.run(parser.parse_args(rest)))
+
+
+def parser_of(name: str, rest: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The full parser of one command; `rest` lets a command add the flags of the method that is asked for."""
+    module = importlib.import_module(f"imaginate.cli.{name.replace('-', '_')}")
+    parser = argparse.ArgumentParser(
+        prog=f"imaginate {name}",
+        description=(module.__doc__ or "").strip(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    if hasattr(module, "add_dynamic"):
+        module.add_dynamic(parser, list(rest))
+    return parser
+
+
+def _top() -> argparse.ArgumentParser:
+    lines = []
+    for name in commands():
+        doc = importlib.import_module(f"imaginate.cli.{name.replace('-', '_')}").__doc__ or ""
+        lines.append(f"  {name:<12}{doc.strip().splitlines()[0] if doc.strip() else ''}")
+    parser = argparse.ArgumentParser(
+        prog="imaginate",
+        usage="imaginate COMMAND ...",
+        description=DESCRIPTION,
+        epilog="commands:\n" + "\n".join(lines) + "\n\n`imaginate COMMAND --help` tells the rest.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"imaginate {__version__}")
+    return parser

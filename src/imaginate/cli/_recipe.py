@@ -1,0 +1,110 @@
+"""Recipe flags, shared by the commands that make or plan a run: every setting of every section, and of the method."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from imaginate import registry
+from imaginate.cli._flags import add_settings, take
+from imaginate.engine.recipe import SECTIONS
+from imaginate.errors import ConfigError
+from imaginate.settings import nearest, settings_of
+
+_TITLES = {
+    "data": "data (what is read)",
+    "expand": "amount",
+    "roles": "roles (networks and data that methods and filters use)",
+    "select": "selection",
+    "write": "writing",
+}
+
+
+def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags of every section; the method's own are added by `add_dynamic`."""
+    parser.add_argument("--recipe", metavar="FILE", help="recipe file (YAML); flags override it")
+    parser.add_argument("--method", metavar="NAME", help="expansion method; `imaginate methods` lists them")
+    parser.add_argument(
+        "--filter",
+        metavar="NAME[:key=value,...]",
+        action="append",
+        default=[],
+        help="judge of the new images, repeatable; `imaginate methods --filters` lists them",
+    )
+    for key, cls in SECTIONS.items():
+        group = parser.add_argument_group(_TITLES[key])
+        add_settings(group, cls, prefix=f"{key}.", skip=("path",))
+
+
+def add_dynamic(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
+    """Add the flags of the method that the command line or the recipe names."""
+    name = _asked(rest, "--method") or _method_of(_asked(rest, "--recipe"))
+    if name is not None:
+        cls = registry.find("methods", name)
+        own = parser.add_argument_group(f"method {name}")
+        add_settings(own, cls, prefix="method.")
+
+
+def _asked(rest: Sequence[str], flag: str) -> str | None:
+    for position, word in enumerate(rest):
+        if word == flag and position + 1 < len(rest):
+            return rest[position + 1]
+        if word.startswith(flag + "="):
+            return word.split("=", 1)[1]
+    return None
+
+
+def _method_of(recipe: str | None) -> str | None:
+    named = load_recipe(recipe).get("method") if recipe else None
+    return named if isinstance(named, str) else (named or {}).get("name")
+
+
+def load_recipe(path: str) -> dict[str, Any]:
+    """A recipe file as plain values. Raises ConfigError where it cannot be read."""
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            values = yaml.safe_load(file)
+    except OSError as error:
+        raise ConfigError(f"cannot read recipe {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"recipe {path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"recipe {path} must be a mapping of sections, see recipe.yaml of any run")
+    return values
+
+
+def recipe_values(args: argparse.Namespace) -> dict[str, Any]:
+    """The recipe file, overridden by the flags that were given."""
+    values: dict[str, Any] = load_recipe(args.recipe) if args.recipe else {}
+    named = values.get("method")
+    method = {"name": named} if isinstance(named, str) else dict(named or {})
+    if args.method and method.get("name") != args.method:
+        method = {"name": args.method}
+    if "name" not in method:
+        raise ConfigError("no method: give --method NAME (`imaginate methods` lists them) or a recipe")
+    method.update(take(args, registry.find("methods", method["name"]), prefix="method."))
+    values["method"] = method
+    for key, cls in SECTIONS.items():
+        given = take(args, cls, prefix=f"{key}.")
+        if given:
+            values[key] = {**(values.get(key) or {}), **given}
+    if args.filter:
+        values["filters"] = [parse_filter(text) for text in args.filter]
+    return values
+
+
+def parse_filter(text: str) -> dict[str, Any]:
+    """`quality:blur=20,blank=3` -> {"name": "quality", "blur": "20", "blank": "3"}."""
+    name, _, rest = text.partition(":")
+    known = [s.name for s in settings_of(registry.find("filters", name))]
+    values: dict[str, Any] = {"name": name}
+    for part in rest.split(",") if rest else []:
+        key, sign, value = part.partition("=")
+        key = key.replace("-", "_")
+        if not sign or key not in known:
+            raise ConfigError(f"filter {name}: {part!r} is not one of its settings{nearest(key, known)}")
+        values[key] = value
+    return values

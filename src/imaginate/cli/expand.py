@@ -1,0 +1,53 @@
+"""Expand a dataset: seed images in, a run folder with more images out.
+
+    imaginate expand flowers/ flowers-x5/ --method randaugment --copies 5
+    imaginate expand flowers-x5/ --recipe run.yaml
+    imaginate expand --help --method gridmask      # with the method's own flags
+
+The same command on the same folder finishes a run that was interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from imaginate.cli._recipe import add_dynamic, add_recipe_flags, recipe_values
+from imaginate.errors import ConfigError
+
+__all__ = ["add_arguments", "add_dynamic", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Paths, recipe, and where the work is done."""
+    parser.add_argument("paths", nargs="*", metavar="DATA OUT", help="the dataset (or in the recipe) and the run folder")
+    add_recipe_flags(parser)
+    group = parser.add_argument_group("work (does not change the result)")
+    group.add_argument("--workers", type=int, default=1, help="processes that make images, by Ray when more than 1")
+    group.add_argument("--ray", metavar="ADDRESS", help="address of a Ray cluster (`auto` for the one of this machine)")
+    group.add_argument("--quiet", action="store_true", help="no progress bar")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Make or finish the run, then say what is in it."""
+    values = recipe_values(args)
+    out = _paths(args, values)
+    from imaginate.engine.run import expand
+
+    result = expand(out=out, recipe=values, workers_count=args.workers, ray=args.ray, progress=not args.quiet)
+    print(result)
+    print(f"look at {result.path}/contact-sheet.png, or: imaginate inspect {result.path}")
+    return 0
+
+
+def _paths(args: argparse.Namespace, values: dict[str, Any]) -> str:
+    paths = list(args.paths)
+    if len(paths) == 2:
+        values.setdefault("data", {})["path"] = paths.pop(0)
+    if len(paths) != 1:
+        raise ConfigError("give the dataset and the output folder: imaginate expand DATA OUT --method NAME")
+    if not values.get("data", {}).get("path"):
+        raise ConfigError("no dataset: imaginate expand DATA OUT, or data: {path: ...} in the recipe")
+    return str(paths[0])
+
+

@@ -1,0 +1,22 @@
+"""Turn a run into WebDataset tars, HF-style parquet or a csv manifest."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The run, the target and the form."""
+    parser.add_argument("run", metavar="RUN", help="a finished run folder")
+    parser.add_argument("out", metavar="OUT", help="a new folder or fsspec url")
+    parser.add_argument("--format", default="webdataset", metavar="{webdataset,parquet,csv}", help="default webdataset")
+    parser.add_argument("--per-file", type=int, default=1000, help="images per tar or parquet file (default 1000)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, then say how much."""
+    from imaginate.write.export import export
+
+    count = export(args.run, args.out, args.format, per_file=args.per_file)
+    print(f"{args.out}: {count} images as {args.format}")
+    return 0

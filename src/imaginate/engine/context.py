@@ -1,0 +1,107 @@
+"""What methods and filters receive: seed images by index, and the roles that they named, built once, on first use."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from imaginate.contract import Guide, Pool
+from imaginate.data import load
+from imaginate.engine.recipe import Recipe
+from imaginate.errors import ConfigError
+from imaginate.records import Image, LabelSpace, Sample
+
+
+class SeedImages:
+    """Random access to the seed images, with a small cache: neighbours in a batch ask for the same image again."""
+
+    def __init__(self, samples: Sequence[Sample], keep: int = 64) -> None:
+        self._samples, self._keep = samples, keep
+        self._cache: OrderedDict[int, Image] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def sample(self, index: int) -> Sample:
+        """The record at this index."""
+        return self._samples[index]
+
+    def image(self, index: int) -> Image:
+        """(3, h, w) uint8. Raises ImageError for an unusable file."""
+        if index in self._cache:
+            self._cache.move_to_end(index)
+            return self._cache[index]
+        image = load(self._samples[index])
+        self._cache[index] = image
+        if len(self._cache) > self._keep:
+            self._cache.popitem(last=False)
+        return image
+
+
+class RunContext:
+    """The context of one run in one process. Raises ConfigError where a role is used that the recipe does not name."""
+
+    def __init__(self, recipe: Recipe, labels: LabelSpace, samples: Sequence[Sample]) -> None:
+        self.recipe = recipe
+        self.labels = labels
+        self.samples = SeedImages(samples)
+        self.device = pick_device(recipe.roles.device)
+        self.method = recipe.make_method()
+
+    @cached_property
+    def guide(self) -> Guide:
+        """The guide, built for the label space of the run."""
+        from imaginate.models.guides import build_guide
+
+        spec = self._named("guide", "nano, clip:ID-or-folder, prototypes:BACKBONE")
+        return build_guide(spec, self.labels, samples=self.samples, device=self.device)
+
+    @cached_property
+    def prior(self) -> Any:
+        """The prior of the family that the method needs, with the adaptation loaded into it where one is named."""
+        from imaginate.models.priors import build_prior
+
+        family = next((need.split(":", 1)[1] for need in self.method.needs if need.startswith("prior:")), "")
+        if not family:
+            raise ConfigError(f"{self.recipe.method} uses no prior")
+        return build_prior(family, self._named("prior", "nano, or a checkpoint's id or folder"), device=self.device)
+
+    @cached_property
+    def adaptation(self) -> Any:
+        """The adaptation written by `imaginate fit`, checked against prior and label space and loaded into the prior."""
+        from imaginate.models.adaptation import load_adaptation
+
+        return load_adaptation(self._named("adaptation", "folder from `imaginate fit`"), self.prior, self.labels)
+
+    @cached_property
+    def pool(self) -> Pool:
+        """The retrieval pool."""
+        from imaginate.pool import open_pool
+
+        return open_pool(self._named("pool", "folder from `imaginate pool build`"))
+
+    def prepare(self) -> None:
+        """Build what the method names now, so that a missing role is refused before any work is done."""
+        for need in self.method.needs:
+            getattr(self, need.split(":", 1)[0])
+        if self.recipe.roles.adaptation and any(need.startswith("prior:") for need in self.method.needs):
+            _ = self.adaptation
+
+    def _named(self, role: str, hint: str) -> str:
+        value = getattr(self.recipe.roles, role)
+        if value is None:
+            raise ConfigError(f"{self.recipe.method} needs a {role}: give --{role} ({hint})")
+        return str(value)
+
+
+def pick_device(name: str) -> str:
+    """`auto` is CUDA, then Apple's MPS, then the CPU, whichever is there first."""
+    if name != "auto":
+        return name
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

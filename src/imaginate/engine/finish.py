@@ -1,0 +1,93 @@
+"""The end of a run: tables put together, what must be judged across shards, totals, the card and the contact sheet."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib import metadata
+from typing import Any
+
+from imaginate.engine.plan import Plan
+from imaginate.engine.recipe import Recipe
+from imaginate.engine.shard import marker_name, rows_name
+from imaginate.write import card, sheet, tables
+from imaginate.write.store import Store
+
+PACKAGES = ("torch", "torchvision", "pillow", "numpy", "pyarrow", "transformers", "diffusers", "timm", "ray")
+
+
+def put_together(store: Store, recipe: Recipe, plan: Plan, session: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge the shards' rows, write `skipped.csv`, `README.md`, `contact-sheet.png`, and close `run.json`."""
+    markers = [json.loads(store.get(marker_name(n))) for n in range(len(plan.shards))]
+    tables.merge(store, [rows_name(n) for n in range(len(plan.shards))])
+    skipped = [*plan.skipped, *(tuple(item) for m in markers for item in m["skipped"])]
+    store.put("skipped.csv", _csv([("id", "reason"), *skipped]))
+    rejected: Counter[str] = Counter()
+    for marker in markers:
+        rejected.update(marker["rejected"])
+    totals = {
+        "originals": sum(m["originals"] for m in markers),
+        "kept": sum(m["kept"] for m in markers),
+        "rejected": dict(rejected.most_common()),
+        "skipped": len(skipped),
+        "skipped_reasons": dict(Counter(reason for _, reason in skipped).most_common()),
+    }
+    facts = json.loads(store.get("run.json"))
+    facts.update(totals=totals, finished=True, versions=versions(), machine=machine())
+    facts["sessions"] = [*facts["sessions"], dict(session)]
+    facts["cost"] = cost(facts["sessions"])
+    store.put("README.md", card.dataset_card(recipe.to_dict(), facts).encode())
+    store.put("contact-sheet.png", sheet.contact_sheet(store))
+    store.put("run.json", json_bytes(facts))
+    return totals
+
+
+def cost(sessions: list[dict[str, Any]]) -> dict[str, float | None]:
+    """Wall-clock seconds and seconds per kept image, over all sessions of the run."""
+    seconds = sum(s["seconds"] for s in sessions)
+    images = sum(s["images"] for s in sessions)
+    return {"seconds": round(seconds, 3), "seconds_per_image": round(seconds / images, 6) if images else None}
+
+
+def classes(plan: Plan) -> list[dict[str, Any]]:
+    """The label space, in label order, with counts of seeds and of wanted images."""
+    return [{**asdict(info), **plan.counts[info.name]} for info in plan.labels]
+
+
+def versions() -> dict[str, str]:
+    """What made the run."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The size of the machine: cores and accelerator."""
+    import os
+
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"platform": sys.platform, "cores": os.cpu_count(), "gpu": gpu}
+
+
+def json_bytes(value: Any) -> bytes:
+    """Readable JSON."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="surrogateescape")
+
+
+def _csv(rows: list[Any]) -> bytes:
+    import csv
+    import io
+
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue().encode(errors="surrogateescape")

@@ -1,0 +1,169 @@
+"""What a run will make, before it makes anything: units of work, cut into shards that are committed one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from imaginate.data import Dataset, conflicts, hash_samples
+from imaginate.engine.recipe import Recipe
+from imaginate.errors import DataError, ImageError
+from imaginate.records import LabelSpace, Sample, short_hash
+from imaginate.select import allocate
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Copy slots [start, stop) of `total` for one seed sample or one class; no slots: only the original is kept."""
+
+    key: str
+    label: int
+    index: int | None
+    start: int = 0
+    stop: int = 0
+    total: int = 0
+
+    @property
+    def wanted(self) -> int:
+        """The number of images to be kept."""
+        return self.stop - self.start
+
+    def copies(self) -> Iterator[int]:
+        """Copy indices in the order in which they are tried: the slots first, then spare ones, endlessly.
+
+        Spare indices never meet those of another unit of the same key.
+        """
+        number = 0
+        while True:
+            row, column = divmod(number, max(1, self.wanted))
+            yield row * self.total + self.start + column
+            number += 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a worker needs to know of the run, in memory proportional to the number of seeds alone."""
+
+    labels: LabelSpace
+    samples: Sequence[Sample]
+    hashes: tuple[str, ...]
+    shards: tuple[tuple[Unit, ...], ...]
+    skipped: tuple[tuple[str, str], ...] = ()
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    @property
+    def data_fingerprint(self) -> str:
+        """A hash of the label space and of every seed image's id, label and bytes."""
+        rows = [[s.id, s.label, h] for s, h in zip(self.samples, self.hashes, strict=True)]
+        return short_hash([list(self.labels.names), rows])
+
+    @property
+    def wanted(self) -> int:
+        """The number of new images that the run aims at."""
+        return sum(unit.wanted for shard in self.shards for unit in shard)
+
+
+def make_plan(recipe: Recipe, dataset: Dataset) -> Plan:
+    """Read every seed once (bytes only), set aside what cannot be used, and cut the rest into shards."""
+    samples, hashes, skipped = _usable(dataset)
+    method = recipe.make_method()
+    if method.starts_from == "class":
+        units = _class_units(recipe, dataset.labels, samples, whole="pool" in method.needs)
+    else:
+        units = _sample_units(recipe, len(dataset.labels), samples)
+    shards = tuple(_cut(units, recipe.expand.shard))
+    counts = _counts(dataset.labels, samples, units)
+    return Plan(dataset.labels, samples, tuple(hashes), shards, tuple(skipped), counts)
+
+
+def _usable(dataset: Dataset) -> tuple[list[Sample], list[str], list[tuple[str, str]]]:
+    skipped = [(s.id, s.reason) for s in dataset.skipped]
+    clash = conflicts(dataset.samples)
+    samples: list[Sample] = []
+    hashes: list[str] = []
+    for sample, digest in zip(dataset.samples, _digests(dataset.samples), strict=True):
+        reason = clash.get(sample.id) or (digest if digest.startswith("!") else "")
+        if reason:
+            skipped.append((sample.id, reason.lstrip("!")))
+        else:
+            samples.append(sample)
+            hashes.append(digest)
+    if not samples:
+        raise DataError(f"{dataset.name}: no usable image; {len(skipped)} skipped{_first(skipped)}")
+    return samples, hashes, skipped
+
+
+def _digests(samples: Sequence[Sample]) -> Iterator[str]:
+    for sample in samples:
+        try:
+            yield next(iter(hash_samples([sample])))[1]
+        except ImageError as error:
+            yield f"!{error}"
+
+
+def _first(skipped: Sequence[tuple[str, str]]) -> str:
+    return f", the first ({skipped[0][0]}) because: {skipped[0][1]}" if skipped else ""
+
+
+def _sample_units(recipe: Recipe, classes: int, samples: Sequence[Sample]) -> list[Unit]:
+    sizes = _sizes(classes, samples)
+    per_sample = allocate(sizes, recipe.expand.copies, recipe.select.balance)
+    seen = [0] * classes
+    units = []
+    for index, sample in enumerate(samples):
+        copies = _share(per_sample[sample.label], sizes[sample.label], seen[sample.label])
+        seen[sample.label] += 1
+        units.append(Unit(sample.id, sample.label, index, 0, copies, copies))
+    return units
+
+
+def _share(total: int, size: int, place: int) -> int:
+    """An even share of a class's total for its `place`-th seed: shares differ by at most one."""
+    return total * (place + 1) // size - total * place // size
+
+
+def _class_units(recipe: Recipe, labels: LabelSpace, samples: Sequence[Sample], *, whole: bool) -> list[Unit]:
+    sizes = _sizes(len(labels), samples)
+    if recipe.expand.per_class is not None:
+        totals = [recipe.expand.per_class] * len(labels)
+    else:
+        totals = allocate(sizes, recipe.expand.copies, recipe.select.balance)
+    units = []
+    if recipe.write.originals != "none":
+        units = [Unit(s.id, s.label, index) for index, s in enumerate(samples)]
+    for label, total in enumerate(totals):
+        step = total if whole else recipe.expand.shard
+        for start in range(0, total, max(1, step)):
+            stop = min(start + step, total)
+            units.append(Unit(f"class/{labels[label].name}", label, None, start, stop, total))
+    return units
+
+
+def _sizes(classes: int, samples: Sequence[Sample]) -> list[int]:
+    sizes = [0] * classes
+    for sample in samples:
+        sizes[sample.label] += 1
+    return sizes
+
+
+def _cut(units: Sequence[Unit], limit: int) -> Iterator[tuple[Unit, ...]]:
+    shard: list[Unit] = []
+    weight = 0
+    for unit in units:
+        cost = max(1, unit.wanted)
+        if shard and weight + cost > limit:
+            yield tuple(shard)
+            shard, weight = [], 0
+        shard.append(unit)
+        weight += cost
+    if shard:
+        yield tuple(shard)
+
+
+def _counts(labels: LabelSpace, samples: Sequence[Sample], units: Sequence[Unit]) -> dict[str, dict[str, int]]:
+    counts = {name: {"seeds": 0, "new": 0} for name in labels.names}
+    for sample in samples:
+        counts[labels[sample.label].name]["seeds"] += 1
+    for unit in units:
+        counts[labels[unit.label].name]["new"] += unit.wanted
+    return counts

@@ -1,0 +1,254 @@
+"""One shard: seeds -> candidates -> verdicts -> choice -> files -> rows -> marker. The only place that knows the order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from imaginate import registry, select
+from imaginate.engine.context import RunContext
+from imaginate.engine.plan import Plan, Unit
+from imaginate.engine.recipe import Recipe
+from imaginate.errors import ImageError
+from imaginate.records import Candidate, Request, Verdict, image_seed
+from imaginate.write import names, tables
+from imaginate.write.images import EXTENSIONS, encode, original
+from imaginate.write.store import Store
+
+Judged = tuple[Candidate, Verdict]
+
+
+@dataclass
+class Work:
+    """A unit on its way through the shard: what it asked for, and what came back."""
+
+    unit: Unit
+    request: Request
+    copies: Iterator[int]
+    judged: list[Judged] = field(default_factory=list)
+    asked: int = 0
+    exhausted: bool = False
+
+
+class ShardWorker:
+    """Makes shards of one run, in this process. Models are built once and kept between shards."""
+
+    def __init__(self, recipe: Recipe, plan: Plan, root: str) -> None:
+        self.recipe, self.plan, self.store = recipe, plan, Store(root)
+        self.context = RunContext(recipe, plan.labels, plan.samples)
+        self.method = self.context.method
+        made = [(name, registry.make("filters", name, values)) for name, values in recipe.all_filters()]
+        self.filters = [(name, f) for name, f in made if f.scope == "candidate"]
+        self.folders = names.class_folders(plan.labels.names)
+        self.writers = ThreadPoolExecutor(2) if self.method.needs or self.filters else None
+        if self.writers is None:
+            _one_thread()
+        self.context.prepare()
+
+    def make(self, number: int) -> dict[str, Any]:
+        """Make and commit one shard; returns its marker. Finished shards are not made again."""
+        marker = marker_name(number)
+        if self.store.exists(marker):
+            return json.loads(self.store.get(marker))  # type: ignore[no-any-return]
+        rows, skipped = self._rows(self.plan.shards[number])
+        data = tables.encoded(rows)
+        self.store.put(rows_name(number), data)
+        summary = _summary(number, rows, skipped, data)
+        self.store.put(marker, json.dumps(summary, ensure_ascii=False, sort_keys=True).encode())
+        return summary
+
+    def _rows(self, units: Sequence[Unit]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+        rows: list[dict[str, Any]] = []
+        skipped: list[tuple[str, str]] = []
+        pending: list[Future[None]] = []
+        for start in range(0, len(units), self.recipe.expand.batch):
+            works = []
+            for unit in units[start : start + self.recipe.expand.batch]:
+                try:
+                    works.append(self._begin(unit, rows, pending))
+                except ImageError as error:
+                    skipped.append((unit.key, str(error)))
+            self._generate([w for w in works if w.unit.wanted])
+            for work in works:
+                rows.extend(self._finish(work, pending))
+            _settle(pending)
+        return rows, skipped
+
+    def _begin(self, unit: Unit, rows: list[dict[str, Any]], pending: list[Future[None]]) -> Work:
+        if unit.index is None:
+            request = Request(key=unit.key, label=unit.label, copies=(), seeds=())
+        else:
+            sample = self.plan.samples[unit.index]
+            image = self.context.samples.image(unit.index)
+            request = Request(key=unit.key, label=unit.label, copies=(), seeds=(), sample=sample, image=image)
+            if self.recipe.write.originals != "none" and unit.start == 0:
+                rows.append(self._keep_original(unit, request, pending))
+        return Work(unit, request, unit.copies())
+
+    def _generate(self, works: list[Work]) -> None:
+        """Ask, judge, and ask again for what is still missing, until all is there or the budget is spent."""
+        active = works
+        while active:
+            asks = [(w, self._ask(w)) for w in active]
+            asks = [(w, request) for w, request in asks if request.copies]
+            if not asks:
+                return
+            answers = self.method.expand([request for _, request in asks], self.context)
+            by_key: dict[tuple[str, int], list[Candidate]] = {}
+            for candidate in answers:
+                by_key.setdefault((candidate.key, candidate.copy), []).append(candidate)
+            fresh = []
+            for work, request in asks:
+                mine = [c for copy in request.copies for c in by_key.get((request.key, copy), [])]
+                work.exhausted = len(mine) < len(request.copies)
+                fresh += [(work, request, candidate) for candidate in mine]
+            self._judge(fresh)
+            active = [w for w, _ in asks if not w.exhausted]
+
+    def _ask(self, work: Work) -> Request:
+        kept = sum(verdict.keep for _, verdict in work.judged)
+        count = select.wants_more(self.recipe.select, wanted=work.unit.wanted, made=work.asked, kept=kept)
+        copies = tuple(islice(work.copies, count))
+        work.asked += len(copies)
+        seeds = tuple(image_seed(self.recipe.expand.seed, self.recipe.method, work.unit.key, c) for c in copies)
+        r = work.request
+        return Request(key=r.key, label=r.label, copies=copies, seeds=seeds, sample=r.sample, image=r.image)
+
+    def _judge(self, fresh: list[tuple[Work, Request, Candidate]]) -> None:
+        """Every filter in turn judges what the ones before it kept; the first that refuses gives the reason."""
+        verdicts = [Verdict(keep=c.failed is None, reason=c.failed or "") for _, _, c in fresh]
+        scores: list[dict[str, float]] = [{} for _ in fresh]
+        for name, judge in self.filters:
+            alive = [i for i, v in enumerate(verdicts) if v.keep]
+            if not alive:
+                break
+            given = judge.judge([fresh[i][2] for i in alive], [fresh[i][1] for i in alive], self.context)
+            for i, verdict in zip(alive, given, strict=True):
+                verdicts[i] = verdict
+                if verdict.score is not None:
+                    scores[i][name.replace("-", "_")] = verdict.score
+        for (work, _, candidate), verdict, extra in zip(fresh, verdicts, scores, strict=True):
+            work.judged.append((with_scores(candidate, extra), verdict))
+
+    def _finish(self, work: Work, pending: list[Future[None]]) -> list[dict[str, Any]]:
+        chosen = set(select.choose(self.recipe.select, work.judged, wanted=work.unit.wanted))
+        rows = []
+        for position, (candidate, verdict) in enumerate(work.judged):
+            kept = position in chosen
+            reason = "" if kept else (verdict.reason or "not selected")
+            rows.append(self._row(work, candidate, kept, reason, pending))
+        return rows
+
+    def _row(
+        self, work: Work, c: Candidate, kept: bool, reason: str, pending: list[Future[None]]
+    ) -> dict[str, Any]:
+        file_name = None
+        if c.image is not None and (kept or self.recipe.write.keep_rejected):
+            width = 5 if work.unit.index is None else 3
+            stem = f"{names.stem(c.key)}-{c.copy:0{width}d}{EXTENSIONS[self.recipe.write.format]}"
+            file_name = f"{'images' if kept else 'rejected'}/{self.folders[c.label]}/{stem}"
+            self._put(file_name, c.image, pending)
+        return {
+            **self._common(file_name, c.label),
+            "origin": str(c.info.get("origin", "synthetic")),
+            "seed_image": None if work.unit.index is None else c.key,
+            "method": self.recipe.method,
+            "copy": c.copy,
+            "prompt": c.prompt,
+            "prior": self.recipe.roles.prior,
+            "guide": self.recipe.roles.guide,
+            "rng_seed": c.seed,
+            "kept": kept,
+            "reason": reason,
+            "soft_label": None if c.soft_label is None else list(c.soft_label),
+            **{f"score_{k}": float(v) for k, v in c.scores.items()},
+            **{f"info_{k}": v for k, v in c.info.items() if k != "origin"},
+        }
+
+    def _keep_original(self, unit: Unit, request: Request, pending: list[Future[None]]) -> dict[str, Any]:
+        assert request.sample is not None
+        stem = f"images/{self.folders[unit.label]}/{names.stem(unit.key)}"
+        path = getattr(request.sample.source, "path", None)
+        data = request.sample.source.read()
+        kept, extension = original(data, request.image, self.recipe.write)
+        if self.recipe.write.originals == "link" and kept is data and self.store.local and _is_file(request.sample):
+            self.store.link(stem + extension, str(path))
+        else:
+            self.store.put(stem + extension, kept)
+        soft = request.sample.soft_label
+        return {
+            **self._common(stem + extension, unit.label),
+            "origin": str(request.sample.meta.get("origin", "original")),
+            "seed_image": unit.key,
+            "kept": True,
+            "reason": "",
+            "soft_label": None if soft is None else list(soft),
+        }
+
+    def _common(self, file_name: str | None, label: int) -> dict[str, Any]:
+        return {"file_name": file_name, "label": label, "class_name": self.plan.labels[label].name}
+
+    def _put(self, file_name: str, image: Any, pending: list[Future[None]]) -> None:
+        def write() -> None:
+            self.store.put(file_name, encode(image, self.recipe.write))
+
+        if self.writers is None:
+            write()
+        else:
+            pending.append(self.writers.submit(write))
+
+
+def rows_name(number: int) -> str:
+    """The rows of a shard."""
+    return f"shards/{number:06d}.parquet"
+
+
+def marker_name(number: int) -> str:
+    """The file whose presence says that a shard is complete."""
+    return f"shards/{number:06d}.json"
+
+
+def with_scores(candidate: Candidate, extra: dict[str, float]) -> Candidate:
+    """The candidate with the filters' scores beside its own."""
+    if not extra:
+        return candidate
+    import dataclasses
+
+    return dataclasses.replace(candidate, scores={**candidate.scores, **extra})
+
+
+def _summary(
+    number: int, rows: list[dict[str, Any]], skipped: list[tuple[str, str]], data: bytes
+) -> dict[str, Any]:
+    reasons = Counter(row["reason"] for row in rows if not row["kept"])
+    return {
+        "shard": number,
+        "originals": sum(row.get("method") is None for row in rows),
+        "kept": sum(row["kept"] and row.get("method") is not None for row in rows),
+        "rejected": dict(sorted(reasons.items())),
+        "skipped": [list(item) for item in skipped],
+        "rows_sha256": hashlib.sha256(data).hexdigest(),
+    }
+
+
+def _settle(pending: list[Future[None]]) -> None:
+    for future in pending:
+        future.result()
+    pending.clear()
+
+
+def _is_file(sample: Any) -> bool:
+    return type(sample.source).__name__ == "FileSource"
+
+
+def _one_thread() -> None:
+    """Pixel operations on one small image are slower on many threads than on one."""
+    import torch
+
+    torch.set_num_threads(1)

@@ -1,0 +1,47 @@
+"""A second image for methods that mix two, and the label that the mixture carries."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+from imaginate.contract import Images
+from imaginate.errors import ImageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def draw_partner(samples: Images, rng: random.Random, height: int, width: int) -> tuple[Tensor, int, str]:
+    """A seed image drawn uniformly, resized to (3, height, width) uint8, with its label and id.
+
+    An unusable file is passed over for the next one.
+    """
+    start = rng.randrange(len(samples))
+    for step in range(len(samples)):
+        index = (start + step) % len(samples)
+        try:
+            image = samples.image(index)
+        except ImageError:
+            continue
+        sample = samples.sample(index)
+        if tuple(image.shape[-2:]) != (height, width):
+            image = _resized(image, height, width)
+        return image, sample.label, sample.id
+    raise ImageError("no usable partner image")
+
+
+def mixed_label(classes: int, first: int, second: int, weight: float) -> tuple[float, ...]:
+    """`weight` on the first label and the rest on the second; sums to 1."""
+    soft = [0.0] * classes
+    soft[first] += weight
+    soft[second] += 1.0 - weight
+    return tuple(soft)
+
+
+def _resized(image: Tensor, height: int, width: int) -> Tensor:
+    import torch
+    from torch.nn.functional import interpolate
+
+    out = interpolate(image[None].float(), size=(height, width), mode="bilinear", antialias=True)[0]
+    return out.round_().clamp_(0, 255).to(torch.uint8)

@@ -1,0 +1,81 @@
+"""The dataset card: a README.md that says what the folder holds, how it was made and how to load it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_CARD = """\
+---
+tags:
+- imaginate
+- dataset-expansion
+task_categories:
+- image-classification
+configs:
+- config_name: default
+  data_files: metadata.parquet
+---
+
+# {title}
+
+{kept} new images beside {originals} originals, {classes} classes, made by `{method}` ({copies}).
+
+| | images |
+| --- | --- |
+| originals | {originals} |
+| new, kept | {kept} of {wanted} wanted |
+| rejected | {rejected} |
+| seed images skipped | {skipped} |
+{reasons}
+## Load
+
+```python
+torchvision.datasets.ImageFolder("images")
+datasets.load_dataset("imagefolder", data_dir=".")   # with every column of metadata.parquet
+imaginate.open_dataset(".")
+```
+
+`metadata.parquet` has one row for each image of `images/`; `rejected.parquet` has the same columns for those that were
+made and not kept, with the reason. `recipe.yaml` repeats the run: `imaginate expand --recipe recipe.yaml OUT`.
+
+## Classes
+
+| class | seed images | new images wanted |
+| --- | --- | --- |
+{rows}
+
+## Recipe
+
+```yaml
+{recipe}```
+
+Made with imaginate {version}. The new images inherit the licence terms of the seed images, of the prior and of the pool
+that they come from; check them before you pass the folder on.
+"""
+
+
+def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """The card of a finished run, from its recipe and its `run.json`."""
+    import yaml
+
+    totals, classes = facts["totals"], facts["classes"]
+    reasons = [f"| - {reason} | {n} |" for reason, n in totals["rejected"].items()]
+    amount = recipe["expand"]
+    per_class = amount["per_class"]
+    text = _CARD.format(
+        title=f"{recipe['method']['name']} expansion",
+        kept=totals["kept"],
+        originals=totals["originals"],
+        classes=len(classes),
+        method=recipe["method"]["name"],
+        copies=f"{per_class} per class" if per_class else f"{amount['copies']} copies of each",
+        wanted=facts["wanted"],
+        rejected=sum(totals["rejected"].values()),
+        skipped=totals["skipped"],
+        reasons="".join(f"{line}\n" for line in reasons),
+        rows="\n".join(f"| {c['name'].replace('|', '¦')} | {c['seeds']} | {c['new']} |" for c in classes),
+        recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True),
+        version=facts["imaginate"],
+    )
+    return text.replace("\n\n\n", "\n\n")

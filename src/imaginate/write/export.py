@@ -1,0 +1,103 @@
+"""A run in other forms: WebDataset tars, HF-style parquet, or a csv manifest. Streams; memory is one image or one batch."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+
+from imaginate.errors import ConfigError, RunError
+from imaginate.write import tables
+from imaginate.write.store import Store
+
+FORMATS = ("webdataset", "parquet", "csv")
+
+
+def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
+    """Write the kept images of a run as `form` under `out`; returns their number.
+
+    webdataset: `shard-000000.tar` with `.png/.jpg`, `.cls` and `.json`. parquet: `train-00000-of-0000N.parquet` with
+    an `image` struct, a `label` with the class names, and every other column. csv: `manifest.csv` whose `file_name`
+    are paths of the run's images. An existing file is never overwritten.
+    """
+    if form not in FORMATS:
+        raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
+    source, target = Store(run), Store(out)
+    if not source.exists(tables.KEPT):
+        raise RunError(f"{run} is not a finished run folder")
+    if target.exists("") and target.names():
+        raise RunError(f"{out} is not empty; choose a new or empty folder")
+    table = tables.read(source)
+    writer = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}[form]
+    writer(source, target, table, per_file)
+    return int(table.num_rows)
+
+
+def _batches(table: Any, size: int) -> Iterator[Any]:
+    for start in range(0, table.num_rows, size):
+        yield table.slice(start, size)
+
+
+def _webdataset(source: Store, target: Store, table: Any, per_file: int) -> None:
+    for number, batch in enumerate(_batches(table, per_file)):
+        with target.writing(f"shard-{number:06d}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
+            for index, row in enumerate(batch.to_pylist()):
+                key = f"{number * per_file + index:09d}"
+                extension = os.path.splitext(row["file_name"])[1].lstrip(".")
+                _member(tar, f"{key}.{extension}", source.get(row["file_name"]))
+                _member(tar, f"{key}.cls", str(row["label"]).encode())
+                _member(tar, f"{key}.json", json.dumps(row, ensure_ascii=False).encode())
+    target.put("classes.json", json.dumps(_class_names(source), ensure_ascii=False).encode())
+
+
+def _member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
+
+
+def _parquet(source: Store, target: Store, table: Any, per_file: int) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    files = max(1, -(-table.num_rows // per_file))
+    features: dict[str, Any] = {"image": {"_type": "Image"}}
+    features["label"] = {"names": _class_names(source), "_type": "ClassLabel"}
+    for field in table.schema:
+        if field.name not in ("file_name", "label"):
+            features[field.name] = _feature(field.type)
+    info = json.dumps({"info": {"features": features}})
+    for number, batch in enumerate(_batches(table, per_file)):
+        names = batch.column("file_name").to_pylist()
+        images = pa.array([{"bytes": source.get(n), "path": n} for n in names])
+        part = batch.drop_columns(["file_name"]).add_column(0, "image", images)
+        part = part.replace_schema_metadata({"huggingface": info})
+        with target.writing(f"train-{number:05d}-of-{files:05d}.parquet") as file:
+            pq.write_table(part, file)
+
+
+def _feature(kind: Any) -> dict[str, Any]:
+    import pyarrow as pa
+
+    if pa.types.is_list(kind):
+        return {"feature": {"dtype": "float64", "_type": "Value"}, "_type": "List"}
+    words = {pa.float64(): "float64", pa.int64(): "int64", pa.bool_(): "bool"}
+    return {"dtype": words.get(kind, "string"), "_type": "Value"}
+
+
+def _csv(source: Store, target: Store, table: Any, per_file: int) -> None:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["path", *table.column_names])
+    for row in table.to_pylist():
+        path = os.path.abspath(source.path(row["file_name"])) if source.local else source.path(row["file_name"])
+        writer.writerow([path, *(json.dumps(v) if isinstance(v, list) else v for v in row.values())])
+    target.put("manifest.csv", out.getvalue().encode())
+
+
+def _class_names(source: Store) -> list[str]:
+    return [c["name"] for c in json.loads(source.get("run.json"))["classes"]]

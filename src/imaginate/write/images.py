@@ -1,0 +1,85 @@
+"""Tensors to encoded bytes, and originals as they are where every reader would read them the same way."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Writing:
+    """How images are written."""
+
+    format: Literal["png", "jpeg", "webp"] = setting("png", "file format; png loses nothing")
+    quality: int = setting(95, "quality of jpeg and webp", ge=1, le=100)
+    size: int | None = setting(None, "shorter side of every written image, in pixels; none keeps it as made", ge=1)
+    originals: Literal["copy", "link", "none"] = setting("copy", "the seed images: copied, linked, or left out")
+    keep_rejected: bool = setting(True, "store rejected images too, under rejected/, to look at and to judge again")
+    __post_init__ = check
+
+
+def to_uint8(image: Tensor) -> Tensor:
+    """(3, h, w) uint8, or floating point in [0, 1], -> (3, h, w) uint8, rounded to the nearest level."""
+    import torch
+
+    if image.dtype == torch.uint8:
+        return image
+    return image.detach().float().cpu().clamp(0, 1).mul(255).round_().to(torch.uint8)
+
+
+def encode(image: Tensor, writing: Writing) -> bytes:
+    """(3, h, w) uint8 or floating point in [0, 1] -> file bytes, resized to `writing.size` where it is set."""
+    from PIL import Image
+
+    array = to_uint8(image).permute(1, 2, 0).contiguous().numpy()
+    return _save(resize(Image.fromarray(array), writing.size), writing)
+
+
+def resize(picture: Any, size: int | None) -> Any:
+    """A PIL image with its shorter side `size` pixels (Lanczos)."""
+    from PIL import Image
+
+    short = min(picture.size)
+    if size is None or short == size:
+        return picture
+    width, height = (max(1, round(side * size / short)) for side in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS)
+
+
+def original(data: bytes, image: Tensor, writing: Writing) -> tuple[bytes, str]:
+    """The bytes and extension under which an original is kept: unchanged where a plain reader shows it right,
+    re-encoded where it is rotated by EXIF, animated, of an unusual mode or format, or has to be resized."""
+    extension = None if writing.size else plain_extension(data)
+    if extension is not None:
+        return data, extension
+    return encode(image, writing), EXTENSIONS[writing.format]
+
+
+def plain_extension(data: bytes) -> str | None:
+    """The extension of a file that every image reader shows alike; None for the others. Reads only the header."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as picture:
+        extension = EXTENSIONS.get((picture.format or "").lower())
+        plain = picture.mode in ("L", "RGB") and getattr(picture, "n_frames", 1) == 1
+        turned = picture.getexif().get(0x0112, 1) != 1 if "exif" in picture.info else False
+    return extension if plain and not turned else None
+
+
+def _save(picture: Any, writing: Writing) -> bytes:
+    out = io.BytesIO()
+    if writing.format == "png":
+        picture.save(out, "PNG")
+    elif writing.format == "jpeg":
+        picture.save(out, "JPEG", quality=writing.quality, subsampling=0)
+    else:
+        picture.save(out, "WEBP", quality=writing.quality, method=4)
+    return out.getvalue()

@@ -1,0 +1,46 @@
+"""File names that are safe on every file system, unique, and still readable."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+
+_UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%]')
+_RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
+
+
+def class_folders(names: Sequence[str]) -> list[str]:
+    """One folder name per class: slashes and leading dots escaped, and no two equal even where case does not count."""
+    folders: list[str] = []
+    taken: set[str] = set()
+    for name in names:
+        folder = _escape(unicodedata.normalize("NFC", name))
+        if folder.casefold() in taken:
+            folder = f"{folder}~{_hash(name)}"
+        taken.add(folder.casefold())
+        folders.append(folder)
+    return folders
+
+
+def stem(key: str) -> str:
+    """A readable, unique file stem for a sample id or class key: its last words and a hash of the whole."""
+    tail = key.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
+    slug = re.sub(r"[^\w\-]+", "_", unicodedata.normalize("NFC", tail)).strip("_")[:40]
+    return f"{slug}-{_hash(key)}" if slug else _hash(key)
+
+
+def _escape(name: str) -> str:
+    safe = _UNSAFE.sub(lambda m: f"%{ord(m.group()):02X}", name)
+    if safe[:1] in (".", " ", "~"):
+        safe = f"%{ord(safe[0]):02X}{safe[1:]}"
+    if safe[-1:] in (".", " "):
+        safe = f"{safe[:-1]}%{ord(safe[-1]):02X}"
+    if len(safe.encode()) > 200:
+        safe = f"{safe.encode()[:180].decode(errors='ignore')}~{_hash(name)}"
+    return f"{safe}~" if not safe or _RESERVED.match(safe) else safe
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=4).hexdigest()

@@ -1,0 +1,107 @@
+"""The contact sheet: each seed image beside its copies, with labels, scores and, for rejected ones, the reason."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imaginate.write import tables
+from imaginate.write.store import Store
+
+CELL, GAP, TEXT = 128, 8, 30
+INK, PAPER, KEPT, REFUSED, SOFT = "#1b1b1b", "#ffffff", "#2e7d32", "#c62828", "#666666"
+_COLUMNS = ("file_name", "label", "class_name", "origin", "seed_image", "method", "copy", "prompt", "reason", "kept")
+
+Row = Mapping[str, Any]
+
+
+def contact_sheet(store: Store, *, rows: int = 12, copies: int = 7, rejected: bool = True) -> bytes:
+    """PNG bytes: up to `rows` seeds (or classes), spread evenly over the run, each with up to `copies` images."""
+    groups = _groups(store, rows, rejected)
+    return draw([(head, members[:copies]) for head, members in groups], store)
+
+
+def _groups(store: Store, limit: int, rejected: bool) -> list[tuple[Row | None, list[Row]]]:
+    """(the original or None, its images) for evenly spread seeds; class-started images group by class."""
+    made: dict[tuple[int, str], list[Row]] = {}
+    originals: dict[tuple[int, str], Row] = {}
+    first_of_class: dict[int, Row] = {}
+    for row in _read(store, rejected):
+        if row["method"] is None:
+            originals[(row["label"], row["seed_image"])] = row
+            first_of_class.setdefault(row["label"], row)
+        else:
+            made.setdefault((row["label"], row["seed_image"] or ""), []).append(row)
+    keys = sorted(made)
+    step = max(1.0, len(keys) / limit)
+    chosen = [keys[int(i * step)] for i in range(min(limit, len(keys)))]
+    return [(originals.get(key) or (first_of_class.get(key[0]) if not key[1] else None), made[key]) for key in chosen]
+
+
+def _read(store: Store, rejected: bool) -> list[Row]:
+    import pyarrow.parquet as pq
+
+    rows: list[Row] = []
+    for name in (tables.KEPT, tables.REJECTED)[: 2 if rejected else 1]:
+        with store.open(name) as file:
+            source = pq.ParquetFile(file)
+            scores = [c for c in source.schema_arrow.names if c.startswith("score_")]
+            rows += source.read(columns=[*_COLUMNS, *scores]).to_pylist()
+    return [row for row in rows if row["file_name"]]
+
+
+def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Store) -> bytes:
+    """Draw a sheet from rows of a run's tables."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    across = 1 + max([len(members) for _, members in groups], default=0)
+    width = GAP + across * (CELL + GAP)
+    height = GAP + max(1, len(groups)) * (CELL + TEXT + GAP)
+    page = Image.new("RGB", (width, height), PAPER)
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(11)
+    for line, (head, members) in enumerate(groups):
+        top = GAP + line * (CELL + TEXT + GAP)
+        for column, row in enumerate([head, *members]):
+            if row is not None:
+                _cell(page, pen, font, GAP + column * (CELL + GAP), top, row, store, seed=column == 0)
+    if not groups:
+        pen.text((GAP, GAP), "no new image", fill=SOFT, font=font)
+    out = io.BytesIO()
+    page.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def _cell(page: Any, pen: Any, font: Any, left: int, top: int, row: Row, store: Store, *, seed: bool) -> None:
+    picture = _thumbnail(store, row["file_name"])
+    page.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
+    colour = INK if seed else KEPT if row["kept"] else REFUSED
+    pen.rectangle((left - 1, top - 1, left + CELL, top + CELL), outline=colour, width=2 if not seed else 1)
+    first, second = _words(row, seed)
+    pen.text((left, top + CELL + 3), _fit(first, font), fill=colour, font=font)
+    pen.text((left, top + CELL + 16), _fit(second, font), fill=SOFT, font=font)
+
+
+def _thumbnail(store: Store, name: str) -> Any:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(store.get(name))) as opened:
+        picture = opened.convert("RGB")
+    scale = CELL / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    return picture.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.BICUBIC)
+
+
+def _words(row: Row, seed: bool) -> tuple[str, str]:
+    if seed:
+        return str(row["class_name"]), "seed image" if row["origin"] == "original" else str(row["origin"])
+    scores = [f"{k[6:].replace('_', ' ')} {v:.2f}" for k, v in row.items() if k.startswith("score_") and v is not None]
+    if not row["kept"]:
+        return f"rejected: {row['reason']}", ", ".join(scores)
+    return f"copy {row['copy']}", ", ".join(scores) or str(row["prompt"] or row["method"])
+
+
+def _fit(text: str, font: Any) -> str:
+    while text and font.getlength(text) > CELL:
+        text = text[:-2].rstrip() + "…" if len(text) > 2 else ""
+    return text

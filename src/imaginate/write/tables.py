@@ -1,0 +1,122 @@
+"""The rows of a run: one an image, kept or rejected, written a shard at a time and merged in a stream."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from imaginate.write.store import Store
+
+BASE = pa.schema(
+    [
+        ("file_name", pa.string()),
+        ("label", pa.int64()),
+        ("class_name", pa.string()),
+        ("origin", pa.string()),
+        ("seed_image", pa.string()),
+        ("method", pa.string()),
+        ("copy", pa.int64()),
+        ("prompt", pa.string()),
+        ("prior", pa.string()),
+        ("guide", pa.string()),
+        ("rng_seed", pa.int64()),
+        ("kept", pa.bool_()),
+        ("reason", pa.string()),
+        ("soft_label", pa.list_(pa.float64())),
+    ]
+)
+KEPT, REJECTED = "metadata.parquet", "rejected.parquet"
+
+
+def table(rows: list[Mapping[str, Any]]) -> pa.Table:
+    """Rows (dicts with the base columns, `score_*` and `info_*`) as a table with a fixed column order and types."""
+    extra = sorted({key for row in rows for key in row} - set(BASE.names))
+    fields = list(BASE) + [pa.field(name, _type(name, rows)) for name in extra]
+    columns = [_column(field, rows) for field in fields]
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _type(name: str, rows: list[Mapping[str, Any]]) -> pa.DataType:
+    kinds = {type(row[name]) for row in rows if row.get(name) is not None}
+    if name.startswith("score_") or (float in kinds and kinds <= {int, float}):
+        return pa.float64()
+    if kinds == {bool}:
+        return pa.bool_()
+    return pa.int64() if kinds == {int} else pa.string()
+
+
+def _column(field: pa.Field, rows: list[Mapping[str, Any]]) -> pa.Array:
+    values = [row.get(field.name) for row in rows]
+    if pa.types.is_string(field.type):
+        values = [v if v is None or isinstance(v, str) else str(v) for v in values]
+    return pa.array(values, type=field.type)
+
+
+def encoded(rows: list[Mapping[str, Any]]) -> bytes:
+    """One shard's rows as parquet bytes."""
+    out = io.BytesIO()
+    pq.write_table(table(rows), out)
+    return out.getvalue()
+
+
+def merge(store: Store, shards: Iterable[str]) -> dict[str, int]:
+    """Stream the shard tables, in order, into `metadata.parquet` (kept) and `rejected.parquet`. Memory: one shard.
+
+    Returns the number of rows of each file.
+    """
+    names = list(shards)
+    schema = unified(_read(store, name).schema for name in names)
+    counts = {KEPT: 0, REJECTED: 0}
+    for name, wanted in ((KEPT, True), (REJECTED, False)):
+        with store.writing(name) as file, pq.ParquetWriter(file, schema) as writer:
+            for part in _parts(store, names, schema, wanted):
+                writer.write_table(part)
+                counts[name] += part.num_rows
+    return counts
+
+
+def unified(schemas: Iterable[pa.Schema]) -> pa.Schema:
+    """The base columns, then every other column of any shard, sorted; types widened where shards differ."""
+    kinds: dict[str, pa.DataType] = {}
+    for schema in schemas:
+        for field in schema:
+            known = kinds.get(field.name, field.type)
+            kinds[field.name] = field.type if known == field.type else _wider(known, field.type)
+    extra = [pa.field(name, kinds[name]) for name in sorted(set(kinds) - set(BASE.names))]
+    return pa.schema(list(BASE) + extra)
+
+
+def _wider(a: pa.DataType, b: pa.DataType) -> pa.DataType:
+    return pa.float64() if {a, b} == {pa.int64(), pa.float64()} else pa.string()
+
+
+def fitted(part: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table cast to a wider schema; columns that it lacks are null."""
+    columns = [
+        part.column(f.name).cast(f.type) if f.name in part.column_names else pa.nulls(part.num_rows, f.type)
+        for f in schema
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _parts(store: Store, names: list[str], schema: pa.Schema, kept: bool) -> Iterator[pa.Table]:
+    import pyarrow.compute as pc
+
+    for name in names:
+        part = _read(store, name)
+        part = part.filter(pc.equal(part.column("kept"), kept))
+        if part.num_rows:
+            yield fitted(part, schema)
+
+
+def _read(store: Store, name: str) -> pa.Table:
+    return pq.read_table(io.BytesIO(store.get(name)))
+
+
+def read(store: Store, name: str = KEPT) -> pa.Table:
+    """`metadata.parquet` or `rejected.parquet` of a run."""
+    return _read(store, name)
