@@ -24,7 +24,6 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "lms": ("LMSDiscreteScheduler", {"use_karras_sigmas": False}),
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}),
     "tcd": ("TCDScheduler", {}),
-    "unclip": ("UnCLIPScheduler", {}),
     "unipc": ("UniPCMultistepScheduler", {}),
 }
 
@@ -38,7 +37,10 @@ def make_scheduler(name: str | None, own: Any) -> Any:
     import diffusers
 
     cls, overrides = SCHEDULERS[name]
-    return getattr(diffusers, cls).from_config(own.config, **overrides)
+    try:
+        return getattr(diffusers, cls).from_config(own.config, **overrides)
+    except (ValueError, NotImplementedError) as error:
+        raise ConfigError(f"scheduler {name} does not fit this prior: {str(error).splitlines()[0]}") from error
 
 
 def start(scheduler: Any, steps: int, strength: float, device: str) -> torch.Tensor:
