@@ -70,10 +70,7 @@ def test_hash_forgives_what_does_not_change_the_picture():
     noisy = scene + 0.02 * torch.randn(scene.shape, generator=torch.Generator().manual_seed(1))
     for changed in (F.interpolate(scene, size=(96, 96), mode="bilinear"), 0.7 * scene + 0.1, noisy.clamp(0, 1)):
         assert hamming(base, phash(changed)[0]) <= 6
-    assert (
-        phash((scene * 255).round().to(torch.uint8))[0] == pytest.approx(base)
-        or hamming(base, phash((scene * 255).round().to(torch.uint8))[0]) <= 2
-    )
+    assert hamming(base, phash((scene * 255).round().to(torch.uint8))[0]) <= 2
 
 
 def test_hash_tells_pictures_apart():

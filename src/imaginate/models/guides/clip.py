@@ -1,0 +1,89 @@
+"""Zero-shot guide: the class names, read by the text tower, are the classifier (Radford et al. 2021; GIF sec. 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imaginate.errors import ModelError
+from imaginate.models.guides import checkpoints
+from imaginate.models.guides.preprocess import Preprocess, from_transformers
+from imaginate.models.guides.prompts import Prompts, check_titles, templates
+from imaginate.records import LabelSpace
+
+FAMILIES = ("clip", "siglip")
+DEFAULT = "openai/clip-vit-base-patch32"
+
+
+class ClipGuide:
+    """Any transformers CLIP or SigLIP checkpoint as a `TextGuide`; the classes' embeddings are computed once.
+
+    The temperature is the checkpoint's own learnt logit scale. SigLIP's logit bias is the same for all classes, and
+    the softmax does not see it.
+    """
+
+    def __init__(
+        self,
+        spec: str,
+        labels: LabelSpace,
+        *,
+        name: str = "",
+        prompts: Prompts = None,
+        device: str = "cpu",
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        self.name = name or f"clip:{spec}"
+        self.labels = labels
+        self.device = device
+        check_titles(labels, self.name)
+        family = getattr(checkpoints.config(spec), "model_type", "")
+        if family not in FAMILIES:
+            raise ModelError(f"{spec} is a {family or 'nameless'} checkpoint; clip: needs a CLIP or SigLIP one")
+        self.model = checkpoints.model(spec, device=device, dtype=dtype)
+        self.preprocess: Preprocess = from_transformers(checkpoints.processor_config(spec), where=spec)
+        self._tokenizer = checkpoints.tokenizer(spec)
+        self._padding = "max_length" if family == "siglip" else True
+        self.scale = float(self.model.logit_scale.detach().float().exp())
+        self.class_embeddings = self._classes(templates(prompts))  # (classes, dim), unit norm
+        self.dim = int(self.class_embeddings.shape[1])
+
+    def embed(self, images: Tensor) -> Tensor:
+        """(b, 3, h, w) in [0, 1] -> (b, dim) unit-norm float32; the gradient flows back to the pixels."""
+        pixels = self.preprocess(images.to(self.device).float())
+        features = _pooled(self.model.get_image_features(pixel_values=pixels.to(self.model.dtype)))
+        return F.normalize(features.float(), dim=-1)
+
+    def embed_text(self, texts: Sequence[str]) -> Tensor:
+        """n texts -> (n, dim) unit-norm float32. Texts beyond the encoder's context are cut."""
+        parts = [self._embed_texts(list(texts[i : i + 256])) for i in range(0, len(texts), 256)]
+        return torch.cat(parts)
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """(b, dim) -> (b, classes): learnt scale times cosine."""
+        return self.scale * embeddings.float() @ self.class_embeddings.T
+
+    @torch.no_grad()
+    def _embed_texts(self, texts: list[str]) -> Tensor:
+        limit = int(self.model.config.text_config.max_position_embeddings)
+        tokens: Any = self._tokenizer(
+            texts, padding=self._padding, truncation=True, max_length=limit, return_tensors="pt"
+        ).to(self.device)
+        inputs = {k: v for k, v in tokens.items() if k in ("input_ids", "attention_mask")}
+        return F.normalize(_pooled(self.model.get_text_features(**inputs)).float(), dim=-1)
+
+    def _classes(self, sentences: tuple[str, ...]) -> Tensor:
+        """One embedding a class: the normalised mean over the sentences."""
+        titles = self.labels.titles
+        texts = [sentence.replace("{}", title) for title in titles for sentence in sentences]
+        each = self.embed_text(texts).view(len(titles), len(sentences), -1)
+        return F.normalize(each.mean(dim=1), dim=-1)
+
+
+def _pooled(output: Any) -> Tensor:
+    """The projected features: transformers 5 wraps them in a named tuple, 4 returns the tensor itself."""
+    found: Tensor = output if isinstance(output, Tensor) else output.pooler_output
+    return found
