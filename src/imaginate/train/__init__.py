@@ -1,1 +1,1 @@
-"""Classifier training; reads only written data."""
+"""Classifier training. Reads only written data; knows nothing of methods and runs' making."""

@@ -1,0 +1,170 @@
+"""Training of one classifier: the same number of updates for everyone, model selection on the validation part only,
+exact after a kill, deterministic on one kind of machine.
+
+An update is a pure function of the state and of its number: which images (`Stream`), which of their children, which
+augmentation and which dropout all come from the seed and the update number. The state is saved whenever the
+validation part is looked at, so that a kill loses at most one such period and changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imaginate.records import short_hash
+from imaginate.train import checkpoint
+from imaginate.train.augment import augment, normalise
+from imaginate.train.classifiers import build_classifier
+from imaginate.train.plan import TrainPlan, autocast, optimizer_of
+from imaginate.train.pool import ImagePool
+from imaginate.train.predict import accuracy
+from imaginate.train.stream import Stream, seed_of
+from imaginate.train.team import SOLO, Team
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass
+class State:
+    """Where a training run stands; all of it is saved."""
+
+    update: int = 0
+    best_update: int = 0
+    best: tuple[float, float] = (-1.0, 0.0)  # validation accuracy, minus validation loss
+    since: int = 0  # update of the last improvement, or of the last fall of the learning rate
+    scale: float = 1.0  # `plateau`'s factor on the learning rate
+    stopped: bool = False
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The classifier with the best validation accuracy, and how it came about."""
+
+    model: nn.Module
+    state: State
+
+
+def fit(
+    plan: TrainPlan,
+    train: ImagePool,
+    validation: ImagePool | None,
+    folder: Path,
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+    build: Callable[[], nn.Module] | None = None,
+    team: Team = SOLO,
+) -> Trained:
+    """Train to the end, from wherever an earlier call was stopped. `build` replaces the classifier of `plan.arch`."""
+    import torch
+
+    torch.set_flush_denormal(True)
+    with torch.random.fork_rng():
+        model = (build or _builder(plan))().to(plan.device, memory_format=torch.channels_last)
+        optimizer = optimizer_of(model, plan)
+        key = short_hash([plan, len(train), train.label.tolist(), train.row.tolist()])
+        state, best = checkpoint.resume(folder, key, State, model, optimizer)
+        advance(state.update)
+        worker = team.wrap(model)
+        stream = Stream(len(train), plan.recipe.batch, plan.seed)
+        while state.update < plan.updates and not state.stopped:
+            target = min(plan.updates, (state.update // plan.period + 1) * plan.period)
+            _period(plan, worker, optimizer, stream, train, state, target, advance, team)
+            if team.main:
+                best = _look(plan, model, validation, state, best)
+                checkpoint.save(folder, key, state, model, optimizer, best)
+            team.share(state)
+        model.load_state_dict(best)
+    return Trained(model=model.eval(), state=state)
+
+
+def _builder(plan: TrainPlan) -> Callable[[], nn.Module]:
+    return lambda: build_classifier(plan.arch, plan.classes, pretrained=plan.pretrained, seed=plan.seed)
+
+
+def _period(
+    plan: TrainPlan,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    stream: Stream,
+    train: ImagePool,
+    state: State,
+    target: int,
+    advance: Callable[[int], None],
+    team: Team,
+) -> None:
+    """Updates up to `target`, and one line of history about them."""
+    start, first, total = time.perf_counter(), state.update, 0.0
+    model.train()
+    losses = []
+    for update in range(state.update, target):
+        rate = plan.recipe.peak(plan.pretrained) * plan.recipe.factor(update, plan.updates) * state.scale
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        losses.append(_update(plan, model, optimizer, stream.indices(update), train, update, team))
+        advance(1)
+    total = sum(float(x) for x in losses)
+    state.update = target
+    state.seconds += time.perf_counter() - start
+    state.history.append(
+        {
+            "update": target,
+            "epoch": round(target * plan.recipe.batch / len(train), 3),
+            "loss": total / max(1, target - first),
+            "lr": rate,
+            "seconds": round(state.seconds, 2),
+        }
+    )
+
+
+def _update(
+    plan: TrainPlan,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rows: Any,
+    train: ImagePool,
+    update: int,
+    team: Team,
+) -> torch.Tensor:
+    """One optimizer step; returns the loss, not yet read from the device."""
+    import torch
+    import torch.nn.functional as F
+
+    rows = team.part(train.substitute(rows, seed_of("children", plan.seed, update)))
+    torch.manual_seed(seed_of("model", plan.seed, update, team.rank))
+    images = augment(train.images(rows), plan.size, plan.augment, seed_of("augment", plan.seed, update, team.rank))
+    images = normalise(images.to(plan.device)).contiguous(memory_format=torch.channels_last)
+    with autocast(plan):
+        logits = model(images)
+    loss = F.cross_entropy(
+        logits.float(), train.targets(rows).to(plan.device), label_smoothing=plan.recipe.smoothing
+    )
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.detach()
+
+
+def _look(
+    plan: TrainPlan, model: nn.Module, validation: ImagePool | None, state: State, best: dict[str, Any]
+) -> dict[str, Any]:
+    """Score the validation part, keep the weights if they are the best so far, decide on the rate and on stopping."""
+    if validation is None:
+        state.best_update = state.update
+        return checkpoint.copy_of(model)
+    score = accuracy(plan, model, validation)
+    state.history[-1]["validation"] = score[0]
+    if score > state.best:
+        state.best, state.best_update, state.since = score, state.update, state.update
+        best = checkpoint.copy_of(model)
+    elif plan.recipe.schedule == "plateau" and state.update - state.since >= plan.recipe.plateau * plan.epoch:
+        state.scale, state.since = state.scale / 10, state.update
+    patience = plan.recipe.patience
+    state.stopped = patience is not None and state.update - state.best_update >= patience * plan.epoch
+    return best

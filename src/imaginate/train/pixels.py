@@ -1,0 +1,138 @@
+"""Decoded images on disk: each is read once, resized, and kept as uint8 in a memory map, so that training touches no
+decoder and memory stays flat however large the set is. Beside the pixels: hashes, by which overlaps are found."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imaginate.errors import ImageError
+from imaginate.records import Sample, short_hash
+from imaginate.train.hashing import content_hash, looks
+
+
+@dataclass(frozen=True, kw_only=True)
+class Store:
+    """Pixels of a list of samples. Row i of every array belongs to `ids[i]`; an unreadable sample keeps its
+    row, is not `usable`, and has its reason in `skipped`."""
+
+    path: Path
+    ids: tuple[str, ...]
+    label: np.ndarray  # (n,) int64
+    content: np.ndarray  # (n,) uint64, of the decoded pixels at full size; 0 for an unreadable image
+    perceptual: np.ndarray  # (n, 64) bool
+    thumbs: np.ndarray  # (n, 16, 16) uint8, grey
+    soft: np.ndarray | None  # (n, classes) float32; rows without a soft label are one-hot
+    meta: tuple[dict[str, Any], ...]
+    skipped: dict[str, str]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def usable(self) -> np.ndarray:
+        """(n,) bool: the rows that could be decoded."""
+        return self.content != 0
+
+    def pixels(self) -> np.ndarray:
+        """(n, s, s, 3) uint8, a read-only memory map."""
+        return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def build_store(
+    samples: Sequence[Sample],
+    folder: Path,
+    *,
+    size: int,
+    classes: int,
+    load: Callable[[Sample], Any],
+    advance: Callable[[int], None] = lambda _: None,
+) -> Store:
+    """Decode once, or open what an earlier call decoded."""
+    key = short_hash([size, classes, [[s.id, s.label, s.soft_label, repr(s.source)] for s in samples]])
+    pixels, facts = folder / f"{key}.npy", folder / f"{key}.npz"
+    if not (pixels.exists() and facts.exists()):
+        folder.mkdir(parents=True, exist_ok=True)
+        _decode(samples, pixels, facts, size, load, advance)
+    else:
+        advance(len(samples))
+    return _open(samples, pixels, facts, classes)
+
+
+def _decode(
+    samples: Sequence[Sample],
+    pixels: Path,
+    facts: Path,
+    size: int,
+    load: Callable[[Sample], Any],
+    advance: Callable[[int], None],
+) -> None:
+    part = pixels.with_suffix(f".{os.getpid()}.part")
+    out = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(len(samples), size, size, 3))
+    content = np.zeros(len(samples), np.uint64)
+    skipped: dict[str, str] = {}
+    for i, sample in enumerate(samples):
+        try:
+            image = np.ascontiguousarray(load(sample).permute(1, 2, 0).numpy())
+        except ImageError as error:
+            skipped[sample.id] = str(error)
+        else:
+            out[i], content[i] = fit_square(image, size), content_hash(image)
+        advance(1)
+    out.flush()
+    perceptual, thumbs = looks(out)
+    del out
+    os.replace(part, pixels)
+    part = facts.with_suffix(f".{os.getpid()}.part.npz")
+    np.savez(part, content=content, perceptual=perceptual, thumbs=thumbs, skipped=json.dumps(skipped))
+    os.replace(part, facts)
+
+
+def _open(samples: Sequence[Sample], pixels: Path, facts: Path, classes: int) -> Store:
+    with np.load(facts) as saved:
+        content, perceptual, thumbs = saved["content"], saved["perceptual"], saved["thumbs"]
+        skipped: dict[str, str] = json.loads(str(saved["skipped"]))
+    labels = np.array([s.label for s in samples], np.int64)
+    return Store(
+        path=pixels,
+        ids=tuple(s.id for s in samples),
+        label=labels,
+        content=content,
+        perceptual=perceptual,
+        thumbs=thumbs,
+        soft=_soft(samples, labels, classes),
+        meta=tuple(dict(s.meta) for s in samples),
+        skipped=skipped,
+        fingerprint=short_hash([[s.id for s in samples], labels.tolist(), content.tolist()]),
+    )
+
+
+def _soft(samples: Sequence[Sample], labels: np.ndarray, classes: int) -> np.ndarray | None:
+    if all(s.soft_label is None for s in samples):
+        return None
+    soft = np.eye(classes, dtype=np.float32)[labels]
+    for i, sample in enumerate(samples):
+        if sample.soft_label is not None:
+            soft[i] = sample.soft_label
+    return soft
+
+
+def fit_square(image: np.ndarray, size: int) -> np.ndarray:
+    """(h, w, 3) uint8 -> (size, size, 3): the short side to `size`, then the centre."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    scale = size / min(height, width)
+    new = max(size, round(width * scale)), max(size, round(height * scale))
+    picture = Image.fromarray(image)
+    if (width, height) != new:
+        picture = picture.resize(new, Image.Resampling.BICUBIC)
+    left, top = (new[0] - size) // 2, (new[1] - size) // 2
+    return np.asarray(picture.crop((left, top, left + size, top + size)))

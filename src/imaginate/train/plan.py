@@ -1,0 +1,88 @@
+"""Everything that decides what one training run does, and the device it runs on."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from imaginate.errors import ConfigError
+from imaginate.train.augment import Policy
+from imaginate.train.recipes import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPlan:
+    """One classifier to train. `period`: updates between two looks at the validation part; `epoch`: updates that count
+    as one epoch for `plateau` and `patience`."""
+
+    arch: str
+    classes: int
+    size: int
+    recipe: Recipe
+    updates: int
+    epoch: int
+    seed: int
+    pretrained: bool = False
+    augment: Policy = "light"
+    device: str = "cpu"
+    precision: Precision = "auto"
+    looks: int = 25
+
+    @property
+    def period(self) -> int:
+        """Updates between two looks at the validation part: an epoch, or longer so that there are `looks` in all."""
+        return max(1, self.epoch, -(-self.updates // self.looks))
+
+
+def pick_device(name: str) -> str:
+    """`auto` -> `cuda` where there is one, else `cpu`."""
+    import torch
+
+    if name != "auto":
+        try:
+            torch.empty(0, device=name)
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
+        return name
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def use_bfloat16(plan: TrainPlan) -> bool:
+    """Whether to compute in bfloat16: where the hardware multiplies in it (weights stay float32)."""
+    import torch
+
+    if plan.precision != "auto":
+        return plan.precision == "bfloat16"
+    if plan.device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported()
+    return bool(torch.cpu._is_amx_tile_supported())
+
+
+def autocast(plan: TrainPlan) -> AbstractContextManager[Any]:
+    """bfloat16 where the hardware multiplies in it."""
+    import torch
+
+    if not use_bfloat16(plan):
+        return nullcontext()
+    return torch.autocast(plan.device.split(":")[0], dtype=torch.bfloat16)
+
+
+def optimizer_of(model: nn.Module, plan: TrainPlan) -> Optimizer:
+    """SGD with weight decay on every parameter, as in both papers."""
+    import torch
+
+    recipe = plan.recipe
+    return torch.optim.SGD(
+        [p for p in model.parameters() if p.requires_grad],
+        lr=recipe.peak(plan.pretrained),
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov and recipe.momentum > 0,
+        weight_decay=recipe.weight_decay,
+    )

@@ -1,0 +1,71 @@
+"""Training schedules: the two papers', and a modern default. A schedule is a pure function of the update number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from imaginate.settings import check, setting
+
+Schedule = Literal["cosine", "step", "plateau"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """How a classifier is trained. With the `updates` budget an epoch means a pass over the *original* training
+    images, for every arm alike, so that a schedule written in epochs is the same number of updates everywhere."""
+
+    epochs: int = setting(60, "passes over the data", ge=1)
+    batch: int = setting(64, "images an update", ge=1)
+    lr: float = setting(0.0, "peak learning rate; 0 = 0.2 * batch / 256, a tenth of it for pretrained weights", ge=0)
+    schedule: Schedule = setting("cosine", "how the learning rate falls")
+    warmup: float = setting(0.05, "share of the updates in which the learning rate rises linearly", ge=0, lt=1)
+    milestones: tuple[float, ...] = setting((), "shares of the updates after which `step` divides by 10", gt=0, lt=1)
+    plateau: int = setting(10, "epochs without a better validation accuracy after which `plateau` divides by 10", ge=1)
+    patience: int | None = setting(None, "epochs without a better validation accuracy after which training stops", ge=1)
+    momentum: float = setting(0.9, "SGD momentum", ge=0, lt=1)
+    nesterov: bool = setting(True, "Nesterov momentum")
+    weight_decay: float = setting(5e-4, "L2 penalty", ge=0)
+    smoothing: float = setting(0.0, "label smoothing", ge=0, lt=1)
+
+    __post_init__ = check
+
+    def peak(self, pretrained: bool) -> float:
+        """The peak learning rate, resolved."""
+        return self.lr or 0.2 * self.batch / 256 * (0.1 if pretrained else 1.0)
+
+    def factor(self, update: int, updates: int) -> float:
+        """Learning rate at an update, as a share of the peak. `plateau` keeps its own count in the training state."""
+        rise = round(self.warmup * updates)
+        if update < rise:
+            return (update + 1) / rise
+        share = (update - rise) / max(1, updates - rise)
+        if self.schedule == "cosine":
+            return 0.5 * (1 + math.cos(math.pi * share))
+        if self.schedule == "step":
+            return float(0.1 ** sum(update / updates >= m for m in self.milestones))
+        return 1.0
+
+
+RECIPES: dict[str, Recipe] = {
+    "default": Recipe(),
+    # GIF: SGD, momentum 0.9, weight decay 1e-4, batch 256, 100 epochs, rate 0.1, cosine + Nesterov (CIFAR100-S, medical).
+    "gif": Recipe(epochs=100, batch=256, lr=0.1, warmup=0.0, weight_decay=1e-4),
+    # GIF on Caltech101, Cars, DTD, Pets: rate 0.01, a tenth at epochs 21 and 31 of 100.
+    "gif-step": Recipe(
+        epochs=100, batch=256, lr=0.01, warmup=0.0, schedule="step", milestones=(0.21, 0.31), nesterov=False,
+        weight_decay=1e-4,
+    ),
+    # RET sec. 3: batch 256, rate 0.1, /10 after 10 epochs without a better validation accuracy, stop after 20, at most 270.
+    "ret": Recipe(
+        epochs=270, batch=256, lr=0.1, warmup=0.0, schedule="plateau", plateau=10, patience=20, nesterov=False,
+        weight_decay=1e-4,
+    ),
+}  # fmt: skip
+
+
+def adjust(recipe: Recipe, **changes: Any) -> Recipe:
+    """A recipe with those changes that are not None."""
+    known = {f.name for f in fields(Recipe)}
+    return replace(recipe, **{k: v for k, v in changes.items() if v is not None and k in known})
