@@ -1,10 +1,8 @@
-"""Tiny random models of the real classes, saved in their libraries' own formats: what `from_pretrained` reads unchanged.
+"""Tiny random models of the real classes, saved in their libraries' own formats.
 
-    tiny_clip(folder)    CLIPModel, 32 px, width 16            tiny_sd(folder)      StableDiffusionPipeline, 16 px
-    tiny_mae(folder)     ViTMAEForPreTraining, 16 px           tiny_sdxl(folder)    StableDiffusionXLPipeline, 16 px
-    tiny_unclip(folder)  StableUnCLIPImg2ImgPipeline, 16 px    tiny_karlo(folder)   UnCLIPImageVariationPipeline, 16 px
-
-Session-scoped fixtures of the same names plus `_dir` are in tests/conftest.py's reach through `tiny_root`.
+tiny_clip(folder)    CLIPModel, 32 px, width 16            tiny_sd(folder)      StableDiffusionPipeline, 16 px
+tiny_mae(folder)     ViTMAEForPreTraining, 16 px           tiny_sdxl(folder)    StableDiffusionXLPipeline, 16 px
+tiny_unclip(folder)  StableUnCLIPImg2ImgPipeline, 16 px    tiny_karlo(folder)   UnCLIPImageVariationPipeline, 16 px
 """
 
 from __future__ import annotations
@@ -83,7 +81,8 @@ def tiny_clip(folder: Path) -> Path:
     """A random CLIPModel with its tokenizer and image processor."""
     from transformers import CLIPConfig, CLIPModel
 
-    config = CLIPConfig(text_config=_text_config().to_dict(), vision_config=_vision_config().to_dict(), projection_dim=16)
+    text, vision = _text_config().to_dict(), _vision_config().to_dict()
+    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
     seeded(lambda: CLIPModel(config)).save_pretrained(folder)
     tokenizer(folder / "_build").save_pretrained(folder)
     _image_processor().save_pretrained(folder)
@@ -217,7 +216,7 @@ def tiny_unclip(folder: Path) -> Path:
 
 def tiny_karlo(folder: Path) -> Path:
     """A random Karlo image variation model: a pixel decoder of 16 px and two super-resolution UNets to 32 px."""
-    from diffusers import UNet2DModel, UnCLIPImageVariationPipeline, UnCLIPScheduler
+    from diffusers import UnCLIPImageVariationPipeline, UnCLIPScheduler, UNet2DModel
     from diffusers.pipelines.deprecated.unclip.text_proj import UnCLIPTextProjModel
     from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
 

@@ -6,5 +6,5 @@ import torch
 
 
 def project(perturbed: torch.Tensor, latent: torch.Tensor, eps: float) -> torch.Tensor:
-    """P_{f,eps}(f'): the nearest point to f' with ||f' - f||_inf <= eps. Shapes broadcast; differentiable inside the ball."""
+    """P_{f,eps}(f'): the nearest point to f' with ||f' - f||_inf <= eps. Broadcasts; differentiable inside the ball."""
     return latent + (perturbed - latent).clamp(-eps, eps)

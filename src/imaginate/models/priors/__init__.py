@@ -31,7 +31,9 @@ def build_prior(
     `dtype` is float32, bfloat16 or float16; None means float32 on a CPU and bfloat16 on a GPU that has it.
     """
     if family not in FAMILIES:
-        raise ConfigError(f"prior family must be one of {', '.join(FAMILIES)}, got {family!r}{nearest(family, FAMILIES)}")
+        raise ConfigError(
+            f"prior family must be one of {', '.join(FAMILIES)}, got {family!r}{nearest(family, FAMILIES)}"
+        )
     if family == "mae":
         from imaginate.models.priors.mae import Mae as Prior
     elif family == "stable-diffusion":

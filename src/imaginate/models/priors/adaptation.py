@@ -122,7 +122,8 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
 def _words(prior: Any, file: Path) -> tuple[str, ...]:
     """Add learned words to the tokenizer and the text encoder; a word of n vectors becomes n tokens `word`, `word_1`, ..."""
     tensors = _tensors(file)
-    tokenizer, encoder = getattr(prior, "tokenizer", None), getattr(prior, "text_encoder", None)
+    tokenizer: Any = getattr(prior, "tokenizer", None)
+    encoder: Any = getattr(prior, "text_encoder", None)
     if tensors and (tokenizer is None or encoder is None):
         raise ModelError(f"adaptation {file} has learned words, but {prior.name} reads no text")
     for word, value in tensors.items():

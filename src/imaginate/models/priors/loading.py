@@ -88,7 +88,9 @@ def freeze(module: Any) -> Any:
     return module
 
 
-def normaliser(config: Any, default_mean: tuple[float, ...], default_std: tuple[float, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+def normaliser(
+    config: Any, default_mean: tuple[float, ...], default_std: tuple[float, ...]
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and deviation of an image processor (or None), as (1, 3, 1, 1) tensors."""
     mean = getattr(config, "image_mean", None) or default_mean
     std = getattr(config, "image_std", None) or default_std

@@ -31,7 +31,9 @@ class Mae:
         self.model, self.name, self.device, self.dtype = model, name, device, dtype
         config = model.config
         if config.image_size % config.patch_size or config.num_channels != 3:
-            raise ModelError(f"{name}: {config.image_size} px do not divide into patches of {config.patch_size} px in RGB")
+            raise ModelError(
+                f"{name}: {config.image_size} px do not divide into patches of {config.patch_size} px in RGB"
+            )
         self.image_size, self.patch_size = int(config.image_size), int(config.patch_size)
         self.tokens = 1 + (self.image_size // self.patch_size) ** 2
         self.width = int(config.hidden_size)
@@ -46,11 +48,8 @@ class Mae:
         from transformers import ViTMAEForPreTraining
 
         place = locate(spec, "mae")
-        model, info = read(
-            lambda: ViTMAEForPreTraining.from_pretrained(place, use_safetensors=True, output_loading_info=True),
-            spec,
-            "a ViTMAE",
-        )
+        load: Any = ViTMAEForPreTraining.from_pretrained
+        model, info = read(lambda: load(place, use_safetensors=True, output_loading_info=True), spec, "a ViTMAE")
         if info["missing_keys"]:
             raise ModelError(f"cannot load a ViTMAE from {spec}: no weights for {min(info['missing_keys'])}")
         return cls(model, _processor(place), name=spec, device=device, dtype=precision(dtype, device))
@@ -95,7 +94,7 @@ class Mae:
                 return images
         if count <= size:
             return self._decode(latents, seeds)
-        parts = zip(latents.split(size), seeds.split(size), strict=True)
+        parts = zip(torch.split(latents, size), torch.split(seeds, size), strict=True)
         return torch.cat([checkpoint(self._decode, *part, use_reentrant=False) for part in parts])
 
     def _decode(self, latents: torch.Tensor, seeds: torch.Tensor) -> torch.Tensor:
@@ -129,6 +128,7 @@ def _processor(place: str) -> Any:
 
     try:
         with quiet():
-            return AutoImageProcessor.from_pretrained(place)
+            load: Any = AutoImageProcessor.from_pretrained
+            return load(place)
     except (OSError, ValueError, KeyError):
         return None  # no preprocessor_config.json: ImageNet's statistics, as every public ViTMAE uses

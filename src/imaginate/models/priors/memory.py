@@ -1,7 +1,7 @@
 """How many images at once: from what the device has free and what one image takes, measured at 512 px.
 
-`MEGABYTES` is what one more image adds to the peak at 512 px in float32 (benchmarks/imagination.py --memory measures it);
-it scales with the pixels. Out of memory halves a number for good, so a wrong estimate costs one retry.
+`MEGABYTES` is what one more image adds to the peak at 512 px in float32 (`benchmarks/imagination.py memory` measures
+it); it scales with the pixels. Out of memory halves a number for good, so a wrong estimate costs one retry.
 """
 
 from __future__ import annotations

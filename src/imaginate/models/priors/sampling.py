@@ -1,4 +1,4 @@
-"""The denoising loop on diffusers' parts: every seed and every copy in one batch, both halves of the guidance in one pass.
+"""The denoising loop on diffusers' parts: all seeds and copies in one batch, both halves of the guidance in one pass.
 
 Latents stay float32 between steps whatever the network's precision, so that half precision rounds each prediction
 once and never accumulates.
@@ -38,7 +38,8 @@ def guide_free(both: torch.Tensor, scale: float) -> torch.Tensor:
 def fitting(output: torch.Tensor, latents: torch.Tensor, scheduler: Any) -> torch.Tensor:
     """Drop the learned-variance channels of a UNet that has them, unless the scheduler uses them."""
     channels = latents.shape[1]
-    if output.shape[1] == channels or getattr(scheduler.config, "variance_type", "") in ("learned", "learned_range"):
+    uses = "variance_type" in inspect.signature(type(scheduler).__init__).parameters
+    if output.shape[1] == channels or (uses and str(scheduler.config.variance_type).startswith("learned")):
         return output
     return output[:, :channels]
 

@@ -29,7 +29,7 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 def make_scheduler(name: str | None, own: Any) -> Any:
-    """A fresh scheduler (they keep state): the checkpoint's own class for None, else the named one with its noise table."""
+    """A fresh scheduler (they keep state): the checkpoint's own for None, else the named one on its noise table."""
     if name is None:
         return type(own).from_config(own.config)
     if name not in SCHEDULERS:
@@ -49,7 +49,7 @@ def start(scheduler: Any, steps: int, strength: float, device: str) -> torch.Ten
     Schedulers whose own table depends on the strength (LCM, TCD) are told it instead.
     """
     if strength < 1 and not hasattr(scheduler, "add_noise"):
-        raise ConfigError(f"{type(scheduler).__name__} cannot start from an image (no add_noise): use another scheduler")
+        raise ConfigError(f"{type(scheduler).__name__} cannot start from an image (no add_noise), use another one")
     try:
         skipped = _set_timesteps(scheduler, steps, strength, device)
     except ValueError as error:

@@ -38,11 +38,13 @@ class StableDiffusion:
         self.text_encoder, self.tokenizer = pipe.text_encoder, pipe.tokenizer
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.channels = int(self.vae.config.latent_channels)
+        self.scaling = float(self.vae.config.scaling_factor)
+        self.shift = float(getattr(self.vae.config, "shift_factor", None) or 0.0)
         self.latent_size = int(self.unet.config.sample_size)
         self.image_size = self.latent_size * self.factor
         self.adaptation: Adaptation | None = None
         if self.unet.config.in_channels != self.channels:
-            raise ModelError(f"{name} wants {self.unet.config.in_channels} latent channels, its decoder has {self.channels}")
+            raise ModelError(f"{name} is no text-to-image model (UNet of {self.unet.config.in_channels} channels)")
         self._place()
         self.text = TextEncoders(pipe, device)
         self.batch = memory.Batches(self.image_size, device)
@@ -57,11 +59,8 @@ class StableDiffusion:
         spare: dict[str, Any] = {"safety_checker": None} if "safety_checker" in index else {}
         if "unet" not in index or "vae" not in index or "text_encoder" not in index:
             raise ModelError(f"{spec} is no Stable Diffusion pipeline (needs unet, vae and text_encoder)")
-        pipe = read(
-            lambda: DiffusionPipeline.from_pretrained(place, use_safetensors=True, **dtype_argument(kind), **spare),
-            spec,
-            "a diffusers pipeline",
-        )
+        load: Any = DiffusionPipeline.from_pretrained
+        pipe = read(lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare), spec, "a pipeline")
         return cls(pipe, name=spec, device=device, dtype=kind)
 
     def _place(self) -> None:
@@ -99,11 +98,11 @@ class StableDiffusion:
         def work(part: slice) -> torch.Tensor:
             inputs = (pixels[part].to(self.device) * 2 - 1).to(self.vae.dtype)
             posterior = self.vae.encode(inputs).latent_dist
-            return (posterior.mean + posterior.std * noise[part]).float()
+            sampled: torch.Tensor = (posterior.mean + posterior.std * noise[part]).float()
+            return sampled
 
         latents, self.batch.encode = in_chunks(work, len(pixels), self.batch.encode, what=self._one())
-        shift = getattr(self.vae.config, "shift_factor", None) or 0.0
-        return (latents - shift) * self.vae.config.scaling_factor
+        return (latents - self.shift) * self.scaling
 
     @torch.no_grad()
     def diffuse(
@@ -118,7 +117,7 @@ class StableDiffusion:
         scheduler: str | None = None,
         negative: str = "",
     ) -> torch.Tensor:
-        """Noise to `strength`, then denoise under the prompts: (b, c, h, w) -> (b, c, h, w) float32 (SDEdit; img2img).
+        """Noise to `strength`, then denoise under the prompts (SDEdit): (b, c, h, w) -> (b, c, h, w) float32.
 
         `latents` None or strength 1 starts from pure noise. `prompts` may be ready text embeddings (b, tokens, width).
         """
@@ -139,21 +138,20 @@ class StableDiffusion:
         return out
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """(b, c, h, w) -> (b, 3, s, s) float32 in [0, 1]. With gradients, micro-batches are recomputed on the way back."""
+        """(b, c, h, w) -> (b, 3, s, s) in [0, 1], float32. With gradients, micro-batches are recomputed backwards."""
         if not (torch.is_grad_enabled() and latents.requires_grad):
             with torch.no_grad():
                 work = lambda part: self._decode(latents[part])  # noqa: E731
                 images, self.batch.decode = in_chunks(work, len(latents), self.batch.decode, what=self._one())
                 return images
-        parts = latents.split(self.batch.gradient)
+        parts = torch.split(latents, self.batch.gradient)
         if len(parts) == 1:
             return self._decode(latents)
         return torch.cat([checkpoint(self._decode, part, use_reentrant=False) for part in parts])
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        shift = getattr(self.vae.config, "shift_factor", None) or 0.0
-        inputs = latents.to(self.device) / self.vae.config.scaling_factor + shift
-        pixels = self.vae.decode(inputs.to(self.vae.dtype)).sample.float()
+        inputs = latents.to(self.device) / self.scaling + self.shift
+        pixels: torch.Tensor = self.vae.decode(inputs.to(self.vae.dtype)).sample.float()
         return (pixels / 2 + 0.5).clamp(0, 1)
 
     def _condition(self, prompts: Sequence[str] | torch.Tensor, count: int) -> Conditioning:
@@ -177,15 +175,12 @@ class StableDiffusion:
         return noised(loop, latents.to(self.device).float(), noise, timesteps[0])
 
     def _predictor(self, condition: Conditioning, negative: Conditioning, scale: float) -> Any:
-        """The UNet under classifier-free guidance, both halves in one pass; one half where the scale asks for no guidance."""
+        """The UNet under classifier-free guidance, both halves in one pass; only one where the scale asks for none."""
         count, width = len(condition.hidden), self.unet.config.time_cond_proj_dim
         distilled = width is not None
         both = scale > 1 and not distilled
         if both:
-            shared = Conditioning(
-                negative.hidden.expand(count, -1, -1), None if negative.pooled is None else negative.pooled.expand(count, -1)
-            )
-            condition = condition.beside(shared)
+            condition = condition.beside(negative.repeat(count))
         extra = self._added(condition)
         if distilled:
             w = torch.full((count,), scale - 1.0, device=self.device)

@@ -26,6 +26,11 @@ class Conditioning:
         """Some of the rows."""
         return Conditioning(self.hidden[part], None if self.pooled is None else self.pooled[part])
 
+    def repeat(self, count: int) -> Conditioning:
+        """One row, `count` times."""
+        pooled = None if self.pooled is None else self.pooled.expand(count, -1)
+        return Conditioning(self.hidden.expand(count, -1, -1), pooled)
+
     def beside(self, negative: Conditioning) -> Conditioning:
         """[negative, self] in one batch, for classifier-free guidance in one pass."""
         pooled = None
@@ -47,7 +52,7 @@ class TextEncoders:
         self.cache: OrderedDict[str, Conditioning] = OrderedDict()
 
     def encode(self, prompts: Sequence[str], *, negative: bool = False) -> Conditioning:
-        """n prompts -> conditioning of n rows. `negative` rows that are empty are zeros where the model was trained so."""
+        """n prompts -> n rows. With `negative`, an empty prompt is a row of zeros where the model was trained so."""
         missing = [p for p in dict.fromkeys(prompts) if p not in self.cache]
         fresh = dict(zip(missing, self._rows(missing), strict=True)) if missing else {}
         rows = [fresh[p] if p in fresh else self.cache[p] for p in prompts]

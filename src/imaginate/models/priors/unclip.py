@@ -16,7 +16,7 @@ from imaginate.models.priors import memory
 from imaginate.models.priors.adaptation import Adaptation, adapt
 from imaginate.models.priors.loading import dtype_argument, freeze, locate, normaliser, precision, quiet, read
 from imaginate.models.priors.schedulers import make_scheduler, start, step_arguments
-from imaginate.models.priors.unclip_decoders import Decoder, KarloDecoder, StableDecoder
+from imaginate.models.priors.unclip_decoders import Decoder, KarloDecoder, StableDecoder, karlo_parts
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.noise import normal, stream
 from imaginate.ops.pixels import resize
@@ -34,8 +34,8 @@ class Unclip:
 
     family = "unclip"
 
-    def __init__(self, pipe: Any, *, name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
-        self.pipe, self.name, self.device, self.dtype = pipe, name, device, dtype
+    def __init__(self, pipe: Any, kind: type[Decoder], *, name: str, device: str, dtype: torch.dtype) -> None:
+        self.pipe, self.kind, self.name, self.device, self.dtype = pipe, kind, name, device, dtype
         self.image_encoder = pipe.image_encoder
         self.dim = int(self.image_encoder.config.projection_dim)
         self.view = int(self.image_encoder.config.image_size)
@@ -50,18 +50,15 @@ class Unclip:
         """From "nano", a diffusers folder or a hub id of a supported unCLIP pipeline; safetensors only."""
         from diffusers import DiffusionPipeline
 
-        kind, place = precision(dtype, device), locate(spec, "unclip")
+        precise, place = precision(dtype, device), locate(spec, "unclip")
         index = read(lambda: DiffusionPipeline.load_config(place), spec, "an unCLIP pipeline")
-        found = index.get("_class_name")
-        if found not in KINDS:
-            raise ModelError(f"{spec} is a {found}, an unCLIP prior must be one of {', '.join(KINDS)}")
-        spare: dict[str, Any] = {"super_res_first": None, "super_res_last": None} if "super_res_first" in index else {}
-        pipe = read(
-            lambda: DiffusionPipeline.from_pretrained(place, use_safetensors=True, **dtype_argument(kind), **spare),
-            spec,
-            "an unCLIP pipeline",
-        )
-        return cls(pipe, name=spec, device=device, dtype=kind)
+        kind = index.get("_class_name")
+        if kind not in KINDS:
+            raise ModelError(f"{spec} is a {kind}, an unCLIP prior must be one of {', '.join(KINDS)}")
+        load: Any = karlo_parts if KINDS[kind] is KarloDecoder else DiffusionPipeline.from_pretrained
+        settings = {"use_safetensors": True, **dtype_argument(precise)}
+        pipe = read(lambda: load(place, **settings), spec, "an unCLIP pipeline")
+        return cls(pipe, KINDS[kind], name=spec, device=device, dtype=precise)
 
     def _place(self) -> None:
         modules = [getattr(self.pipe, part, None) for part in PARTS]
@@ -69,7 +66,7 @@ class Unclip:
             for module in modules:
                 if module is not None:
                     freeze(module).to(self.device, self.dtype)
-        self.decoder: Decoder = KINDS[type(self.pipe).__name__](self.pipe, self.device)
+        self.decoder: Decoder = self.kind(self.pipe, self.device)
         self.unet, self.vae = self.decoder.unet, getattr(self.pipe, "vae", None)
 
     def compile(self) -> None:

@@ -1,4 +1,4 @@
-"""The two open unCLIP decoders behind one verb: SD 2.1 unCLIP (latent diffusion) and Karlo (pixel diffusion at 64 px).
+"""The two open unCLIP decoders behind one verb: SD 2.1 unCLIP (latent diffusion), Karlo (pixel diffusion at 64 px).
 
 Karlo's super-resolution is left out: GIF trains on the 64 px images (appendix D.1).
 """
@@ -6,6 +6,7 @@ Karlo's super-resolution is left out: GIF trains on the 64 px images (appendix D
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any, Protocol
 
 import torch
@@ -73,15 +74,15 @@ class StableDecoder:
 
         def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
             x = (torch.cat([x, x]) if both else x).to(self.unet.dtype)
-            out = self.unet(x, t, encoder_hidden_states=hidden, class_labels=labels, return_dict=False)[0].float()
+            out: torch.Tensor = self.unet(x, t, encoder_hidden_states=hidden, class_labels=labels).sample.float()
             return guide_free(out, scale) if both else out
 
         latents = denoise(loop, timesteps, noise, predict, arguments) / self.vae.config.scaling_factor
-        pixels = self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0].float()
+        pixels: torch.Tensor = self.vae.decode(latents.to(self.vae.dtype), return_dict=False)[0].float()
         return (pixels / 2 + 0.5).clamp(0, 1)
 
     def _labels(self, embeddings: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """(b, dim) -> (b, 2 dim): the embedding at noise level 0 of the noising schedule, and that level's embedding."""
+        """(b, dim) -> (b, 2 dim): the embedding at level 0 of the noising schedule, and that level, embedded."""
         from diffusers.models.embeddings import get_timestep_embedding
 
         dim = embeddings.shape[1]
@@ -118,7 +119,9 @@ class KarloDecoder:
 
         def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
             x = (torch.cat([x, x]) if both else x).to(self.unet.dtype)
-            out = self.unet(x, t, encoder_hidden_states=hidden, class_labels=added, attention_mask=mask).sample.float()
+            out: torch.Tensor = self.unet(
+                x, t, encoder_hidden_states=hidden, class_labels=added, attention_mask=mask
+            ).sample.float()
             if not both:
                 return out
             variance = out.chunk(2)[1][:, channels:]
@@ -129,9 +132,9 @@ class KarloDecoder:
 
     def _condition(self, embeddings: torch.Tensor, both: bool) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         pipe, count = self.pipe, len(embeddings) * (2 if both else 1)
-        tokenizer = pipe.tokenizer
-        text = pipe.text_encoder(token_ids(tokenizer, "").to(self.device))
-        mask = tokenizer("", padding="max_length", max_length=tokenizer.model_max_length, return_tensors="pt").attention_mask
+        tokens = pipe.tokenizer
+        text = pipe.text_encoder(token_ids(tokens, "").to(self.device))
+        mask = tokens("", padding="max_length", max_length=tokens.model_max_length, return_tensors="pt").attention_mask
         hidden, added = pipe.text_proj(
             image_embeddings=embeddings.to(self.unet.dtype),
             prompt_embeds=text.text_embeds.expand(count, -1),
@@ -141,3 +144,31 @@ class KarloDecoder:
         extra = int(pipe.text_proj.config.clip_extra_context_tokens)
         mask = functional.pad(mask.bool().to(self.device), (extra, 0), value=True)
         return hidden, added, mask.expand(count, -1)
+
+
+def karlo_parts(place: str, **settings: Any) -> SimpleNamespace:
+    """The parts of a Karlo checkpoint, read one by one: diffusers no longer finds all of them by name, and two of
+    them (super-resolution) are not wanted."""
+    from diffusers import UnCLIPScheduler, UNet2DConditionModel
+    from diffusers.pipelines.deprecated.unclip.text_proj import UnCLIPTextProjModel
+    from transformers import (
+        CLIPImageProcessor,
+        CLIPTextModelWithProjection,
+        CLIPTokenizer,
+        CLIPVisionModelWithProjection,
+    )
+
+    plain: dict[str, Any] = {
+        "tokenizer": CLIPTokenizer,
+        "feature_extractor": CLIPImageProcessor,
+        "decoder_scheduler": UnCLIPScheduler,
+    }
+    weighty: dict[str, Any] = {
+        "decoder": UNet2DConditionModel,
+        "text_proj": UnCLIPTextProjModel,
+        "text_encoder": CLIPTextModelWithProjection,
+        "image_encoder": CLIPVisionModelWithProjection,
+    }
+    parts = {name: cls.from_pretrained(place, subfolder=name) for name, cls in plain.items()}
+    parts |= {name: cls.from_pretrained(place, subfolder=name, **settings) for name, cls in weighty.items()}
+    return SimpleNamespace(**parts)
