@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from imaginate.data.duplicates import conflicts, content_hash, hash_samples
 
 __all__ = [
-    "DataSpec", "Dataset", "Skipped", "conflicts", "content_hash", "decode", "hash_samples", "load", "open_dataset", "verify",
+    "DataSpec", "Dataset", "Skipped", "conflicts", "content_hash", "decode", "hash_samples", "load", "open_dataset",
+    "verify",
 ]  # fmt: skip
 
 

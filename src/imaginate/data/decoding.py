@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from imaginate.data.layout import looks_like_image
 from imaginate.errors import ImageError
 from imaginate.records import Sample
 
@@ -24,8 +25,6 @@ Pixels: TypeAlias = NDArray[np.uint8]
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 0.25 GiB of RGB
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "JPEG2000", "AVIF")  # none starts a program
-_MAGIC = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51")
-_MAGIC_PPM = tuple(b"P%d" % n + space for n in range(1, 7) for space in (b"\n", b" ", b"\r", b"\t"))
 _DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, AttributeError, EOFError, OverflowError,
     struct.error, zlib.error,
@@ -34,11 +33,6 @@ _ORIENTATION = 0x0112
 
 # `decode` refuses what Pillow only warns of.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-
-
-def looks_like_image(head: bytes) -> bool:
-    """Whether the first bytes (32 are enough) are those of a format that `decode` reads."""
-    return head.startswith(_MAGIC) or head.startswith(_MAGIC_PPM) or head[4:12] in (b"ftypavif", b"ftypavis")
 
 
 def decode(data: bytes) -> Pixels:
@@ -61,9 +55,13 @@ def load(sample: Sample) -> Any:
     """A sample's image: (3, h, w) uint8 tensor, contiguous. Raises ImageError."""
     import torch
 
+    return torch.from_numpy(pixels_of(sample)).permute(2, 0, 1).contiguous()
+
+
+def pixels_of(sample: Sample) -> Pixels:
+    """A sample's image: (h, w, 3) uint8 array. Raises ImageError."""
     direct = getattr(sample.source, "pixels", None)
-    pixels = direct() if direct is not None else decode(sample.source.read())
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return direct() if direct is not None else decode(sample.source.read())
 
 
 def encode_png(pixels: NDArray[Any]) -> bytes:

@@ -37,9 +37,13 @@ def conflicts(samples: Iterable[Sample], labels: LabelSpace | None = None) -> di
             continue
         seen.append((sample.id, sample.label, digest))
         under.setdefault(digest, set()).add(sample.label)
-    return {name: _reason(under[digest], labels) for name, _, digest in seen if len(under[digest]) > 1}
+    return {name: two_labels(_named(under[digest], labels)) for name, _, digest in seen if len(under[digest]) > 1}
 
 
-def _reason(found: set[int], labels: LabelSpace | None) -> str:
-    names = sorted(labels[label].name if labels else str(label) for label in found)
-    return f"same image under two labels ({', '.join(names)})"
+def two_labels(names: Iterable[str]) -> str:
+    """The reason under which both (or all) sides of a conflict are skipped."""
+    return f"same image under two labels ({', '.join(sorted(names))})"
+
+
+def _named(found: set[int], labels: LabelSpace | None) -> list[str]:
+    return [labels[label].name if labels else str(label) for label in found]

@@ -1,4 +1,5 @@
-"""The `features` that Hugging Face libraries write into a schema: which column is the image, which the label, the names."""
+"""Which column of an arrow table is the image, which the label, and the class names: Hugging Face libraries write
+them into the schema (`features`); without that, the column's name and type tell."""
 
 from __future__ import annotations
 
@@ -13,11 +14,10 @@ LABEL_NAMES = ("label", "labels", "fine_label", "class", "class_name", "category
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The image column (a struct of bytes and path, or plain bytes), the label column, and class names if the schema has them."""
+    """The image column (a struct of bytes and path, or plain bytes), the label column, and the class names, if told."""
 
     image: str
     label: str
-    struct: bool
     names: tuple[str, ...] | None
 
 
@@ -28,7 +28,7 @@ def find(schema: Any, features: Mapping[str, Any] | None = None) -> Columns | No
     label = _label(schema, told, image)
     if image is None or label is None:
         return None
-    return Columns(image, label, _is_struct(schema.field(image).type), _names(told.get(label)))
+    return Columns(image, label, _names(told.get(label)))
 
 
 def of_schema(schema: Any) -> Mapping[str, Any]:

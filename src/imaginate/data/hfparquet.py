@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import threading
 from collections import OrderedDict
@@ -13,7 +14,8 @@ from typing import Any
 from imaginate.data import features, splits
 from imaginate.data.dataset import Listing, Skipped
 from imaginate.data.labelling import Labeller
-from imaginate.data.sources import FileSource
+from imaginate.data.sources import FileSource, why
+from imaginate.data.unpacked import stamp
 from imaginate.errors import DataError, ImageError
 from imaginate.records import Sample
 
@@ -29,17 +31,20 @@ class ParquetSource:
     group: int
     row: int
     column: str
-    struct: bool
 
     def read(self) -> bytes:
         """The row's bytes, or those of the file that the row names."""
-        cell = _cache.get(self.path, self.group, self.column)[self.row].as_py()
-        data = cell.get("bytes") if self.struct and cell else cell
-        if data is None and self.struct and cell and cell.get("path"):
-            return FileSource(os.path.join(os.path.dirname(self.path), cell["path"])).read()
-        if not data:
-            raise ImageError("empty file")
-        return bytes(data)
+        return cell_bytes(_cache.get(self.path, self.group, self.column)[self.row].as_py(), self.path)
+
+
+def cell_bytes(cell: Any, table: str) -> bytes:
+    """The bytes in an image cell (bytes, or a struct of bytes and path), or those of the file beside the table."""
+    data = cell.get("bytes") if isinstance(cell, dict) else cell
+    if data is None and isinstance(cell, dict) and cell.get("path"):
+        return FileSource(os.path.join(os.path.dirname(table), cell["path"])).read()
+    if not data:
+        raise ImageError("empty file")
+    return bytes(data)
 
 
 class _Cache:
@@ -48,12 +53,15 @@ class _Cache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        self._held: OrderedDict[tuple[str, int, str], Any] = OrderedDict()
+        self._held: OrderedDict[tuple[str, tuple[int, int], int, str], Any] = OrderedDict()
 
     def get(self, path: str, group: int, column: str) -> Any:
         if self._pid != os.getpid():
             self.__init__()  # type: ignore[misc]
-        key = (path, group, column)
+        try:
+            key = (path, stamp(path), group, column)
+        except OSError as error:
+            raise ImageError(why(error)) from None
         with self._lock:
             if key not in self._held:
                 self._held[key] = _read_group(path, group, column)
@@ -78,11 +86,12 @@ def _read_group(path: str, group: int, column: str) -> Any:
 
 
 def files(path: str) -> list[str]:
-    """The parquet files of a folder (also of its subfolders), or the one file given."""
+    """The parquet files of a folder (also in `data/` and in split folders), or the one file given."""
     if not os.path.isdir(path):
         return [path]
-    found = [os.path.join(at, name) for at, _, names in os.walk(path) for name in names if name.endswith(".parquet")]
-    return sorted(found)
+    inner = [name for name in os.listdir(path) if name == "data" or splits.known(name)]
+    folders = [path, *(os.path.join(path, name) for name in inner)]
+    return sorted(file for folder in folders for file in glob.glob(os.path.join(glob.escape(folder), "*.parquet")))
 
 
 def read(path: str, choose: Choose) -> Listing:
@@ -153,5 +162,5 @@ def _rows(
         if isinstance(label, str):
             yield Skipped(name, label, split)
         else:
-            source = ParquetSource(file, group, row, column.image, column.struct)
+            source = ParquetSource(file, group, row, column.image)
             yield Sample(id=name, label=label, source=source, split=split)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from imaginate.data import layout
 from imaginate.data.dataset import Listing, Skipped
-from imaginate.data.decoding import looks_like_image
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.sources import FileSource, why
 from imaginate.records import ImageSource
@@ -27,7 +26,7 @@ def read(path: str) -> Listing:
 
 
 def scan(root: str) -> Iterator[tuple[str, str, str]]:
-    """(relative path, full path, reason to skip or "") of every file below a folder; links are followed, loops are not."""
+    """(relative path, full path, reason to skip or "") of every file below a folder. Links are followed, loops not."""
     pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(root, "", frozenset([_identity(root)]))]
     while pending:
         folder, rel, above = pending.pop()
@@ -54,6 +53,17 @@ def scan(root: str) -> Iterator[tuple[str, str, str]]:
                 pending.append((entry.path, name + "/", above | {(status.st_dev, status.st_ino)}))
 
 
+def file_reason(path: str) -> str:
+    """Why the file at a path cannot be an image, without reading it; "" where it may be one."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        return why(error) if isinstance(error, OSError) else "missing file"
+    if not stat.S_ISREG(status.st_mode):
+        return "not a regular file"
+    return "empty file" if status.st_size == 0 else ""
+
+
 def _identity(path: str) -> tuple[int, int]:
     status = os.stat(path)
     return status.st_dev, status.st_ino
@@ -73,6 +83,6 @@ def _sniff(path: str) -> str:
     """The first bytes decide where the name does not promise an image."""
     try:
         with open(path, "rb") as file:
-            return "" if looks_like_image(file.read(32)) else "not an image"
+            return "" if layout.looks_like_image(file.read(32)) else "not an image"
     except OSError as error:
         return why(error)

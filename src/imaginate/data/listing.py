@@ -39,7 +39,9 @@ def unique_names(names: Sequence[str]) -> list[str]:
     return out
 
 
-def from_paths(format: str, images: Sequence[tuple[str, ImageSource]], skipped: Iterable[Skipped], where: str) -> Listing:
+def from_paths(
+    format: str, images: Sequence[tuple[str, ImageSource]], skipped: Iterable[Skipped], where: str
+) -> Listing:
     """A listing of (relative path, source) pairs, class and split taken from the path."""
     left = list(skipped)
     names = [printable(path) for path, _ in images]

@@ -76,11 +76,15 @@ def read(path: str) -> Listing:
     arrays = _open(path)
     pairs = _pairs(arrays.files)
     if not pairs:
-        raise DataError(f"{path} has no <split>_images with <split>_labels; it has {', '.join(arrays.files) or 'nothing'}")
+        raise DataError(
+            f"{path} has no <split>_images with <split>_labels; it has {', '.join(arrays.files) or 'nothing'}"
+        )
     names = _names(arrays, path)
     labels = {key: _labels(arrays, path, key, pair) for key, (pair, _) in pairs.items()}
     labeller = Labeller(names)
-    top = max((int(values.max()) for values in labels.values() if values.dtype.kind in "iu" and values.size), default=-1)
+    top = max(
+        (int(values.max()) for values in labels.values() if values.dtype.kind in "iu" and values.size), default=-1
+    )
     if names is None and top >= 0:
         labeller = Labeller([str(number) for number in range(top + 1)])
     elif names is None:
@@ -115,7 +119,9 @@ def _pairs(keys: list[str]) -> dict[str, tuple[str, str | None]]:
         if match is None:
             continue
         word = match["before"] or match["after"]
-        options = [f"{word}_{w}" for w in _LABEL_WORDS] + [f"{w}_{word}" for w in _LABEL_WORDS] if word else _LABEL_WORDS
+        options = (
+            [f"{word}_{w}" for w in _LABEL_WORDS] + [f"{w}_{word}" for w in _LABEL_WORDS] if word else _LABEL_WORDS
+        )
         lower = {k.lower(): k for k in keys}
         label = next((lower[o.lower()] for o in options if o.lower() in lower), None)
         if label is not None:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import os
-import tarfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
 
 from imaginate.data import classes, splits
 from imaginate.data.dataset import Dataset, Listing, Skipped
+from imaginate.data.detecting import SUPPORTED, detect, metadata_file
 from imaginate.data.listing import nothing
 from imaginate.data.spec import DataSpec
 from imaginate.data.subset import take_fraction, take_shots
 from imaginate.errors import DataError, ImageError
 from imaginate.records import Sample
 from imaginate.settings import build
-
-SUPPORTED = (
-    "an image folder (also inside a zip or tar), a csv, tsv, jsonl or parquet file with image and label columns, a "
-    "folder of parquet files, a HF dataset saved on disk, a MedMNIST-style npz, WebDataset tars, or a finished run"
-)
-Choose = Callable[[Any], str | None]
 
 
 def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) -> Dataset:
@@ -57,13 +50,13 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
 
 def verify(dataset: Dataset) -> Dataset:
     """The dataset without the images that cannot be decoded; those are in `skipped`. Reads every image once."""
-    from imaginate.data.decoding import load
+    from imaginate.data.decoding import pixels_of
 
     good: list[Sample] = []
     bad: list[Skipped] = []
     for sample in dataset.samples:
         try:
-            load(sample)
+            pixels_of(sample)
             good.append(sample)
         except ImageError as error:
             bad.append(Skipped(sample.id, str(error), sample.split))
@@ -74,68 +67,50 @@ def verify(dataset: Dataset) -> Dataset:
 
 def read(spec: DataSpec) -> Listing:
     """The listing of whatever lies at the path. Raises DataError that says what was found and what is supported."""
-    from imaginate.data import hfparquet, imagefolder, npz, zips
+    from imaginate.data import hfdisk, hfparquet, imagefolder, manifest, npz, run, webdataset, zips
 
     path = spec.path
+    kind = detect(path)
 
-    def choose(there: Any) -> str | None:
+    def choose(there: Iterable[str]) -> str | None:
         return splits.choose(there, spec.split)
 
-    kind = detect(path)
-    if kind == "npz":
-        return npz.read(path)
-    if kind == "zip":
-        return zips.read(path)
-    if kind == "parquet":
-        return hfparquet.read(path, choose)
-    if kind == "folder":
-        return imagefolder.read(path)
-    raise DataError(f"{path} is {kind}; supported: {SUPPORTED}")
+    readers: dict[str, Callable[[], Listing]] = {
+        "run": lambda: run.read(path, spec.origin),
+        "hf dataset": lambda: hfdisk.read(path, choose),
+        "manifest": lambda: manifest.read(path),
+        "manifest in a folder": lambda: manifest.read(metadata_file(path) or path),
+        "parquet": lambda: hfparquet.read(path, choose),
+        "npz": lambda: npz.read(path),
+        "zip": lambda: zips.read(path),
+        "tar": lambda: _read_tar(path),
+        "tars": lambda: webdataset.read(path, webdataset.shards(path)),
+        "folder": lambda: imagefolder.read(path),
+    }
+    if kind not in readers:
+        raise DataError(f"{path} is {kind}; supported: {SUPPORTED}")
+    if spec.origin != "all" and kind != "run":
+        raise DataError(f"origin {spec.origin!r} needs a run; {path} is a {kind}")
+    return readers[kind]()
 
 
-def detect(path: str) -> str:
-    """The format at a path, by content."""
-    if os.path.isdir(path):
-        return _detect_folder(path)
-    try:
-        with open(path, "rb") as file:
-            head = file.read(512)
-    except FileNotFoundError:
-        raise DataError(f"there is nothing at {path}") from None
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    if head[:4] == b"PAR1":
-        return "parquet"
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        return "npz" if names and all(name.endswith(".npy") for name in names) else "zip"
-    if tarfile.is_tarfile(path):
-        return "tar"
-    return "an empty file" if not head else "a file of an unknown kind"
+def _read_tar(path: str) -> Listing:
+    from imaginate.data import tars, webdataset
 
-
-def _detect_folder(path: str) -> str:
-    from imaginate.data import hfparquet
-
-    names = set(os.listdir(path))
-    if {"recipe.yaml", "metadata.parquet"} <= names:
-        return "run"
-    if hfparquet.files(path):
-        return "parquet"
-    return "folder"
+    found, skipped = tars.members(path)
+    return webdataset.read(path, [path]) if webdataset.is_webdataset(found) else tars.read(path, found, skipped)
 
 
 def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[Skipped], list[str]]:
     """Fraction first, then shots; a note where a class has fewer images than asked."""
-    from imaginate.data.decoding import load
+    from imaginate.data.decoding import pixels_of
 
     broken: list[Skipped] = []
     notes: list[str] = []
     if spec.fraction is not None:
         samples = take_fraction(samples, spec.fraction, spec.subset_seed)
     if spec.shots is not None:
-        samples, broken = take_shots(samples, spec.shots, spec.subset_seed, load)
+        samples, broken = take_shots(samples, spec.shots, spec.subset_seed, pixels_of)
         counts: dict[int, int] = {}
         for sample in samples:
             counts[sample.label] = counts.get(sample.label, 0) + 1
@@ -147,12 +122,12 @@ def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[S
 
 def _need_one(path: str, samples: list[Sample], skipped: list[Skipped]) -> None:
     """DataError unless at least one image can be decoded; stops at the first that can."""
-    from imaginate.data.decoding import load
+    from imaginate.data.decoding import pixels_of
 
     bad = list(skipped)
     for sample in samples:
         try:
-            load(sample)
+            pixels_of(sample)
             return
         except ImageError as error:
             bad.append(Skipped(sample.id, str(error)))

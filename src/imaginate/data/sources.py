@@ -16,6 +16,7 @@ from typing import Any
 from imaginate.errors import ImageError
 
 MAX_BYTES = 256 * 2**20
+METHODS = (0, 8, 12, 14)  # of a zip: stored, deflate, bzip2, lzma
 
 
 def why(error: OSError) -> str:

@@ -20,4 +20,5 @@ class DataSpec:
     subset_seed: int = setting(0, "another seed picks other images for shots and fraction", ge=0)
     classes_file: str | None = setting(None, "a classes.yaml that does not lie beside the dataset")
 
-    __post_init__ = check
+    def __post_init__(self) -> None:
+        check(self)

@@ -1,4 +1,4 @@
-"""Split names: `val`, `valid`, `validation` and `dev` are one split; folder, file and key names are read the same way."""
+"""Split names: `val`, `valid`, `validation` and `dev` are one split, in folder, file and key names alike."""
 
 from __future__ import annotations
 
@@ -46,5 +46,6 @@ def choose(splits: Iterable[str], wanted: str | None) -> str | None:
         return None
     name = canonical(wanted)
     if name not in there:
-        raise DataError(f"there is no split {wanted!r}; " + (f"there is {', '.join(there)}" if there else "this source has none"))
+        known_ones = f"there is {', '.join(there)}" if there else "this source has none"
+        raise DataError(f"there is no split {wanted!r}; {known_ones}")
     return name

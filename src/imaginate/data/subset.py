@@ -24,7 +24,7 @@ def rank(seed: int, sample_id: str) -> bytes:
 
 def take_fraction(samples: Sequence[Sample], fraction: float, seed: int = 0) -> list[Sample]:
     """The same share of each class, rounded, and at least one image; in the order of the source."""
-    kept = set()
+    kept: set[str] = set()
     for queue in _queues(samples, seed).values():
         count = max(1, int(len(queue) * fraction + 0.5))
         kept.update(sample.id for sample in queue[:count])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import zipfile
+from contextlib import suppress
 
 from imaginate.data import layout
 from imaginate.data.dataset import Listing, Skipped
-from imaginate.data.decoding import looks_like_image
 from imaginate.data.listing import from_paths
-from imaginate.data.sources import MAX_BYTES, ZipSource
+from imaginate.data.sources import MAX_BYTES, METHODS, ZipSource
 from imaginate.errors import DataError, ImageError
 from imaginate.records import ImageSource
+
+TWICE = "twice in the archive"
 
 
 def read(path: str) -> Listing:
@@ -20,7 +22,7 @@ def read(path: str) -> Listing:
     for info in sorted(members(path), key=lambda info: (name_of(info), info.header_offset)):
         name = name_of(info)
         source = source_of(path, info)
-        reason = skip_reason(name, info.file_size) or _encrypted(info) or ("twice in the archive" if name in images else "")
+        reason = skip_reason(name, info.file_size) or _cannot_unpack(info) or (TWICE if name in images else "")
         if not reason and not layout.image_suffix(name):
             reason = sniff(source)
         if reason:
@@ -48,10 +50,8 @@ def name_of(info: zipfile.ZipInfo) -> str:
     """A member's name; zips made without the UTF-8 flag often hold UTF-8 all the same."""
     name = info.filename
     if not info.flag_bits & 0x800:
-        try:
+        with suppress(UnicodeEncodeError, UnicodeDecodeError):
             name = name.encode("cp437").decode("utf-8")
-        except (UnicodeEncodeError, UnicodeDecodeError):
-            pass
     return name.replace("\\", "/")
 
 
@@ -72,10 +72,12 @@ def skip_reason(name: str, size: int) -> str:
 def sniff(source: ImageSource) -> str:
     """The first bytes decide where the name does not promise an image."""
     try:
-        return "" if looks_like_image(source.read()[:32]) else "not an image"
+        return "" if layout.looks_like_image(source.read()[:32]) else "not an image"
     except ImageError as error:
         return str(error)
 
 
-def _encrypted(info: zipfile.ZipInfo) -> str:
-    return "encrypted" if info.flag_bits & 0x1 else ""
+def _cannot_unpack(info: zipfile.ZipInfo) -> str:
+    if info.flag_bits & 0x1:
+        return "encrypted"
+    return "" if info.compress_type in METHODS else "unsupported compression"
