@@ -12,11 +12,13 @@ import inspect
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from importlib import metadata
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from imaginate.errors import ConfigError
 from imaginate.settings import build, nearest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Kind = Literal["methods", "filters"]
 
@@ -50,7 +52,9 @@ def summary(cls: type[Any]) -> str:
 
 
 @cache
-def _outside(kind: Kind) -> dict[str, metadata.EntryPoint]:
+def _outside(kind: Kind) -> dict[str, EntryPoint]:
+    from importlib import metadata
+
     return {entry.name: entry for entry in metadata.entry_points(group=f"imaginate.{kind}")}
 
 

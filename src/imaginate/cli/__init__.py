@@ -67,11 +67,16 @@ def parser_of(name: str, rest: Sequence[str] = ()) -> argparse.ArgumentParser:
     return parser
 
 
+def summary(name: str) -> str:
+    """The first line of a command's docstring, read from its source: importing all commands would be slow."""
+    source = pkgutil.get_data("imaginate.cli", f"{name.replace('-', '_')}.py") or b""
+    return source.decode().split("\n", 1)[0].strip('" ')
+
+
 def _top() -> argparse.ArgumentParser:
     lines = []
     for name in commands():
-        doc = importlib.import_module(f"imaginate.cli.{name.replace('-', '_')}").__doc__ or ""
-        lines.append(f"  {name:<12}{doc.strip().splitlines()[0] if doc.strip() else ''}")
+        lines.append(f"  {name:<12}{summary(name)}")
     parser = argparse.ArgumentParser(
         prog="imaginate",
         usage="imaginate COMMAND ...",

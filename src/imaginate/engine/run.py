@@ -157,6 +157,8 @@ def _refuse_foreign(store: Store) -> None:
 def _begin(store: Store, recipe: Recipe, plan: Plan, fingerprint: str) -> None:
     import yaml
 
+    text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
+    store.put(RECIPE, f"# `imaginate expand --recipe recipe.yaml OUT` repeats this run\n{text}".encode())
     facts = {
         "imaginate": __version__,
         "fingerprint": fingerprint,
@@ -170,8 +172,6 @@ def _begin(store: Store, recipe: Recipe, plan: Plan, fingerprint: str) -> None:
     seeds = "".join(f"{h}  {s.id}\n" for s, h in zip(plan.samples, plan.hashes, strict=True))
     store.put("shards/seeds.sha256", seeds.encode(errors="surrogateescape"))
     store.put(RUN, finish.json_bytes(facts))
-    text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
-    store.put(RECIPE, (f"# imaginate expand {store.root} --recipe recipe.yaml repeats this run\n" + text).encode())
 
 
 def _same(store: Store, known: Mapping[str, Any], recipe: Recipe, plan: Plan, fingerprint: str) -> None:

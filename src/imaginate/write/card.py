@@ -14,7 +14,11 @@ task_categories:
 - image-classification
 configs:
 - config_name: default
-  data_files: metadata.parquet
+  data_files:
+  - split: train
+    path:
+    - metadata.parquet
+    - images/**
 ---
 
 # {title}

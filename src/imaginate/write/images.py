@@ -20,7 +20,7 @@ class Writing:
 
     format: Literal["png", "jpeg", "webp"] = setting("png", "file format; png loses nothing")
     quality: int = setting(95, "quality of jpeg and webp", ge=1, le=100)
-    size: int | None = setting(None, "shorter side of every written image, in pixels; none keeps it as made", ge=1)
+    output_size: int | None = setting(None, "shorter side of every written image, in pixels; none keeps it as made", ge=1)
     originals: Literal["copy", "link", "none"] = setting("copy", "the seed images: copied, linked, or left out")
     keep_rejected: bool = setting(True, "store rejected images too, under rejected/, to look at and to judge again")
     __post_init__ = check
@@ -36,11 +36,11 @@ def to_uint8(image: Tensor) -> Tensor:
 
 
 def encode(image: Tensor, writing: Writing) -> bytes:
-    """(3, h, w) uint8 or floating point in [0, 1] -> file bytes, resized to `writing.size` where it is set."""
+    """(3, h, w) uint8 or floating point in [0, 1] -> file bytes, resized to `writing.output_size` where it is set."""
     from PIL import Image
 
     array = to_uint8(image).permute(1, 2, 0).contiguous().numpy()
-    return _save(resize(Image.fromarray(array), writing.size), writing)
+    return _save(resize(Image.fromarray(array), writing.output_size), writing)
 
 
 def resize(picture: Any, size: int | None) -> Any:
@@ -57,7 +57,7 @@ def resize(picture: Any, size: int | None) -> Any:
 def original(data: bytes, image: Tensor, writing: Writing) -> tuple[bytes, str]:
     """The bytes and extension under which an original is kept: unchanged where a plain reader shows it right,
     re-encoded where it is rotated by EXIF, animated, of an unusual mode or format, or has to be resized."""
-    extension = None if writing.size else plain_extension(data)
+    extension = None if writing.output_size else plain_extension(data)
     if extension is not None:
         return data, extension
     return encode(image, writing), EXTENSIONS[writing.format]

@@ -1,0 +1,323 @@
+"""The contract of a run: same bytes whatever happens on the way, one clear line for everything else."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import imaginate
+import pytest
+from imaginate.engine import shard
+from imaginate.engine.run import gather, lock
+from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
+from imaginate.write import tables
+from imaginate.write.store import Store
+from worlds import folder, picture, png
+
+KNOBS: dict[str, Any] = {"method": "cutmix", "copies": 3, "shard": 6, "progress": False}
+
+
+def contents(root: Path) -> dict[str, bytes]:
+    """Every file of a run. Of `run.json`, what does not tell the time."""
+    files = {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
+    files.pop(".lock")
+    facts = json.loads(files.pop("run.json"))
+    timeless = {k: v for k, v in facts.items() if k not in ("sessions", "cost")}
+    return {**files, "run.json": json.dumps(timeless).encode()}
+
+
+def same(a: Path, b: Path) -> None:
+    """All files equal, byte for byte."""
+    left, right = contents(a), contents(b)
+    assert left.keys() == right.keys()
+    for name in left:
+        assert left[name] == right[name], name
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return folder(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole") / "run"
+    imaginate.expand(str(data), out, **KNOBS)
+    return out
+
+
+def test_a_run_is_complete_and_says_so(data: Path, whole: Path) -> None:
+    table = tables.read(Store(whole))
+    assert table.num_rows == 12 + 36
+    for name in table["file_name"].to_pylist():
+        assert (whole / name).is_file()
+    assert sum(1 for p in (whole / "images").rglob("*") if p.is_file()) == 48
+    facts = json.loads((whole / "run.json").read_text())
+    assert facts["finished"]
+    assert facts["totals"]["kept"] == 36
+    assert [c["name"] for c in facts["classes"]] == ["ant", "bee", "cow"]
+
+
+def test_its_own_recipe_repeats_it(whole: Path, tmp_path: Path) -> None:
+    import yaml
+
+    recipe = yaml.safe_load((whole / "recipe.yaml").read_text())
+    imaginate.expand(out=tmp_path / "again", recipe=recipe, progress=False)
+    same(whole, tmp_path / "again")
+
+
+def test_asking_again_changes_nothing(data: Path, whole: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in whole.rglob("*")}
+    imaginate.expand(str(data), whole, **KNOBS)
+    assert {p: p.stat().st_mtime_ns for p in whole.rglob("*")} == before
+
+
+@pytest.mark.parametrize("after", [0, 1, 5, 17, 23])
+def test_stopped_at_any_write_it_finishes_with_the_same_bytes(
+    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    put, count = Store.put, iter(range(10**6))
+
+    def failing(self: Store, name: str, content: bytes) -> None:
+        if next(count) == after:
+            raise MemoryError("pulled the plug")
+        put(self, name, content)
+
+    monkeypatch.setattr(Store, "put", failing)
+    with pytest.raises(MemoryError):
+        imaginate.expand(str(data), tmp_path / "run", **KNOBS)
+    monkeypatch.setattr(Store, "put", put)
+    imaginate.expand(str(data), tmp_path / "run", **KNOBS)
+    same(whole, tmp_path / "run")
+
+
+def test_batch_and_shard_size_do_not_change_the_images(data: Path, whole: Path, tmp_path: Path) -> None:
+    imaginate.expand(str(data), tmp_path / "run", **{**KNOBS, "shard": 100, "batch": 5})
+    images = {k: v for k, v in contents(whole).items() if k.startswith("images/")}
+    assert images == {k: v for k, v in contents(tmp_path / "run").items() if k.startswith("images/")}
+
+
+def test_a_changed_recipe_is_refused_and_named(data: Path, whole: Path) -> None:
+    with pytest.raises(RunError, match=r"another recipe \(method.alpha was 1.0, is 0.5; expand.copies was 3, is 2\)"):
+        imaginate.expand(str(data), whole, **{**KNOBS, "alpha": 0.5, "copies": 2})
+
+
+def test_a_changed_source_image_is_refused_and_named(tmp_path: Path) -> None:
+    source = folder(tmp_path / "data")
+    imaginate.expand(str(source), tmp_path / "run", **KNOBS)
+    (source / "bee" / "001.png").write_bytes(png(picture(99)))
+    with pytest.raises(RunError, match=r"source dataset changed since the run began \(1 changed, first: bee/001.png\)"):
+        imaginate.expand(str(source), tmp_path / "run", **KNOBS)
+
+
+def test_a_foreign_folder_is_left_alone(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    with pytest.raises(RunError, match="not empty and is not a run"):
+        imaginate.expand(str(data), tmp_path, **KNOBS)
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".lock", "thesis.tex"]
+
+
+def test_two_writers_one_is_refused(data: Path, tmp_path: Path) -> None:
+    with lock(Store(tmp_path / "run")), pytest.raises(RunError, match="being written by another process"):
+        imaginate.expand(str(data), tmp_path / "run", **KNOBS)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(errno.ENOSPC, "disk is full; free some space"), (errno.EROFS, "read-only file system")]
+)
+def test_a_full_or_read_only_disk_is_one_line_and_can_be_continued(
+    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, words: str
+) -> None:
+    replace, count = os.replace, iter(range(10**6))
+
+    def full(a: str, b: str) -> None:
+        if next(count) == 11:
+            raise OSError(code, os.strerror(code))
+        replace(a, b)
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(RunError, match=words) as caught:
+        imaginate.expand(str(data), tmp_path / "run", **KNOBS)
+    assert "\n" not in str(caught.value)
+    monkeypatch.setattr(os, "replace", replace)
+    imaginate.expand(str(data), tmp_path / "run", **KNOBS)
+    same(whole, tmp_path / "run")
+
+
+def test_broken_seeds_are_skipped_counted_and_listed(tmp_path: Path) -> None:
+    source = folder(tmp_path / "data")
+    good = (source / "ant" / "000.png").read_bytes()
+    (source / "ant" / "000.png").write_bytes(good[: len(good) // 2])
+    run = imaginate.expand(str(source), tmp_path / "run", **KNOBS)
+    assert (run.skipped, run.kept, run.originals) == (1, 33, 11)
+    assert "ant/000.png,truncated" in (tmp_path / "run" / "skipped.csv").read_text()
+    assert "000" not in {p.name for p in (tmp_path / "run" / "images" / "ant").iterdir()}
+
+
+def test_the_same_image_under_two_labels_is_used_under_none(tmp_path: Path) -> None:
+    source = folder(tmp_path / "data")
+    (source / "cow" / "000.png").write_bytes((source / "ant" / "000.png").read_bytes())
+    run = imaginate.expand(str(source), tmp_path / "run", **KNOBS)
+    assert run.skipped == 2
+    assert "under two labels" in (tmp_path / "run" / "skipped.csv").read_text()
+
+
+def test_nothing_usable_is_an_error(tmp_path: Path) -> None:
+    source = folder(tmp_path / "data", each=1)
+    for path in source.rglob("*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(DataError):
+        imaginate.expand(str(source), tmp_path / "run", **KNOBS)
+
+
+def test_hostile_class_names_stay_inside(tmp_path: Path) -> None:
+    names = ["..", "a/b", ".hidden", "Bee", "bee", "naïve 花", "con"]
+    lines = ["path,label"]
+    for i, name in enumerate(names):
+        (tmp_path / f"{i}.png").write_bytes(png(picture(i)))
+        lines.append(f'{i}.png,"{name}"')
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    run = imaginate.expand(str(tmp_path / "list.csv"), tmp_path / "out" / "run", **KNOBS)
+    assert run.kept == 3 * len(names)
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([*(f"{i}.png" for i in range(7)), "list.csv", "out"])
+    folders = [p.name for p in (tmp_path / "out" / "run" / "images").iterdir()]
+    assert len({f.casefold() for f in folders}) == len(names)
+    assert not any(f.startswith(".") for f in folders)
+    table = tables.read(Store(tmp_path / "out" / "run"))
+    assert set(table["class_name"].to_pylist()) == set(names)
+
+
+def test_any_fsspec_url_is_an_output(data: Path, whole: Path) -> None:
+    import fsspec
+
+    run = imaginate.expand(str(data), "memory://bucket/run", **KNOBS)
+    assert run.kept == 36
+    files = fsspec.filesystem("memory")
+    images = {p.split("/run/", 1)[1]: files.cat_file(p) for p in files.find("/bucket/run/images")}
+    assert images == {k: v for k, v in contents(whole).items() if k.startswith("images/")}
+    assert imaginate.expand(str(data), "memory://bucket/run", **KNOBS) == run
+
+
+def test_formats_sizes_and_originals(data: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    knobs = {**KNOBS, "method": "cutout", "copies": 1}
+    imaginate.expand(str(data), tmp_path / "a", **knobs, format="jpeg", output_size=48, originals="none")
+    files = [p for p in (tmp_path / "a" / "images").rglob("*") if p.is_file()]
+    assert {p.suffix for p in files} == {".jpg"}
+    assert len(files) == 12
+    assert {min(Image.open(p).size) for p in files} == {48}
+    imaginate.expand(str(data), tmp_path / "b", **knobs, originals="link")
+    links = [p for p in (tmp_path / "b" / "images").rglob("*") if p.is_symlink()]
+    assert len(links) == 12
+    assert all(p.resolve().is_file() and data in p.resolve().parents for p in links)
+
+
+def test_a_run_is_a_dataset(whole: Path, tmp_path: Path) -> None:
+    run = imaginate.expand(str(whole), tmp_path / "next", method="mixup", copies=1, origin="synthetic", progress=False)
+    assert (run.originals, run.kept) == (36, 36)
+    rows = [r for r in tables.read(Store(tmp_path / "next")).to_pylist() if r["method"] is None]
+    assert {r["origin"] for r in rows} == {"synthetic"}
+    assert all(sum(r["soft_label"]) == pytest.approx(1) for r in rows)
+
+
+def test_settings_are_sorted_into_sections_and_unknown_ones_refused(data: Path) -> None:
+    values = gather(None, str(data), "cutout", {"size": 0.3, "format": "webp", "guide": "nano"})
+    assert values["method"] == {"name": "cutout", "size": 0.3}
+    assert values["write"] == {"format": "webp"}
+    with pytest.raises(ConfigError, match="unknown setting 'magnitud' of randaugment; did you mean 'magnitude'"):
+        imaginate.expand(str(data), "x", method="randaugment", magnitud=3)
+    with pytest.raises(ConfigError, match="unknown method 'cutot'; did you mean 'cutout'"):
+        imaginate.expand(str(data), "x", method="cutot")
+
+
+def test_an_interrupt_says_how_to_go_on(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = shard.ShardWorker.make
+
+    def interrupted(self: shard.ShardWorker, number: int) -> dict[str, Any]:
+        if number == 3:
+            raise KeyboardInterrupt
+        return make(self, number)
+
+    monkeypatch.setattr(shard.ShardWorker, "make", interrupted)
+    with pytest.raises(RunError, match="stopped with 3 of 6 shards done; the same command goes on"):
+        imaginate.expand(str(data), tmp_path / "run", **KNOBS)
+
+
+@pytest.mark.integration()
+def test_killed_at_random_moments_it_finishes_with_the_same_bytes(shared_data: Path, tmp_path: Path) -> None:
+    import random
+
+    flowers = str(shared_data / "flowers102-64")
+    command = [sys.executable, "-m", "imaginate", "expand", flowers, str(tmp_path / "run"), "--shots", "3"]
+    command += ["--method", "randaugment", "--copies", "3", "--shard", "60", "--quiet"]
+    rng, kills = random.Random(0), 0
+    for _ in range(12):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(rng.uniform(1.5, 4.0))
+        if process.poll() is not None:
+            break
+        process.kill()
+        process.wait()
+        kills += 1
+    assert kills >= 2, "the run was too quick to be killed"
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([*command[:5], str(tmp_path / "calm"), *command[6:]], check=True, stdout=subprocess.DEVNULL)
+    same(tmp_path / "calm", tmp_path / "run")
+
+
+@pytest.mark.integration()
+def test_ctrl_c_stops_soon_and_the_same_command_goes_on(shared_data: Path, tmp_path: Path) -> None:
+    import signal
+
+    flowers = str(shared_data / "flowers102-64")
+    command = [sys.executable, "-m", "imaginate", "expand", flowers, str(tmp_path / "run"), "--method", "randaugment"]
+    command += ["--copies", "5", "--quiet"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    deadline = time.time() + 60
+    while not (tmp_path / "run" / "shards" / "000000.json").exists():
+        assert time.time() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    start = time.time()
+    _, stderr = process.communicate(timeout=60)
+    assert time.time() - start < 20
+    assert process.returncode == 2
+    assert "the same command goes on from there" in stderr
+    assert len(stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.integration()
+def test_the_number_of_workers_and_their_deaths_do_not_change_the_result(data: Path, whole: Path, tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    code = """
+import os, signal, sys, threading, time
+import imaginate
+def kill_one():
+    import psutil
+    time.sleep(float(sys.argv[3]))
+    for p in psutil.Process().children(recursive=True):
+        if "_RayWorker" in " ".join(p.cmdline()):
+            p.send_signal(signal.SIGKILL); print("killed"); return
+if float(sys.argv[3]) > 0:
+    threading.Thread(target=kill_one, daemon=True).start()
+run = imaginate.expand(sys.argv[1], sys.argv[2], method="cutmix", copies=3, shard=6, progress=False, workers_count=4)
+print(run)
+"""
+    for name, delay in (("quiet", 0), ("murder", 6)):
+        arguments = [sys.executable, "-c", code, str(data), str(tmp_path / name), str(delay)]
+        subprocess.run(arguments, check=True, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+        same(whole, tmp_path / name)
+
+
+def test_errors_are_one_line(data: Path) -> None:
+    for bad in ({"copies": 0}, {"format": "gif"}, {"workers_count": 0}):
+        with pytest.raises(ImaginateError) as caught:
+            imaginate.expand(str(data), "nowhere/never", **{**KNOBS, **bad})
+        assert "\n" not in str(caught.value)
