@@ -1,0 +1,201 @@
+"""Embed and index: units -> images -> embeddings -> rows, streaming, resumable, nothing embedded twice.
+
+Threads read, decode and hash while the guide embeds. Rows are committed in pieces of at most `COMMIT_ROWS` rows or
+`COMMIT_BYTES` bytes; a unit is marked as finished only after its last row is committed. So a killed build loses at
+most the piece in flight, the same command goes on, and memory does not grow with the pool.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Literal, TypeVar
+
+from imaginate.contract import Guide
+from imaginate.errors import ConfigError, RunError
+from imaginate.pool.prepare import Prepared, prepare
+from imaginate.pool.probe import check_guide, new_header
+from imaginate.pool.sources import units_of
+from imaginate.pool.table import PoolTable
+from imaginate.pool.units import Item, Unit
+from imaginate.settings import check, setting
+
+COMMIT_ROWS, COMMIT_BYTES = 8192, 64 * 2**20
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Building:
+    """How a pool is built."""
+
+    store: Literal["bytes", "reference"] = setting("bytes", "keep the images in the pool, or only where they lie")
+    split: str | None = setting(None, "split to read, of sources that have some; by default all of a folder or parquet")
+    index: Literal["auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq"] = setting(
+        "auto", "vector index; auto: none (exact) below 50,000 images, ivf-flat below 2 million, else ivf-rq"
+    )
+    batch: int = setting(64, "images embedded at a time", ge=1)
+    threads: int = setting(2, "threads that read and decode", ge=1)
+    part: str = setting("1/1", "`3/16`: take the third of sixteen shares of the units, for builders side by side")
+    __post_init__ = check
+
+
+@dataclass
+class Tally:
+    """What one build did: images added, already there, and skipped by reason; units left out as finished."""
+
+    added: int = 0
+    known: int = 0
+    finished_units: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def build_pool(
+    path: str,
+    sources: Sequence[str],
+    guide: Guide,
+    settings: Building | None = None,
+    *,
+    advance: Callable[[int], None] = lambda count: None,
+) -> Tally:
+    """Add the images of `sources` to the pool at `path`, made where there is none, and index it.
+
+    Raises ModelError where the pool was built with another guide, DataError for a source that cannot be read.
+    """
+    settings = settings or Building()
+    header = new_header(guide, settings.store)
+    table = PoolTable.create(path, header)
+    check_guide(table.header, guide, path)
+    if table.header.store != settings.store:
+        kept = table.header.store
+        raise RunError(f"pool {path} keeps {kept}, not {settings.store}: add with --store {kept}")
+    writer = _Writer(table, guide, Tally(), advance)
+    with ThreadPoolExecutor(settings.threads) as threads:
+        work = _work(_wanted(table, sources, settings, writer.tally), settings.batch)
+        for done in _window(threads, writer.prepare, work, settings.threads + 2):
+            writer.take(done)
+    writer.flush()
+    _finish(table, settings)
+    return writer.tally
+
+
+def _finish(table: PoolTable, settings: Building) -> None:
+    """Merge small pieces; index anew where there is no index yet or most rows came after it."""
+    table.tidy()
+    if len(table) and settings.part.endswith("/1"):
+        table.index_ids()
+        if table.indexed() is None or table.stale():
+            table.index_vectors(settings.index)
+
+
+def _wanted(table: PoolTable, sources: Sequence[str], settings: Building, tally: Tally) -> Iterator[Unit]:
+    """The units of this builder's share that are not finished yet."""
+    share, shares = _part(settings.part)
+    finished = table.finished()
+    number = 0
+    for source in sources:
+        for unit in units_of(source, settings.split):
+            number += 1
+            if number % shares != share % shares:
+                continue
+            if finished.get(unit.name) == unit.stamp:
+                tally.finished_units += 1
+            else:
+                yield unit
+
+
+def _part(text: str) -> tuple[int, int]:
+    share, _, shares = text.partition("/")
+    if not (share.isdigit() and shares.isdigit() and 1 <= int(share) <= int(shares)):
+        raise ConfigError(f"part must be like 3/16, got {text!r}")
+    return int(share), int(shares)
+
+
+Piece = tuple[Unit, list[Item], bool]
+
+
+def _work(units: Iterable[Unit], size: int) -> Iterator[Piece]:
+    """Items in batches, none across two units; the last batch of a unit (perhaps empty) says so."""
+    for unit in units:
+        items = unit.items()
+        batch = list(islice(items, size))
+        while batch:
+            after = list(islice(items, size))
+            yield unit, batch, not after
+            batch = after
+            if not after:
+                break
+        else:
+            yield unit, [], True
+
+
+def _window(threads: ThreadPoolExecutor, work: Callable[[T], R], inputs: Iterable[T], depth: int) -> Iterator[R]:
+    """`map` in threads, in order, with at most `depth` results waiting."""
+    waiting: deque[Future[R]] = deque()
+    try:
+        for item in inputs:
+            waiting.append(threads.submit(work, item))
+            if len(waiting) >= depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+class _Writer:
+    """Gathers rows, embeds them, and commits rows, skipped images and finished units, in this order."""
+
+    def __init__(self, table: PoolTable, guide: Guide, tally: Tally, advance: Callable[[int], None]) -> None:
+        self.table, self.guide, self.tally, self.advance = table, guide, tally, advance
+        self._rows: list[dict[str, Any]] = []
+        self._bytes = 0
+        self._fresh: set[str] = set()
+        self._skipped: list[tuple[str, str]] = []
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._units: list[Unit] = []
+
+    def prepare(self, piece: Piece) -> tuple[Unit, Prepared, bool]:
+        """In a thread: read, hash, leave out what is there, decode."""
+        unit, items, last = piece
+        store = self.table.header.store
+        return unit, prepare(items, self.guide, store=store, known=self.table.known), last
+
+    def take(self, done: tuple[Unit, Prepared, bool]) -> None:
+        """Embed a prepared batch and put it with the rows that wait to be committed."""
+        unit, batch, last = done
+        new = [i for i, row in enumerate(batch.rows) if row["id"] not in self._fresh]
+        again = len(batch.rows) - len(new)
+        for i, vector in zip(new, batch.embedded(self.guide, new), strict=True):
+            row = {**batch.rows[i], "vector": vector}
+            self._rows.append(row)
+            self._fresh.add(row["id"])
+            self._bytes += len(row["image"] or b"")
+        self._skipped += batch.skipped
+        counts = {"added": len(new), "known": batch.known + again, "skipped": len(batch.skipped)}
+        for name, count in counts.items():
+            self._counts[unit.name, name] += count
+        self.tally.added += counts["added"]
+        self.tally.known += counts["known"]
+        self.tally.skipped.update(reason for _, reason in batch.skipped)
+        self.advance(sum(counts.values()))
+        if last:
+            self._units.append(unit)
+        if len(self._rows) >= COMMIT_ROWS or self._bytes >= COMMIT_BYTES or len(self._units) >= 4096:
+            self.flush()
+
+    def flush(self) -> None:
+        """Commit all that waits."""
+        if self._rows:
+            self.table.append_rows(self._rows)
+        if self._skipped:
+            self.table.append_skipped(self._skipped)
+        if self._units:
+            kinds = ("added", "known", "skipped")
+            self.table.append_units([(u, {k: self._counts.pop((u.name, k), 0) for k in kinds}) for u in self._units])
+        self._rows, self._skipped, self._units, self._bytes = [], [], [], 0
+        self._fresh.clear()

@@ -1,0 +1,97 @@
+"""Parquet with images in it (Hugging Face style, img2dataset's parquet output), one row group at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+from imaginate.data import features
+from imaginate.data.hfparquet import ParquetSource
+from imaginate.errors import DataError
+from imaginate.pool import fields, refs
+from imaginate.pool.units import Held, Item, Unit, file_stamp
+
+ROWS = 256  # rows that are in memory at a time, whatever the size of a row group
+_STATUS = "status"  # img2dataset: "success", or why the download failed
+
+
+def has_images(path: str) -> bool:
+    """Whether a file is a parquet with a column of images."""
+    return path.endswith(".parquet") and _image_column(_file(path).schema_arrow) is not None
+
+
+def units(path: str, name: str) -> Iterator[Unit]:
+    """One unit a row group. Raises DataError for a parquet without images."""
+    file = _file(path)
+    column = _image_column(file.schema_arrow)
+    if column is None:
+        raise DataError(f"{path} has no column of images; it has {', '.join(file.schema_arrow.names)}")
+    stamp = file_stamp(path)
+    start = 0
+    for group in range(file.metadata.num_row_groups):
+        yield Unit(f"{name}#{group}", stamp, partial(_items, path, name, group, column, start))
+        start += file.metadata.row_group(group).num_rows
+
+
+def _items(path: str, name: str, group: int, column: str, start: int) -> Iterator[Item]:
+    file = _file(path)
+    schema = file.schema_arrow
+    struct = not _is_bytes(schema.field(column).type)
+    label, names = _class_names(schema)
+    status = [_STATUS] if _STATUS in schema.names else []
+    wanted = dict.fromkeys([column, *fields.columns(schema.names), *([label] if label else []), *status])
+    row = 0
+    for batch in file.iter_batches(ROWS, row_groups=[group], columns=list(wanted), use_threads=False):
+        for values in batch.to_pylist():
+            cell = values.pop(column)
+            data = (cell or {}).get("bytes") if struct else cell
+            if label and values.get(label) is not None and names:
+                values.setdefault("caption", names[values[label]])
+            place = f"{name}/{start + row}"
+            ref = refs.encoded(ParquetSource(os.path.abspath(path), group, row, column))
+            row += 1
+            if data:
+                yield Item(name=place, source=Held(data), ref=ref, facts=fields.facts(values))
+            else:
+                yield Item(name=place, bad=str(values.get(_STATUS) or "no image"))
+
+
+def _file(path: str) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if "://" in path:
+            import fsspec
+
+            return pq.ParquetFile(fsspec.open(path, "rb").open())
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"cannot read {path} as parquet: {str(error).splitlines()[0]}") from None
+
+
+def _image_column(schema: Any) -> str | None:
+    told = features.of_schema(schema)
+    marked = [name for name, kind in told.items() if isinstance(kind, dict) and kind.get("_type") == "Image"]
+    held = [n for n in schema.names if _is_bytes(schema.field(n).type) or _is_struct(schema.field(n).type)]
+    order = [*marked, *features.IMAGE_NAMES, *held]
+    return next((name for name in order if name in held), None)
+
+
+def _class_names(schema: Any) -> tuple[str | None, tuple[str, ...] | None]:
+    columns = features.find(schema)
+    return (columns.label, columns.names) if columns is not None else (None, None)
+
+
+def _is_bytes(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_binary(kind) or types.is_large_binary(kind))
+
+
+def _is_struct(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_struct(kind)) and any(kind.field(i).name == "bytes" for i in range(kind.num_fields))

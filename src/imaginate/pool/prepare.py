@@ -1,0 +1,151 @@
+"""The part of a build that threads do: read, hash, leave out what the pool has, decode, hash the look."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from imaginate.contract import Guide
+from imaginate.errors import ImageError
+from imaginate.pool.rows import content_id
+from imaginate.pool.sources import usable
+from imaginate.pool.units import Item
+
+
+@dataclass
+class Prepared:
+    """A batch, ready to be embedded: rows without vectors, and for each its pixels (3, h, w) uint8 or its vector."""
+
+    rows: list[dict[str, Any]]
+    inputs: list[Any]
+    skipped: list[tuple[str, str]]
+    known: int
+
+    def embedded(self, guide: Guide, which: Sequence[int]) -> list[Any]:
+        """Unit-norm float32 vectors of some of the rows, images of one size together."""
+        import numpy as np
+        import torch
+
+        out: dict[int, Any] = {}
+        for i in which:
+            if not isinstance(self.inputs[i], torch.Tensor):
+                vector = np.asarray(self.inputs[i], dtype=np.float32)
+                out[i] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+        for group in by_shape(self.inputs, which):
+            images = torch.stack([self.inputs[i] for i in group])
+            with torch.inference_mode():
+                x = images if images.is_floating_point() else images.float() / 255
+                vectors = guide.embed(x.to(_device(guide))).float().cpu().numpy()
+            out.update(zip(group, vectors, strict=True))
+        return [out[i] for i in which]
+
+
+def prepare(
+    items: Sequence[Item], guide: Guide, *, store: str, known: Callable[[Sequence[str]], set[str]]
+) -> Prepared:
+    """One batch of items; `known` tells which ids the pool has."""
+    out = Prepared([], [], [], 0)
+    read: list[tuple[Item, str, bytes | None]] = []
+    for item in items:
+        try:
+            data = None if item.vector is not None else usable(item)
+            if item.bad:
+                raise ImageError(item.bad)
+            place = data if data is not None else (item.ref or "").encode()
+            read.append((item, content_id(place), data))
+        except ImageError as error:
+            out.skipped.append((item.name, str(error)))
+    there = known([key for _, key, _ in read])
+    for item, key, data in read:
+        if key in there:
+            out.known += 1
+        else:
+            there.add(key)
+            _add(out, item, key, data, guide, store)
+    _look(out, guide)
+    return out
+
+
+def _add(out: Prepared, item: Item, key: str, data: bytes | None, guide: Guide, store: str) -> None:
+    row: dict[str, Any] = {**item.facts, "id": key, "source": item.name, "image": None, "ref": item.ref}
+    try:
+        if data is None:
+            _check_width(item, guide)
+            row.update(phash=None, width=None, height=None)
+            out.inputs.append(item.vector)
+        else:
+            if store == "bytes":
+                row.update(image=data, ref=None)
+            elif item.ref is None:
+                raise ImageError("no reference to keep; use --store bytes")
+            out.inputs.append(_pixels(row, data))
+    except ImageError as error:
+        out.skipped.append((item.name, str(error)))
+        return
+    out.rows.append(row)
+
+
+def _check_width(item: Item, guide: Guide) -> None:
+    if item.vector.shape[-1] != guide.dim:
+        raise ImageError(f"embedding of {item.vector.shape[-1]} numbers, the guide has {guide.dim}")
+
+
+def _pixels(row: dict[str, Any], data: bytes) -> Any:
+    """Decode to (3, h, w) uint8, and note the size."""
+    import torch
+
+    from imaginate.data import decode
+
+    image = torch.from_numpy(decode(data)).permute(2, 0, 1).contiguous()
+    row.update(width=image.shape[2], height=image.shape[1])
+    return image
+
+
+def _look(out: Prepared, guide: Guide) -> None:
+    """Perceptual hashes, images of one size together; then shrink as the guide itself would, so that images of
+    different sizes can share a batch."""
+    import torch
+
+    from imaginate.ops.similarity import phash
+
+    ahead = _ahead(getattr(guide, "preprocess", None))
+    for group in by_shape(out.inputs, range(len(out.inputs))):
+        images = torch.stack([out.inputs[i] for i in group])
+        for i, look in zip(group, phash(images), strict=True):
+            out.rows[i]["phash"] = look
+        if ahead is not None:
+            for i, image in zip(group, ahead(images), strict=True):
+                out.inputs[i] = image
+
+
+def by_shape(inputs: Sequence[Any], which: Iterable[int]) -> list[list[int]]:
+    """The positions that hold tensors, those of one shape together."""
+    import torch
+
+    shapes: dict[Any, list[int]] = defaultdict(list)
+    for i in which:
+        if isinstance(inputs[i], torch.Tensor):
+            shapes[tuple(inputs[i].shape)].append(i)
+    return list(shapes.values())
+
+
+def _ahead(own: Any) -> Any:
+    """The guide's own resize and square crop, which change nothing when the guide repeats them; its finer crop and
+    its normalisation are left to it. None for a guide that does not show its preprocessing."""
+    size = getattr(own, "size", None)
+    if size is None or not dataclasses.is_dataclass(own):
+        return None
+    plain: dict[str, Any] = {"mean": (0.0,) * 3, "std": (1.0,) * 3, "crop": None}
+    if isinstance(size, int):
+        crop = getattr(own, "crop", None)
+        if crop is not None and max(crop) > size:
+            return None
+        plain["crop"] = (size, size)
+    return dataclasses.replace(own, **plain)  # type: ignore[type-var]
+
+
+def _device(guide: Guide) -> Any:
+    return getattr(guide, "device", "cpu")

@@ -1,0 +1,196 @@
+"""The three LanceDB tables of a pool, opened, filled and indexed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from imaginate.errors import RunError
+from imaginate.pool.rows import Header, header_of, rows_schema, skipped_schema, units_schema
+from imaginate.pool.units import Unit
+
+EXACT_BELOW = 50_000  # below this many rows a full scan is fast enough, and exact
+INDEXES = ("auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq")
+
+
+class PoolTable:
+    """A pool's tables. `PoolTable.create` opens or makes them for writing, `PoolTable.open` only opens."""
+
+    def __init__(self, path: str, database: Any, header: Header) -> None:
+        self.path, self.header = path, header
+        self._database = database
+        self.rows = database.open_table("rows")
+        self.units = database.open_table("units")
+        self.skipped = database.open_table("skipped")
+
+    @classmethod
+    def open(cls, path: str) -> PoolTable:
+        """An existing pool. Raises RunError for a missing, damaged or foreign one."""
+        if not _remote(path) and not os.path.isdir(path):
+            raise RunError(f"no pool at {path}: build one with `imaginate pool build {path} IMAGES... --guide GUIDE`")
+        with explained(path):
+            database = _connect(path)
+            there = set(database.list_tables().tables)
+            if "rows" not in there:
+                raise RunError(f"no pool at {path}: it has no table of images")
+            header = header_of(database.open_table("rows").schema, path)
+            if missing := {"units", "skipped"} - there:
+                raise RunError(f"pool {path} is damaged: table {sorted(missing)[0]} is missing; build it again")
+            return cls(path, database, header)
+
+    @classmethod
+    def create(cls, path: str, header: Header) -> PoolTable:
+        """The pool at `path`, made where there is none; a folder that holds something else is refused."""
+        if not _remote(path) and os.path.isdir(path) and os.listdir(path) and not os.path.isdir(f"{path}/rows.lance"):
+            raise RunError(f"{path} is not a pool and not empty: choose another folder")
+        with explained(path):
+            database = _connect(path)
+            # `rows` comes last: a pool that has it is complete.
+            database.create_table("units", schema=units_schema(), exist_ok=True)
+            database.create_table("skipped", schema=skipped_schema(), exist_ok=True)
+            database.create_table("rows", schema=rows_schema(header), exist_ok=True)
+        return cls.open(path)
+
+    def __len__(self) -> int:
+        return int(self.rows.count_rows())
+
+    def known(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids that are there already."""
+        if not ids:
+            return set()
+        with explained(self.path):
+            found = self.rows.search().where(f"id IN ({_quoted(ids)})").select(["id"]).limit(len(ids)).to_arrow()
+        return set(found["id"].to_pylist())
+
+    def append_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows (without a field: null), in one atomic commit."""
+        import numpy as np
+        import pyarrow as pa
+
+        schema = self.rows.schema
+        flat = np.concatenate([np.asarray(row["vector"], dtype=np.float32) for row in rows])
+        columns = [
+            pa.FixedSizeListArray.from_arrays(pa.array(flat), self.header.dim)
+            if field.name == "vector"
+            else pa.array([row.get(field.name) for row in rows], type=field.type)
+            for field in schema
+        ]
+        with explained(self.path):
+            self.rows.add(pa.Table.from_arrays(columns, schema=schema))
+
+    def append_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
+        """Note images that could not be used."""
+        with explained(self.path):
+            self.skipped.add([{"source": source, "reason": reason} for source, reason in skipped])
+
+    def append_units(self, units: Sequence[tuple[Unit, Mapping[str, int]]]) -> None:
+        """Note units as finished, with the number of images added, known and skipped."""
+        with explained(self.path):
+            self.units.add([{"unit": unit.name, "stamp": unit.stamp, **counts} for unit, counts in units])
+
+    def fetch(self, ids: Sequence[str], columns: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Columns of some rows, by id."""
+        wanted = ["id", *[c for c in columns if c != "id"]]
+        out: dict[str, dict[str, Any]] = {}
+        with explained(self.path):
+            for start in range(0, len(ids), 1000):
+                part = ids[start : start + 1000]
+                query = self.rows.search().where(f"id IN ({_quoted(part)})").select(wanted).limit(len(part))
+                for row in query.to_arrow().to_pylist():
+                    out[row["id"]] = row
+        return out
+
+    def finished(self) -> dict[str, str]:
+        """Unit -> the stamp under which it was finished."""
+        with explained(self.path):
+            found = self.units.search().select(["unit", "stamp"]).limit(None).to_arrow()
+        return dict(zip(found["unit"].to_pylist(), found["stamp"].to_pylist(), strict=True))
+
+    def indexed(self) -> str | None:
+        """The kind of the vector index, or None."""
+        for index in self.rows.list_indices():
+            if list(index.columns) == ["vector"]:
+                return str(index.index_type)
+        return None
+
+    def stale(self) -> bool:
+        """Whether more rows were added since the vector index was made than it holds."""
+        for index in self.rows.list_indices():
+            if list(index.columns) == ["vector"]:
+                stats = self.rows.index_stats(index.name)
+                return bool(stats is not None and stats.num_unindexed_rows > stats.num_indexed_rows)
+        return False
+
+    def tidy(self) -> None:
+        """Merge small pieces and bring the indexes up to date; what the merge replaced goes away after an hour."""
+        with explained(self.path):
+            for table in (self.rows, self.units, self.skipped):
+                table.optimize(cleanup_older_than=timedelta(hours=1))
+
+    def index_ids(self) -> None:
+        """A B-tree over the ids, so that a build knows at once what is there."""
+        from lancedb.index import BTree
+
+        self.rows.create_index("id", config=BTree(), replace=True)
+
+    def index_vectors(self, kind: str) -> None:
+        """Build the vector index anew; `none` and small pools have none and are searched exactly."""
+        count = len(self)
+        if kind == "auto":
+            kind = "none" if count < EXACT_BELOW else "ivf-flat" if count < 2_000_000 else "ivf-rq"
+        if kind == "none" or count < 256:
+            return
+        with explained(self.path):
+            self.rows.create_index("vector", config=_config(kind, count), replace=True)
+
+
+def partitions(count: int) -> int:
+    """The number of lists of an inverted file: the square root of the rows, at least 1."""
+    return max(1, round(count**0.5))
+
+
+def _config(kind: str, count: int) -> Any:
+    from lancedb import index
+
+    # 64 vectors a list are enough to place the centres; the default of 256, with 50 rounds, is mostly waiting.
+    common: dict[str, Any] = {"distance_type": "cosine", "max_iterations": 15, "sample_rate": 64}
+    lists = partitions(count)
+    match kind:
+        case "ivf-flat":
+            return index.IvfFlat(num_partitions=lists, **common)
+        case "ivf-sq":
+            return index.IvfSq(num_partitions=lists, **common)
+        case "ivf-pq":
+            return index.IvfPq(num_partitions=lists, **common)
+        case "ivf-rq":
+            return index.IvfRq(num_partitions=lists, **common)
+        case "ivf-hnsw-sq":
+            return index.IvfHnswSq(num_partitions=max(1, lists // 16), **common)
+    raise RunError(f"index must be one of {', '.join(INDEXES)}, got {kind!r}")
+
+
+@contextmanager
+def explained(path: str) -> Iterator[None]:
+    """Errors of the storage as one line that names the pool."""
+    try:
+        yield
+    except (OSError, RuntimeError, ValueError) as error:
+        text = " ".join(str(error).split())[:160]
+        raise RunError(f"pool {path} cannot be read (damaged, or not reachable): {text}") from None
+
+
+def _connect(path: str) -> Any:
+    import lancedb
+
+    return lancedb.connect(path)
+
+
+def _remote(path: str) -> bool:
+    return "://" in path
+
+
+def _quoted(ids: Sequence[str]) -> str:
+    return ", ".join("'" + i.replace("'", "''") + "'" for i in ids)

@@ -1,0 +1,87 @@
+"""WebDataset tars, read as a stream: members that share a key are one item (`000.jpg`, `000.txt`, `000.json`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+import zlib
+from collections.abc import Iterator
+from lzma import LZMAError
+from typing import IO, Any
+
+from imaginate.data import layout
+from imaginate.errors import DataError
+from imaginate.pool.fields import facts
+from imaginate.pool.units import Held, Item, Unit, file_stamp
+
+MAX_MEMBER = 256 * 2**20
+_DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, LZMAError)
+
+
+def unit(path: str) -> Unit:
+    """A tar as one unit."""
+    return Unit(os.path.basename(path), file_stamp(path), lambda: items(path))
+
+
+def items(path: str) -> Iterator[Item]:
+    """The images of a tar with what stands beside them; after damage, one item that says so."""
+    base = os.path.basename(path)
+    group: dict[str, Any] = {}
+    key = ""
+    try:
+        for name, data in _members(path):
+            stem, _, suffix = name.rpartition("/")[2].partition(".")
+            full = name[: len(name) - len(suffix) - 1] if suffix else name
+            if full != key:
+                yield from _item(base, key, group)
+                key, group = full, {}
+            group[suffix.lower() or stem] = data
+        yield from _item(base, key, group)
+    except _DAMAGE:
+        yield from _item(base, key, group)
+        yield Item(name=base, bad="damaged archive")
+
+
+def _members(path: str) -> Iterator[tuple[str, bytes]]:
+    with _opened(path) as file, tarfile.open(fileobj=file, mode="r|*") as archive:
+        for info in archive:
+            archive.members = []  # type: ignore[attr-defined]  # a stream never goes back; this keeps memory flat
+            if info.isreg() and info.size <= MAX_MEMBER and not layout.system_file(info.name.rpartition("/")[2]):
+                member = archive.extractfile(info)
+                if member is not None:
+                    yield info.name.removeprefix("./"), member.read()
+
+
+def _opened(path: str) -> IO[bytes]:
+    if "://" in path:
+        import fsspec
+
+        return fsspec.open(path, "rb").open()  # type: ignore[no-any-return]
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _item(base: str, key: str, group: dict[str, bytes]) -> Iterator[Item]:
+    image = next((ending for ending in group if layout.image_suffix(f"x.{ending}")), None)
+    if not group:
+        return
+    if image is None:
+        if not base or not set(group) <= {"json", "txt", "cls"}:
+            return
+        yield Item(name=f"{base}/{key}", bad="no image")
+        return
+    row = _json(group.get("json"))
+    if "txt" in group:
+        row["caption"] = group["txt"].decode("utf-8", "replace")
+    yield Item(name=f"{base}/{key}.{image}", source=Held(group[image]), facts=facts(row))
+
+
+def _json(data: bytes | None) -> dict[str, Any]:
+    try:
+        found = json.loads(data or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
