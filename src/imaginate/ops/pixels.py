@@ -25,5 +25,5 @@ def resize(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def stack(images: Sequence[torch.Tensor], size: int) -> torch.Tensor:
-    """Images of different sizes -> (b, 3, size, size) float32 in [0, 1]; each resized alone: its batch cannot matter."""
+    """Images of any sizes -> (b, 3, size, size) float32 in [0, 1]; each resized alone: its batch cannot matter."""
     return torch.cat([resize(as_float(image)[None], size) for image in images])

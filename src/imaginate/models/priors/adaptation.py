@@ -120,7 +120,7 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
 
 
 def _words(prior: Any, file: Path) -> tuple[str, ...]:
-    """Add learned words to the tokenizer and the text encoder; a word of n vectors becomes n tokens `word`, `word_1`, ..."""
+    """Add learned words to tokenizer and text encoder; n vectors become the tokens `word`, `word_1`, ..."""
     tensors = _tensors(file)
     tokenizer: Any = getattr(prior, "tokenizer", None)
     encoder: Any = getattr(prior, "text_encoder", None)

@@ -1,0 +1,86 @@
+"""GIF-DALLE: guided imagination with an unCLIP decoder standing for DALL-E2."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class GifDalle:
+    """Guided imagination in CLIP's image-embedding space: guide the embedding, then let an unCLIP decoder draw it.
+
+    Zhang et al. 2023 (GIF), Algorithm 1: perturb K copies of the seed's embedding inside an eps-ball (Eq. 1), climb
+    S_inf + S_div of the embeddings themselves over z and b (Eq. 2), decode. DALL-E2 has no public weights; Karlo or
+    SD 2.1 unCLIP stand for it. The guide must be the CLIP of the decoder's own image encoder.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "sample"
+    needs: ClassVar[tuple[str, ...]] = ("guide", "prior:unclip")
+    paper: ClassVar[str] = "Zhang et al. 2023 (GIF-DALLE)"
+
+    variant: Literal["default", "paper", "released"] = setting("default", "the definition of guidance", source="ours")
+    guidance_scale: float = setting(4.0, "weight of the embedding", ge=0, le=100, source="GIF D.1")
+    steps: int = setting(100, "denoising steps", ge=2, le=1000, source="GIF D.1")
+    scheduler: str | None = setting(
+        "ddim", "ddim, dpmsolver, euler, ...; none is the checkpoint's own", source="GIF D.1"
+    )
+    eps: float = setting(0.1, "radius of the ball around the seed's embedding", gt=0, source="GIF D.1")
+    ascent_steps: int | None = setting(None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
+    ascent_step: float | None = setting(None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
+    __post_init__ = check
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """All copies of all requests, guided together seed by seed."""
+        from imaginate.ops.imagination import in_groups
+
+        return in_groups(requests, lambda group: self._expand(group, context))
+
+    def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
+        from imaginate.models.priors.imagine import generate, place, same_space
+        from imaginate.ops.guidance import ascend
+        from imaginate.ops.imagination import (
+            Imagined,
+            all_seeds,
+            embedding_score,
+            encoded_logits,
+            grid,
+            seed_logits,
+            to_candidates,
+        )
+        from imaginate.ops.perturb import draw
+        from imaginate.ops.pixels import stack
+        from imaginate.ops.turn import turn
+        from imaginate.ops.variants import variant
+
+        prior, guide, seeds, copies = context.prior, context.guide, all_seeds(requests), len(requests[0].copies)
+        how = variant(self.variant, self.ascent_steps, self.ascent_step)
+        pixels = stack([r.image for r in requests], prior.view)
+        encoded = prior.encode(pixels)
+        same_space(guide, prior, pixels, encoded)
+        repeated = pixels.repeat_interleave(copies, dim=0)
+        latents = prior.encode(turn(repeated, seeds)) if how.turn_seed else encoded.repeat_interleave(copies, dim=0)
+        z, b = (grid(t.to(latents), requests) for t in draw(seeds, latents.shape[1:], "full"))
+        of_seeds = encoded_logits(guide, encoded)
+        climb = ascend(grid(latents, requests), z, b, embedding_score(guide, of_seeds, how), eps=self.eps, variant=how)
+        made = generate(prior, climb.latents.flatten(0, 1), seeds, self.guidance_scale, self.steps, self.scheduler)
+        story = Imagined(
+            images=grid(made.latents, requests),
+            climb=climb,
+            seed_predicted=of_seeds.argmax(dim=-1),
+            predicted=grid(seed_logits(guide, made.latents).argmax(dim=-1), requests),
+            info={
+                "variant": self.variant,
+                "guidance_scale": self.guidance_scale,
+                "steps": self.steps,
+                "eps": self.eps,
+                "ascent_steps": how.ascent_steps,
+            },
+            **place(made, copies),
+        )
+        return to_candidates(requests, story, context.labels)

@@ -1,0 +1,67 @@
+"""GIF-MAE: guided imagination with a masked autoencoder. One file a prior: they share the operators in `ops`, but
+differ in what is diffused, decoded and perturbed, and in the settings that a person sees."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class GifMae:
+    """Guided imagination in a masked autoencoder's latent: the seed's content in more informative styles.
+
+    Zhang et al. 2023 (GIF), section 4 and appendix B.2: encode unmasked, perturb K copies channel-wise (Eq. 1), climb
+    S_inf + S_div of the decoded images over z and b (Eq. 2), decode. `variant` names the definition (ops/variants.py).
+    """
+
+    starts_from: ClassVar[StartsFrom] = "sample"
+    needs: ClassVar[tuple[str, ...]] = ("guide", "prior:mae")
+    paper: ClassVar[str] = "Zhang et al. 2023 (GIF-MAE)"
+
+    variant: Literal["default", "paper", "released"] = setting("default", "the definition of guidance", source="ours")
+    eps: float = setting(0.8, "radius of the ball around the seed's latent", gt=0, source="Eq. 1")
+    level: Literal["channel", "token", "full"] = setting("channel", "entries that share z and b", source="GIF B.2")
+    ascent_steps: int | None = setting(None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
+    ascent_step: float | None = setting(None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
+    __post_init__ = check
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """All copies of all requests, guided together seed by seed."""
+        from imaginate.ops.imagination import in_groups
+
+        return in_groups(requests, lambda group: self._expand(group, context))
+
+    def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
+        from imaginate.ops.guidance import ascend
+        from imaginate.ops.imagination import Imagined, all_seeds, grid, image_score, seed_logits, to_candidates
+        from imaginate.ops.perturb import draw
+        from imaginate.ops.pixels import stack
+        from imaginate.ops.turn import turn
+        from imaginate.ops.variants import variant
+
+        prior, guide, seeds, copies = context.prior, context.guide, all_seeds(requests), len(requests[0].copies)
+        how = variant(self.variant, self.ascent_steps, self.ascent_step)
+        pixels = stack([r.image for r in requests], prior.image_size)
+        repeated = pixels.repeat_interleave(copies, dim=0)  # (n k, 3, s, s)
+        if how.turn_seed:
+            repeated = turn(repeated, seeds)
+        latents = prior.encode(repeated) if how.turn_seed else prior.encode(pixels).repeat_interleave(copies, dim=0)
+        z, b = (grid(t.to(latents), requests) for t in draw(seeds, latents.shape[1:], self.level))
+        of_seeds = seed_logits(guide, pixels.to(latents.device))
+        score = image_score(guide, of_seeds, lambda flat: prior.decode(flat, repeated), how)
+        climb = ascend(grid(latents, requests), z, b, score, eps=self.eps, variant=how, shrink=prior.batch.shrink)
+        assert climb.after.images is not None
+        made = Imagined(
+            images=climb.after.images,
+            climb=climb,
+            seed_predicted=of_seeds.argmax(dim=-1),
+            predicted=climb.after.predicted,
+            info={"variant": self.variant, "eps": self.eps, "level": self.level, "ascent_steps": how.ascent_steps},
+        )
+        return to_candidates(requests, made, context.labels)

@@ -1,0 +1,109 @@
+"""GIF-SD: guided imagination with Stable Diffusion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from imaginate.models.priors.imagine import Diffused
+    from imaginate.ops.variants import Variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class GifSd:
+    """Guided imagination with Stable Diffusion: diffuse the seed under a prompt, then guide the latent's style.
+
+    Zhang et al. 2023 (GIF), Algorithm 2: noise and denoise the seed under a prompt (Eq. 7), perturb the clean latent
+    channel-wise inside an eps-ball (Eq. 1), climb S_inf + S_div of the decoded images over z and b (Eq. 2), decode.
+    `variant` names the definition: the paper's, the released code's, or ours (ops/variants.py).
+    """
+
+    starts_from: ClassVar[StartsFrom] = "sample"
+    needs: ClassVar[tuple[str, ...]] = ("guide", "prior:stable-diffusion")
+    paper: ClassVar[str] = "Zhang et al. 2023 (GIF-SD)"
+
+    variant: Literal["default", "paper", "released"] = setting("default", "the definition of guidance", source="ours")
+    strength: float = setting(0.5, "how much of the seed is noised away", gt=0, le=1, source="GIF B.4.1")
+    guidance_scale: float = setting(8.0, "weight of the prompt", ge=0, le=100, source="GIF B.4.2")
+    steps: int = setting(50, "denoising steps at strength 1", ge=1, le=1000, source="released code")
+    scheduler: str | None = setting("ddim", "ddim, dpmsolver, euler, lcm, ...; none is the checkpoint's own")
+    eps: float = setting(0.8, "radius of the ball around the diffused latent", gt=0, source="Eq. 1, released code")
+    level: Literal["channel", "token", "full"] = setting("channel", "entries that share z and b", source="GIF B.2")
+    ascent_steps: int | None = setting(None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
+    ascent_step: float | None = setting(None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
+    domains: tuple[str, ...] = setting(("natural",), "domain sets or phrases ending in 'of'", source="Eq. 7")
+    adjectives: tuple[str, ...] = setting(
+        ("natural",), "adjective sets or words; 'none' for no adjective", source="Eq. 7"
+    )
+    __post_init__ = check
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """All copies of all requests, guided together seed by seed."""
+        from imaginate.ops.imagination import in_groups
+
+        return in_groups(requests, lambda group: self._expand(group, context))
+
+    def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
+        from imaginate.models.priors.imagine import place
+        from imaginate.ops.guidance import ascend
+        from imaginate.ops.imagination import Imagined, all_seeds, grid, image_score, seed_logits, to_candidates
+        from imaginate.ops.perturb import draw
+        from imaginate.ops.pixels import stack
+        from imaginate.ops.variants import variant
+
+        prior, guide, copies = context.prior, context.guide, len(requests[0].copies)
+        how = variant(self.variant, self.ascent_steps, self.ascent_step)
+        pixels = stack([r.image for r in requests], prior.image_size)
+        diffused, prompts = self._diffuse(requests, pixels, how, context)
+        latents = grid(diffused.latents, requests)  # (n, k, c, h, w)
+        z, b = (grid(t.to(latents), requests) for t in draw(all_seeds(requests), latents.shape[2:], self.level))
+        of_seeds = seed_logits(guide, pixels.to(latents.device))
+        score = image_score(guide, of_seeds, prior.decode, how)
+        climb = ascend(latents, z, b, score, eps=self.eps, variant=how, shrink=prior.batch.shrink)
+        assert climb.after.images is not None
+        made = Imagined(
+            images=climb.after.images,
+            prompts=prompts,
+            climb=climb,
+            seed_predicted=of_seeds.argmax(dim=-1),
+            predicted=climb.after.predicted,
+            info={
+                "variant": self.variant,
+                "strength": self.strength,
+                "guidance_scale": self.guidance_scale,
+                "steps": self.steps,
+                "eps": self.eps,
+                "ascent_steps": how.ascent_steps,
+            },
+            **place(diffused, copies),
+        )
+        return to_candidates(requests, made, context.labels)
+
+    def _diffuse(
+        self, requests: list[Request], pixels: Tensor, how: Variant, context: Context
+    ) -> tuple[Diffused, list[list[str]]]:
+        """Latents of every copy (n k, c, h, w) and their prompts; one diffusion a seed where the variant says so."""
+        from imaginate.models.priors.imagine import How, diffuse, names_of, repeat
+        from imaginate.ops.imagination import all_seeds
+        from imaginate.ops.prompts import draw_prompts
+        from imaginate.ops.turn import turn
+
+        copies, names = len(requests[0].copies), names_of(context)
+        prompts = draw_prompts(requests, names, self.domains, self.adjectives)
+        denoise = How(self.strength, self.guidance_scale, self.steps, self.scheduler)
+        if not how.per_copy:
+            once = diffuse(context.prior, pixels, [p[0] for p in prompts], [r.seeds[0] for r in requests], denoise)
+            return repeat(once, copies), [[p[0]] * copies for p in prompts]
+        seeds = all_seeds(requests)
+        pixels = pixels.repeat_interleave(copies, dim=0)
+        if how.turn_seed:
+            pixels = turn(pixels, seeds)
+        return diffuse(context.prior, pixels, [p for row in prompts for p in row], seeds, denoise), prompts

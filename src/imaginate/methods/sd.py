@@ -1,0 +1,66 @@
+"""Stable Diffusion without guidance: the baseline of GIF's table 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sd:
+    """Plain img2img: noise the seed to some strength, denoise it under a prompt of its class.
+
+    Zhang et al. 2023 (GIF), baseline "SD"; SDEdit (Meng et al. 2021). Prompt by GIF Eq. 7, one draw a copy. With `eps`,
+    the diffused latent is also perturbed at random and projected (Eq. 1): GIF-SD without its guidance.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "sample"
+    needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion",)
+    paper: ClassVar[str] = "Meng et al. 2022; Zhang et al. 2023"
+
+    strength: float = setting(0.5, "how much of the seed is noised away", gt=0, le=1, source="GIF B.4.1")
+    guidance_scale: float = setting(8.0, "weight of the prompt", ge=0, le=100, source="GIF B.4.2")
+    steps: int = setting(50, "denoising steps at strength 1", ge=1, le=1000, source="released code")
+    scheduler: str | None = setting("ddim", "ddim, dpmsolver, euler, lcm, ...; none is the checkpoint's own")
+    eps: float | None = setting(
+        None, "radius of a random latent perturbation; none leaves it out", gt=0, source="Eq. 1"
+    )
+    domains: tuple[str, ...] = setting(("natural",), "domain sets or phrases ending in 'of'", source="Eq. 7")
+    adjectives: tuple[str, ...] = setting(
+        ("natural",), "adjective sets or words; 'none' for no adjective", source="Eq. 7"
+    )
+    __post_init__ = check
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """All copies of all requests, each its own prompt and diffusion."""
+        from imaginate.ops.imagination import in_groups
+
+        return in_groups(requests, lambda group: self._expand(group, context))
+
+    def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
+        from imaginate.models.priors.imagine import How, diffuse, names_of, place
+        from imaginate.ops.guidance import inside
+        from imaginate.ops.imagination import Imagined, all_seeds, grid, to_candidates
+        from imaginate.ops.perturb import draw
+        from imaginate.ops.pixels import stack
+        from imaginate.ops.prompts import draw_prompts
+
+        prior, seeds, copies = context.prior, all_seeds(requests), len(requests[0].copies)
+        pixels = stack([r.image for r in requests], prior.image_size).repeat_interleave(copies, dim=0)
+        prompts = draw_prompts(requests, names_of(context), self.domains, self.adjectives)
+        how = How(self.strength, self.guidance_scale, self.steps, self.scheduler)
+        made = diffuse(prior, pixels, [p for row in prompts for p in row], seeds, how)
+        latents = made.latents
+        if self.eps is not None:
+            z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], "channel"))
+            latents = inside(latents, z, b, self.eps)
+        info = {"strength": self.strength, "guidance_scale": self.guidance_scale, "steps": self.steps}
+        images = grid(prior.decode(latents), requests)
+        return to_candidates(
+            requests, Imagined(images=images, prompts=prompts, info=info, **place(made, copies)), context.labels
+        )

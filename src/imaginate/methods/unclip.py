@@ -1,0 +1,56 @@
+"""An unCLIP decoder without guidance: image variations, standing for the "DALL-E2" baseline of GIF's table 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unclip:
+    """Image variations: the seed's CLIP embedding, decoded again from other noise.
+
+    Zhang et al. 2023 (GIF), baseline "DALL-E2" (Ramesh et al. 2022), with open decoders (Karlo, SD 2.1 unCLIP). With
+    `eps`, the embedding is also perturbed at random and projected (Eq. 1): GIF-DALLE without its guidance.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "sample"
+    needs: ClassVar[tuple[str, ...]] = ("prior:unclip",)
+    paper: ClassVar[str] = "Ramesh et al. 2022; Zhang et al. 2023 (GIF, baseline DALL-E2)"
+
+    guidance_scale: float = setting(4.0, "weight of the embedding", ge=0, le=100, source="GIF D.1")
+    steps: int = setting(100, "denoising steps", ge=2, le=1000, source="GIF D.1")
+    scheduler: str | None = setting(
+        "ddim", "ddim, dpmsolver, euler, ...; none is the checkpoint's own", source="GIF D.1"
+    )
+    eps: float | None = setting(None, "radius of a random perturbation; none leaves it out", gt=0, source="Eq. 1")
+    __post_init__ = check
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """All copies of all requests, each decoded from its own noise."""
+        from imaginate.ops.imagination import in_groups
+
+        return in_groups(requests, lambda group: self._expand(group, context))
+
+    def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
+        from imaginate.models.priors.imagine import generate, place
+        from imaginate.ops.guidance import inside
+        from imaginate.ops.imagination import Imagined, all_seeds, grid, to_candidates
+        from imaginate.ops.perturb import draw
+        from imaginate.ops.pixels import stack
+
+        prior, seeds, copies = context.prior, all_seeds(requests), len(requests[0].copies)
+        pixels = stack([r.image for r in requests], prior.view)
+        latents = prior.encode(pixels).repeat_interleave(copies, dim=0)  # (n k, dim)
+        if self.eps is not None:
+            z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], "full"))
+            latents = inside(latents, z, b, self.eps)
+        made = generate(prior, latents, seeds, self.guidance_scale, self.steps, self.scheduler)
+        info = {"guidance_scale": self.guidance_scale, "steps": self.steps, "eps": self.eps}
+        images = grid(made.latents, requests)
+        return to_candidates(requests, Imagined(images=images, info=info, **place(made, copies)), context.labels)

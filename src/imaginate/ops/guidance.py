@@ -1,0 +1,128 @@
+"""Guided latent optimisation: climb S_inf + S_div over the noise z and b of every copy (GIF, Eq. 2).
+
+The latent f' = P((1 + z) f + b) of each copy moves by sign-gradient steps on z and b (the released step), all copies of
+all seeds at once. Seeds do not see one another: the sum of their scores has separate gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from imaginate.errors import ModelError
+from imaginate.ops.chunks import is_out_of_memory
+from imaginate.ops.perturb import perturb
+from imaginate.ops.project import project
+from imaginate.ops.variants import Variant
+
+
+class Scores(NamedTuple):
+    """The parts of S for every copy, each (n, k), its predicted class (n, k), and the decoded images or None."""
+
+    kept: Tensor
+    gain: Tensor
+    diversity: Tensor
+    predicted: Tensor
+    images: Tensor | None = None
+
+    @property
+    def total(self) -> Tensor:
+        """S = s'_j + entropy gain + diversity, (n, k)."""
+        return self.kept + self.gain + self.diversity
+
+    def detach(self) -> Scores:
+        """The same numbers without their graph."""
+        return Scores(*(None if part is None else part.detach() for part in self))
+
+    def where(self, better: Tensor, other: Scores) -> Scores:
+        """Row by row (n,), `self` where `better`, else `other`."""
+        pairs = zip(self, other, strict=True)
+        return Scores(*(None if a is None or b is None else _rows(better, a, b) for a, b in pairs))
+
+
+class Climb(NamedTuple):
+    """Latents to save (n, k, ...), inside the eps-ball of f, and the scores before and after guidance."""
+
+    latents: Tensor
+    before: Scores
+    after: Scores
+
+
+Score = Callable[[Tensor], Scores]
+
+
+def scaled_draws(z: Tensor, b: Tensor, eps: float, variant: Variant) -> tuple[Tensor, Tensor]:
+    """Draws as in Eq. 1, or scaled by min(1, eps), so that most of the perturbation starts inside the ball."""
+    size = min(1.0, eps) if variant.scaled else 1.0
+    return z * size, b * size
+
+
+def inside(f: Tensor, z: Tensor, b: Tensor, eps: float, *, straight: bool = False) -> Tensor:
+    """P_{f,eps}((1 + z) f + b). `straight` lets the gradient pass where the projection clips."""
+    free = perturb(f, z, b)
+    held = project(free, f, eps)
+    return free + (held - free).detach() if straight else held
+
+
+def ascend(
+    f: Tensor, z: Tensor, b: Tensor, score: Score, *, eps: float, variant: Variant, shrink: Callable[[], bool] = bool
+) -> Climb:
+    """Climb S from the draws z, b (n, k, ...) of the latents f (n, k, ...); what comes back is inside the ball.
+
+    `score` maps latents (n, k, ...) to Scores. `shrink` makes its micro-batches smaller after running out of memory.
+    """
+    z, b = scaled_draws(z, b, eps, variant)
+    size = variant.step * (min(1.0, eps) if variant.scaled else 1.0)
+    before = best = None
+    best_latents = f
+    for _ in range(variant.ascent_steps):
+        now, dz, db = _gradient(f, z, b, score, eps, variant, shrink)
+        here = inside(f, z, b, eps)
+        if before is None:
+            before = now if variant.projected else _measure(score, here)
+        if variant.keep_best and (best is None or bool((better := _better(now, best)).any())):
+            best_latents = here if best is None else _rows(better, here, best_latents)
+            best = now if best is None else now.where(better, best)
+        z, b = z + size * dz.sign(), b + size * db.sign()
+    last_latents = inside(f, z, b, eps)
+    last = _measure(score, last_latents)
+    if best is not None:
+        better = _better(last, best)
+        last, last_latents = last.where(better, best), _rows(better, last_latents, best_latents)
+    return Climb(last_latents, before if before is not None else last, last)
+
+
+def _gradient(
+    f: Tensor, z: Tensor, b: Tensor, score: Score, eps: float, variant: Variant, shrink: Callable[[], bool]
+) -> tuple[Scores, Tensor, Tensor]:
+    """The scores at z, b and the gradient of their sum, in micro-batches that fit."""
+    while True:
+        try:
+            with torch.enable_grad():
+                z, b = z.detach().requires_grad_(), b.detach().requires_grad_()
+                latents = inside(f, z, b, eps, straight=variant.straight) if variant.projected else perturb(f, z, b)
+                scores = score(latents)
+                dz, db = torch.autograd.grad(scores.total.sum(), (z, b))
+            return scores.detach(), dz, db
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        if not shrink():
+            raise ModelError("out of memory while guiding one image: use a smaller model or precision")
+
+
+def _measure(score: Score, latents: Tensor) -> Scores:
+    with torch.no_grad():
+        return score(latents).detach()
+
+
+def _better(a: Scores, b: Scores) -> Tensor:
+    """Seeds (n,) whose copies together score higher in `a` than in `b`."""
+    return a.total.sum(dim=1) > b.total.sum(dim=1)
+
+
+def _rows(better: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return torch.where(better.view(-1, *([1] * (a.ndim - 1))), a, b)
