@@ -12,13 +12,15 @@ from imaginate.errors import ConfigError
 from imaginate.ops.batching import map_images
 from imaginate.ops.cover import cover_radius, delta_diversity
 from imaginate.ops.similarity import (
+    SignatureIndex,
+    colour_distance,
+    colours,
     cosine,
     hamming,
-    hamming_matrix,
-    hash_bits,
     nearest_cosine,
     nearest_distances,
     phash,
+    signature,
 )
 
 
@@ -77,8 +79,6 @@ def test_hash_tells_pictures_apart():
     hashes = phash(torch.cat([_scene(i) for i in range(24)]))
     apart = [hamming(a, b) for i, a in enumerate(hashes) for b in hashes[:i]]
     assert min(apart) > 10
-    bits = hash_bits(hashes)
-    assert [int(v) for v in hamming_matrix(bits, bits)[3]] == [hamming(hashes[3], other) for other in hashes]
 
 
 def test_hash_does_not_depend_on_the_batch():
@@ -94,3 +94,33 @@ def test_map_images_keeps_order_over_ragged_sizes():
     assert torch.allclose(got * 255, torch.tensor([0.0, 10, 20, 30, 40, 50]), atol=1e-4)
     with pytest.raises(ConfigError, match="batch must be >= 1, got 0"):
         map_images(lambda x: x, images, batch=0)
+
+
+def test_signature_index_finds_exactly_what_a_loop_finds():
+    rng = torch.Generator().manual_seed(0)
+    base = torch.cat([_scene(i, 32) for i in range(20)])
+    moved = (base + 0.08 * torch.randn(base.shape, generator=rng)).clamp(0, 1)
+    tinted = (base * torch.tensor([1.0, 0.5, 0.5]).view(1, 3, 1, 1)).clamp(0, 1)
+    signs = signature(torch.cat([base, moved, tinted]))
+    for bits, colour in ((0, None), (3, None), (6, 0.05), (12, 0.2)):
+        index = SignatureIndex(bits, colour)
+        for position, signed in enumerate(signs):
+            naive = [
+                (hamming(signed[:16], other[:16]), i)
+                for i, other in enumerate(signs[:position])
+                if hamming(signed[:16], other[:16]) <= bits
+                and (colour is None or colour_distance(signed, other) <= colour)
+            ]
+            found = index.near(signed)
+            assert (None if found is None else (found.bits, int(found.id))) == (min(naive) if naive else None)
+            index.add(str(position), signed)
+
+
+def test_colours_tell_a_tint_from_a_copy():
+    scene = _scene(3)
+    tint = scene * torch.tensor([1.0, 0.4, 0.4]).view(1, 3, 1, 1)
+    a, b = signature(torch.cat([scene, tint]))
+    naive = ((colours(scene) - colours(tint)) ** 2).mean().sqrt()
+    assert colour_distance(a, b) == pytest.approx(float(naive), abs=0.005)
+    assert colour_distance(a, b) > 0.1
+    assert colour_distance(a, a) == 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -56,20 +58,75 @@ def hamming(a: str, b: str) -> int:
     return (int(a, 16) ^ int(b, 16)).bit_count()
 
 
-def flip_hashes(images: Tensor) -> tuple[list[str], list[str]]:
-    """The hashes of the images (b, 3, h, w) and of their mirror images."""
-    return phash(images), phash(images.flip(-1))
+def colours(images: Tensor) -> Tensor:
+    """The picture as 4 x 4 patches of mean colour, (b, 3, h, w) uint8 or in [0, 1] -> (b, 48) in [0, 1].
+
+    The hash is blind to colour; beside it, this tells a recoloured image from a copy.
+    """
+    x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
+    return F.interpolate(x, size=(4, 4), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1).flatten(1)
 
 
-def hash_bits(hashes: Sequence[str]) -> Tensor:
-    """n hashes -> (n, 64) in {0, 1} float: Hamming distances between many become one matrix product."""
-    rows = [[(int(h, 16) >> i) & 1 for i in range(HASH_BITS)] for h in hashes]
-    return torch.tensor(rows, dtype=torch.float32).view(-1, HASH_BITS)
+def signature(images: Tensor) -> list[str]:
+    """Hash and colours of each image (b, 3, h, w) in one string of 112 hex digits, small enough for a table."""
+    tables = (colours(images) * 255).round().to(torch.uint8).cpu().tolist()
+    return [head + bytes(table).hex() for head, table in zip(phash(images), tables, strict=True)]
 
 
-def hamming_matrix(a: Tensor, b: Tensor) -> Tensor:
-    """Bits (n, 64) and (m, 64) -> number of differing bits (n, m)."""
-    return a @ (1 - b).T + (1 - a) @ b.T
+def colour_distance(a: str, b: str) -> float:
+    """Root mean square difference in [0, 1] of the colours in two signatures."""
+    pairs = zip(bytes.fromhex(a[16:]), bytes.fromhex(b[16:]), strict=True)
+    return math.sqrt(sum((p - q) ** 2 for p, q in pairs) / 48) / 255
+
+
+class Near(NamedTuple):
+    """The nearest known image: its id, the bits in which the hashes differ, and the colour distance."""
+
+    id: str
+    bits: int
+    colour: float
+
+
+class SignatureIndex:
+    """Growing set of signatures; `near` finds those within `bits` bits and `colour` of colour distance, exactly.
+
+    Hashes that differ in at most n bits agree in at least one of n + 1 bands of bits (pigeonhole), so that only
+    the members of the same bands are compared.
+    """
+
+    def __init__(self, bits: int, colour: float | None = None) -> None:
+        self.bits, self.colour = bits, colour
+        edges = [round(i * HASH_BITS / (bits + 1)) for i in range(bits + 2)]
+        self._bands = [(low, (1 << (high - low)) - 1) for low, high in pairwise(edges)]
+        self._rows: list[tuple[str, str]] = []
+        self._buckets: list[dict[int, list[int]]] = [{} for _ in self._bands]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def add(self, key: str, signed: str) -> None:
+        """Remember an image under its id."""
+        for bucket, value in zip(self._buckets, self._parts(signed), strict=True):
+            bucket.setdefault(value, []).append(len(self._rows))
+        self._rows.append((key, signed))
+
+    def near(self, signed: str) -> Near | None:
+        """The nearest image within the limits; the earlier one where two are equally near."""
+        found = {i for b, v in zip(self._buckets, self._parts(signed), strict=True) for i in b.get(v, ())}
+        best: Near | None = None
+        for i in sorted(found):
+            key, other = self._rows[i]
+            bits = hamming(signed[:16], other[:16])
+            if bits > self.bits or (best is not None and bits >= best.bits):
+                continue
+            distance = colour_distance(signed, other)
+            if self.colour is None or distance <= self.colour:
+                best = Near(key, bits, distance)
+        return best
+
+    def _parts(self, signed: str) -> list[int]:
+        value = int(signed[:16], 16)
+        return [(value >> low) & mask for low, mask in self._bands]
 
 
 def _dct_basis(size: int, count: int, like: Tensor) -> Tensor:

@@ -1,0 +1,32 @@
+"""Several filters look at the same candidates; each is embedded once. An entry dies with its image or its guide."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from imaginate.contract import Guide
+from imaginate.ops.batching import map_images
+
+_HELD: weakref.WeakKeyDictionary[Guide, Any] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def embed_once(guide: Guide, images: Sequence[Tensor], *, batch: int = 64) -> Tensor:
+    """Images (3, h, w), uint8 or in [0, 1], of any sizes -> (n, dim) unit-norm, no gradient; known by identity."""
+    with _LOCK:
+        known = _HELD.setdefault(guide, WeakTensorKeyDictionary())
+        missing = list({id(image): image for image in images if image not in known}.values())
+    if missing:
+        with torch.no_grad():
+            fresh = map_images(guide.embed, missing, batch, device=getattr(guide, "device", "cpu"))
+        with _LOCK:
+            for image, row in zip(missing, fresh, strict=True):
+                known[image] = row
+    return torch.stack([known[image] for image in images])
