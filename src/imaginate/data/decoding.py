@@ -11,6 +11,7 @@ import io
 import struct
 import warnings
 import zlib
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,21 +25,31 @@ from imaginate.records import Sample
 Pixels: TypeAlias = NDArray[np.uint8]
 
 MAX_PIXELS = 89_478_485  # Pillow's own limit: 0.25 GiB of RGB
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "MPO", "JPEG2000", "AVIF")  # none starts a program
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")  # none starts a program
 _DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, AttributeError, EOFError, OverflowError,
     struct.error, zlib.error,
 )  # what Pillow's readers raise on damaged files  # fmt: skip
 _ORIENTATION = 0x0112
 
-# `decode` refuses what Pillow only warns of.
+# What Pillow only warns of (damaged tags, very large images) has its outcome here.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 
 def decode(data: bytes) -> Pixels:
     """Encoded image -> (h, w, 3) uint8 RGB. Raises ImageError whose text is a short reason."""
     if not data:
         raise ImageError("empty file")
+    try:
+        return _decode(data)
+    except UserWarning:  # the program turns warnings into errors
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _decode(data)
+
+
+def _decode(data: bytes) -> Pixels:
     image = _open(data)
     if image.width * image.height > MAX_PIXELS:
         raise ImageError("too many pixels")
@@ -73,13 +84,20 @@ def encode_png(pixels: NDArray[Any]) -> bytes:
 
 def _open(data: bytes) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return Image.open(io.BytesIO(data), formats=_formats())
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError("too many pixels") from None
     except UnidentifiedImageError:
         raise ImageError("damaged" if looks_like_image(data[:32]) else "not an image") from None
     except _DAMAGE as error:
         raise ImageError(_damage(error)) from None
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """Those of `FORMATS` that this build of Pillow reads."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _damage(error: Exception) -> str:
@@ -89,11 +107,10 @@ def _damage(error: Exception) -> str:
 def _upright(image: Image.Image) -> Image.Image:
     """Rotated as its EXIF tag says; a damaged tag rotates nothing."""
     try:
-        if image.getexif().get(_ORIENTATION, 1) != 1:
-            return ImageOps.exif_transpose(image)
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+        return ImageOps.exif_transpose(image) if turned else image
     except _DAMAGE:
-        pass
-    return image
+        return image
 
 
 def _pixels(image: Image.Image) -> Pixels:
