@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import imaginate
 import pytest
+
+import imaginate
 
 SRC = Path(imaginate.__file__).parent
 FIRST = {"records", "errors", "settings", "contract", "progress", "ops"}

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from imaginate.records import LabelSpace, Request, Sample, image_seed
 from PIL import Image
+
+from imaginate.records import LabelSpace, Request, Sample, image_seed
 
 
 def picture(number: int, height: int = 24, width: int = 32) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Expand a small labelled image dataset, and prove on held-out images what the new images are worth.
 
-    import imaginate
-    run = imaginate.expand("flowers/", "flowers-x5/", method="randaugment", copies=5)
-    print(run)
+import imaginate
+run = imaginate.expand("flowers/", "flowers-x5/", method="randaugment", copies=5)
+print(run)
 """
 
 from __future__ import annotations

@@ -194,10 +194,26 @@ class UnclipPrior(Protocol):
 
 @runtime_checkable
 class Pool(Protocol):
-    """Ranked real images, by text or by image embedding."""
+    """Ranked real images, by text or by image embedding.
+
+    A row is a plain dictionary: `id`, `similarity`, and where known `caption`, `source`, `url`, `licence`, `phash`,
+    `aesthetic` and `unsafe` (a probability), `width`, `height`.
+    """
 
     guide: str
 
+    def check(self, guide: Guide) -> None:
+        """Raise ModelError, naming both, unless `guide` embeds as the one that built the pool."""
+        ...
+
     def search(self, embeddings: Tensor, limit: int) -> list[list[dict[str, Scalar]]]:
-        """(n, dim) unit-norm queries -> for each, up to `limit` rows, nearest first (`id`, `similarity`, `source`, ...)."""
+        """(n, dim) unit-norm queries -> for each, up to `limit` rows, nearest first. RunError when it cannot answer."""
+        ...
+
+    def vectors(self, ids: Sequence[str]) -> Tensor | None:
+        """(n, dim) unit-norm embeddings of rows; None where the pool cannot give them."""
+        ...
+
+    def image(self, row: dict[str, Scalar]) -> Image:
+        """(3, h, w) uint8 of a row that `search` returned. Raises ImageError."""
         ...

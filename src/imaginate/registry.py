@@ -1,4 +1,4 @@
-"""Finds methods and filters by file name: `methods/grid_mask.py` would be `grid-mask`, `methods/gridmask.py` is `gridmask`.
+"""Finds methods and filters by file name: `methods/flip_crop.py` is registered as `flip-crop`.
 
 The class of a file is its only public dataclass. Outside packages add theirs by the entry point groups
 `imaginate.methods` and `imaginate.filters` (name = registered name, value = the class).

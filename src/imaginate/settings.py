@@ -3,8 +3,10 @@ and a line of documentation.
 
     @dataclass(frozen=True, kw_only=True)
     class Cutout:
-        size: float = setting(0.5, "side of the square, as a share of the short side", gt=0, le=1, source="Cutout, sec. 3")
-        __post_init__ = check
+        size: float = setting(0.5, "side of the square, a share of the short side", gt=0, le=1, source="sec. 3")
+
+        def __post_init__(self) -> None:
+            check(self)
 
 Supported types: int, float, bool, str, Literal[...], `T | None`, and tuple[T, ...] of those.
 """
@@ -108,7 +110,7 @@ def settings_of(cls: type) -> list[Setting]:
 
 
 def check(instance: Any) -> None:
-    """Refuse a value outside its rule: `strength must be in (0, 1], got 3`. Use as `__post_init__`."""
+    """Refuse a value outside its rule: `strength must be in (0, 1], got 3`. Call it in `__post_init__`."""
     for s in settings_of(type(instance)):
         _check_one(s, getattr(instance, s.name))
 

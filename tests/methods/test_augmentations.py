@@ -6,6 +6,7 @@ import random
 
 import pytest
 import torch
+
 from imaginate.errors import ConfigError
 from imaginate.methods.cutmix import Cutmix
 from imaginate.methods.cutout import Cutout
@@ -32,7 +33,7 @@ def test_cutout_covers_one_square_and_nothing_else(seed: int) -> None:
     height, width = int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1
     assert changed.sum() == height * width
     assert (out[:, changed] == 200).all()
-    inside = 0 < rows[0] and rows[-1] < 19
+    inside = rows[0] > 0 and rows[-1] < 19
     assert height == 10 if inside else height <= 10
     assert max(height, width) <= 10
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from imaginate import registry
 from imaginate.engine.recipe import SECTIONS
 from imaginate.errors import ConfigError
@@ -26,7 +27,7 @@ def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture()
+@pytest.fixture
 def world(name: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return world_for(name, tmp_path_factory)
 
@@ -83,7 +84,7 @@ def test_answers_every_copy_in_order_with_valid_images(name: str, world: Any) ->
         assert c.image.shape[0] == 3
         if c.image.dtype != torch.uint8:
             assert c.image.isfinite().all()
-            assert 0 <= c.image.min()
+            assert c.image.min() >= 0
             assert c.image.max() <= 1
         if c.soft_label is not None:
             assert len(c.soft_label) == len(world.labels)

@@ -8,7 +8,9 @@ from typing import Any
 from imaginate.settings import Setting, settings_of, type_name
 
 
-def add_settings(parser: argparse._ActionsContainer, cls: type, *, prefix: str = "", skip: tuple[str, ...] = ()) -> None:
+def add_settings(
+    parser: argparse._ActionsContainer, cls: type, *, prefix: str = "", skip: tuple[str, ...] = ()
+) -> None:
     """One flag per setting of `cls`. Values stay text: `settings.build` converts and checks them."""
     for s in settings_of(cls):
         if s.name not in skip:
@@ -19,7 +21,9 @@ def _add(parser: argparse._ActionsContainer, s: Setting, prefix: str) -> None:
     dest = prefix + s.name
     text = describe(s).replace("%", "%%")
     if s.type is bool:
-        parser.add_argument(s.flag, dest=dest, default=argparse.SUPPRESS, action=argparse.BooleanOptionalAction, help=text)
+        parser.add_argument(
+            s.flag, dest=dest, default=argparse.SUPPRESS, action=argparse.BooleanOptionalAction, help=text
+        )
         return
     metavar = "{" + ",".join(s.choices) + "}" if s.choices else s.name.upper()
     parser.add_argument(s.flag, dest=dest, default=argparse.SUPPRESS, metavar=metavar, help=text)

@@ -20,7 +20,9 @@ __all__ = ["add_arguments", "add_dynamic", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Paths, recipe, and where the work is done."""
-    parser.add_argument("paths", nargs="*", metavar="DATA OUT", help="the dataset (or in the recipe) and the run folder")
+    parser.add_argument(
+        "paths", nargs="*", metavar="DATA OUT", help="the dataset (or in the recipe) and the run folder"
+    )
     add_recipe_flags(parser)
     group = parser.add_argument_group("work (does not change the result)")
     group.add_argument("--workers", type=int, default=1, help="processes that make images, by Ray when more than 1")
@@ -49,5 +51,3 @@ def _paths(args: argparse.Namespace, values: dict[str, Any]) -> str:
     if not values.get("data", {}).get("path"):
         raise ConfigError("no dataset: imaginate expand DATA OUT, or data: {path: ...} in the recipe")
     return str(paths[0])
-
-

@@ -43,7 +43,9 @@ def describe(made: object, method: str) -> str:
     lines.append(f"{made.plan.wanted} new images by {method} in {len(made.plan.shards)} shards")
     lines.append(f"disk: about {_bytes(made.bytes)} ({_bytes(made.bytes_per_image)} an image)")
     rate = 1 / made.seconds_per_image if made.seconds_per_image else float("inf")
-    lines.append(f"time: about {_time(made.seconds)} with one worker ({rate:,.1f} images/s, measured on {made.measured})")
+    lines.append(
+        f"time: about {_time(made.seconds)} with one worker ({rate:,.1f} images/s, measured on {made.measured})"
+    )
     if made.plan.skipped:
         lines.append(f"skipped: {len(made.plan.skipped)} seed images, first: {' - '.join(made.plan.skipped[0])}")
     return "\n".join(lines)

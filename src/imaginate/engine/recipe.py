@@ -1,12 +1,12 @@
 """The whole configuration of a run: what a recipe file says, what the flags say, and what is written beside the result.
 
-    data:    {path: flowers/, split: train}
-    method:  {name: randaugment, num_ops: 2}
-    expand:  {copies: 5, seed: 0}
-    roles:   {guide: nano}
-    filters: [{name: consistency}]
-    select:  {policy: first}
-    write:   {format: png}
+data:    {path: flowers/, split: train}
+method:  {name: randaugment, num_ops: 2}
+expand:  {copies: 5, seed: 0}
+roles:   {guide: nano}
+filters: [{name: consistency}]
+select:  {policy: first}
+write:   {format: png}
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Amount:
     seed: int = setting(0, "run seed, from which every image's own seed is hashed", ge=0)
     batch: int = setting(16, "seed images given to the method at a time", ge=1)
     shard: int = setting(256, "new images committed at a time; at most this many are lost by a crash", ge=1)
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +49,9 @@ class Roles:
     held_out: str | None = setting(None, "dataset that must not leak in: its near-duplicates are rejected")
     held_out_split: str | None = setting(None, "split of the held-out dataset")
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps")
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 SECTIONS: dict[str, type] = {"data": DataSpec, "expand": Amount, "roles": Roles, "select": Selection, "write": Writing}
@@ -72,7 +76,7 @@ class Recipe:
 
     def all_filters(self) -> list[tuple[str, Mapping[str, Any]]]:
         """The filters asked for, those that the selection rests on, and leak control where a held-out set is named."""
-        wanted = [(name, dict(values)) for name, values in self.filters]
+        wanted: list[tuple[str, Mapping[str, Any]]] = [(name, dict(values)) for name, values in self.filters]
         named = {name for name, _ in wanted}
         for name, values in required_filters(self.select):
             if name not in named:
@@ -124,7 +128,7 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
         if key not in known:
             raise ConfigError(f"unknown recipe key {key!r}{nearest(key, known)}")
     name, settings = _named(values.get("method"), "method")
-    sections = {
+    sections: dict[str, Any] = {
         key: build(cls, _mapping(values.get(key) or {}, key), where=f"recipe section {key!r}")
         for key, cls in SECTIONS.items()
     }

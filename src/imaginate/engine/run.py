@@ -191,7 +191,9 @@ def _same(store: Store, known: Mapping[str, Any], recipe: Recipe, plan: Plan, fi
         raise RunError(
             f"{store.root}: the source dataset changed since the run began ({changed}); restore it, or use a new folder"
         )
-    raise RunError(f"{store.root} was made by another version of imaginate ({known.get('imaginate')}); use a new folder")
+    raise RunError(
+        f"{store.root} was made by another version of imaginate ({known.get('imaginate')}); use a new folder"
+    )
 
 
 def _changed(store: Store, plan: Plan) -> str:
@@ -220,7 +222,7 @@ def _result(store: Store, totals: Mapping[str, Any], plan: Plan) -> Run:
 
 @contextmanager
 def lock(store: Store) -> Iterator[None]:
-    """One process at a time on a local folder; a second one is refused. The lock ends with the process, however it ends.
+    """One process at a time on a local folder; a second one is refused. The lock ends with the process.
 
     On an object store there is no lock: two processes would do the same work twice, with the same result.
     """
@@ -236,5 +238,7 @@ def lock(store: Store) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError(f"{store.root} is being written by another process; wait for it or use a new folder") from None
+            raise RunError(
+                f"{store.root} is being written by another process; wait for it or use a new folder"
+            ) from None
         yield

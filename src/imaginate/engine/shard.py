@@ -1,4 +1,4 @@
-"""One shard: seeds -> candidates -> verdicts -> choice -> files -> rows -> marker. The only place that knows the order."""
+"""One shard: seeds -> candidates -> verdicts -> choice -> files -> rows -> marker."""
 
 from __future__ import annotations
 
@@ -145,9 +145,7 @@ class ShardWorker:
             rows.append(self._row(work, candidate, kept, reason, pending))
         return rows
 
-    def _row(
-        self, work: Work, c: Candidate, kept: bool, reason: str, pending: list[Future[None]]
-    ) -> dict[str, Any]:
+    def _row(self, work: Work, c: Candidate, kept: bool, reason: str, pending: list[Future[None]]) -> dict[str, Any]:
         file_name = None
         if c.image is not None and (kept or self.recipe.write.keep_rejected):
             width = 5 if work.unit.index is None else 3
@@ -223,9 +221,7 @@ def with_scores(candidate: Candidate, extra: dict[str, float]) -> Candidate:
     return dataclasses.replace(candidate, scores={**candidate.scores, **extra})
 
 
-def _summary(
-    number: int, rows: list[dict[str, Any]], skipped: list[tuple[str, str]], data: bytes
-) -> dict[str, Any]:
+def _summary(number: int, rows: list[dict[str, Any]], skipped: list[tuple[str, str]], data: bytes) -> dict[str, Any]:
     reasons = Counter(row["reason"] for row in rows if not row["kept"])
     return {
         "shard": number,

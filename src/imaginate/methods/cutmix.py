@@ -26,8 +26,10 @@ class Cutmix:
     needs: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = "Yun et al. 2019, arXiv:1905.04899"
 
-    alpha: float = setting(1.0, "both parameters of the Beta distribution of the kept area", gt=0, le=32, source="sec. 3.1")
-    __post_init__ = check
+    alpha: float = setting(1.0, "both parameters of the kept area's Beta distribution", gt=0, le=32, source="sec. 3.1")
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size, with a soft label over all classes."""

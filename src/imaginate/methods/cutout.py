@@ -28,7 +28,9 @@ class Cutout:
 
     size: float = setting(0.5, "side of the square, as a share of the shorter side", gt=0, le=1, source="sec. 3.2")
     fill: int = setting(128, "grey level of the square", ge=0, le=255)
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size, one square covered."""

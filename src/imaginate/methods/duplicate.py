@@ -20,7 +20,9 @@ class Duplicate:
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = "control"
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """The seed image, (3, h, w) uint8, for every copy."""

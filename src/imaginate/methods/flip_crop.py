@@ -27,10 +27,14 @@ class FlipCrop:
     needs: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = "Szegedy et al. 2015, arXiv:1409.4842"
 
-    area: float = setting(0.5, "smallest share of the image's area that a crop keeps", gt=0, le=1, source="sec. 6 has 0.08")
+    area: float = setting(
+        0.5, "smallest share of the image's area that a crop keeps", gt=0, le=1, source="sec. 6 has 0.08"
+    )
     aspect: float = setting(4 / 3, "largest change of the aspect ratio, either way", ge=1, le=4, source="sec. 6")
     flip: float = setting(0.5, "probability of a horizontal flip", ge=0, le=1)
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size."""

@@ -22,8 +22,7 @@ class Gridmask:
 
     Chen et al. 2020, sec. 3.2: a mask of period d in [d_min, d_max], offset (delta_x, delta_y) in [0, d), in which each
     d x d cell keeps everything but one square of side d - ceil(r d), r the kept share of a side; the whole mask is
-    turned by an angle. The paper's periods [96, 224] are for 224 px, so that they are given here as shares of the shorter
-    side. Covered pixels are grey where the paper has zero after normalisation.
+    turned by an angle. The paper's periods [96, 224] are for 224 px; here they are shares of the shorter side. Covered pixels are grey where the paper has zero after normalisation.
     """
 
     starts_from: ClassVar[StartsFrom] = "sample"
@@ -33,7 +32,9 @@ class Gridmask:
     ratio: float = setting(0.6, "r: the share of each cell's side that is kept", gt=0, lt=1, source="eq. 2")
     period_min: float = setting(0.43, "smallest period, as a share of the shorter side", gt=0, le=2, source="sec. 4.1")
     period_max: float = setting(1.0, "largest period, as a share of the shorter side", gt=0, le=2, source="sec. 4.1")
-    rotate: float = setting(360.0, "largest angle by which the mask is turned, in degrees", ge=0, le=360, source="sec. 4.1")
+    rotate: float = setting(
+        360.0, "largest angle by which the mask is turned, in degrees", ge=0, le=360, source="sec. 4.1"
+    )
     fill: int = setting(128, "grey level of the covered squares", ge=0, le=255)
 
     def __post_init__(self) -> None:

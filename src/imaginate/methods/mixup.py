@@ -24,8 +24,10 @@ class Mixup:
     needs: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = "Zhang et al. 2018, arXiv:1710.09412"
 
-    alpha: float = setting(0.2, "both parameters of the Beta distribution of the weight", gt=0, le=32, source="sec. 3.1")
-    __post_init__ = check
+    alpha: float = setting(0.2, "both parameters of the weight's Beta distribution", gt=0, le=32, source="sec. 3.1")
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size, with a soft label over all classes."""

@@ -24,7 +24,9 @@ class Randaugment:
     num_ops: int = setting(2, "N: operations applied one after another", ge=1, le=14, source="sec. 3")
     magnitude: int = setting(9, "M: common strength of the operations", ge=0, le=30, source="sec. 3")
     fill: int = setting(128, "grey level of the pixels that come from outside", ge=0, le=255)
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size."""

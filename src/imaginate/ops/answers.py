@@ -9,7 +9,7 @@ from imaginate.records import Candidate, Request
 
 
 def answer_each(requests: Sequence[Request], make: Callable[[Request, int], dict[str, Any]]) -> list[Candidate]:
-    """One candidate per copy of each request, in order; `make(request, seed)` gives the image and what else is known."""
+    """One candidate per copy of each request, in order; `make(request, seed)` gives its image and other fields."""
     return [
         Candidate(key=r.key, label=r.label, copy=copy, seed=seed, **make(r, seed))
         for r in requests

@@ -1,4 +1,4 @@
-"""A run in other forms: WebDataset tars, HF-style parquet, or a csv manifest. Streams; memory is one image or one batch."""
+"""A run in other forms: WebDataset tars, HF-style parquet, or a csv manifest. Streams: memory is one file's images."""
 
 from __future__ import annotations
 

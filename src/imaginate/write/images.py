@@ -20,10 +20,12 @@ class Writing:
 
     format: Literal["png", "jpeg", "webp"] = setting("png", "file format; png loses nothing")
     quality: int = setting(95, "quality of jpeg and webp", ge=1, le=100)
-    output_size: int | None = setting(None, "shorter side of every written image, in pixels; none keeps it as made", ge=1)
+    output_size: int | None = setting(None, "shorter side of every written image, in pixels; none: as made", ge=1)
     originals: Literal["copy", "link", "none"] = setting("copy", "the seed images: copied, linked, or left out")
     keep_rejected: bool = setting(True, "store rejected images too, under rejected/, to look at and to judge again")
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
 
 def to_uint8(image: Tensor) -> Tensor:

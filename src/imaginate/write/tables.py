@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -32,7 +32,7 @@ BASE = pa.schema(
 KEPT, REJECTED = "metadata.parquet", "rejected.parquet"
 
 
-def table(rows: list[Mapping[str, Any]]) -> pa.Table:
+def table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """Rows (dicts with the base columns, `score_*` and `info_*`) as a table with a fixed column order and types."""
     extra = sorted({key for row in rows for key in row} - set(BASE.names))
     fields = list(BASE) + [pa.field(name, _type(name, rows)) for name in extra]
@@ -40,7 +40,7 @@ def table(rows: list[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=pa.schema(fields))
 
 
-def _type(name: str, rows: list[Mapping[str, Any]]) -> pa.DataType:
+def _type(name: str, rows: Sequence[Mapping[str, Any]]) -> pa.DataType:
     kinds = {type(row[name]) for row in rows if row.get(name) is not None}
     if name.startswith("score_") or (float in kinds and kinds <= {int, float}):
         return pa.float64()
@@ -49,14 +49,14 @@ def _type(name: str, rows: list[Mapping[str, Any]]) -> pa.DataType:
     return pa.int64() if kinds == {int} else pa.string()
 
 
-def _column(field: pa.Field, rows: list[Mapping[str, Any]]) -> pa.Array:
+def _column(field: pa.Field, rows: Sequence[Mapping[str, Any]]) -> pa.Array:
     values = [row.get(field.name) for row in rows]
     if pa.types.is_string(field.type):
         values = [v if v is None or isinstance(v, str) else str(v) for v in values]
     return pa.array(values, type=field.type)
 
 
-def encoded(rows: list[Mapping[str, Any]]) -> bytes:
+def encoded(rows: Sequence[Mapping[str, Any]]) -> bytes:
     """One shard's rows as parquet bytes."""
     out = io.BytesIO()
     pq.write_table(table(rows), out)
