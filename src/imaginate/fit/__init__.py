@@ -1,1 +1,38 @@
-"""Personalisation: a dataset becomes an adaptation on disk, one file per technique."""
+"""Personalisation: a dataset -> an adaptation on disk. One file per technique; `core/` is what they share.
+
+A technique is a frozen keyword-only dataclass, found by its file's name. It says which tensors learn and what the
+denoiser is told (`build` returns a Learner); encoding, batches, precision, averaging, checkpoints, sheets and
+resumption are the core's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from imaginate.errors import ConfigError
+from imaginate.settings import build, nearest
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """All techniques, sorted; imports none of them."""
+    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if not m.ispkg))
+
+
+def find(name: str) -> type[Any]:
+    """The class of a technique. ConfigError with the nearest name where there is none."""
+    if name not in names():
+        raise ConfigError(f"unknown technique {name!r}{nearest(name, names())}")
+    module = importlib.import_module(f"imaginate.fit.{name.replace('-', '_')}")
+    classes = [v for v in vars(module).values() if isinstance(v, type) and dataclasses.is_dataclass(v)]
+    return next(cls for cls in classes if cls.__module__ == module.__name__)
+
+
+def make(name: str, values: Mapping[str, Any] | None = None) -> Any:
+    """A technique from its name and plain settings."""
+    return build(find(name), values or {}, where=name)

@@ -1,0 +1,1 @@
+"""What all techniques share: images encoded once, one training loop, checkpoints, sheets, resumption."""

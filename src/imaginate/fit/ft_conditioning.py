@@ -1,0 +1,42 @@
+"""One learnt conditioning a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from imaginate.fit.core.plan import Learner, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class FtConditioning:
+    """Learn one conditioning (a ready text embedding) a class; the whole prior stays frozen.
+
+    RET sections 3.1 and 4.4, circled 5: started from the encoded "A photo of {name}." without white space, trained on
+    the reconstruction objective. RET searched the learning rate and does not tell it; the default is Imagic's for the
+    same tensor.
+    """
+
+    family: ClassVar[str] = "stable-diffusion"
+    trains_weights: ClassVar[bool] = False
+    paper: ClassVar[str] = "RET 4.4"
+
+    learning_rate: float = setting(1e-3, "for a batch of 1, before scaling", gt=0, source="Imagic (Kawar et al. 2022)")
+    epochs: int = setting(40, "at most", ge=1, source="RET 3.2")
+    keep_first: int = setting(3, "first epochs whose checkpoints are all kept", ge=0, source="RET 3.2")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def build(self, task: Task) -> Learner:
+        """Only the table of conditionings learns."""
+        from imaginate.fit.core.loop import rate
+        from imaginate.fit.core.plan import Group, Learner
+        from imaginate.fit.core.vectors import Vectors
+
+        vectors = Vectors(task)
+        group = Group({"table": vectors.table}, rate(self.learning_rate, 1, task.plan), table=True)
+        return Learner({"conditioning": group}, vectors.condition, vectors.save)

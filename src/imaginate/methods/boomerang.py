@@ -1,0 +1,40 @@
+"""Local sampling: a little noise and back, without any guidance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Boomerang:
+    """Noise a seed part of the way and denoise it without a prompt: a neighbour on the image manifold.
+
+    Luzi et al. 2022 (Boomerang); RET section 4.2, circled 10. The noise level t_Boom / T is the only knob: near 0 the
+    seed comes back, at 1 the sample is global. Guidance-free: the unconditional prediction alone. RET saw only
+    slight distortions of the seeds at its setting; it does not tell the level.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "sample"
+    needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion",)
+    paper: ClassVar[str] = "Luzi et al. 2022; RET 4.2"
+
+    strength: float = setting(0.3, "noise level t_Boom / T", gt=0, le=1, source="Boomerang, sec. 2 (t_Boom)")
+    steps: int = setting(50, "denoising steps of the whole schedule, of which strength x steps are done", ge=1)
+    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        from imaginate.models.generate import Sampler, candidates, copies, from_seeds
+
+        wanted = copies(requests)
+        how = Sampler(steps=self.steps, guidance_scale=1.0, scheduler=self.scheduler)
+        images = from_seeds(context.prior, wanted, [""] * len(wanted), [self.strength] * len(wanted), how)
+        return candidates(wanted, images, info=[{"strength": self.strength}] * len(wanted))

@@ -1,0 +1,85 @@
+"""Images of a class from its name: a named set of prompts, or the user's own file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, LabelSpace, Request
+from imaginate.settings import check, setting
+
+log = logging.getLogger("imaginate")
+_ready: dict[tuple[LabelSpace, str, bool], LabelSpace] = {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """Draw a class from its name: text-to-image under a named set of prompts.
+
+    RET sections 3.1 and 4.3, circled 1 to 4: `simple` ("A photo of {name}."), `simple-nows` (white space stripped),
+    `clip` (the 80 templates of CLIP, with replacement), `sariyildiz` (five categories, equal counts), `gif` (GIF
+    Eq. 7), or a file with one template a line. Synonyms are joined by commas. Classes without a hypernym or
+    definition skip the categories that need one, which is logged and written beside each image.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "class"
+    needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion",)
+    paper: ClassVar[str] = "RET 4.3; Radford et al. 2021; Sariyildiz et al. 2022"
+
+    prompts: str = setting(
+        "simple", "simple, simple-nows, clip, sariyildiz, gif, or a file of templates", source="RET 3.1"
+    )
+    white_space: Literal["as-in-paper", "keep", "strip"] = setting(
+        "as-in-paper",
+        "inside class names: stripped by simple-nows and clip, as in the paper, or always, or never",
+        source="RET 4.3",
+    )
+    wordnet: bool = setting(
+        True, "fill missing synonyms, hypernyms and definitions from WordNet, for the sets that use them"
+    )
+    steps: int = setting(50, "denoising steps", ge=1)
+    guidance_scale: float = setting(
+        7.5, "weight of classifier-free guidance", ge=1, source="Stable Diffusion's default"
+    )
+    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
+    negative: str = setting("", "negative prompt")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        from imaginate.models.generate import Sampler, candidates, copies, from_noise
+        from imaginate.ops import prompt_sets
+
+        chosen = prompt_sets.prompt_set(self.prompts)
+        labels = self._labels(chosen, context.labels)
+        wanted = copies(requests)
+        drawn = [
+            prompt_sets.draw(chosen, labels[c.label], c.copy, c.seed, white_space=self.white_space) for c in wanted
+        ]
+        how = Sampler(
+            steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler, negative=self.negative
+        )
+        images = from_noise(context.prior, wanted, [p.text for p in drawn], how)
+        info = [{"prompt_set": chosen.name, "category": p.category} for p in drawn]
+        return candidates(wanted, images, prompts=[p.text for p in drawn], info=info)
+
+    def _labels(self, chosen: Any, labels: LabelSpace) -> LabelSpace:
+        """The classes with what WordNet adds; what a class cannot be asked for is logged once a process."""
+        from imaginate.models import wordnet
+        from imaginate.ops import prompt_sets
+
+        key = (labels, chosen.name, self.wordnet)
+        if key not in _ready:
+            used = {f for c in chosen.categories for t in c.templates for f in prompt_sets.needs(t)}
+            lacking = self.wordnet and bool(used & {"hypernym", "definition", "synonyms"})
+            full, notes = wordnet.enrich(labels) if lacking else (labels, ())
+            for name, gone in prompt_sets.skipped(chosen, full).items():
+                notes = (*notes, f"prompt set {chosen.name} skips for class {name!r}: {', '.join(gone)}")
+            for note in notes:
+                log.warning(note)
+            _ready[key] = full
+        return _ready[key]

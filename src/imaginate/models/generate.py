@@ -1,0 +1,117 @@
+"""What all Stable Diffusion methods do last: copies of requests -> conditioned denoising -> candidates, in order.
+
+Every copy is one row of a batch and draws only from its own seed, so neither the batch nor its order matters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from imaginate.contract import DiffusionPrior
+from imaginate.ops.pixels import stack
+from imaginate.records import Candidate, Request, Scalar
+
+
+@dataclass(frozen=True)
+class Copy:
+    """One wanted image: its request, copy index and random seed."""
+
+    request: Request
+    copy: int
+    seed: int
+
+    @property
+    def label(self) -> int:
+        """The label that was asked for."""
+        return self.request.label
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampler:
+    """How to denoise, apart from the prompt: steps, guidance scale, scheduler, negative prompt."""
+
+    steps: int
+    guidance_scale: float
+    scheduler: str | None = None
+    negative: str = ""
+
+
+def copies(requests: Sequence[Request]) -> list[Copy]:
+    """All copies of all requests, in order."""
+    return [Copy(r, copy, seed) for r in requests for copy, seed in zip(r.copies, r.seeds, strict=True)]
+
+
+def from_noise(prior: DiffusionPrior, wanted: Sequence[Copy], conditions: Any, how: Sampler) -> torch.Tensor:
+    """Text-to-image: one prompt, or (tokens, width) embedding, a copy -> (n, 3, s, s) in [0, 1]."""
+    return prior.decode(_diffuse(prior, None, conditions, 1.0, how, [c.seed for c in wanted]))
+
+
+def from_seeds(
+    prior: DiffusionPrior, wanted: Sequence[Copy], conditions: Any, strengths: Sequence[float], how: Sampler
+) -> torch.Tensor:
+    """SDEdit (Meng et al. 2021): each seed image noised to its strength and denoised -> (n, 3, s, s) in [0, 1].
+
+    Copies of one strength share a batch.
+    """
+    pixels = stack([c.request.image for c in wanted], prior.image_size)
+    latents = prior.encode(pixels, [c.seed for c in wanted])
+    out = torch.empty_like(latents)
+    for strength in sorted(set(strengths)):
+        rows = [i for i, value in enumerate(strengths) if value == strength]
+        chosen = conditions[rows] if isinstance(conditions, torch.Tensor) else [conditions[i] for i in rows]
+        out[rows] = _diffuse(prior, latents[rows], chosen, strength, how, [wanted[i].seed for i in rows]).to(out)
+    return prior.decode(out)
+
+
+def _diffuse(
+    prior: DiffusionPrior, latents: Any, conditions: Any, strength: float, how: Sampler, seeds: Sequence[int]
+) -> torch.Tensor:
+    latents = prior.diffuse(
+        latents,
+        conditions,
+        strength=strength,
+        guidance_scale=how.guidance_scale,
+        steps=how.steps,
+        seeds=seeds,
+        scheduler=how.scheduler,
+        negative=how.negative,
+    )
+    assert isinstance(latents, torch.Tensor)
+    return latents
+
+
+def candidates(
+    wanted: Sequence[Copy],
+    images: torch.Tensor,
+    *,
+    prompts: Sequence[str | None] | None = None,
+    info: Sequence[Mapping[str, Scalar]] | None = None,
+    **more: Sequence[Any],
+) -> list[Candidate]:
+    """One candidate a copy; an image with a value that is no number is failed, not written.
+
+    `more` holds further fields of Candidate, one value a copy (`soft_label`, `label`, `scores`, `failed`).
+    """
+    out = []
+    pixels = images.detach().float().cpu()
+    for i, c in enumerate(wanted):
+        fields: dict[str, Any] = {name: values[i] for name, values in more.items()}
+        fields.setdefault("label", c.label)
+        if not bool(torch.isfinite(pixels[i]).all()):
+            fields["failed"] = "image is not a number"
+        out.append(
+            Candidate(
+                key=c.request.key,
+                copy=c.copy,
+                seed=c.seed,
+                image=pixels[i],
+                prompt=prompts[i] if prompts is not None else None,
+                info=dict(info[i]) if info is not None else {},
+                **fields,
+            )
+        )
+    return out

@@ -1,0 +1,53 @@
+"""A tiny prior, a tiny dataset, and a short plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+torch.set_num_threads(1)
+COLOURS = {"grass snake": (40, 200, 60), "tench": (180, 120, 40), "water": (30, 60, 220)}
+QUICK = {"batch": 4, "held_out": 0.25, "sheet_every": 0, "draws": 4, "patience": 40}
+
+
+@pytest.fixture(scope="session")
+def sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random Stable Diffusion on disk."""
+    from tiny import tiny_sd
+
+    return tiny_sd(tmp_path_factory.mktemp("sd"))
+
+
+@pytest.fixture(scope="session")
+def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny random CLIP on disk."""
+    from tiny import tiny_clip
+
+    return tiny_clip(tmp_path_factory.mktemp("clip"))
+
+
+@pytest.fixture
+def make_prior(sd_folder: Path) -> Callable[[], Any]:
+    """Builds the tiny prior, fresh each time."""
+    from imaginate.models.priors import build_prior
+
+    return lambda: build_prior("stable-diffusion", str(sd_folder))
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Three classes of 5 noisy one-colour images."""
+    root = tmp_path_factory.mktemp("data")
+    draw = np.random.default_rng(0)
+    for name, colour in COLOURS.items():
+        (root / name).mkdir()
+        for number in range(5):
+            pixels = np.clip(np.array(colour) + draw.normal(0, 12, (20, 24, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return str(root)
