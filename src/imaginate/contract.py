@@ -80,7 +80,7 @@ class Context(Protocol):
 
     @property
     def prior(self) -> Any:
-        """The prior (MaePrior, DiffusionPrior or UnclipPrior, by the method's need); ConfigError where none was given."""
+        """The prior (MaePrior, DiffusionPrior or UnclipPrior, by need); ConfigError where none was given."""
         ...
 
     @property
@@ -96,7 +96,7 @@ class Context(Protocol):
 
 @runtime_checkable
 class Guide(Protocol):
-    """Image -> embedding -> class logits, differentiable, batched, frozen. `name` is what the user wrote (`clip:ID`)."""
+    """Image -> embedding -> class logits, differentiable, batched, frozen; `name` as the user wrote it (`clip:ID`)."""
 
     name: str
     labels: LabelSpace
@@ -134,7 +134,7 @@ class MaePrior(Protocol):
         ...
 
     def decode(self, latents: Tensor, seeds: Tensor) -> Tensor:
-        """Latents and the seed images (b, 3, h, w) (for per-patch statistics) -> (b, 3, s, s) in [0, 1], differentiable."""
+        """Latents and seed images (b, 3, h, w) (for patch statistics) -> (b, 3, s, s) in [0, 1], differentiable."""
         ...
 
 
@@ -177,7 +177,7 @@ class DiffusionPrior(Protocol):
 
 @runtime_checkable
 class UnclipPrior(Protocol):
-    """A decoder from CLIP image embeddings (GIF-DALLE). Embeddings (b, dim), not normalised, as the decoder expects them."""
+    """A decoder from CLIP image embeddings (GIF-DALLE). Embeddings (b, dim), as the decoder expects them."""
 
     name: str
     family: str
@@ -196,7 +196,7 @@ class UnclipPrior(Protocol):
 class Pool(Protocol):
     """Ranked real images, by text or by image embedding.
 
-    A row is a plain dictionary: `id`, `similarity`, and where known `caption`, `source`, `url`, `licence`, `phash`,
+    A row is a plain dictionary: `id`, `similarity`, and where known `caption`, `source`, `url`, `licence`, `signature`,
     `aesthetic` and `unsafe` (a probability), `width`, `height`.
     """
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from imaginate.contract import Guide, Pool
-from imaginate.data import load
+from imaginate.data import decode, load
 from imaginate.engine.recipe import Recipe
 from imaginate.errors import ConfigError
 from imaginate.records import Image, LabelSpace, Sample
@@ -28,16 +28,22 @@ class SeedImages:
         """The record at this index."""
         return self._samples[index]
 
-    def image(self, index: int) -> Image:
-        """(3, h, w) uint8. Raises ImageError for an unusable file."""
+    def image(self, index: int, data: bytes | None = None) -> Image:
+        """(3, h, w) uint8, from the bytes where they are at hand. Raises ImageError for an unusable file."""
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
-        image = load(self._samples[index])
+        image = load(self._samples[index]) if data is None else _tensor(data)
         self._cache[index] = image
         if len(self._cache) > self._keep:
             self._cache.popitem(last=False)
         return image
+
+
+def _tensor(data: bytes) -> Image:
+    import torch
+
+    return torch.from_numpy(decode(data)).permute(2, 0, 1).contiguous()
 
 
 class RunContext:
@@ -70,7 +76,7 @@ class RunContext:
 
     @cached_property
     def adaptation(self) -> Any:
-        """The adaptation written by `imaginate fit`, checked against prior and label space and loaded into the prior."""
+        """The adaptation written by `imaginate fit`, checked against prior and label space."""
         from imaginate.models.adaptation import load_adaptation
 
         return load_adaptation(self._named("adaptation", "folder from `imaginate fit`"), self.prior, self.labels)

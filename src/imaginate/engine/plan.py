@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from imaginate.data import Dataset, conflicts, hash_samples
+from imaginate.data import Dataset, content_hash
+from imaginate.data.duplicates import two_labels
 from imaginate.engine.recipe import Recipe
 from imaginate.errors import DataError, ImageError
 from imaginate.records import LabelSpace, Sample, short_hash
@@ -77,28 +79,24 @@ def make_plan(recipe: Recipe, dataset: Dataset) -> Plan:
 
 
 def _usable(dataset: Dataset) -> tuple[list[Sample], list[str], list[tuple[str, str]]]:
+    """Samples, their content hashes, and (id, reason) of what is skipped: unreadable, or under two labels at once."""
     skipped = [(s.id, s.reason) for s in dataset.skipped]
-    clash = conflicts(dataset.samples)
-    samples: list[Sample] = []
-    hashes: list[str] = []
-    for sample, digest in zip(dataset.samples, _digests(dataset.samples), strict=True):
-        reason = clash.get(sample.id) or (digest if digest.startswith("!") else "")
-        if reason:
-            skipped.append((sample.id, reason.lstrip("!")))
-        else:
-            samples.append(sample)
-            hashes.append(digest)
-    if not samples:
-        raise DataError(f"{dataset.name}: no usable image; {len(skipped)} skipped{_first(skipped)}")
-    return samples, hashes, skipped
-
-
-def _digests(samples: Sequence[Sample]) -> Iterator[str]:
-    for sample in samples:
+    digests, under = [], defaultdict[str, set[int]](set)
+    for sample in dataset.samples:
         try:
-            yield next(iter(hash_samples([sample])))[1]
+            digest = content_hash(sample.source.read())
+            under[digest].add(sample.label)
         except ImageError as error:
-            yield f"!{error}"
+            digest = ""
+            skipped.append((sample.id, str(error)))
+        digests.append(digest)
+    clash = {d: two_labels(dataset.labels[i].name for i in found) for d, found in under.items() if len(found) > 1}
+    pairs = [(s, d) for s, d in zip(dataset.samples, digests, strict=True) if d]
+    skipped += [(s.id, clash[d]) for s, d in pairs if d in clash]
+    used = [(s, d) for s, d in pairs if d not in clash]
+    if not used:
+        raise DataError(f"{dataset.name}: no usable image; {len(skipped)} skipped{_first(skipped)}")
+    return [s for s, _ in used], [d for _, d in used], skipped
 
 
 def _first(skipped: Sequence[tuple[str, str]]) -> str:

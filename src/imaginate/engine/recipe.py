@@ -67,8 +67,8 @@ class Recipe:
     expand: Amount = Amount()
     roles: Roles = Roles()
     filters: tuple[tuple[str, Mapping[str, Any]], ...] = ()
-    select: Selection = Selection()
-    write: Writing = Writing()
+    select: Selection = field(default_factory=Selection)
+    write: Writing = field(default_factory=Writing)
 
     def make_method(self) -> Any:
         """The method with its settings."""

@@ -71,7 +71,7 @@ class ShardWorker:
             works = []
             for unit in units[start : start + self.recipe.expand.batch]:
                 try:
-                    works.append(self._begin(unit, rows, pending))
+                    works.append(self._begin(unit, rows))
                 except ImageError as error:
                     skipped.append((unit.key, str(error)))
             self._generate([w for w in works if w.unit.wanted])
@@ -80,15 +80,17 @@ class ShardWorker:
             _settle(pending)
         return rows, skipped
 
-    def _begin(self, unit: Unit, rows: list[dict[str, Any]], pending: list[Future[None]]) -> Work:
+    def _begin(self, unit: Unit, rows: list[dict[str, Any]]) -> Work:
         if unit.index is None:
             request = Request(key=unit.key, label=unit.label, copies=(), seeds=())
         else:
             sample = self.plan.samples[unit.index]
-            image = self.context.samples.image(unit.index)
+            keep = self.recipe.write.originals != "none" and unit.start == 0
+            data = sample.source.read() if keep else None
+            image = self.context.samples.image(unit.index, data)
             request = Request(key=unit.key, label=unit.label, copies=(), seeds=(), sample=sample, image=image)
-            if self.recipe.write.originals != "none" and unit.start == 0:
-                rows.append(self._keep_original(unit, request, pending))
+            if data is not None:
+                rows.append(self._keep_original(unit, request, data))
         return Work(unit, request, unit.copies())
 
     def _generate(self, works: list[Work]) -> None:
@@ -169,11 +171,10 @@ class ShardWorker:
             **{f"info_{k}": v for k, v in c.info.items() if k != "origin"},
         }
 
-    def _keep_original(self, unit: Unit, request: Request, pending: list[Future[None]]) -> dict[str, Any]:
+    def _keep_original(self, unit: Unit, request: Request, data: bytes) -> dict[str, Any]:
         assert request.sample is not None
         stem = f"images/{self.folders[unit.label]}/{names.stem(unit.key)}"
         path = getattr(request.sample.source, "path", None)
-        data = request.sample.source.read()
         kept, extension = original(data, request.image, self.recipe.write)
         if self.recipe.write.originals == "link" and kept is data and self.store.local and _is_file(request.sample):
             self.store.link(stem + extension, str(path))

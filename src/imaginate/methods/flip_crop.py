@@ -53,5 +53,5 @@ class FlipCrop:
         crop_h = min(height, max(1, round(height * math.sqrt(area) / stretch)))
         crop_w = min(width, max(1, round(width * math.sqrt(area) * stretch)))
         top, left = rng.randint(0, height - crop_h), rng.randint(0, width - crop_w)
-        out = tvf.resized_crop(image, top, left, crop_h, crop_w, [height, width], antialias=True)
-        return tvf.horizontal_flip(out) if rng.random() < self.flip else out
+        out: Tensor = tvf.resized_crop(image, top, left, crop_h, crop_w, [height, width], antialias=True)
+        return out.flip(-1) if rng.random() < self.flip else out

@@ -22,7 +22,8 @@ class Gridmask:
 
     Chen et al. 2020, sec. 3.2: a mask of period d in [d_min, d_max], offset (delta_x, delta_y) in [0, d), in which each
     d x d cell keeps everything but one square of side d - ceil(r d), r the kept share of a side; the whole mask is
-    turned by an angle. The paper's periods [96, 224] are for 224 px; here they are shares of the shorter side. Covered pixels are grey where the paper has zero after normalisation.
+    turned by an angle. The paper's periods [96, 224] are for 224 px; here they are shares of the shorter side.
+    Covered pixels are grey where the paper has zero after normalisation.
     """
 
     starts_from: ClassVar[StartsFrom] = "sample"
