@@ -77,13 +77,26 @@ def _image_processor(size: int = 32) -> Any:
     return CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
 
 
-def tiny_clip(folder: Path) -> Path:
-    """A random CLIPModel with its tokenizer and image processor."""
+def clip_model() -> Any:
+    """A random CLIPModel: the same weights every time."""
     from transformers import CLIPConfig, CLIPModel
 
     text, vision = _text_config().to_dict(), _vision_config().to_dict()
-    config = CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)
-    seeded(lambda: CLIPModel(config)).save_pretrained(folder)
+    return seeded(lambda: CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=16)))
+
+
+def image_encoder() -> Any:
+    """The vision half of `clip_model`: what the unCLIP models are conditioned on."""
+    from transformers import CLIPVisionModelWithProjection
+
+    whole, half = clip_model(), CLIPVisionModelWithProjection(_vision_config())
+    half.load_state_dict({name: whole.state_dict()[name] for name in half.state_dict()})
+    return half
+
+
+def tiny_clip(folder: Path) -> Path:
+    """A random CLIPModel with its tokenizer and image processor."""
+    clip_model().save_pretrained(folder)
     tokenizer(folder / "_build").save_pretrained(folder)
     _image_processor().save_pretrained(folder)
     return folder
@@ -198,11 +211,11 @@ def tiny_unclip(folder: Path) -> Path:
     """A random Stable unCLIP: CLIP image embeddings of 16, latents (4, 8, 8)."""
     from diffusers import StableUnCLIPImg2ImgPipeline
     from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
-    from transformers import CLIPTextModel, CLIPVisionModelWithProjection
+    from transformers import CLIPTextModel
 
     StableUnCLIPImg2ImgPipeline(
         feature_extractor=_image_processor(),
-        image_encoder=seeded(lambda: CLIPVisionModelWithProjection(_vision_config())),
+        image_encoder=image_encoder(),
         image_normalizer=StableUnCLIPImageNormalizer(embedding_dim=16),
         image_noising_scheduler=_ddim(),
         tokenizer=tokenizer(folder / "_build"),
@@ -218,7 +231,7 @@ def tiny_karlo(folder: Path) -> Path:
     """A random Karlo image variation model: a pixel decoder of 16 px and two super-resolution UNets to 32 px."""
     from diffusers import UnCLIPImageVariationPipeline, UnCLIPScheduler, UNet2DModel
     from diffusers.pipelines.deprecated.unclip.text_proj import UnCLIPTextProjModel
-    from transformers import CLIPTextModelWithProjection, CLIPVisionModelWithProjection
+    from transformers import CLIPTextModelWithProjection
 
     decoder = _unet(
         sample_size=16,
@@ -248,7 +261,7 @@ def tiny_karlo(folder: Path) -> Path:
             lambda: UnCLIPTextProjModel(clip_embeddings_dim=16, time_embed_dim=32, cross_attention_dim=16)
         ),
         feature_extractor=_image_processor(),
-        image_encoder=seeded(lambda: CLIPVisionModelWithProjection(_vision_config())),
+        image_encoder=image_encoder(),
         super_res_first=seeded(lambda: UNet2DModel(**big)),
         super_res_last=seeded(lambda: UNet2DModel(**big), 1),
         decoder_scheduler=UnCLIPScheduler(variance_type="learned_range", num_train_timesteps=1000),

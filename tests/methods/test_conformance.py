@@ -36,7 +36,8 @@ def make(name: str) -> Any:
     return registry.make("methods", name, FAST.get(name, {}))
 
 
-FAST: dict[str, dict[str, Any]] = {}
+FEW = {"steps": 4}  # denoising steps: what is tested does not depend on their number
+FAST: dict[str, dict[str, Any]] = {name: FEW for name in ("sd", "gif-sd", "unclip", "gif-dalle")}
 
 
 def requests_of(world: Any, method: Any, name: str, **amount: int) -> list[Request]:

@@ -18,6 +18,8 @@ from imaginate.ops.perturb import perturb
 from imaginate.ops.project import project
 from imaginate.ops.variants import Variant
 
+PARTS = ("kept", "gain", "diversity", "predicted")
+
 
 class Scores(NamedTuple):
     """The parts of S for every copy, each (n, k), its predicted class (n, k), and the decoded images or None."""
@@ -35,12 +37,16 @@ class Scores(NamedTuple):
 
     def detach(self) -> Scores:
         """The same numbers without their graph."""
-        return Scores(*(None if part is None else part.detach() for part in self))
+        images = None if self.images is None else self.images.detach()
+        return self._replace(**{name: getattr(self, name).detach() for name in PARTS}, images=images)
 
     def where(self, better: Tensor, other: Scores) -> Scores:
         """Row by row (n,), `self` where `better`, else `other`."""
-        pairs = zip(self, other, strict=True)
-        return Scores(*(None if a is None or b is None else _rows(better, a, b) for a, b in pairs))
+        images = None
+        if self.images is not None and other.images is not None:
+            images = _rows(better, self.images, other.images)
+        chosen = {name: _rows(better, getattr(self, name), getattr(other, name)) for name in PARTS}
+        return self._replace(**chosen, images=images)
 
 
 class Climb(NamedTuple):

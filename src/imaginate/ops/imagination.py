@@ -48,7 +48,7 @@ def all_seeds(requests: Sequence[Request]) -> list[int]:
 
 def grid(values: Tensor, requests: Sequence[Request]) -> Tensor:
     """(n k, ...) -> (n, k, ...)."""
-    return values.unflatten(0, (len(requests), len(requests[0].copies)))
+    return values.reshape(len(requests), len(requests[0].copies), *values.shape[1:])
 
 
 @torch.no_grad()
@@ -71,10 +71,10 @@ def image_score(guide: Guide, of_seeds: Tensor, decode: Callable[[Tensor], Tenso
     def score(latents: Tensor) -> Scores:
         n, k = latents.shape[:2]
         images = decode(latents.flatten(0, 1))
-        embeddings = guide.embed(images).unflatten(0, (n, k))
-        logits = guide.logits(embeddings.flatten(0, 1)).float().unflatten(0, (n, k))
-        features = embeddings.float() if variant.diversity_of == "embedding" else latents.flatten(2)
-        return scores(of_seeds, logits, features, variant, images.unflatten(0, (n, k)))
+        embeddings = guide.embed(images)  # (n k, dim)
+        logits = guide.logits(embeddings).float().view(n, k, -1)
+        features = embeddings.float().view(n, k, -1) if variant.diversity_of == "embedding" else latents.flatten(2)
+        return scores(of_seeds, logits, features, variant, images.view(n, k, *images.shape[1:]))
 
     return score
 
@@ -85,7 +85,7 @@ def embedding_score(guide: Guide, of_seeds: Tensor, variant: Variant) -> Score:
     def score(latents: Tensor) -> Scores:
         n, k = latents.shape[:2]
         unit = torch.nn.functional.normalize(latents, dim=-1)
-        logits = guide.logits(unit.flatten(0, 1)).float().unflatten(0, (n, k))
+        logits = guide.logits(unit.flatten(0, 1)).float().view(n, k, -1)
         return scores(of_seeds, logits, unit if variant.diversity_of == "embedding" else latents, variant)
 
     return score

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from imaginate.contract import Context, DiffusionPrior, Guide, UnclipPrior
+from imaginate.contract import Context, DiffusionPrior, Guide
 from imaginate.errors import ConfigError
 from imaginate.ops.noise import substream
 
@@ -70,7 +70,7 @@ def repeat(made: Diffused, copies: int) -> Diffused:
 
 
 def generate(
-    prior: UnclipPrior,
+    prior: Any,
     embeddings: torch.Tensor,
     seeds: Sequence[int],
     guidance_scale: float,
