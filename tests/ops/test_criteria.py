@@ -61,6 +61,7 @@ def test_entropy_bounds_and_certainty():
     assert float(h.detach()) == 0
     h.sum().backward()
     assert torch.isfinite(sure.grad).all(), "an underflowed probability must not poison the gradient"
+    assert entropy(torch.full((3,), float("nan"))).isnan(), "NaN must be seen, not counted as certainty"
 
 
 def test_seeds_and_copies_do_not_mix_and_order_is_kept():

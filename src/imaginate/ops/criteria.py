@@ -40,7 +40,7 @@ def entropy(logits: Tensor) -> Tensor:
     """How undecided a prediction is: -sum p log p in nats, (..., c) -> (...) in [0, log c]."""
     log_p = F.log_softmax(logits, dim=-1)
     p = log_p.exp()
-    return -torch.where(p > 0, p * log_p, torch.zeros_like(p)).sum(dim=-1)
+    return -torch.where(p == 0, torch.zeros_like(p), p * log_p).sum(dim=-1)
 
 
 def informativeness(

@@ -1,0 +1,99 @@
+"""Leak control."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, ClassVar, Literal, cast
+
+from imaginate.contract import Context
+from imaginate.records import Candidate, Request, Verdict
+from imaginate.settings import check, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """Keeps an image that is no near-duplicate of a held-out image: what is tested on must not be trained on.
+
+    RET de-duplicates against the test split: a retrieved or generated copy of a test image would pass for
+    generalisation. Compared by perceptual hash, colour ignored, mirror images too, and by the guide's embeddings where
+    `cosine` is given. The score is the number of differing bits (64 where none is near).
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    scope: ClassVar[Literal["candidate", "run"]] = "candidate"
+
+    path: str = setting(help="the dataset that holds the held-out images (`--held-out`)")
+    split: str | None = setting(None, "its split (`--held-out-split`)")
+    bits: int = setting(6, "most bits of the 64-bit perceptual hash in which a copy differs", ge=0, le=32)
+    cosine: float | None = setting(None, "also a copy from this cosine of the guide's embeddings on", gt=0, le=1)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
+        """One verdict a candidate; `held-out duplicate`."""
+        from imaginate.filters._alike import embeddings, mirrored, signatures
+
+        index = _signatures(self.path, self.split, self.bits)
+        images = [c.image for c in candidates]
+        verdicts = []
+        for plain, turned in zip(signatures(images), mirrored(images), strict=True):
+            near = index.near(plain) or index.near(turned)
+            bits = 64.0 if near is None else float(near.bits)
+            verdicts.append(Verdict(keep=near is None, reason="" if near is None else "held-out duplicate", score=bits))
+        if self.cosine is not None:
+            known = _embeddings(self.path, self.split, cast(Any, context.guide))
+            closest = (embeddings(images, context) @ known.T).max(dim=1).values.tolist()
+            for i, value in enumerate(closest):
+                if value >= self.cosine:
+                    verdicts[i] = Verdict(keep=False, reason="held-out duplicate", score=verdicts[i].score)
+        return verdicts
+
+
+def _images(path: str, split: str | None) -> Any:
+    """The readable held-out images, one at a time."""
+    from imaginate.data import load, open_dataset
+    from imaginate.errors import DataError, ImageError
+
+    found = 0
+    for sample in open_dataset(path, split=split).samples:
+        try:
+            image = load(sample)
+        except ImageError:
+            continue
+        found += 1
+        yield sample.id, image
+    if not found:
+        raise DataError(f"{path}: no readable held-out image")
+
+
+@lru_cache(maxsize=4)
+def _signatures(path: str, split: str | None, bits: int) -> Any:
+    """The index of the held-out images; built once a process."""
+    from imaginate.ops.similarity import SignatureIndex, signature
+
+    index = SignatureIndex(bits)
+    for key, image in _images(path, split):
+        index.add(key, signature(image.unsqueeze(0))[0])
+    return index
+
+
+@lru_cache(maxsize=2)
+def _embeddings(path: str, split: str | None, guide: Any) -> Any:
+    import torch
+
+    from imaginate.ops.batching import map_images
+
+    parts, images = [], []
+    device = getattr(guide, "device", "cpu")
+    with torch.no_grad():
+        for _, image in _images(path, split):
+            images.append(image)
+            if len(images) == 256:
+                parts.append(map_images(guide.embed, images, device=device))
+                images = []
+        if images:
+            parts.append(map_images(guide.embed, images, device=device))
+    return torch.cat(parts)

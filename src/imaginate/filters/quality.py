@@ -1,0 +1,60 @@
+"""Images that no one should train on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from imaginate.contract import Context
+from imaginate.records import Candidate, Request, Verdict
+from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """Keeps an image that is large enough, not blank and not blurred away.
+
+    Blank: the grey values hardly vary. Blurred: neither do they vary between neighbours (standard deviation of the
+    Laplacian, after Pech-Pacheco et al. 2000). The score is that sharpness; the limits are low on purpose.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    scope: ClassVar[Literal["candidate", "run"]] = "candidate"
+
+    side: int = setting(16, "smallest side in pixels", ge=1)
+    contrast: float = setting(0.02, "smallest standard deviation of the grey values in [0, 1]", ge=0, le=1)
+    sharpness: float = setting(0.004, "smallest standard deviation of the Laplacian of the grey values", ge=0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
+        """One verdict a candidate; `too small`, `nan pixels`, `blank` or `blurred`."""
+        return [self._verdict(c.image) for c in candidates]
+
+    def _verdict(self, image: Tensor) -> Verdict:
+        if min(image.shape[-2:]) < self.side:
+            return Verdict(keep=False, reason="too small")
+        contrast, sharpness = measures(image)
+        if contrast != contrast:
+            return Verdict(keep=False, reason="nan pixels")
+        if contrast < self.contrast:
+            return Verdict(keep=False, reason="blank", score=sharpness)
+        if sharpness < self.sharpness:
+            return Verdict(keep=False, reason="blurred", score=sharpness)
+        return Verdict(keep=True, score=sharpness)
+
+
+def measures(image: Tensor) -> tuple[float, float]:
+    """(3, h, w), uint8 or in [0, 1] -> standard deviation of its grey values, and of their Laplacian (4-neighbour)."""
+    from imaginate.ops.batching import to_float
+
+    grey = to_float(image).float().mean(dim=0)
+    inner = grey[1:-1, 1:-1]
+    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
+    laplacian = around - 4 * inner
+    return float(grey.std(correction=0)), float(laplacian.std(correction=0)) if laplacian.numel() else 0.0
