@@ -1,1 +1,12 @@
-"""results.json -> one self-contained HTML file."""
+"""results.json, or a run folder -> one self-contained HTML file, and tables for papers.
+
+write_report("study/")                                   # study/report.html
+write_report("study/", formats=("html", "latex"))        # and study/report.tex
+write_report("flowers-gif/")                             # a single run
+"""
+
+from imaginate.report.read import Run, Study, read
+from imaginate.report.view_run import Options
+from imaginate.report.writing import FORMATS, write_report, write_tables
+
+__all__ = ["FORMATS", "Options", "Run", "Study", "read", "write_report", "write_tables"]

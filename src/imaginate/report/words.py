@@ -1,0 +1,108 @@
+"""Numbers and findings in words: plain, exact, and never more than the interval allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+Verdict = Literal["gain", "loss", "unclear", "none"]
+MISSING = "not measured"
+MINUS = "−"
+GROUP = "\u202f"  # a narrow space that does not break
+
+
+def verdict(difference: Mapping[str, Any] | None) -> Verdict:
+    """What an interval says: a gain only if all of it is above 0, a loss only if all of it is below."""
+    if not difference or difference.get("low") is None or difference.get("high") is None:
+        return "none"
+    if difference["low"] > 0:
+        return "gain"
+    return "loss" if difference["high"] < 0 else "unclear"
+
+
+def verdict_word(word: Verdict) -> str:
+    """The verdict as the table prints it."""
+    return {"gain": "gain", "loss": "loss", "unclear": "no clear difference", "none": MISSING}[word]
+
+
+def verdict_sign(word: Verdict) -> str:
+    """A sign beside the word, so that colour is never the only cue."""
+    return {"gain": "▲", "loss": "▼", "unclear": "○", "none": "–"}[word]
+
+
+def signed(value: float, digits: int = 1) -> str:
+    """`+3.1` or `−0.4`, with a real minus; what rounds to zero has no sign."""
+    text = f"{abs(value):.{digits}f}"
+    if float(text) == 0:
+        return text
+    return ("+" if value > 0 else MINUS) + text
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A share in [0, 1] as per cent, without the sign."""
+    return "–" if value is None else f"{100 * value:.{digits}f}"
+
+
+def accuracy(summary: Mapping[str, Any] | None) -> str:
+    """`41.2 ± 0.4`: mean and standard error over the trained classifiers, in per cent."""
+    if not summary or summary.get("mean") is None:
+        return "–"
+    error = summary.get("se")
+    return percent(summary["mean"]) + (f" ± {percent(error)}" if error is not None else "")
+
+
+def points(difference: Mapping[str, Any] | None) -> str:
+    """`+3.1 [+1.2, +4.9]`: a difference of two accuracies and its interval, in percentage points."""
+    if not difference or difference.get("mean") is None:
+        return "–"
+    text = signed(100 * difference["mean"])
+    if difference.get("low") is None or difference.get("high") is None:
+        return text
+    return f"{text} [{signed(100 * difference['low'])}, {signed(100 * difference['high'])}]"
+
+
+def finding(title: str, difference: Mapping[str, Any] | None, reference: str) -> str:
+    """One sentence on one arm."""
+    word = verdict(difference)
+    if word == "none":
+        return f"{title}: {MISSING} against {reference}."
+    return {
+        "gain": f"{title} is better than {reference}: {points(difference)} points.",
+        "loss": f"{title} is worse than {reference}: {points(difference)} points.",
+        "unclear": f"{title}: no clear difference to {reference}, the interval covers 0: {points(difference)} points.",
+    }[word]
+
+
+def number(value: float | int | None, digits: int = 3) -> str:
+    """A number with about `digits` significant figures, thousands grouped."""
+    if value is None:
+        return "–"
+    if isinstance(value, int) or abs(value) >= 1000:
+        return f"{value:,.0f}".replace(",", GROUP).replace("-", MINUS)
+    if value != value or value in (float("inf"), float("-inf")):
+        return {True: "not a number", False: "infinite"}[value != value]
+    text = f"{value:.{digits}g}"
+    if "e" in text and abs(value) >= 1e-9:
+        text = f"{value:.{digits - 1 - math.floor(math.log10(abs(value)))}f}"
+    return text.replace("-", MINUS)
+
+
+def seconds(value: float | None) -> str:
+    """A duration in the unit that reads best."""
+    if value is None:
+        return "–"
+    if value < 120:
+        return f"{number(float(value))} s"
+    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def count(n: int, one: str, many: str | None = None) -> str:
+    """`1 image`, `1 020 images`."""
+    return f"{number(n)} {one if n == 1 else many or one + 's'}"
+
+
+def listed(items: Sequence[str], limit: int = 8) -> str:
+    """`a, b and c`, shortened where long."""
+    shown = list(items[:limit]) + ([f"{len(items) - limit} more"] if len(items) > limit else [])
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1] if shown else "none"

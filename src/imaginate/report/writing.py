@@ -1,0 +1,98 @@
+"""Reports into files: report.html, report.csv, report.md, report.tex, report.json, beside what they report on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from imaginate.errors import ConfigError, RunError
+from imaginate.report import tables
+from imaginate.report.page import html
+from imaginate.report.read import Run, Study, read
+from imaginate.report.view_run import Options
+from imaginate.settings import nearest
+
+FORMATS = {
+    "html": "report.html",
+    "csv": "report.csv",
+    "markdown": "report.md",
+    "latex": "report.tex",
+    "json": "report.json",
+}
+
+
+def write_report(
+    path: str | Path,
+    *,
+    out: str | Path | None = None,
+    formats: Sequence[str] = ("html",),
+    options: Options | None = None,
+) -> list[Path]:
+    """Report on a study or run folder, into the same folder or `out`. Returns the files, in the order of `formats`.
+
+    Raises RunError for a folder that is neither, ConfigError for an unknown format.
+    """
+    _check(formats)
+    source, options = read(path), options or Options()
+    texts = [render(source, name, options) for name in formats]
+    folder = Path(out) if out is not None else Path(path)
+    return [_write(folder / FORMATS[name], text) for name, text in zip(formats, texts, strict=True)]
+
+
+def write_tables(
+    paths: Sequence[str | Path], *, out: str | Path, formats: Sequence[str], options: Options
+) -> list[Path]:
+    """One table over several studies: datasets side by side, as in the papers. csv, markdown, latex or json."""
+    _check(formats)
+    if "html" in formats:
+        raise ConfigError("html reports on one study at a time; over several there is csv, markdown, latex and json")
+    studies = [_study(path) for path in paths]
+    rows = [row for s in studies for row in tables.study_rows(s, options)]
+    made = tables.paper_table(studies)
+    note = tables.study_note(studies)
+    texts = {
+        "csv": lambda: tables.to_csv(rows),
+        "json": lambda: _json(rows),
+        "markdown": lambda: tables.to_markdown(made, note),
+        "latex": lambda: tables.to_latex(made, note),
+    }
+    return [_write(Path(out) / FORMATS[name], texts[name]()) for name in formats]
+
+
+def render(source: Study | Run, name: str, options: Options) -> str:
+    """One format of one report, as text."""
+    if name == "html":
+        return html(source, options)
+    rows = tables.study_rows(source, options) if isinstance(source, Study) else tables.run_rows(source, options)
+    if name in ("csv", "json"):
+        return tables.to_csv(rows) if name == "csv" else _json(rows)
+    made = tables.paper_table([source]) if isinstance(source, Study) else tables.run_table(source, options)
+    note = tables.study_note([source]) if isinstance(source, Study) else f"Run {source.name}."
+    return tables.to_markdown(made, note) if name == "markdown" else tables.to_latex(made, note)
+
+
+def _study(path: str | Path) -> Study:
+    source = read(path)
+    if not isinstance(source, Study):
+        raise RunError(f"{path} is a run; a table over several folders takes studies")
+    return source
+
+
+def _check(formats: Sequence[str]) -> None:
+    for name in formats:
+        if name not in FORMATS:
+            raise ConfigError(f"unknown report format {name!r}{nearest(name, FORMATS)}")
+
+
+def _json(rows: Sequence[tables.Fields]) -> str:
+    return json.dumps(list(rows), indent=2, ensure_ascii=False) + "\n"
+
+
+def _write(path: Path, text: str) -> Path:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise RunError(f"{path} cannot be written: {error.strerror or error}") from None
+    return path
