@@ -81,24 +81,53 @@ def ascend(
     `score` maps latents (n, k, ...) to Scores. `shrink` makes its micro-batches smaller after running out of memory.
     """
     z, b = scaled_draws(z, b, eps, variant)
+    if variant.ascent_steps == 0:
+        held = inside(f, z, b, eps)
+        only = _measure(score, held)
+        return Climb(held, only, only)
+
+    def look(z: Tensor, b: Tensor) -> tuple[Scores, Tensor, Tensor]:
+        return _gradient(f, z, b, score, eps, variant, shrink)
+
+    march = _uphill if variant.backtrack else _straight_on
     size = variant.step * (min(1.0, eps) if variant.scaled else 1.0)
-    before = best = None
-    best_latents = f
+    return march(f, z, b, score, look, size, eps, variant)
+
+
+Look = Callable[[Tensor, Tensor], tuple[Scores, Tensor, Tensor]]
+
+
+def _straight_on(
+    f: Tensor, z: Tensor, b: Tensor, score: Score, look: Look, size: float, eps: float, variant: Variant
+) -> Climb:
+    """A fixed number of sign steps, wherever they lead (`paper`, `released`)."""
+    before = None if variant.projected else _measure(score, inside(f, z, b, eps))
     for _ in range(variant.ascent_steps):
-        now, dz, db = _gradient(f, z, b, score, eps, variant, shrink)
-        here = inside(f, z, b, eps)
-        if before is None:
-            before = now if variant.projected else _measure(score, here)
-        if variant.keep_best and (best is None or bool((better := _better(now, best)).any())):
-            best_latents = here if best is None else _rows(better, here, best_latents)
-            best = now if best is None else now.where(better, best)
+        now, dz, db = look(z, b)
+        before = now if before is None else before
         z, b = z + size * dz.sign(), b + size * db.sign()
-    last_latents = inside(f, z, b, eps)
-    last = _measure(score, last_latents)
-    if best is not None:
-        better = _better(last, best)
-        last, last_latents = last.where(better, best), _rows(better, last_latents, best_latents)
-    return Climb(last_latents, before if before is not None else last, last)
+    latents = inside(f, z, b, eps)
+    after = _measure(score, latents)
+    return Climb(latents, after if before is None else before, after)
+
+
+def _uphill(
+    f: Tensor, z: Tensor, b: Tensor, score: Score, look: Look, size: float, eps: float, variant: Variant
+) -> Climb:
+    """Sign steps that only ever raise S: a seed whose step does not is put back and tries half of it (`default`)."""
+    best, dz, db = look(z, b)
+    before, latents = best, inside(f, z, b, eps)
+    sizes = torch.full((len(f), *([1] * (z.ndim - 1))), size, dtype=z.dtype, device=z.device)
+    for left in reversed(range(variant.ascent_steps)):
+        next_z, next_b = z + sizes * dz.sign(), b + sizes * db.sign()
+        there = inside(f, next_z, next_b, eps)
+        now, next_dz, next_db = look(next_z, next_b) if left else (_measure(score, there), dz, db)
+        better = now.total.sum(dim=1) > best.total.sum(dim=1)
+        z, b = _rows(better, next_z, z), _rows(better, next_b, b)
+        dz, db = _rows(better, next_dz, dz), _rows(better, next_db, db)
+        best, latents = now.where(better, best), _rows(better, there, latents)
+        sizes = _rows(better, sizes, sizes / 2)
+    return Climb(latents, before, best)
 
 
 def _gradient(
@@ -123,11 +152,6 @@ def _gradient(
 def _measure(score: Score, latents: Tensor) -> Scores:
     with torch.no_grad():
         return score(latents).detach()
-
-
-def _better(a: Scores, b: Scores) -> Tensor:
-    """Seeds (n,) whose copies together score higher in `a` than in `b`."""
-    return a.total.sum(dim=1) > b.total.sum(dim=1)
 
 
 def _rows(better: Tensor, a: Tensor, b: Tensor) -> Tensor:

@@ -7,7 +7,7 @@
     ascent on z and b             10 sign steps of 0.1     1 sign step of 0.1        6 sign steps of eps/4
     projection                    inside the loop          only before saving        inside, straight-through gradient
     diversity                     latents, softmax of f'   CLIP features, inert      CLIP features, sharp and bounded
-    result                        the last step            the last step             the best step
+    a step that lowers S          is kept                  is kept                   is undone and halved
 
 Slips of the released code are not repeated (reference: its class term is read for the first copy of a batch only, and
 seed and copy reach CLIP with different normalisations).
@@ -34,7 +34,7 @@ class Variant:
     scaled: bool = False  # draws of z and b scaled to the eps-ball
     projected: bool = True  # the score sees the projected latent
     straight: bool = False  # the gradient passes the projection unchanged
-    keep_best: bool = False
+    backtrack: bool = False  # a step that lowers a seed's score is undone and halved
     diversity_of: Literal["latent", "embedding"] = "embedding"
     temperature: float = 1.0
     mean: Mean = "feature"
@@ -49,7 +49,7 @@ VARIANTS: dict[str, Variant] = {
         per_copy=True,
         scaled=True,
         straight=True,
-        keep_best=True,
+        backtrack=True,
         temperature=SHARP,
         mean="mixture",
     ),
