@@ -124,7 +124,7 @@ def read(path: str, choose: Choose) -> Listing:
     there = splits.ordered(split for split in by_file.values() if split)
     wanted = choose(there)
     used = {file: column for file, column in columns.items() if column is not None}
-    labeller = Labeller(next((c.names for c in used.values() if c.names), None))
+    labeller = Labeller(_one_set_of_names(used))
     if not labeller.fixed:  # bare labels: the classes of every split count
         for file, column in used.items():
             labeller.see(labels_of(file, column.label))
@@ -137,6 +137,15 @@ def read(path: str, choose: Choose) -> Listing:
             for row in rows:
                 samples.append(row) if isinstance(row, Sample) else skipped.append(row)
     return Listing(format="HF parquet", labels=labeller.space, samples=samples, skipped=skipped, splits=there)
+
+
+def _one_set_of_names(used: Mapping[str, features.Columns]) -> tuple[str, ...] | None:
+    """The class names that the files agree on; DataError where they do not."""
+    first = next(iter(used))
+    for file, column in used.items():
+        if column.names != used[first].names:
+            raise DataError(f"{file} has other class names than {first}")
+    return used[first].names
 
 
 def split_of(file: str, root: str) -> str | None:

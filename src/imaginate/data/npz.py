@@ -1,13 +1,16 @@
 """MedMNIST-style npz: `<split>_images` and `<split>_labels` (n,) or (n, 1); grey, colour or with alpha.
 
-Arrays stored as they are get mapped, packed ones are unpacked once per process; single images are PNG-encoded
-when their bytes are asked for. Pickled objects are refused.
+Arrays stored as they are get mapped; packed ones are unpacked once per process, or piece by piece where they are
+large. Single images are PNG-encoded when their bytes are asked for. Pickled objects are refused.
 """
 
 from __future__ import annotations
 
 import re
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -18,9 +21,11 @@ from imaginate.data import splits
 from imaginate.data.dataset import Listing, Skipped
 from imaginate.data.decoding import Pixels, encode_png, to_rgb
 from imaginate.data.labelling import Labeller
+from imaginate.data.unpacked import stamp, unpacked
 from imaginate.errors import DataError, ImageError
 from imaginate.records import Sample
 
+ARRAY_BYTES = 256 * 2**20
 _IMAGE_KEY = re.compile(r"^(?:(?P<before>\w+?)_)?(?:images?|x|data)(?:_(?P<after>\w+))?$", re.IGNORECASE)
 _LABEL_WORDS = ("labels", "label", "y", "targets", "target")
 _NAME_KEYS = ("class_names", "classes", "label_names", "names")
@@ -43,25 +48,54 @@ class NpzSource:
         return encode_png(self.pixels())
 
 
-@lru_cache(maxsize=8)
+@dataclass(frozen=True, slots=True)
+class PackedArray:
+    """A large packed array, of which one image at a time is unpacked."""
+
+    path: str
+    start: int
+    before: int
+    shape: tuple[int, ...]
+    dtype: Any
+
+    def __getitem__(self, index: int) -> Any:
+        size = self.dtype.itemsize * int(np.prod(self.shape[1:]))
+        data = unpacked(self.path, "deflate", self.start, self.before + index * size, size)
+        if len(data) < size:
+            raise ImageError("damaged npz")
+        return np.frombuffer(data, self.dtype).reshape(self.shape[1:])
+
+
 def array(path: str, key: str) -> Any:
-    """An array of an npz: mapped where it is stored unpacked, else in memory."""
+    """An array of an npz: mapped where it is stored as it is, in memory where it is small, else unpacked in pieces."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            info = archive.getinfo(key + ".npy")
-            with archive.open(info) as member:
-                shape, fortran, dtype = _header(member)
-                start = member.tell()
-                if info.compress_type == zipfile.ZIP_STORED and not fortran:
-                    with open(path, "rb") as file:
-                        file.seek(info.header_offset + 26)
-                        extra = np.frombuffer(file.read(4), "<u2")
-                    offset = info.header_offset + 30 + int(extra.sum()) + start
-                    return np.memmap(path, dtype, "r", offset, shape)
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays[key]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return _array(path, key, stamp(path))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         raise ImageError("damaged npz") from None
+
+
+@lru_cache(maxsize=8)
+def _array(path: str, key: str, stamp: tuple[int, int]) -> Any:
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo(key + ".npy")
+        with archive.open(info) as member:
+            shape, fortran, dtype = _header(member)
+            before = member.tell()
+    start = _data_start(path, info)
+    if info.compress_type == zipfile.ZIP_STORED and not fortran:
+        return np.memmap(path, dtype, "r", start + before, shape)
+    if info.file_size > ARRAY_BYTES and info.compress_type == zipfile.ZIP_DEFLATED and not fortran:
+        return PackedArray(path, start, before, shape, dtype)
+    with np.load(path, allow_pickle=False) as arrays:
+        return arrays[key]
+
+
+def _data_start(path: str, info: zipfile.ZipInfo) -> int:
+    """Where a member's data begin: after its local header, whose length the directory does not tell."""
+    with open(path, "rb") as file:
+        file.seek(info.header_offset + 26)
+        lengths = np.frombuffer(file.read(4), "<u2")
+    return info.header_offset + 30 + int(lengths.sum())
 
 
 def _header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
@@ -73,23 +107,14 @@ def _header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 def read(path: str) -> Listing:
     """All images of all splits; listing reads the labels alone."""
-    arrays = _open(path)
-    pairs = _pairs(arrays.files)
-    if not pairs:
-        raise DataError(
-            f"{path} has no <split>_images with <split>_labels; it has {', '.join(arrays.files) or 'nothing'}"
-        )
-    names = _names(arrays, path)
-    labels = {key: _labels(arrays, path, key, pair) for key, (pair, _) in pairs.items()}
-    labeller = Labeller(names)
-    top = max(
-        (int(values.max()) for values in labels.values() if values.dtype.kind in "iu" and values.size), default=-1
-    )
-    if names is None and top >= 0:
-        labeller = Labeller([str(number) for number in range(top + 1)])
-    elif names is None:
-        for values in labels.values():
-            labeller.see(values.tolist())
+    with _open(path) as arrays:
+        pairs = _pairs(arrays.files)
+        if not pairs:
+            there = ", ".join(arrays.files) or "nothing"
+            raise DataError(f"{path} has no <split>_images with <split>_labels; it has {there}")
+        names = _names(arrays, path)
+        labels = {key: _labels(arrays, path, key, label_key) for key, (label_key, _) in pairs.items()}
+    labeller = _labeller(names, list(labels.values()))
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for key, (_, split) in pairs.items():
@@ -100,15 +125,29 @@ def read(path: str) -> Listing:
             else:
                 source = NpzSource(path, key, number)
                 samples.append(Sample(id=f"{key}/{number}", label=label, source=source, split=split))
-    there = splits.ordered(split for _, split in pairs.values() if split)
-    return Listing(format="npz", labels=labeller.space, samples=samples, skipped=skipped, splits=there)
+    splits_there = splits.ordered(split for _, split in pairs.values() if split)
+    return Listing(format="npz", labels=labeller.space, samples=samples, skipped=skipped, splits=splits_there)
 
 
-def _open(path: str) -> Any:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"cannot read {path} as npz: {error}") from None
+def _labeller(names: list[str] | None, labels: list[Any]) -> Labeller:
+    """Numbers count from 0 to the largest of any split, so that a class missing from one split keeps its label."""
+    numbers = [int(values.max()) for values in labels if values.dtype.kind in "iu" and values.size]
+    if names is None and len(numbers) == len(labels):
+        names = [str(number) for number in range(max(numbers) + 1)]
+    labeller = Labeller(names)
+    for values in labels:
+        labeller.see(values.tolist())
+    return labeller
+
+
+@contextmanager
+def _open(path: str) -> Iterator[Any]:
+    with open(path, "rb") as file:
+        try:
+            arrays = np.load(file, allow_pickle=False)
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"cannot read {path} as npz: {error}") from None
+        yield arrays
 
 
 def _pairs(keys: list[str]) -> dict[str, tuple[str, str | None]]:

@@ -33,8 +33,11 @@ class Member:
 def members(path: str) -> tuple[list[Member], list[Skipped]]:
     """The files of a tar; of a damaged one, those before the damage, which is then listed as skipped."""
     found: list[Member] = []
-    with open(path, "rb") as file:
-        head = file.read(8)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
     packing = next((name for magic, name in _PACKINGS if head.startswith(magic)), None)
     try:
         with tarfile.open(path) as archive:

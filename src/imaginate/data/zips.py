@@ -27,7 +27,7 @@ def read(path: str) -> Listing:
             reason = sniff(source)
         if reason:
             skipped.append(Skipped(name, reason))
-        elif not (name.count("/") <= 1 and layout.own_file(name.rpartition("/")[2])):
+        else:
             images[name] = source
     return from_paths("image folder in a zip", list(images.items()), skipped, path)
 

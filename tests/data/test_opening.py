@@ -1,0 +1,208 @@
+"""The door: what a path holds, classes.yaml, runs, conflicts, and the real development datasets."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from data import zoo
+from imaginate.data import DataSpec, conflicts, content_hash, hash_samples, open_dataset
+from imaginate.errors import DataError
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda at: None, "there is nothing at "),
+        (lambda at: at.mkdir(), "is an empty folder; supported: an image folder"),
+        (lambda at: at.write_bytes(b""), "is an empty file; supported: "),
+        (lambda at: at.write_text("hello " * 200), "is a file of an unknown kind; supported: "),
+        (lambda at: at.symlink_to(at.name), "cannot read .*: Too many levels of symbolic links"),
+        (lambda at: (at / "cat").mkdir(parents=True), "no usable image in .*; expected <class>/<image>"),
+        (lambda at: zoo.folder(at, {".": 3}), "no usable image in .*: 3 not in a class folder; expected"),
+    ],
+)
+def test_what_does_not_fit_is_one_clear_line(make: object, message: str, tmp_path: Path) -> None:
+    make(tmp_path / "x")  # type: ignore[operator]
+    with pytest.raises(DataError, match=message) as caught:
+        open_dataset(tmp_path / "x")
+    assert "\n" not in str(caught.value)
+
+
+def test_opening_is_repeatable_and_picklable(tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"b": 9, "a": 5, "a/c": 1})
+    data = open_dataset(DataSpec(path=str(tmp_path)), shots=3)
+    assert data.labels.names == ("a", "a/c", "b")
+    assert data.counts() == {"a": 3, "a/c": 1, "b": 3}
+    assert data.notes == ("1 of 3 classes have fewer than 3 images; all of theirs are used",)
+    again = pickle.loads(pickle.dumps(open_dataset(tmp_path, shots=3)))
+    assert again == data
+    assert again.image(0).equal(data.image(0))
+
+
+def test_classes_that_differ_in_case_alone_stay_apart(tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"Cat": 1, "cat": 2})
+    if len(os.listdir(tmp_path)) == 1:
+        pytest.skip("this file system knows no case")
+    assert open_dataset(tmp_path).counts() == {"Cat": 1, "cat": 2}
+
+
+def test_a_class_keeps_its_label_in_every_split(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "train", {"a": 1, "b": 1, "c": 1})
+    zoo.folder(tmp_path / "test", {"c": 1, "d": 1})
+    train, test = open_dataset(tmp_path), open_dataset(tmp_path, split="test")
+    assert train.labels == test.labels
+    assert [s.label for s in test.samples] == [2, 3]
+    assert train.notes == ("reading split 'train', one of train, test",)
+    assert len(open_dataset(tmp_path, split="all")) == 5
+    with pytest.raises(DataError, match=r"no split 'val'; there is train, test$"):
+        open_dataset(tmp_path, split="val")
+
+
+CLASSES = """
+domain: a photo of
+classes:
+  n0144:
+    display: tench
+    synonyms: [Tinca tinca]
+    definition: a freshwater fish
+    hypernym: fish
+    domain: an underwater photo of
+  "no": negative
+  gone: nothing
+"""
+
+
+def test_classes_yaml(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "set", {"n0144": 1, "no": 1, "other_class": 1})
+    (tmp_path / "set/classes.yaml").write_text(CLASSES)
+    data = open_dataset(tmp_path / "set")
+    tench, no, other = data.labels
+    assert (tench.display, tench.synonyms, tench.hypernym) == ("tench", ("Tinca tinca",), "fish")
+    assert (tench.definition, tench.domain, no.domain) == ("a freshwater fish", "an underwater photo of", "a photo of")
+    assert (no.title, other.title) == ("negative", "other class")
+    assert data.skipped == ()
+    assert "'gone'" in data.notes[0]
+    zoo.folder(tmp_path / "bare", {"no": 1})
+    (tmp_path / "other.yaml").write_text("no: never\n")
+    assert open_dataset(tmp_path / "bare", classes_file=tmp_path / "other.yaml").labels[0].display == "never"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a\n", "must be a mapping of class names, got list"),
+        ("a: {displya: b}\n", "class 'a' has an unknown key 'displya'; did you mean 'display'"),
+        ("a: [b]\n", "class 'a' must be a text or a mapping, got list"),
+        ("a: {synonyms: b}\n", "synonyms must be a list of texts"),
+        ("a: {b\n", "cannot read .*classes.yaml"),
+        ("classes: {a: b}\ndomian: x\n", "may hold `domain` .* got domian"),
+    ],
+)
+def test_broken_classes_yaml(text: str, message: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path)
+    (tmp_path / "classes.yaml").write_text(text)
+    with pytest.raises(DataError, match=message) as caught:
+        open_dataset(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def write_run(root: Path) -> Path:
+    zoo.folder(root / "images", {"cat": 3})
+    rows = {
+        "file_name": ["images/cat/000.png", "images/cat/001.png", "images/cat/002.png", "images/cat/gone.png"],
+        "label": [1, 1, 1, 0],
+        "class_name": ["cat", "cat", "cat", "ant"],
+        "origin": ["original", "synthetic", "retrieved", "synthetic"],
+        "seed_image": [None, "cat/7.png", None, None],
+        "method": [None, "mixup", "nearest", "mixup"],
+        "copy": [None, 2, 0, 0],
+        "soft_label": [None, [0.25, 0.75, 0.0], None, None],
+        "kept": [True] * 4,
+        "score_entropy": [None, 0.5, None, None],
+    }
+    pq.write_table(pa.table(rows), root / "metadata.parquet")
+    (root / "recipe.yaml").write_text("seed: 0\n")
+    classes = [{"name": name, "display": name.upper(), "synonyms": ["s"]} for name in ("ant", "cat", "dog")]
+    (root / "run.json").write_text(json.dumps({"classes": classes}))
+    return root
+
+
+def test_a_run_is_a_dataset(tmp_path: Path) -> None:
+    data = open_dataset(write_run(tmp_path / "run"))
+    assert data.format == "run"
+    assert data.labels.titles == ("ANT", "CAT", "DOG")
+    made = data.samples[1]
+    assert made.soft_label == (0.25, 0.75, 0.0)
+    assert made.meta == {"origin": "synthetic", "method": "mixup", "seed_image": "cat/7.png", "copy": 2}
+    assert [(s.id, s.reason) for s in data.skipped] == [("images/cat/gone.png", "missing file")]
+    assert [s.id for s in open_dataset(data.spec, origin="original").samples] == ["images/cat/000.png"]
+    assert [s.meta["origin"] for s in open_dataset(data.spec, origin="synthetic").samples] == ["synthetic", "retrieved"]
+    (tmp_path / "run/run.json").unlink()
+    assert open_dataset(tmp_path / "run").labels.names == ("ant", "cat")
+
+
+def test_an_unfinished_run_and_origin_elsewhere_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "run/shards").mkdir(parents=True)
+    (tmp_path / "run/recipe.yaml").write_text("seed: 0\n")
+    with pytest.raises(DataError, match="run that is not finished"):
+        open_dataset(tmp_path / "run")
+    with pytest.raises(DataError, match="origin 'original' needs a run"):
+        open_dataset(zoo.folder(tmp_path / "f"), origin="original")
+
+
+def test_the_same_image_under_two_labels(tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"cat": 3, "dog": 2, "owl": 2})
+    for name in ("dog/same.png", "owl/same.png"):
+        (tmp_path / name).write_bytes((tmp_path / "cat/001.png").read_bytes())
+    # twice under one label is no conflict
+    (tmp_path / "cat/twin.png").write_bytes((tmp_path / "cat/000.png").read_bytes())
+    (tmp_path / "cat/gone.png").write_bytes(b"x")
+    data = open_dataset(tmp_path)
+    (tmp_path / "cat/gone.png").unlink()
+    reason = "same image under two labels (cat, dog, owl)"
+    assert conflicts(data.samples, data.labels) == dict.fromkeys(
+        ["cat/001.png", "dog/same.png", "owl/same.png"], reason
+    )
+    hashes = dict(hash_samples(data.samples))
+    assert len(hashes) == len(data.samples) - 1
+    assert hashes["cat/001.png"] == content_hash((tmp_path / "dog/same.png").read_bytes())
+    assert hashes["cat/000.png"] == hashlib.sha256((tmp_path / "cat/twin.png").read_bytes()).hexdigest()
+
+
+def test_the_package_imports_neither_torch_nor_numpy() -> None:
+    code = "import sys, imaginate.data; print([m for m in ('torch', 'numpy', 'PIL', 'pyarrow') if m in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+REAL = [
+    ("flowers102-64", "train", 1020, 102), ("flowers102-64", "val", 1020, 102), ("flowers102-64", "test", 6149, 102),
+    ("breastmnist.npz", "train", 546, 2), ("breastmnist.npz", "val", 78, 2), ("breastmnist.npz", "test", 156, 2),
+    ("imagenette-96.zip", "train", 1000, 10), ("imagenette-96.zip", "val", 3925, 10),
+    ("caltech101-96.zip", None, 5975, 101),
+    ("tiny-imagenet-64", "train", 100_000, 200), ("tiny-imagenet-64", "val", 10_000, 200),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "split", "count", "classes"), REAL)
+def test_the_development_datasets(shared_data: Path, name: str, split: str | None, count: int, classes: int) -> None:
+    data = open_dataset(shared_data / name, split=split)
+    assert (len(data), len(data.labels), data.skipped) == (count, classes, ())
+    assert len({sample.id for sample in data.samples}) == count
+    assert all(data.counts().values())
+    for index in range(0, count, count // 7):
+        assert data.image(index).shape[0] == 3
+
+
+def test_names_from_classes_json(shared_data: Path) -> None:
+    info = open_dataset(shared_data / "tiny-imagenet-64", split="val").labels[3]
+    assert (info.name, info.wnid, info.synonyms[0]) == ("tailed frog", "n01644900", "bell toad")
