@@ -17,7 +17,7 @@ ALIASES = {
     "mobilenetv2": "mobilenetv2_100",
     "mobilenet_v2": "mobilenetv2_100",
 }
-_SMALL = ((32, 2), (64, 2), (64, 1), (128, 2), (128, 1), (256, 2))
+_SMALL = ((32, 5), (64, 3), (128, 3), (256, 3))  # (channels, kernel)
 
 
 def build_classifier(arch: str, classes: int, *, pretrained: bool = False, seed: int = 0) -> nn.Module:
@@ -45,13 +45,13 @@ def check_arch(arch: str) -> None:
 
 
 def _small(classes: int) -> nn.Module:
-    """Six 3x3 convolutions with batch norm, stride 16 in all, mean pooling: 0.8 M parameters."""
+    """Four strided convolutions with batch norm, mean pooling: 0.4 M parameters, 5 million products a 32 px image."""
     from torch import nn
 
     layers: list[nn.Module] = []
     width = 3
-    for out, stride in _SMALL:
-        layers += [nn.Conv2d(width, out, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+    for out, kernel in _SMALL:
+        layers += [nn.Conv2d(width, out, kernel, stride=2, padding=kernel // 2, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
         width = out
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
 

@@ -20,14 +20,14 @@ def looks(pixels: np.ndarray, chunk: int = 512) -> tuple[np.ndarray, np.ndarray]
     import torch
     import torch.nn.functional as F
 
-    from imaginate.ops.similarity import hash_bits, phash
+    from imaginate.ops.similarity import phash
 
     bits = np.zeros((len(pixels), 64), bool)
     thumbs = np.zeros((len(pixels), THUMB, THUMB), np.uint8)
     for start in range(0, len(pixels), chunk):
         batch = torch.from_numpy(np.array(pixels[start : start + chunk])).permute(0, 3, 1, 2)
         rows = slice(start, start + len(batch))
-        bits[rows] = hash_bits(phash(batch)).bool().numpy()
+        bits[rows] = [[int(h, 16) >> i & 1 for i in range(64)] for h in phash(batch)]
         small = F.interpolate(batch.float().mean(1, keepdim=True), size=(THUMB, THUMB), mode="area")
         thumbs[rows] = small[:, 0].round().byte().numpy()
     return bits, thumbs

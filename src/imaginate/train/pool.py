@@ -28,6 +28,9 @@ class ImagePool:
     replace: float = 0.0
     _maps: list[np.ndarray] = field(default_factory=list, repr=False, compare=False)
 
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_maps": []}
+
     def __len__(self) -> int:
         return self.count or len(self.row)
 

@@ -29,7 +29,8 @@ class Recipe:
     weight_decay: float = setting(5e-4, "L2 penalty", ge=0)
     smoothing: float = setting(0.0, "label smoothing", ge=0, lt=1)
 
-    __post_init__ = check
+    def __post_init__(self) -> None:
+        check(self)
 
     def peak(self, pretrained: bool) -> float:
         """The peak learning rate, resolved."""

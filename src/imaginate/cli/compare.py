@@ -1,0 +1,72 @@
+"""Does it help? Train the same classifier on every arm under one protocol, and measure it on held-out images."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from imaginate.cli._flags import add_settings, take
+from imaginate.evaluate.protocol import Protocol
+
+ARMS = """arms (--arm, repeated):
+  original              the original training images
+  duplicate[:K]         the originals repeated (default: to the largest run's size): no new information
+  online-aug            the originals under strong on-line augmentation, new at every update
+  run:FOLDER[@R]        the originals and a finished run's images; @R keeps R of them for each original image
+  synthetic:FOLDER[@R]  a run's images alone
+  real:N                the originals and up to N more real images a class: the upper bound
+  clip-zero-shot, clip-probe, clip-finetune[:FOLDER], clip-distill
+                        what --clip itself is worth; clip-finetune:FOLDER fine-tunes it on the expanded set
+NAME=ARM gives an arm another name. An arm that the study already has is not trained again."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags: the arms, the folders, where to compute, and every setting of the protocol."""
+    parser.epilog = ARMS
+    parser.add_argument("data", help="dataset whose training images every arm starts from")
+    parser.add_argument("--arm", action="append", default=[], metavar="ARM", help="an arm (see below); repeat it")
+    parser.add_argument("--out", required=True, help="study folder; the same command goes on where it was stopped")
+    add_settings(parser.add_argument_group("protocol"), Protocol, skip=("data",))
+    group = parser.add_argument_group("hardware")
+    group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (several GPUs: accelerate launch)")
+    group.add_argument("--workers", type=int, default=1, help="classifiers trained at a time, on Ray (default 1)")
+    group.add_argument("--keep-weights", action="store_true", help="keep each classifier as weights.safetensors")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compare, then print one line an arm."""
+    from imaginate.errors import ConfigError
+    from imaginate.evaluate.study import compare
+
+    if args.workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {args.workers}")
+    settings = {"data": args.data, **take(args, Protocol)}
+    if "held_out" not in settings:
+        raise ConfigError("--held-out is needed: images that nothing else has seen, such as --held-out DATA --held-out-split test")
+    found = compare(
+        settings.pop("data"), args.arm, settings.pop("held_out"), args.out, device=args.device, workers=args.workers,
+        keep_weights=args.keep_weights, show=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
+    )  # fmt: skip
+    if found:
+        print(table(found))
+        print(f"\n{args.out}/results.json  (imaginate report {args.out})")
+    return 0
+
+
+def table(found: dict[str, object]) -> str:
+    """Accuracy of each arm and its difference to the reference, as text."""
+    rows = [("arm", "images", "top-1 %", "mean per class %", "top-1 minus " + found["protocol"]["reference"])]  # type: ignore[index]
+    for arm in found["arms"]:  # type: ignore[attr-defined]
+        gap = (arm["difference"] or {}).get("top1")
+        told = "" if gap is None else f"{100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}] {gap['verdict']}"
+        rows.append((arm["name"], str(arm["images"]["total"]), _number(arm["top1"]), _number(arm["mean_per_class"]), told))
+    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    warnings = [f"note: {text}" for text in found["warnings"]]  # type: ignore[attr-defined]
+    quick = ["a first look (--quick), not a result"] if found["quick"] else []
+    return "\n".join([*lines, *quick, *warnings])
+
+
+def _number(summary: dict[str, float]) -> str:
+    se = "" if summary["se"] is None else f" ± {100 * summary['se']:.1f}"
+    return f"{100 * summary['mean']:.1f}{se}"

@@ -1,0 +1,54 @@
+"""Held-out images among the training images: by content (equal pixels), and by look (perceptual hash and thumbnail)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from imaginate.train.hashing import same_look
+from imaginate.train.pixels import Store
+
+WITHIN_BITS = 4
+WITHIN_GREY = 6.0
+
+
+@dataclass
+class Overlap:
+    """Pairs (row of the training images, row of the held-out ones) that are the same picture."""
+
+    compared: tuple[int, int]
+    same: list[tuple[int, int]] = field(default_factory=list)
+    near: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """All pairs, those with equal pixels first."""
+        return self.same + self.near
+
+    def describe(self, train: Store, held: Store, what: str, held_name: str) -> str:
+        """One line for the person whose numbers would have been wrong."""
+        i, j = self.pairs[0]
+        count = len({b for _, b in self.pairs})
+        return (
+            f"{count} of {self.compared[1]} held-out images ({held_name}) are also among {what} ({len(self.same)} equal, "
+            f"{len(self.near)} near-equal pairs), such as {train.ids[i]} = {held.ids[j]}; "
+            "--drop-leak leaves them out, --allow-leak goes on and marks the report"
+        )
+
+
+def overlap(train: Store, held: Store) -> Overlap:
+    """Every pair of the two stores that is the same picture."""
+    places: dict[int, list[int]] = {}
+    for j in np.flatnonzero(held.usable):
+        places.setdefault(int(held.content[j]), []).append(int(j))
+    same = [(int(i), j) for i in np.flatnonzero(train.usable) for j in places.get(int(train.content[i]), ())]
+    rows = np.flatnonzero(train.usable)
+    others = np.flatnonzero(held.usable)
+    looks = same_look(
+        train.perceptual[rows], train.thumbs[rows], held.perceptual[others], held.thumbs[others],
+        within=WITHIN_BITS, tone=WITHIN_GREY,
+    )  # fmt: skip
+    known = set(same)
+    near = [(int(rows[i]), int(others[j])) for i, j in looks if (int(rows[i]), int(others[j])) not in known]
+    return Overlap(compared=(len(rows), len(others)), same=same, near=near)
