@@ -37,7 +37,8 @@ def make(name: str) -> Any:
 
 
 FEW = {"steps": 4}  # denoising steps: what is tested does not depend on their number
-FAST: dict[str, dict[str, Any]] = {name: FEW for name in ("sd", "gif-sd", "unclip", "gif-dalle")}
+DIFFUSION = ("sd", "gif-sd", "unclip", "gif-dalle", "prompt", "boomerang", "diff-mix")
+FAST: dict[str, dict[str, Any]] = {name: FEW for name in DIFFUSION} | {"real-guidance": {**FEW, "min_probability": 0}}
 
 
 def requests_of(world: Any, method: Any, name: str, **amount: int) -> list[Request]:

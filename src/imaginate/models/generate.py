@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
-from imaginate.contract import DiffusionPrior
+from imaginate.contract import Context, DiffusionPrior
+from imaginate.ops.noise import stream
 from imaginate.ops.pixels import stack
+from imaginate.ops.prompt_sets import draw, named, prompt_set
 from imaginate.records import Candidate, Request, Scalar
 
 
@@ -65,6 +67,41 @@ def from_seeds(
         chosen = conditions[rows] if isinstance(conditions, torch.Tensor) else [conditions[i] for i in rows]
         out[rows] = _diffuse(prior, latents[rows], chosen, strength, how, [wanted[i].seed for i in rows]).to(out)
     return prior.decode(out)
+
+
+def by_vectors(requests: Sequence[Request], context: Context, technique: str, how: Sampler) -> list[Candidate]:
+    """Text-to-image under the conditionings that `imaginate fit TECHNIQUE` learnt for each class.
+
+    A class with several draws one by the number of training images behind each.
+    """
+    adaptation, wanted = context.adaptation, copies(requests)
+    adaptation.require(technique)
+    names = context.labels.names
+    chosen = [_cluster(adaptation.weights(names[c.label]), c.seed) for c in wanted]
+    rows = [adaptation.vectors(names[c.label])[k] for c, k in zip(wanted, chosen, strict=True)]
+    images = from_noise(context.prior, wanted, torch.stack(rows), how)
+    info = [{"cluster": k, "checkpoint": adaptation.checkpoint} for k in chosen]
+    return candidates(wanted, images, info=info)
+
+
+def by_words(
+    requests: Sequence[Request], context: Context, technique: str, prompts: str, how: Sampler
+) -> list[Candidate]:
+    """Text-to-image under prompts with the pseudowords that `imaginate fit TECHNIQUE` learnt for each class."""
+    adaptation, wanted, templates = context.adaptation, copies(requests), prompt_set(prompts)
+    adaptation.require(technique)
+    drawn = []
+    for c in wanted:
+        info = context.labels[c.label]
+        spoken = named(info, adaptation.word(info.name))
+        drawn.append(draw(templates, spoken, c.copy, c.seed, white_space="keep").text)
+    images = from_noise(context.prior, wanted, drawn, how)
+    return candidates(wanted, images, prompts=drawn, info=[{"checkpoint": adaptation.checkpoint}] * len(wanted))
+
+
+def _cluster(weights: Sequence[int], seed: int) -> int:
+    """An index drawn in proportion to the weights, by the image's own seed."""
+    return int(torch.multinomial(torch.tensor(weights, dtype=torch.float64), 1, generator=stream(seed, "cluster")))
 
 
 def _diffuse(

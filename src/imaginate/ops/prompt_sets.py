@@ -17,6 +17,7 @@ from typing import Literal
 from imaginate.errors import ConfigError
 from imaginate.ops import prompt_texts as texts
 from imaginate.ops.noise import pick
+from imaginate.ops.prompts import article
 from imaginate.records import ClassInfo, LabelSpace
 from imaginate.settings import nearest
 
@@ -175,11 +176,6 @@ def fill(template: str, info: ClassInfo, seed: int, *, strip: bool = False) -> s
     noun = f"{adjective} {values['class']}".strip()
     values["adjective"] = f"{article(noun)} {adjective}".strip()
     return " ".join(template.format(**values).split())
-
-
-def article(noun: str) -> str:
-    """The indefinite article before a noun or adjective."""
-    return "an" if noun[:1].lower() in "aeiou" else "a"
 
 
 def named(info: ClassInfo, name: str) -> ClassInfo:

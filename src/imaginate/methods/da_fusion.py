@@ -1,0 +1,55 @@
+"""Seeds edited under their class's pseudoword, at several strengths."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.errors import ConfigError
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class DaFusion:
+    """Edit each seed under the pseudoword of its class, at a strength drawn from a few levels.
+
+    Trabucco et al. 2023 (DA-Fusion): textual inversion on the seeds (`imaginate fit textual-inversion`), then SDEdit of
+    each seed under "a photo of a <word>", the insertion time t0 drawn uniformly from k evenly spaced levels ("random
+    intensity", k = 4). Its mixing of real and synthetic images half and half (alpha = 0.5) belongs to training.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "sample"
+    needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion", "adaptation")
+    paper: ClassVar[str] = "Trabucco et al. 2023, arXiv:2302.07944"
+
+    strengths: tuple[float, ...] = setting(
+        (0.25, 0.5, 0.75, 1.0), "levels of t0, drawn uniformly", gt=0, le=1, source="DA-Fusion, random intensity"
+    )
+    prompt: str = setting("a photo of a {name}", "{name} is the pseudoword", source="DA-Fusion")
+    steps: int = setting(50, "denoising steps at strength 1", ge=1)
+    guidance_scale: float = setting(7.5, "weight of classifier-free guidance", ge=1, source="DA-Fusion")
+    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.strengths:
+            raise ConfigError("strengths must name at least one level, got none")
+        if "{name}" not in self.prompt:
+            raise ConfigError(f"prompt must hold {{name}}, got {self.prompt!r}")
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """Every copy: a strength of its own, the seed noised to it and denoised."""
+        from imaginate.models.generate import Sampler, candidates, copies, from_seeds
+        from imaginate.ops.noise import pick
+
+        adaptation, wanted = context.adaptation, copies(requests)
+        adaptation.require("textual-inversion", "pseudoword-dm")
+        words = [adaptation.word(context.labels[c.label].name) for c in wanted]
+        prompts = [self.prompt.replace("{name}", word) for word in words]
+        levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
+        how = Sampler(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        images = from_seeds(context.prior, wanted, prompts, levels, how)
+        return candidates(wanted, images, prompts=prompts, info=[{"strength": level} for level in levels])

@@ -1,0 +1,107 @@
+"""Images of other classes translated into a class, with soft labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.errors import ConfigError, ImageError
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from imaginate.models.generate import Copy
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiffMix:
+    """Translate a seed of another class into this class: its background stays, the label is shared by both.
+
+    Wang et al. 2024 (Diff-Mix): a reference x_i is noised to strength s and denoised under a prompt of class j; the
+    label is (1 - s^gamma) e_i + s^gamma e_j, because the change is not linear in s. The pair is drawn from the target's
+    side here (which class is wanted, then which seed is translated), so that an image's folder is its target. Best with
+    `--adaptation` of `imaginate fit dreambooth` or `textual-inversion`, whose pseudowords are then used.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "class"
+    needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion",)
+    paper: ClassVar[str] = "Wang et al. 2024, arXiv:2403.19600"
+
+    strengths: tuple[float, ...] = setting(
+        (0.5, 0.7, 0.9), "levels of s, drawn uniformly", gt=0, le=1, source="Diff-Mix"
+    )
+    gamma: float = setting(0.5, "below 1 the target gets more of the label", gt=0, le=8, source="Diff-Mix")
+    prompt: str = setting("a photo of a {name}", "{name} is the class, or its pseudoword", source="Diff-Mix")
+    steps: int = setting(25, "denoising steps at strength 1", ge=1, source="Diff-Mix")
+    guidance_scale: float = setting(7.5, "weight of classifier-free guidance", ge=1, source="Diff-Mix")
+    scheduler: str | None = setting("dpmsolver", "noise scheduler; none is the checkpoint's own", source="Diff-Mix")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if not self.strengths:
+            raise ConfigError("strengths must name at least one level, got none")
+        if "{name}" not in self.prompt:
+            raise ConfigError(f"prompt must hold {{name}}, got {self.prompt!r}")
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """Every copy: a seed of another class, a strength, and the edit towards the wanted class."""
+        from dataclasses import replace
+
+        from imaginate.models.generate import Sampler, candidates, copies, from_seeds
+        from imaginate.ops.noise import pick
+
+        if len(context.labels) < 2:
+            raise ConfigError(f"diff-mix needs at least two classes, got {len(context.labels)}")
+        wanted = copies(requests)
+        pairs = [_reference(context, c) for c in wanted]
+        edited = [
+            replace(c, request=replace(c.request, image=image)) for c, (_, image) in zip(wanted, pairs, strict=True)
+        ]
+        levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
+        prompts = [self.prompt.replace("{name}", _name(context, c.label)) for c in wanted]
+        how = Sampler(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        images = from_seeds(context.prior, edited, prompts, levels, how)
+        soft = [
+            mixed(len(context.labels), sample.label, c.label, level**self.gamma)
+            for c, (sample, _), level in zip(wanted, pairs, levels, strict=True)
+        ]
+        info = [
+            {"reference": sample.id, "reference_class": context.labels[sample.label].name, "strength": level}
+            for (sample, _), level in zip(pairs, levels, strict=True)
+        ]
+        return candidates(wanted, images, prompts=prompts, info=info, soft_label=soft)
+
+
+def mixed(classes: int, source: int, target: int, weight: float) -> tuple[float, ...]:
+    """(1 - weight) e_source + weight e_target."""
+    label = [0.0] * classes
+    label[source] += 1 - weight
+    label[target] += weight
+    return tuple(label)
+
+
+def _reference(context: Context, c: Copy) -> tuple[Any, Any]:
+    """A seed of another class, drawn uniformly by the copy's own seed; the next one where a file is unusable."""
+    from imaginate.ops.noise import pick
+
+    others = [i for i in range(len(context.samples)) if context.samples.sample(i).label != c.label]
+    start = pick(c.seed, "reference", len(others)) if others else 0
+    for step in range(len(others)):
+        index = others[(start + step) % len(others)]
+        try:
+            return context.samples.sample(index), context.samples.image(index)
+        except ImageError:
+            continue
+    raise ImageError("no usable image of another class")
+
+
+def _name(context: Context, label: int) -> str:
+    """The class's pseudoword where an adaptation has one, else its display name."""
+    info = context.labels[label]
+    try:
+        words = context.adaptation.words
+    except (ConfigError, AttributeError):
+        words = {}
+    return str(words.get(info.name, info.title))

@@ -1,0 +1,41 @@
+"""Images of a class from its conditioning and the denoiser learnt with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+
+@dataclass(frozen=True, kw_only=True)
+class Imagic:
+    """Draw a class from its conditioning, with the denoiser that `imaginate fit imagic` tuned together with it.
+
+    RET sections 3.1 and 4.4, circled 7, inspired by Kawar et al. 2022 (Imagic).
+    """
+
+    starts_from: ClassVar[StartsFrom] = "class"
+    needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion", "adaptation")
+    paper: ClassVar[str] = "RET 4.4; Kawar et al. 2022"
+
+    steps: int = setting(50, "denoising steps", ge=1)
+    guidance_scale: float = setting(
+        7.5, "weight of classifier-free guidance", ge=1, source="Stable Diffusion's default"
+    )
+    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
+    negative: str = setting("", "negative prompt")
+
+    __post_init__ = check
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """New images of each class from noise."""
+        from imaginate.models.generate import Sampler, by_vectors
+
+        how = Sampler(
+            steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler, negative=self.negative
+        )
+        return by_vectors(requests, context, "imagic", how)
