@@ -13,6 +13,7 @@ from typing import Any
 
 from imaginate.engine.plan import Plan
 from imaginate.engine.recipe import Recipe
+from imaginate.engine.settle import rejected_name, settle
 from imaginate.engine.shard import marker_name, rows_name
 from imaginate.write import card, sheet, tables
 from imaginate.write.store import Store
@@ -23,15 +24,18 @@ PACKAGES = ("torch", "torchvision", "pillow", "numpy", "pyarrow", "transformers"
 def put_together(store: Store, recipe: Recipe, plan: Plan, session: Mapping[str, Any]) -> dict[str, Any]:
     """Merge the shards' rows, write `skipped.csv`, `README.md`, `contact-sheet.png`, and close `run.json`."""
     markers = [json.loads(store.get(marker_name(n))) for n in range(len(plan.shards))]
-    tables.merge(store, [rows_name(n) for n in range(len(plan.shards))])
+    shards = [rows_name(n) for n in range(len(plan.shards))]
+    refused = settle(store, recipe, plan, shards)
+    tables.merge(store, shards, {name: (rejected_name(name), reason) for name, reason in refused.items()})
     skipped = [*plan.skipped, *(tuple(item) for m in markers for item in m["skipped"])]
     store.put("skipped.csv", _csv([("id", "reason"), *skipped]))
     rejected: Counter[str] = Counter()
     for marker in markers:
         rejected.update(marker["rejected"])
+    rejected.update(refused.values())
     totals = {
         "originals": sum(m["originals"] for m in markers),
-        "kept": sum(m["kept"] for m in markers),
+        "kept": sum(m["kept"] for m in markers) - len(refused),
         "rejected": dict(rejected.most_common()),
         "skipped": len(skipped),
         "skipped_reasons": dict(Counter(reason for _, reason in skipped).most_common()),

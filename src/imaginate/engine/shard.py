@@ -16,9 +16,10 @@ from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan, Unit
 from imaginate.engine.recipe import Recipe
 from imaginate.errors import ImageError
+from imaginate.ops.similarity import signature
 from imaginate.records import Candidate, Request, Verdict, image_seed
 from imaginate.write import names, tables
-from imaginate.write.images import EXTENSIONS, encode, original
+from imaginate.write.images import EXTENSIONS, encode, original, to_uint8
 from imaginate.write.store import Store
 
 Judged = tuple[Candidate, Verdict]
@@ -45,6 +46,7 @@ class ShardWorker:
         self.method = self.context.method
         made = [(name, registry.make("filters", name, values)) for name, values in recipe.all_filters()]
         self.filters = [(name, f) for name, f in made if f.scope == "candidate"]
+        self.signed = any(f.scope == "run" for _, f in made)
         self.folders = names.class_folders(plan.labels.names)
         self.writers = ThreadPoolExecutor(2) if self.method.needs or self.filters else None
         if self.writers is None:
@@ -167,6 +169,7 @@ class ShardWorker:
             "kept": kept,
             "reason": reason,
             "soft_label": None if c.soft_label is None else list(c.soft_label),
+            **({"info_signature": signature(to_uint8(c.image)[None])[0]} if self.signed and kept else {}),
             **{f"score_{k}": float(v) for k, v in c.scores.items()},
             **{f"info_{k}": v for k, v in c.info.items() if k != "origin"},
         }

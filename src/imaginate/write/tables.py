@@ -63,8 +63,10 @@ def encoded(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return out.getvalue()
 
 
-def merge(store: Store, shards: Iterable[str]) -> dict[str, int]:
+def merge(store: Store, shards: Iterable[str], refused: Mapping[str, tuple[str, str]]) -> dict[str, int]:
     """Stream the shard tables, in order, into `metadata.parquet` (kept) and `rejected.parquet`. Memory: one shard.
+
+    `refused`: file name -> (its name now, the reason), for images that a shard kept and the whole run did not.
 
     Returns the number of rows of each file.
     """
@@ -73,7 +75,7 @@ def merge(store: Store, shards: Iterable[str]) -> dict[str, int]:
     counts = {KEPT: 0, REJECTED: 0}
     for name, wanted in ((KEPT, True), (REJECTED, False)):
         with store.writing(name) as file, pq.ParquetWriter(file, schema) as writer:
-            for part in _parts(store, names, schema, wanted):
+            for part in _parts(store, names, schema, wanted, refused):
                 writer.write_table(part)
                 counts[name] += part.num_rows
     return counts
@@ -103,14 +105,28 @@ def fitted(part: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _parts(store: Store, names: list[str], schema: pa.Schema, kept: bool) -> Iterator[pa.Table]:
+def _parts(
+    store: Store, names: list[str], schema: pa.Schema, kept: bool, refused: Mapping[str, tuple[str, str]]
+) -> Iterator[pa.Table]:
     import pyarrow.compute as pc
 
     for name in names:
-        part = _read(store, name)
+        part = _settled(_read(store, name), refused)
         part = part.filter(pc.equal(part.column("kept"), kept))
         if part.num_rows:
             yield fitted(part, schema)
+
+
+def _settled(part: pa.Table, refused: Mapping[str, tuple[str, str]]) -> pa.Table:
+    """The rows with the run's own refusals written in."""
+    if not refused:
+        return part
+    rows = part.to_pylist()
+    for row in rows:
+        if row["file_name"] in refused:
+            row["file_name"], row["reason"] = refused[row["file_name"]]
+            row["kept"] = False
+    return fitted(table(rows), part.schema)
 
 
 def _read(store: Store, name: str) -> pa.Table:
