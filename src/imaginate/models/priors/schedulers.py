@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -31,16 +33,26 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
 def make_scheduler(name: str | None, own: Any) -> Any:
     """A fresh scheduler (they keep state): the checkpoint's own for None, else the named one on its noise table."""
     if name is None:
-        return type(own).from_config(own.config)
+        with _numpy_calm():
+            return type(own).from_config(own.config)
     if name not in SCHEDULERS:
         raise ConfigError(f"unknown scheduler {name!r}{nearest(name, SCHEDULERS)}")
     import diffusers
 
     cls, overrides = SCHEDULERS[name]
     try:
-        return getattr(diffusers, cls).from_config(own.config, **overrides)
+        with _numpy_calm():
+            return getattr(diffusers, cls).from_config(own.config, **overrides)
     except (ValueError, NotImplementedError) as error:
         raise ConfigError(f"scheduler {name} does not fit this prior: {str(error).splitlines()[0]}") from error
+
+
+@contextmanager
+def _numpy_calm() -> Iterator[None]:
+    """Some schedulers hand tensors to NumPy in a way that NumPy 2 deprecates; nothing a user could change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 def start(scheduler: Any, steps: int, strength: float, device: str) -> torch.Tensor:
@@ -64,8 +76,7 @@ def start(scheduler: Any, steps: int, strength: float, device: str) -> torch.Ten
 
 def _set_timesteps(scheduler: Any, steps: int, strength: float, device: str) -> int:
     """Fill the scheduler's table; how many of its timesteps lie above the strength."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # NumPy's, inside diffusers
+    with _numpy_calm():
         if "strength" in inspect.signature(scheduler.set_timesteps).parameters:
             scheduler.set_timesteps(steps, device=device, strength=strength)
             return 0
