@@ -66,7 +66,7 @@ def _folder(path: str) -> str:
         return "hf dataset"
     if metadata_file(path) is not None:
         return "manifest in a folder"
-    if hfparquet.files(path):
+    if any(features.find(hfparquet.schema_of(file)) for file in hfparquet.files(path)):
         return "parquet"
     if any(name.endswith(".tar") for name in names):
         return "tars"

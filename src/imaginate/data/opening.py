@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from typing import Any
@@ -30,8 +31,10 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
     chosen = [sample for sample in listing.samples if split is None or sample.split == split]
     skipped = [item for item in listing.skipped if split is None or item.split in (None, split)]
     notes = list(listing.notes)
-    if spec.split is None and split is not None and len(listing.splits) > 1:
-        notes.append(f"reading split {split!r}, one of {', '.join(listing.splits)}")
+    if spec.split is None and len(listing.splits) > 1:
+        which = f"split {split!r}, one of" if split else "all of the splits"
+        notes.append(f"reading {which} {', '.join(listing.splits)}")
+    notes += _thin(chosen, len(listing.labels))
     chosen, broken, more = _subset(chosen, spec)
     _need_one(spec.path, chosen, [*skipped, *broken])
     labels, told = classes.describe(listing.labels, spec.path, spec.classes_file)
@@ -111,13 +114,19 @@ def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[S
         samples = take_fraction(samples, spec.fraction, spec.subset_seed)
     if spec.shots is not None:
         samples, broken = take_shots(samples, spec.shots, spec.subset_seed, pixels_of)
-        counts: dict[int, int] = {}
-        for sample in samples:
-            counts[sample.label] = counts.get(sample.label, 0) + 1
+        counts = Counter(sample.label for sample in samples)
         few = sum(count < spec.shots for count in counts.values())
         if few:
             notes.append(f"{few} of {len(counts)} classes have fewer than {spec.shots} images; all of theirs are used")
     return samples, broken, notes
+
+
+def _thin(samples: list[Sample], classes: int) -> list[str]:
+    """Notes on classes with one image or none."""
+    counts = Counter(sample.label for sample in samples)
+    single = sum(count == 1 for count in counts.values())
+    notes = [f"{classes - len(counts)} of {classes} classes have no image here"] if len(counts) < classes else []
+    return [*notes, f"{single} of {classes} classes have a single image"] if single else notes
 
 
 def _need_one(path: str, samples: list[Sample], skipped: list[Skipped]) -> None:
