@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imaginate.pool.build import Building, Tally, build_pool
+    from imaginate.pool.build import Tally, build_pool
     from imaginate.pool.http import HttpPool
     from imaginate.pool.lance import LancePool
+    from imaginate.pool.settings import Building
 
 __all__ = ["Building", "HttpPool", "LancePool", "Tally", "build_pool", "open_pool"]
-_HOMES = {"Building": "build", "Tally": "build", "build_pool": "build", "HttpPool": "http", "LancePool": "lance"}
+_HOMES = {"Building": "settings", "Tally": "build", "build_pool": "build", "HttpPool": "http", "LancePool": "lance"}
 
 
 def open_pool(path: str) -> LancePool | HttpPool:

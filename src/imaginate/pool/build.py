@@ -12,35 +12,20 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from imaginate.contract import Guide
 from imaginate.errors import ConfigError, RunError
 from imaginate.pool.prepare import Prepared, prepare
 from imaginate.pool.probe import check_guide, new_header
+from imaginate.pool.settings import Building
 from imaginate.pool.sources import units_of
 from imaginate.pool.table import PoolTable
 from imaginate.pool.units import Item, Unit
-from imaginate.settings import check, setting
 
 COMMIT_ROWS, COMMIT_BYTES = 8192, 64 * 2**20
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Building:
-    """How a pool is built."""
-
-    store: Literal["bytes", "reference"] = setting("bytes", "keep the images in the pool, or only where they lie")
-    split: str | None = setting(None, "split to read, of sources that have some; by default all of a folder or parquet")
-    index: Literal["auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq"] = setting(
-        "auto", "vector index; auto: none (exact) below 50,000 images, ivf-flat below 2 million, else ivf-rq"
-    )
-    batch: int = setting(64, "images embedded at a time", ge=1)
-    threads: int = setting(2, "threads that read and decode", ge=1)
-    part: str = setting("1/1", "`3/16`: take the third of sixteen shares of the units, for builders side by side")
-    __post_init__ = check
 
 
 @dataclass
@@ -68,7 +53,8 @@ def build_pool(
     settings = settings or Building()
     header = new_header(guide, settings.store)
     table = PoolTable.create(path, header)
-    check_guide(table.header, guide, path)
+    if table.header != header:
+        check_guide(table.header, guide, path)
     if table.header.store != settings.store:
         kept = table.header.store
         raise RunError(f"pool {path} keeps {kept}, not {settings.store}: add with --store {kept}")
@@ -158,6 +144,7 @@ class _Writer:
         self._skipped: list[tuple[str, str]] = []
         self._counts: Counter[tuple[str, str]] = Counter()
         self._units: list[Unit] = []
+        self._open: Unit | None = None
 
     def prepare(self, piece: Piece) -> tuple[Unit, Prepared, bool]:
         """In a thread: read, hash, leave out what is there, decode."""
@@ -183,6 +170,7 @@ class _Writer:
         self.tally.known += counts["known"]
         self.tally.skipped.update(reason for _, reason in batch.skipped)
         self.advance(sum(counts.values()))
+        self._open = None if last else unit
         if last:
             self._units.append(unit)
         if len(self._rows) >= COMMIT_ROWS or self._bytes >= COMMIT_BYTES or len(self._units) >= 4096:
@@ -192,6 +180,8 @@ class _Writer:
         """Commit all that waits."""
         if self._rows:
             self.table.append_rows(self._rows)
+            if self._open is not None:
+                self.table.append_started(self._open)
         if self._skipped:
             self.table.append_skipped(self._skipped)
         if self._units:

@@ -50,8 +50,11 @@ class HttpPool:
                 "use the pool's guide"
             )
 
-    def search(self, embeddings: Tensor, limit: int) -> list[list[dict[str, Scalar]]]:
-        """(n, dim) unit-norm queries -> for each, up to `limit` rows, nearest first. Raises RunError when it hangs."""
+    def search(self, embeddings: Tensor, limit: int, *, exact: bool = False) -> list[list[dict[str, Scalar]]]:
+        """(n, dim) unit-norm queries -> for each, up to `limit` rows, nearest first. Raises RunError when it hangs.
+
+        `exact` has no meaning here: the backend searches as it was set up.
+        """
         return [self._one(query, limit) for query in embeddings.detach().float().cpu().tolist()]
 
     def _one(self, query: list[float], limit: int) -> list[dict[str, Scalar]]:
@@ -120,7 +123,7 @@ def _row(item: dict[str, Any]) -> dict[str, Scalar]:
     known = facts(item)
     place = known.get("url") or item.get("image_path") or item.get("id")
     return {
-        "phash": None,
+        "signature": None,
         "width": None,
         "height": None,
         **known,

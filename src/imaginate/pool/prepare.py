@@ -74,7 +74,7 @@ def _add(out: Prepared, item: Item, key: str, data: bytes | None, guide: Guide, 
     try:
         if data is None:
             _check_width(item, guide)
-            row.update(phash=None, width=None, height=None)
+            row.update(signature=None, width=None, height=None)
             out.inputs.append(item.vector)
         else:
             if store == "bytes":
@@ -109,13 +109,13 @@ def _look(out: Prepared, guide: Guide) -> None:
     different sizes can share a batch."""
     import torch
 
-    from imaginate.ops.similarity import phash
+    from imaginate.ops.similarity import signature
 
     ahead = _ahead(getattr(guide, "preprocess", None))
     for group in by_shape(out.inputs, range(len(out.inputs))):
         images = torch.stack([out.inputs[i] for i in group])
-        for i, look in zip(group, phash(images), strict=True):
-            out.rows[i]["phash"] = look
+        for i, look in zip(group, signature(images), strict=True):
+            out.rows[i]["signature"] = look
         if ahead is not None:
             for i, image in zip(group, ahead(images), strict=True):
                 out.inputs[i] = image

@@ -2,12 +2,12 @@
 
 A pool is a LanceDB database of three tables, so that it works alike in a folder and on an object store:
 
-    rows      one image a row: id, image bytes or reference, caption, vector, perceptual hash, scores, source, licence
+    rows      one image a row: id, image bytes or reference, caption, vector, signature, scores, source, licence
     units     one finished piece of a source (a tar, a row group, a folder) a row: what a resumed build leaves out
     skipped   one image that could not be used a row, with its reason
 
 `id` is a hash of the image's bytes (of its URL where only that is known): the same picture is never stored, or
-embedded, twice, whatever it is called.
+embedded, twice, whatever it is called. `signature` is perceptual hash and coarse colours (ops/similarity.py).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from imaginate.errors import RunError
 FORMAT = 1
 KEY = b"imaginate"
 # What a search returns; `image`, `ref` and `vector` are fetched only for the rows that are used.
-PLAIN = ("id", "caption", "phash", "aesthetic", "unsafe", "source", "url", "licence", "width", "height")
+PLAIN = ("id", "caption", "signature", "aesthetic", "unsafe", "source", "url", "licence", "width", "height")
 
 Store = Literal["bytes", "reference"]
 
@@ -64,7 +64,7 @@ def rows_schema(header: Header) -> Any:
         pa.field("ref", pa.string()),
         pa.field("caption", pa.string()),
         pa.field("vector", pa.list_(pa.float32(), header.dim), nullable=False),
-        pa.field("phash", pa.string()),
+        pa.field("signature", pa.string()),
         pa.field("aesthetic", pa.float32()),
         pa.field("unsafe", pa.float32()),
         pa.field("source", pa.string()),

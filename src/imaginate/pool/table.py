@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,6 +49,8 @@ class PoolTable:
             raise RunError(f"{path} is not a pool and not empty: choose another folder")
         with explained(path):
             database = _connect(path)
+            if "rows" in database.list_tables().tables:
+                return cls.open(path)
             # `rows` comes last: a pool that has it is complete.
             database.create_table("units", schema=units_schema(), exist_ok=True)
             database.create_table("skipped", schema=skipped_schema(), exist_ok=True)
@@ -86,6 +89,11 @@ class PoolTable:
         with explained(self.path):
             self.skipped.add([{"source": source, "reason": reason} for source, reason in skipped])
 
+    def append_started(self, unit: Unit) -> None:
+        """Note that some rows of a unit are in, so that `imaginate pool info` can name what an interruption left open."""
+        with explained(self.path):
+            self.units.add([{"unit": unit.name, "stamp": ""}])
+
     def append_units(self, units: Sequence[tuple[Unit, Mapping[str, int]]]) -> None:
         """Note units as finished, with the number of images added, known and skipped."""
         with explained(self.path):
@@ -107,7 +115,8 @@ class PoolTable:
         """Unit -> the stamp under which it was finished."""
         with explained(self.path):
             found = self.units.search().select(["unit", "stamp"]).limit(None).to_arrow()
-        return dict(zip(found["unit"].to_pylist(), found["stamp"].to_pylist(), strict=True))
+        pairs = zip(found["unit"].to_pylist(), found["stamp"].to_pylist(), strict=True)
+        return {unit: stamp for unit, stamp in pairs if stamp}
 
     def indexed(self) -> str | None:
         """The kind of the vector index, or None."""
@@ -120,7 +129,7 @@ class PoolTable:
         """Whether more rows were added since the vector index was made than it holds."""
         for index in self.rows.list_indices():
             if list(index.columns) == ["vector"]:
-                stats = self.rows.index_stats(index.name)
+                stats: Any = self.rows.index_stats(index.name)
                 return bool(stats is not None and stats.num_unindexed_rows > stats.num_indexed_rows)
         return False
 
@@ -149,7 +158,7 @@ class PoolTable:
 
 def partitions(count: int) -> int:
     """The number of lists of an inverted file: the square root of the rows, at least 1."""
-    return max(1, round(count**0.5))
+    return max(1, round(math.sqrt(count)))
 
 
 def _config(kind: str, count: int) -> Any:

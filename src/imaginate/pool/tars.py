@@ -49,8 +49,10 @@ def _members(path: str) -> Iterator[tuple[str, bytes]]:
             archive.members = []  # type: ignore[attr-defined]  # a stream never goes back; this keeps memory flat
             if info.isreg() and info.size <= MAX_MEMBER and not layout.system_file(info.name.rpartition("/")[2]):
                 member = archive.extractfile(info)
-                if member is not None:
-                    yield info.name.removeprefix("./"), member.read()
+                data = member.read() if member is not None else b""
+                if len(data) < info.size:
+                    raise EOFError(info.name)
+                yield info.name.removeprefix("./"), data
 
 
 def _opened(path: str) -> IO[bytes]:

@@ -1,4 +1,4 @@
-"""What a build works through: a source is a stream of units, a unit a stream of items; only one unit is listed at a time.
+"""What a build works through: a source is a stream of units, a unit a stream of items; one unit is listed at a time.
 
 A unit is a piece that is finished as a whole: one tar, one row group of a parquet file, one folder of images, one
 shard of a clip-retrieval index. Its stamp changes when its content does.

@@ -1,0 +1,80 @@
+"""Retrieval: real images of a class from a pool, no generator at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from imaginate.ops.retrieval import Retrieval as Asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieval:
+    """Real images nearest to the class's name in a pool that you indexed: RET's strongest baseline.
+
+    Burg et al. 2023 (RET) section 3.2, circled 10: neighbours of "A photo of {class name without spaces}." in CLIP
+    space, 1.4 times the wanted number at first and up to ten times that, aesthetic score at least 5, unsafe ones and
+    near-duplicates left out. Differs: duplicates are found by perceptual hash *and* embedding (RET's detector missed
+    some), near-duplicates of the class's own seeds are refused too, and every refused neighbour is counted by reason.
+    Copy i of a class is neighbour i of its list. `contrastive`, `consistency`, `order` and `even` go beyond RET.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "class"
+    needs: ClassVar[tuple[str, ...]] = ("guide", "pool")
+    paper: ClassVar[str] = "Burg et al. 2023 (RET), 3.2"
+
+    query: Literal["text", "seeds", "both"] = setting("text", "the class's sentence, its seed images, or both averaged")
+    prompts: str = setting("simple-nows", "prompt set of the text query, or a file of templates", source="RET 3.2")
+    order: Literal["similarity", "mmr", "coverage"] = setting(
+        "similarity",
+        "nearest first; maximal marginal relevance; one of each k-means cluster in turn",
+        source="Carbonell & Goldstein 1998",
+    )
+    weight: float = setting(0.5, "mmr: weight of relevance against diversity", ge=0, le=1)
+    clusters: int = setting(10, "coverage: number of clusters", ge=1)
+    contrastive: bool = setting(False, "refuse images that are nearer to another class's query")
+    consistency: float = setting(0.0, "least probability that the guide gives the class", ge=0, le=1)
+    even: bool = setting(False, "no class gets more than the scarcest class can have")
+    aesthetic: float = setting(5.0, "least aesthetic score, where the pool has scores", source="RET 3.2")
+    unsafe: float = setting(0.5, "highest probability of unsafe content, where the pool has it", ge=0, le=1)
+    similarity: float = setting(-1.0, "least cosine of image and query", ge=-1, le=1)
+    duplicate_bits: int = setting(3, "hashes that differ in so few bits, colours alike, are one picture", ge=0, le=32)
+    duplicate_cosine: float = setting(0.95, "embeddings this close are one picture", gt=0, le=1.01)
+    ask: float = setting(1.4, "first ask for this many times the wanted number", ge=1, source="RET 3.2")
+    widen: int = setting(10, "widen the list up to this many times", ge=1, source="RET 3.2")
+    exclude: str | None = setting(None, "file of ids, perceptual hashes, sources or URLs (* and ?) never to be used")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """Neighbour i for copy i; fewer where a class's list ends."""
+        from imaginate.ops.retrieval import lists
+
+        found = lists(context, self._asked())
+        return [candidate for request in requests for candidate in found.candidates(request)]
+
+    def _asked(self) -> Asked:
+        from imaginate.ops.neighbours import Plan, Rules
+        from imaginate.ops.retrieval import Retrieval as Asked
+        from imaginate.ops.retrieval import exclusions
+
+        rules = Rules(
+            aesthetic=self.aesthetic,
+            unsafe=self.unsafe,
+            similarity=self.similarity,
+            consistency=self.consistency,
+            contrastive=self.contrastive,
+            bits=self.duplicate_bits,
+            cosine=self.duplicate_cosine,
+            exclude=exclusions(self.exclude),
+        )
+        order = {"order": self.order, "weight": self.weight, "clusters": self.clusters}
+        plan = Plan(wanted=1, ask=self.ask, widen=self.widen, **order)  # type: ignore[arg-type]
+        return Asked(query=self.query, prompts=self.prompts, rules=rules, plan=plan, even=self.even)

@@ -1,0 +1,129 @@
+"""Retrieval and generation together: real neighbours from a pool as the seeds of img2img or GIF-SD."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, Request
+from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from imaginate.models.priors.imagine import Diffused
+    from imaginate.ops.imagination import Imagined
+    from imaginate.ops.retrieval import Retrieval
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetrieveThenEdit:
+    """Retrieve real images of the class, then edit each: new content from the pool, new looks from the prior.
+
+    The hybrid that RET's conclusion asks for ("methods that combine retrieval and generation"). Neighbours are found
+    and filtered as by `retrieval` (RET 3.2); each is noised and denoised under a prompt of its class (SDEdit), and with
+    `edit: gif` its latent is guided as well (GIF Eqs. 1 and 2; one copy a neighbour, so the diversity term is silent).
+    Copy i edits neighbour i. The neighbour's source and licence stay with the image.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "class"
+    needs: ClassVar[tuple[str, ...]] = ("guide", "pool", "prior:stable-diffusion")
+    paper: ClassVar[str] = "Burg et al. 2023 (RET), conclusion"
+
+    edit: Literal["img2img", "gif"] = setting("img2img", "plain img2img, or guided imagination")
+    query: Literal["text", "seeds", "both"] = setting("text", "the class's sentence, its seed images, or both averaged")
+    prompts: str = setting("simple-nows", "prompt set of the text query, or a file of templates", source="RET 3.2")
+    contrastive: bool = setting(True, "refuse neighbours that are nearer to another class's query")
+    consistency: float = setting(0.0, "least probability that the guide gives the class", ge=0, le=1)
+    aesthetic: float = setting(5.0, "least aesthetic score, where the pool has scores", source="RET 3.2")
+    exclude: str | None = setting(None, "file of ids, perceptual hashes, sources or URLs (* and ?) never to be used")
+    strength: float = setting(0.5, "how much of the neighbour is noised away", gt=0, le=1, source="GIF B.4.1")
+    guidance_scale: float = setting(8.0, "weight of the prompt", ge=0, le=100, source="GIF B.4.2")
+    steps: int = setting(50, "denoising steps at strength 1", ge=1, le=1000)
+    scheduler: str | None = setting("ddim", "ddim, dpmsolver, euler, lcm, ...; none is the checkpoint's own")
+    eps: float = setting(0.8, "gif: radius of the ball around the diffused latent", gt=0, source="GIF Eq. 1")
+    domains: tuple[str, ...] = setting(("natural",), "domain sets or phrases ending in 'of'", source="GIF Eq. 7")
+    adjectives: tuple[str, ...] = setting(("natural",), "adjective sets or words; 'none' for no adjective")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """Neighbour i edited for copy i; refused neighbours come back as failed, with the reason."""
+        from imaginate.ops.retrieval import lists
+
+        found = lists(context, self._asked())
+        neighbours = [candidate for request in requests for candidate in found.candidates(request)]
+        usable = [c for c in neighbours if c.failed is None]
+        edited = iter(self._edited(usable, context) if usable else [])
+        return [c if c.failed is not None else _told(next(edited), c) for c in neighbours]
+
+    def _edited(self, neighbours: list[Candidate], context: Context) -> list[Candidate]:
+        from imaginate.models.priors.imagine import How, diffuse, names_of, place
+        from imaginate.ops.imagination import Imagined, grid, to_candidates
+        from imaginate.ops.pixels import stack
+        from imaginate.ops.prompts import draw_prompts
+
+        asked = [
+            Request(key=c.key, label=c.label, copies=(c.copy,), seeds=(c.seed,), image=c.image) for c in neighbours
+        ]
+        prior = context.prior
+        prompts = draw_prompts(asked, names_of(context), self.domains, self.adjectives)
+        pixels = stack([r.image for r in asked], prior.image_size)
+        how = How(self.strength, self.guidance_scale, self.steps, self.scheduler)
+        made = diffuse(prior, pixels, [row[0] for row in prompts], [r.seeds[0] for r in asked], how)
+        info = {"strength": self.strength, "guidance_scale": self.guidance_scale, "steps": self.steps}
+        if self.edit == "gif":
+            imagined = self._guided(asked, pixels, made, context, prompts)
+        else:
+            images = grid(prior.decode(made.latents), asked)
+            imagined = Imagined(images=images, prompts=prompts, info=info, **place(made, 1))
+        return to_candidates(asked, imagined, context.labels)
+
+    def _guided(
+        self, asked: list[Request], pixels: Tensor, made: Diffused, context: Context, prompts: list[list[str]]
+    ) -> Imagined:
+        """GIF-SD's guidance of the diffused latents, channel-wise, with the default definition."""
+        from imaginate.models.priors.imagine import place
+        from imaginate.ops.guidance import ascend
+        from imaginate.ops.imagination import Imagined, all_seeds, grid, image_score, seed_logits
+        from imaginate.ops.perturb import draw
+        from imaginate.ops.variants import variant
+
+        prior, how = context.prior, variant("default", None, None)
+        latents = grid(made.latents, asked)  # (n, 1, c, h, w)
+        z, b = (grid(t.to(latents), asked) for t in draw(all_seeds(asked), latents.shape[2:], "channel"))
+        of_seeds = seed_logits(context.guide, pixels.to(latents.device))
+        score = image_score(context.guide, of_seeds, prior.decode, how)
+        climb = ascend(latents, z, b, score, eps=self.eps, variant=how, shrink=prior.batch.shrink)
+        assert climb.after.images is not None
+        return Imagined(
+            images=climb.after.images,
+            prompts=prompts,
+            climb=climb,
+            seed_predicted=of_seeds.argmax(dim=-1),
+            predicted=climb.after.predicted,
+            info={"strength": self.strength, "guidance_scale": self.guidance_scale, "eps": self.eps},
+            **place(made, 1),
+        )
+
+    def _asked(self) -> Retrieval:
+        from imaginate.ops.neighbours import Plan, Rules
+        from imaginate.ops.retrieval import Retrieval, exclusions
+
+        rules = Rules(
+            aesthetic=self.aesthetic,
+            consistency=self.consistency,
+            contrastive=self.contrastive,
+            exclude=exclusions(self.exclude),
+        )
+        return Retrieval(query=self.query, prompts=self.prompts, rules=rules, plan=Plan(wanted=1))
+
+
+def _told(made: Candidate, neighbour: Candidate) -> Candidate:
+    """The edited image with what is known of the neighbour that it was made from."""
+    kept = {name: neighbour.info[name] for name in ("pool_id", "source", "url", "licence", "caption")}
+    scores = {f"neighbour_{name}": value for name, value in neighbour.scores.items()}
+    return replace(made, info={**made.info, "edit_of": "retrieved", **kept}, scores={**scores, **made.scores})

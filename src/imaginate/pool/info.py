@@ -1,0 +1,49 @@
+"""What is in a pool, for a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from imaginate.pool.table import PoolTable, explained
+
+SHOWN = 12
+
+
+def describe(path: str) -> dict[str, Any]:
+    """Counts, guide, index, sources and reasons of a pool; reads no image."""
+    table = PoolTable.open(path)
+    with explained(path):
+        rows = len(table)
+        stats = table.rows.stats()
+        skipped = Counter(table.skipped.search().select(["reason"]).limit(None).to_arrow()["reason"].to_pylist())
+        units = table.units.search().limit(None).to_arrow()
+    header = table.header
+    done = {unit for unit, stamp in zip(units["unit"].to_pylist(), units["stamp"].to_pylist(), strict=True) if stamp}
+    open_ = set(units["unit"].to_pylist()) - done
+    return {
+        "pool": path,
+        "images": rows,
+        "guide": header.guide,
+        "embedding": f"{header.dim} numbers",
+        "keeps": header.store,
+        "bytes": int(_field(stats, "total_bytes")),
+        "index": table.indexed() or "none (searched exactly)",
+        "pieces done": len(done),
+        "unfinished": f"{', '.join(sorted(open_)[:3])}: run the build again" if open_ else "nothing",
+        "scores": _scores(table),
+        "skipped": dict(skipped.most_common(SHOWN)),
+    }
+
+
+def _scores(table: PoolTable) -> dict[str, int]:
+    counts = {}
+    for name in ("caption", "aesthetic", "unsafe", "url", "licence"):
+        count = table.rows.count_rows(f"{name} IS NOT NULL")
+        if count:
+            counts[name] = int(count)
+    return counts
+
+
+def _field(stats: Any, name: str) -> Any:
+    return stats[name] if isinstance(stats, dict) else getattr(stats, name)

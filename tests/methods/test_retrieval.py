@@ -1,0 +1,146 @@
+"""Retrieval from a real (tiny) pool: RET's rules, provenance, and lists that do not depend on how they are asked."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from colour_guide import COLOURS, ColourGuide
+from imaginate.errors import ConfigError, ModelError
+from imaginate.methods.retrieval import Retrieval
+from imaginate.pool import build_pool, open_pool
+from imaginate.records import Candidate, LabelSpace, Request, image_seed
+from worlds import World, png
+
+LOOSE: dict[str, Any] = {"duplicate_cosine": 1.01, "duplicate_bits": 0}
+
+
+def coloured(name: str, number: int) -> np.ndarray:
+    """A picture in shades of one colour."""
+    draw = np.random.default_rng([number, len(name)])
+    base = np.asarray(COLOURS[name])[None, None] * 255
+    return (base + draw.normal(0, 25, (4, 4, 3))).clip(0, 255).astype(np.uint8).repeat(6, 0).repeat(6, 1)
+
+
+@pytest.fixture(scope="module")
+def pool_path(tmp_path_factory: pytest.TempPathFactory) -> str:
+    root = tmp_path_factory.mktemp("pool")
+    for name in COLOURS:
+        (root / "web" / name).mkdir(parents=True)
+        for i in range(20 if name != "blue" else 6):
+            (root / "web" / name / f"{i:02d}.png").write_bytes(png(coloured(name, i)))
+            (root / "web" / name / f"{i:02d}.json").write_text('{"url": "https://x.org/%d", "license": "CC0"}' % i)
+    build_pool(str(root / "pool"), [str(root / "web")], ColourGuide())
+    return str(root / "pool")
+
+
+@pytest.fixture()
+def world(pool_path: str) -> World:
+    made = World(guide=ColourGuide(), pool=open_pool(pool_path))
+    made.labels = LabelSpace.of(tuple(COLOURS))
+    return made
+
+
+def ask(label: int, copies: range) -> Request:
+    key = f"class/{list(COLOURS)[label]}"
+    return Request(
+        key=key, label=label, copies=tuple(copies), seeds=tuple(image_seed(0, "retrieval", key, c) for c in copies)
+    )
+
+
+def colour_of(c: Candidate) -> str:
+    return str(c.info["source"]).split("/")[1]
+
+
+def test_nearest_real_images_with_their_story(world: World) -> None:
+    found = Retrieval(**LOOSE).expand([ask(0, range(12)), ask(1, range(12))], world)
+    assert [colour_of(c) for c in found] == ["red"] * 12 + ["green"] * 12
+    first = found[0]
+    assert first.prompt == "A photo of red."
+    assert first.image.shape == (3, 24, 24)
+    assert first.info["origin"] == "retrieved"
+    assert first.info["licence"] == "CC0"
+    assert str(first.info["url"]).startswith("https://x.org/")
+    near = [c.scores["similarity"] for c in found[:12]]
+    assert near == sorted(near, reverse=True)
+    name = Path(str(first.info["source"])).name
+    assert np.array_equal(first.image.permute(1, 2, 0).numpy(), coloured("red", int(name[:2])))
+
+
+def test_a_rank_is_the_same_alone_later_and_in_another_process(world: World, pool_path: str) -> None:
+    method = Retrieval(**LOOSE)
+    whole = method.expand([ask(0, range(10))], world)
+    later = method.expand([ask(0, range(4, 7))], world)
+    assert [c.info["pool_id"] for c in later] == [c.info["pool_id"] for c in whole[4:7]]
+    fresh = World(guide=ColourGuide(), pool=pickle.loads(pickle.dumps(open_pool(pool_path))))
+    fresh.labels = world.labels
+    again = pickle.loads(pickle.dumps(method)).expand([ask(0, range(10))], fresh)
+    assert [c.info for c in again] == [c.info for c in whole]
+
+
+def test_a_class_without_enough_matches_ends_short(world: World) -> None:
+    found = Retrieval(contrastive=True, **LOOSE).expand([ask(2, range(40))], world)
+    assert sum(c.failed is None for c in found) == 6
+    assert {c.failed for c in found} == {None, "nearer another class"}
+    even = Retrieval(contrastive=True, even=True, **LOOSE)
+    assert [sum(c.failed is None for c in even.expand([ask(i, range(15))], world)) for i in range(3)] == [6, 6, 6]
+
+
+def test_seeds_and_both_and_their_duplicates(world: World, pool_path: str) -> None:
+    class Seeds:
+        def __len__(self) -> int:
+            return 3
+
+        def sample(self, index: int) -> Any:
+            from imaginate.records import Sample
+
+            return Sample(id=str(index), label=index, source=None)  # type: ignore[arg-type]
+
+        def image(self, index: int) -> torch.Tensor:
+            return torch.from_numpy(coloured(list(COLOURS)[index], 3)).permute(2, 0, 1).contiguous()
+
+    world.samples = Seeds()  # type: ignore[assignment]
+    for query in ("seeds", "both"):
+        found = Retrieval(query=query, duplicate_bits=0, duplicate_cosine=1.0).expand([ask(0, range(10))], world)
+        assert all(colour_of(c) == "red" for c in found)
+        refused = [c for c in found if c.failed == "near-duplicate of a seed"]
+        assert [Path(str(c.info["source"])).name for c in refused] == ["03.png"]
+    assert Retrieval(query="seeds").expand([ask(0, range(1))], world)[0].prompt is None
+
+
+def test_orders_give_the_same_images_in_another_order(world: World) -> None:
+    lists = {}
+    for order in ("similarity", "mmr", "coverage"):
+        found = Retrieval(order=order, ask=1.0, widen=1, clusters=3, **LOOSE).expand([ask(0, range(20))], world)
+        lists[order] = [str(c.info["pool_id"]) for c in found]
+    assert len({tuple(sorted(ids)) for ids in lists.values()}) == 1
+    assert len({tuple(ids) for ids in lists.values()}) == 3
+
+
+def test_exclusions_come_from_a_file(world: World, tmp_path: Path) -> None:
+    listed = tmp_path / "never.txt"
+    listed.write_text("# opted out\nweb/red/0*\n")
+    found = Retrieval(exclude=str(listed), **LOOSE).expand([ask(0, range(20))], world)
+    out = {Path(str(c.info["source"])).name for c in found if c.failed == "excluded"}
+    assert out == {f"0{i}.png" for i in range(10)}
+    with pytest.raises(ConfigError, match="no exclude file"):
+        Retrieval(exclude=str(tmp_path / "none")).expand([ask(0, range(1))], world)
+
+
+def test_wrong_guides_are_refused(world: World, pool_path: str) -> None:
+    world.pool = open_pool(pool_path)
+    world.guide = ColourGuide(name="other", seed=5)
+    with pytest.raises(ModelError, match=r"built with guide colour.*in use is other"):
+        Retrieval().expand([ask(0, range(1))], world)
+
+    class Blind:
+        name, dim, labels = "blind", 12, world.labels
+        embed, logits = ColourGuide().embed, ColourGuide().logits
+
+    world.pool, world.guide = open_pool(pool_path), Blind()
+    with pytest.raises(ConfigError, match="query text needs a guide that reads text"):
+        Retrieval().expand([ask(0, range(1))], world)
