@@ -6,17 +6,20 @@ import os
 import tarfile
 import zipfile
 
-from imaginate.data import features, hfparquet, manifest, run, webdataset
+from imaginate.data import features, hfparquet, manifest, run, urls, webdataset
 from imaginate.errors import DataError
 
 SUPPORTED = (
     "an image folder (also inside a zip or tar), a csv, tsv, jsonl or parquet file with image and label columns, a "
     "folder of parquet files, a HF dataset saved on disk, a MedMNIST-style npz, WebDataset tars, or a finished run"
 )
+_TEXT_TABLES = (".csv", ".tsv", ".jsonl")
 
 
 def detect(path: str) -> str:
     """The kind of dataset at a path, or words for what is there instead."""
+    if urls.is_url(path):
+        return _remote(path)
     if os.path.isdir(path):
         return _folder(path)
     if webdataset.has_braces(path):
@@ -31,6 +34,23 @@ def detect(path: str) -> str:
     return _file(path, head)
 
 
+def _remote(url: str) -> str:
+    if urls.is_folder(url):
+        return "folder"
+    try:
+        with urls.open_binary(url) as file:
+            head = file.read(512)
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {url}: {error}") from None
+    if head[:4] == b"PAR1" or url.endswith(".npz"):
+        raise DataError(f"{url}: parquet and npz are read from a local disk; copy it there")
+    if head[:2] == b"PK":
+        return "zip"
+    if url.lower().endswith(_TEXT_TABLES):
+        return "manifest"
+    return "tar" if ".tar" in url.lower() else "a file of an unknown kind"
+
+
 def _file(path: str, head: bytes) -> str:
     if not head:
         return "an empty file"
@@ -38,7 +58,7 @@ def _file(path: str, head: bytes) -> str:
         return "parquet" if features.find(hfparquet.schema_of(path)) else "manifest"
     if head[:2] == b"PK" or zipfile.is_zipfile(path):
         return "npz" if _only_arrays(path) else "zip"
-    if path.lower().endswith((".csv", ".tsv", ".jsonl")):
+    if path.lower().endswith(_TEXT_TABLES):
         return "manifest"
     try:
         return "tar" if tarfile.is_tarfile(path) else "a file of an unknown kind"

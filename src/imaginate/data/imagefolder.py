@@ -10,6 +10,7 @@ from imaginate.data import layout
 from imaginate.data.dataset import Listing, Skipped
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.sources import FileSource, why
+from imaginate.data.urls import files, is_url
 from imaginate.records import ImageSource
 
 
@@ -17,7 +18,7 @@ def read(path: str) -> Listing:
     """All images below a folder, in the order of their names."""
     images: list[tuple[str, ImageSource]] = []
     skipped: list[Skipped] = []
-    for name, full, reason in sorted(scan(path)):
+    for name, full, reason in sorted(scan_url(path) if is_url(path) else scan(path)):
         if reason:
             skipped.append(Skipped(printable(name), reason))
         else:
@@ -53,8 +54,22 @@ def scan(root: str) -> Iterator[tuple[str, str, str]]:
                 pending.append((entry.path, name + "/", above | {(status.st_dev, status.st_ino)}))
 
 
+def scan_url(root: str) -> Iterator[tuple[str, str, str]]:
+    """The same of everything below a URL."""
+    for name, full, size in files(root):
+        parts = name.split("/")
+        if any(layout.system_folder(part) for part in parts[:-1]):
+            yield name, full, "system folder"
+        elif layout.system_file(parts[-1]):
+            yield name, full, "system file"
+        elif len(parts) > 1 or not layout.own_file(name):
+            yield name, full, "empty file" if size == 0 else "" if layout.image_suffix(name) else "not an image"
+
+
 def file_reason(path: str) -> str:
-    """Why the file at a path cannot be an image, without reading it; "" where it may be one."""
+    """Why the file at a path cannot be an image, without reading it; "" where it may be one, or is remote."""
+    if is_url(path):
+        return ""
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:

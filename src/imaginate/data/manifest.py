@@ -9,6 +9,7 @@ A column `class_name` beside a numeric `label` gives the names in the order of t
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from imaginate.data.imagefolder import file_reason
 from imaginate.data.labelling import NO_LABEL, Labeller, text
 from imaginate.data.listing import printable
 from imaginate.data.sources import FileSource
+from imaginate.data.urls import is_url, open_binary
 from imaginate.errors import DataError
 from imaginate.records import Sample
 
@@ -118,7 +120,7 @@ def _ordered_names(file: str, rows: Sequence[Row]) -> list[str] | None:
 
 
 def _samples(file: str, rows: Sequence[Row], labeller: Labeller) -> tuple[list[Sample], list[Skipped]]:
-    folder = os.path.dirname(os.path.abspath(file))
+    folder = os.path.dirname(file if is_url(file) else os.path.abspath(file))
     under: dict[str, set[str]] = {}
     for row in rows:
         under.setdefault(row.path, set()).add(row.class_name)
@@ -126,7 +128,7 @@ def _samples(file: str, rows: Sequence[Row], labeller: Labeller) -> tuple[list[S
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for number, row in enumerate(rows):
-        full = os.path.join(folder, row.path)
+        full = row.path if is_url(row.path) else os.path.join(folder, row.path)
         label = labeller.label(row.class_name) if row.class_name else NO_LABEL
         reason = label if isinstance(label, str) else "no path" if not row.path else ""
         if not reason and len(under[row.path] - {""}) > 1:
@@ -164,7 +166,7 @@ def _text_rows(file: str) -> Iterator[Mapping[str, Any]]:
     """The lines of a csv, tsv or jsonl; DataError with the line number where one is broken."""
     number = 0
     try:
-        with open(file, encoding="utf-8-sig", newline="") as stream:
+        with open_binary(file) as raw, io.TextIOWrapper(raw, encoding="utf-8-sig", newline="") as stream:
             if file.endswith(".jsonl"):
                 for line in stream:
                     if line.strip():

@@ -13,6 +13,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Any
 
+from imaginate.data.urls import fetch, is_url
 from imaginate.errors import ImageError
 
 MAX_BYTES = 256 * 2**20
@@ -34,6 +35,8 @@ def read_span(path: str, offset: int, size: int) -> bytes:
     """`size` bytes of a file from `offset`; fewer means that the file ends."""
     if size > MAX_BYTES:
         raise ImageError("file too large")
+    if is_url(path):
+        return fetch(path, offset, size)
     try:
         with open(path, "rb") as file:
             file.seek(offset)

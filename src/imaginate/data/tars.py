@@ -13,6 +13,7 @@ from imaginate.data.dataset import Listing, Skipped
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.sources import SpanSource
 from imaginate.data.unpacked import PackedSource, Packing
+from imaginate.data.urls import open_binary
 from imaginate.data.zips import TWICE, skip_reason, sniff
 from imaginate.errors import DataError
 from imaginate.records import ImageSource
@@ -34,13 +35,13 @@ def members(path: str) -> tuple[list[Member], list[Skipped]]:
     """The files of a tar; of a damaged one, those before the damage, which is then listed as skipped."""
     found: list[Member] = []
     try:
-        with open(path, "rb") as file:
+        with open_binary(path) as file:
             head = file.read(8)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     packing = next((name for magic, name in _PACKINGS if head.startswith(magic)), None)
     try:
-        with tarfile.open(path) as archive:
+        with open_binary(path) as file, tarfile.open(fileobj=file) as archive:
             for info in archive:
                 if not info.isdir():
                     found.append(_member(path, packing, info))

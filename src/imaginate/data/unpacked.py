@@ -18,6 +18,7 @@ from functools import lru_cache
 from typing import IO, Any, Literal
 
 from imaginate.data.sources import MAX_BYTES, why
+from imaginate.data.urls import is_url, open_binary
 from imaginate.errors import ImageError
 
 Packing = Literal["gz", "deflate", "bz2", "xz"]
@@ -60,6 +61,8 @@ def unpacked(path: str, packing: Packing, start: int, offset: int, size: int) ->
 
 def stamp(path: str) -> tuple[int, int]:
     """Changes when the file does; part of the key of every cache."""
+    if is_url(path):
+        return 0, 0
     status = os.stat(path)
     return status.st_mtime_ns, status.st_size
 
@@ -86,7 +89,7 @@ class Inflated:
     def read(self, offset: int, size: int) -> bytes:
         """`size` bytes from `offset`; fewer where the stream ends."""
         pieces: list[bytes] = []
-        with self._lock, open(self._path, "rb") as file:
+        with self._lock, open_binary(self._path) as file:
             point = self._points[bisect_right(self._points, offset, key=lambda p: p.out) - 1]
             point = _Point(point.out, point.at, point.state.copy())
             while point.out < offset + size:

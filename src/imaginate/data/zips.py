@@ -9,6 +9,7 @@ from imaginate.data import layout
 from imaginate.data.dataset import Listing, Skipped
 from imaginate.data.listing import from_paths
 from imaginate.data.sources import MAX_BYTES, METHODS, ZipSource
+from imaginate.data.urls import open_binary
 from imaginate.errors import DataError, ImageError
 from imaginate.records import ImageSource
 
@@ -35,7 +36,7 @@ def read(path: str) -> Listing:
 def members(path: str) -> list[zipfile.ZipInfo]:
     """The files (not folders) of a zip; DataError where it has no readable directory."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_binary(path) as file, zipfile.ZipFile(file) as archive:
             return [info for info in archive.infolist() if not info.is_dir()]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise DataError(f"cannot read {path} as a zip: {error}") from None

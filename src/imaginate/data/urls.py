@@ -1,0 +1,73 @@
+"""Datasets behind a URL (`s3://`, `https://`, `memory://`, ...): image folders, zips, tars and manifests, by fsspec.
+
+A read fetches the bytes of one image; nothing is copied to the disk. Formats that need a local file say so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+from imaginate.errors import DataError, ImageError
+
+
+def is_url(path: str) -> bool:
+    """Whether a path names a file system of its own."""
+    return "://" in path
+
+
+def fetch(url: str, offset: int, size: int) -> bytes:
+    """`size` bytes of a remote file from `offset`; fewer means that the file ends. Raises ImageError."""
+    try:
+        system, path = _system(url)
+        return bytes(system.cat_file(path, start=offset, end=offset + size))
+    except FileNotFoundError:
+        raise ImageError("missing file") from None
+    except PermissionError:
+        raise ImageError("permission denied") from None
+    except (OSError, ValueError, ImportError):
+        raise ImageError("unreadable") from None
+
+
+@contextmanager
+def open_binary(path: str) -> Iterator[IO[bytes]]:
+    """A local or remote file, opened for reading; OSError where it cannot be."""
+    if not is_url(path):
+        with open(path, "rb") as file:
+            yield file
+        return
+    system, inner = _checked(path)
+    with system.open(inner, "rb") as file:
+        yield file
+
+
+def is_folder(url: str) -> bool:
+    """Whether something lies below a URL."""
+    system, path = _checked(url)
+    try:
+        return bool(system.isdir(path))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {url}: {error}") from None
+
+
+def files(url: str) -> Iterator[tuple[str, str, int | None]]:
+    """(relative path, URL, size if known) of every file below a URL."""
+    system, path = _checked(url)
+    root = path.rstrip("/") + "/"
+    for inner, info in system.find(path, detail=True).items():
+        yield inner.removeprefix(root), system.unstrip_protocol(inner), info.get("size")
+
+
+def _system(url: str) -> tuple[Any, str]:
+    import fsspec
+
+    system, path = fsspec.core.url_to_fs(url)
+    return system, str(path)
+
+
+def _checked(url: str) -> tuple[Any, str]:
+    try:
+        return _system(url)
+    except (ImportError, ValueError) as error:
+        raise DataError(f"cannot read {url}: {error}") from None
