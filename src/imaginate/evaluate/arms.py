@@ -84,6 +84,7 @@ def _path_ratio(rest: str, spec: str) -> tuple[str, float | None]:
         path, tail = rest, ""
     if not path:
         raise ConfigError(f"arm {spec!r} needs a folder, such as run:flowers-gif/")
+    path = os.path.normpath(path)
     if not tail:
         return path, None
     try:

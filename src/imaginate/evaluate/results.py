@@ -47,15 +47,26 @@ class Measured:
         return np.stack([self.correct[key] for key in keys])
 
 
-def write(out: Path, protocol: Protocol, arms: Sequence[Arm], material: Material, jobs: Sequence[Job]) -> dict[str, Any]:
-    """Put together and write results.json; unfinished units are listed in `missing`."""
+def write(
+    out: Path,
+    protocol: Protocol,
+    arms: Sequence[Arm],
+    material: Material,
+    jobs: Sequence[Job],
+    known: dict[Any, dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Put together and write results.json; unfinished units are listed in `missing`. `known` keeps the rows of arms
+    whose units have not changed since an earlier call."""
+    known = {} if known is None else known
     measured = {arm.name: Measured([job for job in jobs if job.arm == arm.name]) for arm in arms}
     reference = measured.get(protocol.reference)
-    rows = [
-        _arm(arm, measured[arm.name], reference if arm.name != protocol.reference else None, protocol, material)
-        for arm in arms
-        if measured[arm.name].units
-    ]
+    rows = []
+    for arm in arms:
+        own, other = measured[arm.name], reference if arm.name != protocol.reference else None
+        if own.units:
+            key = (arm.name, tuple(own.units), tuple(other.units) if other else ())
+            known[key] = rows_of = known.get(key) or _arm(arm, own, other, protocol, material)
+            rows.append(rows_of)
     missing = [{"arm": j.arm, "seed": j.seed, "resample": j.resample} for j in jobs if not j.done()]
     found = {
         "format": FORMAT,

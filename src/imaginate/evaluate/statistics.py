@@ -71,11 +71,10 @@ def _draw(
 ) -> np.ndarray:
     """`draws` bootstrap means of (units, n) weighted differences."""
     units, n = gap.shape
-    counts = np.zeros((draws, n))
-    for rows in [np.arange(n)] if strata is None else _groups(strata):
-        picked = rows[rng.integers(0, len(rows), (draws, len(rows)))]
-        places = (picked + n * np.arange(draws)[:, None]).ravel()
-        counts += np.bincount(places, minlength=draws * n).reshape(draws, n)
+    groups = [np.arange(n)] if strata is None else _groups(strata)
+    picked = np.concatenate([rows[rng.integers(0, len(rows), (draws, len(rows)))] for rows in groups], axis=1)
+    places = (picked + n * np.arange(draws)[:, None]).ravel()
+    counts = np.bincount(places, minlength=draws * n).reshape(draws, n)
     per_unit = counts @ gap.T  # (draws, units)
     which = rng.integers(0, units, (draws, units))
     centre = per_unit.mean(axis=1)

@@ -71,6 +71,7 @@ class Study:
         self.team, self.device = assemble(pick_device(hardware.device))
         self.out, self.arms, self.hardware = out, arms, hardware
         self.stored = _stored(out)
+        self.known: dict[Any, dict[str, Any]] = {}
         self.protocol = settle(protocol, self.stored.get("protocol"), str(out))
 
     def run(self) -> dict[str, Any]:
@@ -90,9 +91,9 @@ class Study:
         for arm in [None] if together else dict.fromkeys(job.arm for job in missing):
             self._train([job for job in missing if arm in (None, job.arm)])
             if first:
-                results.write(self.out, self.protocol, self.arms, material, jobs)
+                results.write(self.out, self.protocol, self.arms, material, jobs, self.known)
         self.team.wait()
-        return results.write(self.out, self.protocol, self.arms, material, jobs) if first else {}
+        return results.write(self.out, self.protocol, self.arms, material, jobs, self.known) if first else {}
 
     def units(self) -> list[tuple[int, int]]:
         """(seed, resample) of every unit of an arm."""
