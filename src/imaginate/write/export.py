@@ -20,9 +20,9 @@ FORMATS = ("webdataset", "parquet", "csv")
 def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     """Write the kept images of a run as `form` under `out`; returns their number.
 
-    webdataset: `shard-000000.tar` with `.png/.jpg`, `.cls` and `.json`. parquet: `train-00000-of-0000N.parquet` with
+    webdataset: `shard-000000.tar` with `.png/.jpg`, `.cls` and `.json`, class names in `classes.txt`. parquet: `train-00000-of-0000N.parquet` with
     an `image` struct, a `label` with the class names, and every other column. csv: `manifest.csv` whose `file_name`
-    are paths of the run's images. An existing file is never overwritten.
+    are full paths of the run's images. An existing file is never overwritten.
     """
     if form not in FORMATS:
         raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
@@ -51,7 +51,7 @@ def _webdataset(source: Store, target: Store, table: Any, per_file: int) -> None
                 _member(tar, f"{key}.{extension}", source.get(row["file_name"]))
                 _member(tar, f"{key}.cls", str(row["label"]).encode())
                 _member(tar, f"{key}.json", json.dumps(row, ensure_ascii=False).encode())
-    target.put("classes.json", json.dumps(_class_names(source), ensure_ascii=False).encode())
+    target.put("classes.txt", "".join(f"{name}\n" for name in _class_names(source)).encode())
 
 
 def _member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -92,10 +92,11 @@ def _feature(kind: Any) -> dict[str, Any]:
 def _csv(source: Store, target: Store, table: Any, per_file: int) -> None:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["path", *table.column_names])
+    writer.writerow(table.column_names)
     for row in table.to_pylist():
-        path = os.path.abspath(source.path(row["file_name"])) if source.local else source.path(row["file_name"])
-        writer.writerow([path, *(json.dumps(v) if isinstance(v, list) else v for v in row.values())])
+        path = source.path(row["file_name"])
+        row["file_name"] = os.path.abspath(path) if source.local else path
+        writer.writerow([json.dumps(v) if isinstance(v, list) else v for v in row.values()])
     target.put("manifest.csv", out.getvalue().encode())
 
 

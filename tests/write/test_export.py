@@ -1,0 +1,63 @@
+"""Every export reads back as the same dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import imaginate
+from imaginate.data import load, open_dataset
+from imaginate.errors import RunError
+from imaginate.write.export import FORMATS, export
+from worlds import folder
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("export")
+    data = folder(root / "data", each=2)
+    imaginate.expand(str(data), root / "run", method="mixup", copies=2, progress=False)
+    return root / "run"
+
+
+def seen(path: str) -> list[tuple[str, bytes]]:
+    dataset = open_dataset(path)
+    return sorted((dataset.labels[s.label].name, load(s).numpy().tobytes()) for s in dataset.samples)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_an_export_holds_the_same_labelled_images(run: Path, tmp_path: Path, form: str) -> None:
+    assert export(str(run), str(tmp_path / "out"), form, per_file=5) == 18
+    place = tmp_path / "out"
+    assert seen(str(place / "manifest.csv" if form == "csv" else place)) == seen(str(run))
+
+
+def test_the_parquet_export_loads_with_datasets(run: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    export(str(run), str(tmp_path / "out"), "parquet", per_file=7)
+    files = sorted(str(p) for p in (tmp_path / "out").glob("*.parquet"))
+    loaded = datasets.Dataset.from_parquet(files, cache_dir=str(tmp_path / "cache"))
+    assert loaded.num_rows == 18
+    assert loaded.features["label"].names == ["ant", "bee", "cow"]
+    assert loaded[0]["image"].size == (32, 24)
+
+
+def test_a_filled_folder_is_refused(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_text("x")
+    with pytest.raises(RunError, match="not empty"):
+        export(str(run), str(tmp_path), "csv")
+    with pytest.raises(RunError, match="not a finished run"):
+        export(str(tmp_path), str(tmp_path / "out"), "csv")
+
+
+def test_plain_readers_load_a_run(run: Path, tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    torchvision = pytest.importorskip("torchvision")
+    assert len(torchvision.datasets.ImageFolder(run / "images")) == 18
+    loaded = datasets.load_dataset("imagefolder", data_dir=str(run), split="train", cache_dir=str(tmp_path))
+    assert loaded.num_rows == 18
+    assert {"image", "label", "class_name", "origin", "seed_image", "rng_seed", "soft_label"} <= set(
+        loaded.column_names
+    )
+    assert all(image.size == (32, 24) for image in loaded["image"])

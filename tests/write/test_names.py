@@ -1,0 +1,34 @@
+"""File names from anything a dataset may call its classes."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imaginate.write.names import class_folders, stem
+
+NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), unique=True, max_size=8)
+
+
+@given(NAMES)
+def test_class_folders_are_safe_and_unique_where_case_does_not_count(names: list[str]) -> None:
+    folders = class_folders(names)
+    assert len(folders) == len(names)
+    assert len({f.casefold() for f in folders}) == len(folders)
+    for folder in folders:
+        assert folder
+        assert len(folder.encode()) < 256
+        assert not set(folder) & set('/\\:*?"<>|\0')
+        assert folder[0] not in ". "
+        assert folder[-1] not in ". "
+
+
+def test_ordinary_names_stay_as_they_are() -> None:
+    assert class_folders(["tiger lily", "花", "a_b-c.d"]) == ["tiger lily", "花", "a_b-c.d"]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=80), unique=True, max_size=20))
+def test_stems_are_unique_and_safe(keys: list[str]) -> None:
+    stems = [stem(key) for key in keys]
+    assert len(set(stems)) == len(keys)
+    assert all(s and s[0] not in "./" and "/" not in s and len(s.encode()) < 220 for s in stems)
