@@ -71,9 +71,9 @@ class _Cache:
             key = head if row < HEAD_ROWS and whole not in self._held else whole
             if key not in self._held:
                 self._held[key] = (_read_group if key is whole else _read_head)(path, group, column)
+                while len(self._held) > 1 and sum(held.nbytes for held in self._held.values()) > CACHE_BYTES:
+                    self._held.popitem(last=False)
             self._held.move_to_end(key)
-            while len(self._held) > 1 and sum(column.nbytes for column in self._held.values()) > CACHE_BYTES:
-                self._held.popitem(last=False)
             return self._held[key][row]
 
 
