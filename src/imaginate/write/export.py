@@ -20,7 +20,7 @@ FORMATS = ("webdataset", "parquet", "csv")
 def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     """Write the kept images of a run as `form` under `out`; returns their number.
 
-    webdataset: `shard-000000.tar` with `.png/.jpg`, `.cls` and `.json`, class names in `classes.txt`.
+    webdataset: `shard-000000.tar` with `.png`, `.cls` and `.json`, class names in `classes.txt`.
     parquet: `train-00000-of-0000N.parquet` with an `image` struct, a `label` with the class names, and every other
     column. csv: `manifest.csv` whose `file_name` are full paths of the run's images. An existing file is never overwritten.
     """
