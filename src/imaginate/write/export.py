@@ -20,9 +20,9 @@ FORMATS = ("webdataset", "parquet", "csv")
 def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     """Write the kept images of a run as `form` under `out`; returns their number.
 
-    webdataset: `shard-000000.tar` with `.png`, `.cls` and `.json`, class names in `classes.txt`.
-    parquet: `train-00000-of-0000N.parquet` with an `image` struct, a `label` with the class names, and every other
-    column. csv: `manifest.csv` whose `file_name` are full paths of the run's images. An existing file is never overwritten.
+    webdataset: `shard-000000.tar` with `.png`, `.cls` and `.json`, class names in `classes.txt`. parquet:
+    `train-00000-of-0000N.parquet` with an `image` struct, a `label` with the class names, and every other column. csv:
+    `manifest.csv` whose `file_name` are full paths of the run's images. An existing file is never overwritten.
     """
     if form not in FORMATS:
         raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
