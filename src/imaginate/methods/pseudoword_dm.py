@@ -32,7 +32,8 @@ class PseudowordDm:
     scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
     negative: str = setting("", "negative prompt")
 
-    __post_init__ = check
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """New images of each class from noise."""

@@ -193,5 +193,5 @@ def same_prior(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
 
 def part_of(prior: Any, part: str) -> Any:
     """A network of the prior by the name of its role in the pipeline; None where it has none."""
-    module = getattr(prior, part, None)
-    return module if module is not None else getattr(getattr(prior, "pipe", None), part, None)
+    pipe = getattr(prior, "pipe", None)
+    return getattr(pipe if pipe is not None else prior, part, None)

@@ -49,7 +49,8 @@ def copies(requests: Sequence[Request]) -> list[Copy]:
 
 def from_noise(prior: DiffusionPrior, wanted: Sequence[Copy], conditions: Any, how: Sampler) -> torch.Tensor:
     """Text-to-image: one prompt, or (tokens, width) embedding, a copy -> (n, 3, s, s) in [0, 1]."""
-    return prior.decode(_diffuse(prior, None, conditions, 1.0, how, [c.seed for c in wanted]))
+    images: torch.Tensor = prior.decode(_diffuse(prior, None, conditions, 1.0, how, [c.seed for c in wanted]))
+    return images
 
 
 def from_seeds(
@@ -66,7 +67,8 @@ def from_seeds(
         rows = [i for i, value in enumerate(strengths) if value == strength]
         chosen = conditions[rows] if isinstance(conditions, torch.Tensor) else [conditions[i] for i in rows]
         out[rows] = _diffuse(prior, latents[rows], chosen, strength, how, [wanted[i].seed for i in rows]).to(out)
-    return prior.decode(out)
+    images: torch.Tensor = prior.decode(out)
+    return images
 
 
 def by_vectors(requests: Sequence[Request], context: Context, technique: str, how: Sampler) -> list[Candidate]:

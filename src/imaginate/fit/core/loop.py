@@ -53,7 +53,7 @@ class Trainer:
             with self.autocast():
                 condition = self.learner.condition(batch, generator)
                 loss = self.objective.loss(batch, condition, noise, levels).sum() / count
-            self.scaler.scale(loss).backward()
+            torch.autograd.backward(self.scaler.scale(loss))
             total += float(loss.detach()) * count
         if not math.isfinite(total):
             raise ModelError(f"the loss is {total} at step {self.step}: use a smaller learning rate or float32")

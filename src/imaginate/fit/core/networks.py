@@ -59,7 +59,7 @@ class LowRank:
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers in a way that it will retire
             torch.manual_seed(seed)
-            self.model: Any = get_peft_model(module, config)  # type: ignore[arg-type]
+            self.model: Any = get_peft_model(module, config)
         self.put = put
         put(self.model)
 

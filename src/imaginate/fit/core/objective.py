@@ -38,7 +38,8 @@ class Objective:
         unet = self.unet()
         out = unet(mixed.to(unet.dtype), levels, return_dict=False, **condition)[0]
         out = out[:, : batch.clean.shape[1]].float()
-        return (out - self._target(batch.clean, noise, share)).square().mean(dim=(1, 2, 3))
+        error: torch.Tensor = (out - self._target(batch.clean, noise, share)).square().mean(dim=(1, 2, 3))
+        return error
 
     def _target(self, clean: torch.Tensor, noise: torch.Tensor, share: torch.Tensor) -> torch.Tensor:
         if self.kind == "epsilon":

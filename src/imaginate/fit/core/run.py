@@ -22,6 +22,8 @@ from imaginate.progress import Bar, bar
 from imaginate.records import short_hash
 from imaginate.settings import build, settings_of
 
+HELD_OUT = "held-out.json"
+
 
 def fit(
     technique: str,
@@ -47,6 +49,8 @@ def fit(
     if manifest.finished:
         return manifest
     images = prepare(dataset, prior, how, store.root / "cache", short_hash(print_of), progress=progress)
+    held_out = [dataset.samples[images.index[row]].id for row in images.held_out]
+    (store.root / HELD_OUT).write_text(json.dumps(held_out, ensure_ascii=False), encoding="utf-8")
     task = Task(prior, dataset.labels, images.labels, images.train, images.image, how, prior.device)
     learner: Learner = chosen.build(task)
     try:

@@ -39,7 +39,7 @@ class Vectors:
         """conditioning.safetensors: class name -> (clusters, tokens, width)."""
         from safetensors.torch import save_file
 
-        rows = self.table.detach().float().cpu().split(self.counts)
+        rows = torch.split(self.table.detach().float().cpu(), self.counts)
         save_file(
             {name: part.clone() for name, part in zip(self.names, rows, strict=True)},
             str(folder / "conditioning.safetensors"),

@@ -1,0 +1,98 @@
+"""Fit a prior to a dataset: pseudowords, conditionings, denoisers, LoRAs -> an adaptation folder.
+
+    imaginate fit textual-inversion flowers/ flowers-words/ --prior CompVis/stable-diffusion-v1-4
+    imaginate expand flowers/ flowers-ti/ --method textual-inversion --prior CompVis/stable-diffusion-v1-4 \\
+        --adaptation flowers-words/ --per-class 390
+    imaginate fit dreambooth xrays/ xrays-lora/ --prior nano --prompt "an x-ray of {class}" --max-steps 400
+    imaginate fit imagic --help                    # with the technique's own flags
+
+The same command on the same folder finishes a fit that was interrupted; `--adaptation OUT@epoch-02` uses one
+checkpoint.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from imaginate import fit as techniques
+from imaginate.cli._flags import add_settings, take
+from imaginate.data.spec import DataSpec
+from imaginate.errors import ConfigError
+from imaginate.fit.core.settings import Plan
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Technique, paths, prior, and the flags that all techniques share."""
+    parser.add_argument("technique", nargs="?", metavar="NAME", help=f"one of {', '.join(techniques.names())}")
+    parser.add_argument("data", nargs="?", metavar="DATA", help="the dataset")
+    parser.add_argument("out", nargs="?", metavar="OUT", help="the adaptation folder")
+    parser.add_argument("--prior", default="nano", help="prior: nano, or a checkpoint's id or folder (default nano)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_settings(parser.add_argument_group("data"), DataSpec, prefix="data.", skip=("path",))
+    add_settings(parser.add_argument_group("training, for every technique"), Plan, prefix="plan.")
+    group = parser.add_argument_group("choice of the checkpoint")
+    group.add_argument(
+        "--select-by", choices=("loss", "accuracy"), default="loss",
+        help="lowest validation loss, or best validation accuracy of a classifier trained on seeds and new images (RET)",
+    )  # fmt: skip
+    group.add_argument("--select-method", metavar="NAME", help="method that makes those images (default: by technique)")
+    group.add_argument(
+        "--select-per-class", type=int, default=100, metavar="N", help="new images per class (default 100)"
+    )
+    group.add_argument("--select-updates", type=int, default=1500, metavar="N", help="updates of it (default 1500)")
+    group.add_argument("--select-arch", default="resnet18", metavar="NAME", help="the classifier (default resnet18)")
+    group.add_argument("--select-size", type=int, default=64, metavar="N", help="its image size (default 64)")
+
+
+def add_dynamic(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
+    """Add the flags of the technique that the command line names."""
+    name = next((word for word in rest if word in techniques.names()), None)
+    if name is not None:
+        add_settings(parser.add_argument_group(f"technique {name}"), techniques.find(name), prefix="technique.")
+        return
+    lines = [f"  {n:<20}{(techniques.find(n).__doc__ or '').strip().splitlines()[0]}" for n in techniques.names()]
+    parser.epilog = "techniques:\n" + "\n".join(lines) + "\n\n`imaginate fit NAME --help` tells the rest."
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fit, choose the checkpoint, say what came out."""
+    if not (args.technique and args.data and args.out):
+        raise ConfigError("give technique, dataset and output folder: imaginate fit NAME DATA OUT --prior PRIOR")
+    cls = techniques.find(args.technique)
+    from imaginate.engine.context import pick_device
+    from imaginate.fit.core.run import describe, fit
+    from imaginate.models.priors import build_prior
+    from imaginate.settings import build
+
+    technique = build(cls, take(args, cls, prefix="technique."), where=args.technique)
+    plan = build(Plan, take(args, Plan, prefix="plan."), where="fit")
+    data = build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data")
+    device = pick_device(args.device)
+    dtype = "float32" if technique.trains_weights else plan.precision
+    prior = build_prior(cls.family, args.prior, device=device, dtype=dtype)
+    manifest = fit(
+        args.technique, data, args.out, prior=prior, settings=plain(technique), plan=plan, progress=not args.quiet
+    )
+    if args.select_by == "accuracy":
+        from imaginate.cli._checkpoint import choose
+
+        del prior
+        manifest = choose(args, data, device)
+    print(describe(manifest, args.out))
+    print(f"look at {args.out}/samples, then: imaginate expand {args.data} RUN --method {method_of(args)} "
+          f"--prior {args.prior} --adaptation {args.out}")  # fmt: skip
+    return 0
+
+
+def plain(instance: Any) -> dict[str, Any]:
+    """A technique's settings by name."""
+    return {name: getattr(instance, name) for name in instance.__dataclass_fields__}
+
+
+def method_of(args: argparse.Namespace) -> str:
+    """The method that an adaptation is for: of the technique's own name, else the family's plainest."""
+    others = {"dreambooth": "prompt", "reconstruction": "unclip"}
+    return str(args.select_method or others.get(args.technique, args.technique))
