@@ -16,7 +16,6 @@ from imaginate.settings import nearest
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
     "ddpm": ("DDPMScheduler", {"variance_type": "fixed_small"}),
-    "deis": ("DEISMultistepScheduler", {}),
     "dpmsolver": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++"}),
     "dpmsolver-karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),
     "euler": ("EulerDiscreteScheduler", {}),

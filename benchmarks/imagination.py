@@ -1,0 +1,381 @@
+"""Speed and cost of guided imagination, as ratios inside one run on one machine.
+
+    python benchmarks/imagination.py speed     --model nano|sd15|tiny   the released loop against gif-sd, same steps
+    python benchmarks/imagination.py overhead  --model nano|tiny        a whole `expand` against the bare diffusers loop
+    python benchmarks/imagination.py variants  --model nano|tiny        what each variant costs and how far it raises S
+    python benchmarks/imagination.py precision --model nano|sd15|tiny   bfloat16, channels last, compilation
+    python benchmarks/imagination.py memory                             peak of one more image, real SD 1.5 architecture
+
+`sd15` is the real Stable Diffusion 1.5 architecture with random weights (no download). Runs unchanged on a GPU
+(`--device cuda`). Each command writes benchmarks/results/imagination-<command>-<model>-<device>.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
+RESULTS = ROOT / "benchmarks" / "results"
+NAMES = ["cat", "dog", "orange", "axe", "boat", "hourglass", "fox", "tulip"]
+
+
+def main() -> None:
+    """Parse, run one command, print and write its numbers."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", choices=["speed", "overhead", "variants", "precision", "memory"])
+    parser.add_argument("--model", choices=["nano", "sd15", "tiny"], default="tiny")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--seeds", type=int, default=8, help="seed images")
+    parser.add_argument("--copies", type=int, default=4, help="copies of each")
+    parser.add_argument("--steps", type=int, default=20, help="denoising steps at strength 1")
+    parser.add_argument("--strength", type=float, default=0.5)
+    parser.add_argument("--size", type=int, default=512, help="pixels a side (memory)")
+    args = parser.parse_args()
+    numbers = globals()[args.command](args)
+    report = {
+        "command": f"python benchmarks/imagination.py {' '.join(sys.argv[1:])}",
+        "machine": {
+            "device": torch.cuda.get_device_name() if args.device.startswith("cuda") else platform.processor(),
+            "threads": torch.get_num_threads(),
+            "torch": torch.__version__,
+        },
+        **numbers,
+    }
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    name = f"imagination-{args.command}-{args.model}-{args.device.split(':')[0]}.json"
+    (RESULTS / name).write_text(json.dumps(report, indent=1) + "\n")
+    print(json.dumps(report, indent=1))
+
+
+# ---------------------------------------------------------------- commands
+
+
+def speed(args: argparse.Namespace) -> dict[str, Any]:
+    """Images a second of the released loop, of gif-sd `released` with the same steps, and with few-step schedulers."""
+    slow, guide = build(args, "float32")
+    slow_rate = timed(args, lambda: reference(args, slow, guide))
+    fast, guide = build(args, None)
+    rates = {"reference loop (float32, pairs)": slow_rate}
+    for label, settings in {
+        "gif-sd released": {"variant": "released"},
+        "gif-sd paper": {"variant": "paper"},
+        "gif-sd default": {"variant": "default"},
+        "gif-sd released, dpmsolver, a quarter of the steps": {
+            "variant": "released",
+            "scheduler": "dpmsolver",
+            "steps": max(4, args.steps // 4),
+        },
+    }.items():
+        rates[label] = timed(args, lambda s=settings: ours(args, fast, guide, **s))  # type: ignore[misc]
+    return {"images_per_second": rates, "ratio": {k: round(v / slow_rate, 2) for k, v in rates.items()}}
+
+
+def overhead(args: argparse.Namespace) -> dict[str, Any]:
+    """Wall time of `imaginate.expand` with `sd` beyond the bare loop doing the same forward passes in the same batches."""
+    import imaginate.engine.context as context
+    from imaginate.engine.run import expand
+
+    prior, _ = build(args, "float32")
+    built = context.RunContext.prior
+    context.RunContext.prior = prior  # the same model, already loaded: loading is not what is measured
+    bare, whole = [], []
+    try:
+        with tempfile.TemporaryDirectory() as place:
+            folder = seed_folder(args, Path(place) / "seeds")
+            for round_ in range(4):
+                bare.append(clock(lambda: bare_loop(args, prior)))
+                out, settings = Path(place) / f"run{round_}", {"steps": args.steps, "strength": args.strength}
+                whole.append(
+                    clock(
+                        lambda out=out, settings=settings: expand(  # type: ignore[misc]
+                            str(folder),
+                            out,
+                            "sd",
+                            copies=args.copies,
+                            batch=args.seeds,
+                            prior="nano",
+                            device=args.device,
+                            progress=False,
+                            originals="none",
+                            **settings,
+                        )  # fmt: skip
+                    )
+                )
+    finally:
+        context.RunContext.prior = built
+    low, high = min(bare[1:]), min(whole[1:])
+    return {"bare_seconds": low, "expand_seconds": high, "overhead": round(high / low - 1, 4), "rounds": [bare, whole]}
+
+
+def variants(args: argparse.Namespace) -> dict[str, Any]:
+    """Seconds an image and mean S before and after guidance, for each variant and for no guidance."""
+    prior, guide = build(args, "float32")
+    rows = {}
+    for name in ("paper", "released", "default"):
+        started = time.perf_counter()
+        made = ours(args, prior, guide, variant=name)
+        seconds = time.perf_counter() - started
+        keys = ("kept", "entropy_gain", "diversity", "total")
+        means = {
+            f"{key}_{when}": round(sum(c.scores[f"{key}_{when}"] for c in made) / len(made), 4)
+            for key in keys
+            for when in ("before", "after")
+        }
+        rows[name] = {"seconds_per_image": round(seconds / len(made), 4), **means}
+    return {"variants": rows}
+
+
+def precision(args: argparse.Namespace) -> dict[str, Any]:
+    """Speed of the denoising loop and distance from float32, by precision, memory layout and compilation."""
+    rows: dict[str, Any] = {}
+    latents = reference_out = None
+    for label, dtype, last, compiled in [
+        ("float32", "float32", False, False),
+        ("float32 channels last", "float32", True, False),
+        ("bfloat16", "bfloat16", False, False),
+        ("bfloat16 channels last", "bfloat16", True, False),
+        ("bfloat16 channels last compiled", "bfloat16", True, True),
+    ]:
+        prior, _ = build(args, dtype)
+        if not last:
+            prior.unet.to(memory_format=torch.contiguous_format)
+        if compiled:
+            prior.compile()
+        count = args.seeds * args.copies
+        if latents is None:
+            latents = prior.encode(torch.cat(seeds_of(args, prior.image_size)), list(range(args.seeds)))
+            latents = latents.repeat_interleave(args.copies, dim=0)
+
+        def run(prior: Any = prior, count: int = count) -> torch.Tensor:
+            out: torch.Tensor = prior.diffuse(
+                latents,
+                ["a cat"] * count,
+                strength=args.strength,
+                guidance_scale=8.0,
+                steps=args.steps,
+                seeds=list(range(count)),
+            )
+            return out
+
+        try:
+            run()
+            seconds, out = clock(run), run()
+        except Exception as error:  # compilation needs a compiler
+            rows[label] = {"error": str(error).splitlines()[0][:100]}
+            continue
+        reference_out = out if reference_out is None else reference_out
+        away = (out - reference_out).abs().mean() / reference_out.std()
+        rows[label] = {"images_per_second": round(count / seconds, 3), "relative_distance": round(float(away), 5)}
+    return {"denoising": rows}
+
+
+def memory(args: argparse.Namespace) -> dict[str, Any]:
+    """MiB that one more image of `--size` px adds, float32: peak on a GPU; on a CPU the bytes kept for the gradient."""
+    vae = sd15_parts(only="vae").vae.to(args.device)
+    side = args.size // 8
+    latents = torch.randn(1, 4, side, side, device=args.device)
+    kept: dict[int, int] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    weights = {p.untyped_storage().data_ptr() for p in vae.parameters()}
+    numbers: dict[str, Any] = {"size": args.size}
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+        vae.requires_grad_(False)
+        out = vae.decode(latents.requires_grad_()).sample
+    numbers["gradient_saved_MiB"] = round(sum(n for p, n in kept.items() if p not in weights) / 2**20)
+    if args.device.startswith("cuda"):
+        del out
+        for label, grad in (("decode_peak_MiB", False), ("gradient_peak_MiB", True)):
+            torch.cuda.reset_peak_memory_stats()
+            base = torch.cuda.memory_allocated()
+            with torch.set_grad_enabled(grad):
+                pixels = vae.decode(latents.detach().requires_grad_(grad)).sample
+                if grad:
+                    pixels.sum().backward()
+            numbers[label] = round((torch.cuda.max_memory_allocated() - base) / 2**20)
+            del pixels
+    return numbers
+
+
+# ---------------------------------------------------------------- the two sides
+
+
+def reference(args: argparse.Namespace, prior: Any, guide: Any) -> int:
+    """The released loop over all seeds; the number of images made."""
+    from reference_loop import expand_one
+
+    made = [0]
+    with tempfile.TemporaryDirectory() as place:
+        for i, image in enumerate(seeds_of(args, prior.image_size)):
+            pixels = (image[0] * 255).byte()
+            expand_one(
+                pixels, NAMES[i % len(NAMES)], prior, guide, args.copies, Path(place), strength=args.strength, scale=8.0,
+                steps=args.steps, eps=0.8, on_saved=lambda: made.__setitem__(0, made[0] + 1),
+            )  # fmt: skip
+    return made[0]
+
+
+def ours(args: argparse.Namespace, prior: Any, guide: Any, **settings: Any) -> list[Any]:
+    """`gif-sd` on the same seeds, with PNG encoding, as the engine would call it."""
+    from imaginate import registry
+    from imaginate.records import Request
+    from imaginate.write.images import Writing, encode
+
+    values = {"strength": args.strength, "steps": args.steps, "eps": 0.8, **settings}
+    method = registry.make("methods", "gif-sd", values)
+    context = SimpleNamespace(prior=prior, guide=guide, labels=guide.labels, device=args.device)
+    requests = [
+        Request(
+            key=str(i), label=i % len(guide.labels), copies=tuple(range(args.copies)),
+            seeds=tuple(1000 * i + j for j in range(args.copies)), image=(image[0] * 255).byte(),
+        )
+        for i, image in enumerate(seeds_of(args, prior.image_size))
+    ]  # fmt: skip
+    made = method.expand(requests, context)
+    for candidate in made:
+        encode(candidate.image, Writing())
+    return list(made)
+
+
+@torch.no_grad()
+def bare_loop(args: argparse.Namespace, prior: Any) -> None:
+    """diffusers' parts and nothing else: the forward passes of `sd` on all copies, in the same micro-batches."""
+    parts = prior.pipe
+    count = args.seeds * args.copies
+    pixels = torch.cat(seeds_of(args, prior.image_size)).repeat_interleave(args.copies, dim=0).to(args.device)
+    latents = torch.cat([parts.vae.encode(p * 2 - 1).latent_dist.sample() for p in pixels.split(prior.batch.encode)])
+    latents = latents * parts.vae.config.scaling_factor
+    ids = parts.tokenizer(
+        [f"an image of a {i}" for i in range(count)], padding="max_length",
+        max_length=parts.tokenizer.model_max_length, return_tensors="pt",
+    ).input_ids.to(args.device)  # fmt: skip
+    hidden = torch.cat([parts.text_encoder(row[None])[0] for row in ids])
+    empty = hidden[:1].expand_as(hidden)
+    done = []
+    for part in torch.arange(count).split(prior.batch.diffuse):
+        scheduler = type(parts.scheduler).from_config(parts.scheduler.config)
+        scheduler.set_timesteps(args.steps)
+        timesteps = scheduler.timesteps[args.steps - int(args.steps * args.strength) :]
+        x = scheduler.add_noise(latents[part], torch.randn_like(latents[part]), timesteps[:1])
+        both = torch.cat([empty[part], hidden[part]])
+        for t in timesteps:
+            u, c = parts.unet(torch.cat([x, x]), t, encoder_hidden_states=both).sample.chunk(2)
+            x = scheduler.step(u + 8.0 * (c - u), t, x).prev_sample
+        done.append(x)
+    for part in (torch.cat(done) / parts.vae.config.scaling_factor).split(prior.batch.decode):
+        parts.vae.decode(part)
+
+
+# ---------------------------------------------------------------- models and seeds
+
+
+def build(args: argparse.Namespace, dtype: str | None) -> tuple[Any, Any]:
+    """(prior, guide) of the wanted size; None is the default precision of the device."""
+    from imaginate.models.guides import build_guide
+    from imaginate.models.priors import build_prior
+    from imaginate.records import LabelSpace
+
+    labels = LabelSpace.of(NAMES)
+    if args.model == "nano":
+        prior = build_prior("stable-diffusion", "nano", device=args.device, dtype=dtype)
+        return prior, build_guide("nano", labels, device=args.device)
+    import tiny
+
+    place = Path(tempfile.mkdtemp())
+    if args.model == "tiny":
+        prior = build_prior("stable-diffusion", str(tiny.tiny_sd(place / "sd")), device=args.device, dtype=dtype)
+        return prior, build_guide(f"clip:{tiny.tiny_clip(place / 'clip')}", labels, device=args.device)
+    from imaginate.models.priors.loading import precision as named
+    from imaginate.models.priors.stable_diffusion import StableDiffusion
+
+    parts = sd15_parts()
+    prior = StableDiffusion(parts, name="sd15-random", device=args.device, dtype=named(dtype, args.device))
+    return prior, build_guide(f"clip:{vit_b_32(place / 'clip')}", labels, device=args.device)
+
+
+def sd15_parts(only: str | None = None) -> Any:
+    """Stable Diffusion 1.5's architecture with random weights."""
+    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    import tiny
+
+    vae = AutoencoderKL(
+        block_out_channels=(128, 256, 512, 512), down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=2, latent_channels=4, sample_size=512,
+    )  # fmt: skip
+    if only == "vae":
+        return SimpleNamespace(vae=vae)
+    tokenizer = tiny.tokenizer(Path(tempfile.mkdtemp()))
+    text = CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
+    return StableDiffusionPipeline(
+        vae=vae, tokenizer=tokenizer, text_encoder=CLIPTextModel(text), scheduler=tiny._ddim(), safety_checker=None,
+        unet=UNet2DConditionModel(sample_size=64, cross_attention_dim=768), feature_extractor=None,
+        requires_safety_checker=False,
+    )  # fmt: skip
+
+
+def vit_b_32(folder: Path) -> Path:
+    """CLIP ViT-B/32's architecture with random weights."""
+    from transformers import CLIPConfig, CLIPModel
+
+    import tiny
+
+    CLIPModel(CLIPConfig()).save_pretrained(folder)
+    tiny.tokenizer(folder / "_build").save_pretrained(folder)
+    tiny._image_processor(224).save_pretrained(folder)
+    return folder
+
+
+def seeds_of(args: argparse.Namespace, size: int) -> list[torch.Tensor]:
+    """Smooth random pictures (1, 3, size, size) in [0, 1]."""
+    g = torch.Generator().manual_seed(0)
+    small = torch.rand(args.seeds, 3, 8, 8, generator=g)
+    return list(torch.nn.functional.interpolate(small, (size, size), mode="bicubic").clamp(0, 1).split(1))
+
+
+def seed_folder(args: argparse.Namespace, folder: Path) -> Path:
+    """The same seeds as an image folder of PNG files."""
+    from torchvision.io import write_png
+
+    for i, image in enumerate(seeds_of(args, 64)):
+        place = folder / NAMES[i % len(NAMES)]
+        place.mkdir(parents=True, exist_ok=True)
+        write_png((image[0] * 255).byte(), str(place / f"{i}.png"))
+    return folder
+
+
+def clock(work: Any) -> float:
+    """Seconds of one call, the device drained."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def timed(args: argparse.Namespace, work: Any) -> float:
+    """Images a second: once to warm up, then the better of two."""
+    work()
+    return round(args.seeds * args.copies / min(clock(work), clock(work)), 4)
+
+
+if __name__ == "__main__":
+    main()
