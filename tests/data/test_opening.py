@@ -135,7 +135,7 @@ def write_run(root: Path) -> Path:
     }
     pq.write_table(pa.table(rows), root / "metadata.parquet")
     (root / "recipe.yaml").write_text("seed: 0\n")
-    classes = [{"name": name, "display": name.upper(), "synonyms": ["s"]} for name in ("ant", "cat", "dog")]
+    classes = [{"name": name, "display": name.upper(), "synonyms": ["s"], "seeds": 2} for name in ("ant", "cat", "dog")]
     (root / "run.json").write_text(json.dumps({"classes": classes}))
     return root
 
