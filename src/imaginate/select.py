@@ -37,7 +37,9 @@ class Selection:
     by: str = setting("entropy_gain", "score that best and sample-agnostic selection sort by", flag="select-by")
     tries: int = setting(4, "at most this many candidates for each wanted copy", ge=1)
     balance: bool = setting(False, "more copies for rarer classes, up to an even count")
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     @property
     def ranked(self) -> bool:

@@ -71,9 +71,13 @@ class PrototypeGuide:
         """
         return self._cosine_without(embeddings, ids) / self.temperature
 
+    def seed_embeddings(self, ids: Sequence[str]) -> Tensor:
+        """The embeddings of known seeds, (n, dim), as computed for the class means."""
+        return self.seeds.embeddings[[self._place[key] for key in ids]]
+
     def _cosine_without(self, embeddings: Tensor, ids: Sequence[str]) -> Tensor:
         cosine = embeddings @ self.prototypes.T
-        rows = [i for i, key in enumerate(ids) if self._removable(key)]
+        rows = [i for i, key in enumerate(ids) if self.removable(key)]
         if not rows:
             return cosine
         places = torch.tensor([self._place[ids[i]] for i in rows], device=self.device)
@@ -82,12 +86,13 @@ class PrototypeGuide:
         index = torch.tensor(rows, device=self.device)
         return cosine.index_put((index, own), (embeddings[index] * rest).sum(dim=-1))
 
-    def _removable(self, key: str) -> bool:
+    def removable(self, key: str) -> bool:
+        """Whether a seed can be left out of its class mean: it is known, and not alone in its class."""
         place = self._place.get(key)
         return place is not None and int(self.counts[self.seeds.labels[place]]) > 1
 
     def _fitted_temperature(self) -> float:
-        known = [i for i, key in enumerate(self.seeds.ids) if self._removable(key)]
+        known = [i for i, key in enumerate(self.seeds.ids) if self.removable(key)]
         if not known:
             return 0.05
         keep = torch.tensor(known, device=self.device)
