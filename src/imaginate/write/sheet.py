@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imaginate.write import tables
@@ -23,32 +23,41 @@ def contact_sheet(store: Store, *, rows: int = 12, copies: int = 7, rejected: bo
 
 
 def _groups(store: Store, limit: int, rejected: bool) -> list[tuple[Row | None, list[Row]]]:
-    """(the original or None, its images) for evenly spread seeds; class-started images group by class."""
-    made: dict[tuple[int, str], list[Row]] = {}
-    originals: dict[tuple[int, str], Row] = {}
-    first_of_class: dict[int, Row] = {}
-    for row in _read(store, rejected):
-        if row["method"] is None:
-            originals[(row["label"], row["seed_image"])] = row
-            first_of_class.setdefault(row["label"], row)
-        else:
-            made.setdefault((row["label"], row["seed_image"] or ""), []).append(row)
-    keys = sorted(made)
+    """(the original or None, its images) for evenly spread seeds; class-started images group by class.
+
+    Two passes, so that only the rows of the chosen seeds are ever in memory.
+    """
+    files = (tables.KEPT, tables.REJECTED)[: 2 if rejected else 1]
+    keys = sorted({_key(row) for row in _rows(store, files, ["label", "seed_image", "method"]) if row["method"]})
     step = max(1.0, len(keys) / limit)
-    chosen = [keys[int(i * step)] for i in range(min(limit, len(keys)))]
-    return [(originals.get(key) or (first_of_class.get(key[0]) if not key[1] else None), made[key]) for key in chosen]
+    chosen = {keys[int(i * step)] for i in range(min(limit, len(keys)))}
+    by_class = {label for label, seed in chosen if not seed}
+    heads: dict[tuple[int, str], Row] = {}
+    made: dict[tuple[int, str], list[Row]] = {key: [] for key in sorted(chosen)}
+    for row in _rows(store, files, _COLUMNS):
+        if row["method"] and row["file_name"] and _key(row) in chosen:
+            made[_key(row)].append(row)
+        elif not row["method"] and row["label"] in by_class:
+            heads.setdefault((row["label"], ""), row)
+        elif not row["method"] and _key(row) in chosen:
+            heads[_key(row)] = row
+    return [(heads.get(key), members) for key, members in made.items() if members]
 
 
-def _read(store: Store, rejected: bool) -> list[Row]:
+def _key(row: Row) -> tuple[int, str]:
+    return row["label"], row["seed_image"] or ""
+
+
+def _rows(store: Store, files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+    """Rows of the tables, a small batch in memory at a time; with every score where all columns are wanted."""
     import pyarrow.parquet as pq
 
-    rows: list[Row] = []
-    for name in (tables.KEPT, tables.REJECTED)[: 2 if rejected else 1]:
+    for name in files:
         with store.open(name) as file:
             source = pq.ParquetFile(file)
-            scores = [c for c in source.schema_arrow.names if c.startswith("score_")]
-            rows += source.read(columns=[*_COLUMNS, *scores]).to_pylist()
-    return [row for row in rows if row["file_name"]]
+            scores = [c for c in source.schema_arrow.names if c.startswith("score_")] if columns is _COLUMNS else []
+            for batch in source.iter_batches(1024, columns=[*columns, *scores]):
+                yield from batch.to_pylist()
 
 
 def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Store) -> bytes:
