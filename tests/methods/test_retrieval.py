@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from colour_guide import COLOURS, ColourGuide
-from imaginate.errors import ConfigError, ModelError
+from imaginate.errors import ConfigError, ModelError, RunError
 from imaginate.methods.retrieval import Retrieval
 from imaginate.pool import build_pool, open_pool
 from imaginate.records import Candidate, LabelSpace, Request, image_seed
@@ -33,12 +34,12 @@ def pool_path(tmp_path_factory: pytest.TempPathFactory) -> str:
         (root / "web" / name).mkdir(parents=True)
         for i in range(20 if name != "blue" else 6):
             (root / "web" / name / f"{i:02d}.png").write_bytes(png(coloured(name, i)))
-            (root / "web" / name / f"{i:02d}.json").write_text('{"url": "https://x.org/%d", "license": "CC0"}' % i)
+            (root / "web" / name / f"{i:02d}.json").write_text(f'{{"url": "https://x.org/{i}", "license": "CC0"}}')
     build_pool(str(root / "pool"), [str(root / "web")], ColourGuide())
     return str(root / "pool")
 
 
-@pytest.fixture()
+@pytest.fixture
 def world(pool_path: str) -> World:
     made = World(guide=ColourGuide(), pool=open_pool(pool_path))
     made.labels = LabelSpace.of(tuple(COLOURS))
@@ -86,8 +87,20 @@ def test_a_class_without_enough_matches_ends_short(world: World) -> None:
     found = Retrieval(contrastive=True, **LOOSE).expand([ask(2, range(40))], world)
     assert sum(c.failed is None for c in found) == 6
     assert {c.failed for c in found} == {None, "nearer another class"}
-    even = Retrieval(contrastive=True, even=True, **LOOSE)
-    assert [sum(c.failed is None for c in even.expand([ask(i, range(15))], world)) for i in range(3)] == [6, 6, 6]
+
+
+def test_policies_for_classes_that_end_short(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    def kept(short: Any) -> list[int]:
+        method = Retrieval(contrastive=True, short=short, **LOOSE)
+        return [sum(c.failed is None for c in method.expand([ask(i, range(15))], world)) for i in range(3)]
+
+    assert kept("keep")[2] in range(1, 7)  # the first fifteen neighbours hold some of the six blue ones
+    assert "class 'blue' ends short: 6 of 15" in caplog.text
+    assert kept("drop")[2] == 0
+    assert kept("even")[2] == kept("keep")[2]
+    assert max(kept("even")) <= 6
+    with pytest.raises(RunError, match="class 'blue' ends short: 6 of 15"):
+        kept("fail")
 
 
 def test_seeds_and_both_and_their_duplicates(world: World, pool_path: str) -> None:

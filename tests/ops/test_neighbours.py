@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 import torch
-from colour_guide import ColourGuide
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from colour_guide import ColourGuide
 from imaginate.errors import RunError
 from imaginate.ops.neighbours import Neighbours, Plan, Rules, coverage, excluded, mmr
 from imaginate.ops.similarity import signature

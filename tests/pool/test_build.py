@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
+from colour_guide import ColourGuide
 from imaginate.errors import DataError, ModelError, RunError
 from imaginate.pool import Building, build_pool, open_pool
 from imaginate.pool import build as build_module
 from imaginate.pool.info import describe
 from imaginate.pool.table import PoolTable
-from colour_guide import ColourGuide
 from worlds import folder, picture, png
 
 
@@ -28,7 +29,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture()
+@pytest.fixture
 def guide() -> ColourGuide:
     return ColourGuide()
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from colour_guide import ColourGuide
 from imaginate.errors import ConfigError, ImageError, ModelError, RunError
 from imaginate.ops.neighbours import Neighbours, Plan, Rules
@@ -61,7 +62,7 @@ class Backend:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
 
-@pytest.fixture()
+@pytest.fixture
 def backend() -> Iterator[Backend]:
     made = Backend()
     yield made

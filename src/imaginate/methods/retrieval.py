@@ -22,7 +22,8 @@ class Retrieval:
     space, 1.4 times the wanted number at first and up to ten times that, aesthetic score at least 5, unsafe ones and
     near-duplicates left out. Differs: duplicates are found by perceptual hash *and* embedding (RET's detector missed
     some), near-duplicates of the class's own seeds are refused too, and every refused neighbour is counted by reason.
-    Copy i of a class is neighbour i of its list. `contrastive`, `consistency`, `order` and `even` go beyond RET.
+    Copy i of a class is neighbour i of its list. Classes that end short are named, with their count.
+    `contrastive`, `consistency`, `order` and `short: even` go beyond RET.
     """
 
     starts_from: ClassVar[StartsFrom] = "class"
@@ -40,7 +41,6 @@ class Retrieval:
     clusters: int = setting(10, "coverage: number of clusters", ge=1)
     contrastive: bool = setting(False, "refuse images that are nearer to another class's query")
     consistency: float = setting(0.0, "least probability that the guide gives the class", ge=0, le=1)
-    even: bool = setting(False, "no class gets more than the scarcest class can have")
     aesthetic: float = setting(5.0, "least aesthetic score, where the pool has scores", source="RET 3.2")
     unsafe: float = setting(0.5, "highest probability of unsafe content, where the pool has it", ge=0, le=1)
     similarity: float = setting(-1.0, "least cosine of image and query", ge=-1, le=1)
@@ -48,6 +48,11 @@ class Retrieval:
     duplicate_cosine: float = setting(0.95, "embeddings this close are one picture", gt=0, le=1.01)
     ask: float = setting(1.4, "first ask for this many times the wanted number", ge=1, source="RET 3.2")
     widen: int = setting(10, "widen the list up to this many times", ge=1, source="RET 3.2")
+    short: Literal["keep", "drop", "fail", "even"] = setting(
+        "keep",
+        "a class with too few images: keep what there is, drop all of its images, stop, or cut every class to as many",
+        source="RET 3.2",
+    )
     exclude: str | None = setting(None, "file of ids, perceptual hashes, sources or URLs (* and ?) never to be used")
 
     def __post_init__(self) -> None:
@@ -77,4 +82,4 @@ class Retrieval:
         )
         order = {"order": self.order, "weight": self.weight, "clusters": self.clusters}
         plan = Plan(wanted=1, ask=self.ask, widen=self.widen, **order)  # type: ignore[arg-type]
-        return Asked(query=self.query, prompts=self.prompts, rules=rules, plan=plan, even=self.even)
+        return Asked(query=self.query, prompts=self.prompts, rules=rules, plan=plan, short=self.short)

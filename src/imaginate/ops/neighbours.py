@@ -105,6 +105,11 @@ class Neighbours:
             index += 1
         return found
 
+    @property
+    def seen(self) -> int:
+        """The number of neighbours judged so far."""
+        return len(self._judged)
+
     def passed(self, index: int) -> int:
         """How many of the neighbours up to `index`, which was asked for before, are usable."""
         return sum(not neighbour.refused for neighbour in self._judged[: index + 1])

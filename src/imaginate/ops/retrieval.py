@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,14 +15,16 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imaginate.contract import Context, Guide, Pool, TextGuide
-from imaginate.errors import ConfigError, ImageError
+from imaginate.errors import ConfigError, ImageError, RunError
 from imaginate.ops import prompt_sets
 from imaginate.ops.batching import map_images
 from imaginate.ops.neighbours import Neighbour, Neighbours, Plan, Rules
 from imaginate.ops.similarity import signature
 from imaginate.records import Candidate, Request, image_seed
 
+log = logging.getLogger("imaginate")
 Query = Literal["text", "seeds", "both"]
+Short = Literal["keep", "drop", "fail", "even"]
 Seeds = tuple[Tensor, list[str]]
 
 
@@ -32,7 +36,7 @@ class Retrieval:
     prompts: str = "simple-nows"
     rules: Rules
     plan: Plan
-    even: bool = False
+    short: Short = "keep"
 
 
 class Lists:
@@ -43,7 +47,7 @@ class Lists:
         self._pool.check(self._guide)
         self._wanted: dict[int, int] = {}
         self._lists: dict[int, Neighbours] = {}
-        self._shares: dict[int, int] = {}
+        self._shares: dict[tuple[int, int], int] = {}
         self._seeds: dict[int, Seeds] = {}
         self._members = _members(context)
         self._queries = self._all_queries()
@@ -61,24 +65,37 @@ class Lists:
         neighbours = self.of(request)
         prompt = sentences(self._asked.prompts, self._context, request.label) if self._asked.query != "seeds" else []
         text = prompt[0] if len(prompt) == 1 else f"{self._asked.prompts} ({len(prompt)} sentences)" if prompt else None
-        limit = self._share(request)
+        limit = self._share(request.label)
         out = []
         for copy, seed in zip(request.copies, request.seeds, strict=True):
             found = neighbours.get(copy)
-            if found is None or (limit is not None and neighbours.passed(copy) > limit):
+            if found is None or neighbours.passed(copy) > limit > 0:
                 break
+            if limit == 0 and not found.refused:
+                found = replace(found, refused="class ends short")
             out.append(_candidate(request, copy, seed, found, neighbours, text))
         return out
 
-    def _share(self, request: Request) -> int | None:
-        """With `even`: the number of images that every class can have, of those asked of this one at once."""
-        if not self._asked.even:
-            return None
-        wanted = self._wanted[request.label]
-        if wanted not in self._shares:
-            lists = [self._make(label, wanted) for label in range(len(self._queries))]
-            self._shares[wanted] = min(one.usable(wanted) for one in lists)
-        return self._shares[wanted]
+    def _share(self, label: int) -> int:
+        """How many images of a class may be used, by the policy for classes that end short; these are named, once."""
+        wanted = self._wanted[label]
+        if (label, wanted) not in self._shares:
+            self._shares[label, wanted] = self._decide(label, wanted)
+        return self._shares[label, wanted]
+
+    def _decide(self, label: int, wanted: int) -> int:
+        short, name = self._asked.short, self._context.labels[label].name
+        usable = self._lists[label].usable(wanted)
+        if short == "even":
+            lists = [self._make(other, wanted) for other in range(len(self._queries))]
+            return max(1, min(one.usable(wanted) for one in lists))
+        if usable >= wanted:
+            return sys.maxsize
+        said = f"class {name!r} ends short: {usable} of {wanted} images pass, of {self._lists[label].seen} neighbours"
+        if short == "fail":
+            raise RunError(f"{said}; use a larger pool, looser rules, or short keep, drop or even")
+        log.warning(said + (": dropped" if short == "drop" else ""))
+        return 0 if short == "drop" else sys.maxsize
 
     def _make(self, label: int, wanted: int) -> Neighbours:
         a = self._asked

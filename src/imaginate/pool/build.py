@@ -1,12 +1,13 @@
 """Embed and index: units -> images -> embeddings -> rows, streaming, resumable, nothing embedded twice.
 
-Threads read, decode and hash while the guide embeds. Rows are committed in pieces of at most `COMMIT_ROWS` rows or
-`COMMIT_BYTES` bytes; a unit is marked as finished only after its last row is committed. So a killed build loses at
-most the piece in flight, the same command goes on, and memory does not grow with the pool.
+Threads read, decode and hash while the guide embeds. Rows are committed in pieces of at most `COMMIT_ROWS` rows,
+`COMMIT_BYTES` bytes or `COMMIT_SECONDS` of work; a unit is marked as finished only after its last row is committed. So
+a killed build loses at most the piece in flight, the same command goes on, and memory does not grow with the pool.
 """
 
 from __future__ import annotations
 
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -23,7 +24,7 @@ from imaginate.pool.sources import units_of
 from imaginate.pool.table import PoolTable
 from imaginate.pool.units import Item, Unit
 
-COMMIT_ROWS, COMMIT_BYTES = 8192, 64 * 2**20
+COMMIT_ROWS, COMMIT_BYTES, COMMIT_SECONDS = 8192, 64 * 2**20, 60.0
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -145,6 +146,7 @@ class _Writer:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._units: list[Unit] = []
         self._open: Unit | None = None
+        self._since = time.monotonic()
 
     def prepare(self, piece: Piece) -> tuple[Unit, Prepared, bool]:
         """In a thread: read, hash, leave out what is there, decode."""
@@ -173,7 +175,8 @@ class _Writer:
         self._open = None if last else unit
         if last:
             self._units.append(unit)
-        if len(self._rows) >= COMMIT_ROWS or self._bytes >= COMMIT_BYTES or len(self._units) >= 4096:
+        full = len(self._rows) >= COMMIT_ROWS or self._bytes >= COMMIT_BYTES or len(self._units) >= 4096
+        if full or time.monotonic() - self._since > COMMIT_SECONDS:
             self.flush()
 
     def flush(self) -> None:
@@ -189,3 +192,4 @@ class _Writer:
             self.table.append_units([(u, {k: self._counts.pop((u.name, k), 0) for k in kinds}) for u in self._units])
         self._rows, self._skipped, self._units, self._bytes = [], [], [], 0
         self._fresh.clear()
+        self._since = time.monotonic()

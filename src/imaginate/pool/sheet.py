@@ -42,7 +42,8 @@ def _cell(pool: Pool, row: dict[str, Any]) -> Any:
     pixels = pool.image(row).permute(1, 2, 0).numpy()
     image = Image.fromarray(pixels)
     scale = CELL / max(image.size)
-    image = image.resize((max(1, round(image.width * scale)), max(1, round(image.height * scale))), Image.Resampling.LANCZOS)
+    size = max(1, round(image.width * scale)), max(1, round(image.height * scale))
+    image = image.resize(size, Image.Resampling.LANCZOS)
     cell = Image.new("RGB", (CELL, CELL), "#f4f4f4")
     cell.paste(image, ((CELL - image.width) // 2, (CELL - image.height) // 2))
     return cell

@@ -90,7 +90,7 @@ class PoolTable:
             self.skipped.add([{"source": source, "reason": reason} for source, reason in skipped])
 
     def append_started(self, unit: Unit) -> None:
-        """Note that some rows of a unit are in, so that `imaginate pool info` can name what an interruption left open."""
+        """Note that some rows of a unit are in: `imaginate pool info` can then name what an interruption left open."""
         with explained(self.path):
             self.units.add([{"unit": unit.name, "stamp": ""}])
 
