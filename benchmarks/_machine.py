@@ -1,0 +1,58 @@
+"""What every benchmark writes beside its numbers: the command, the versions and the machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("imaginate", "torch", "torchvision", "transformers", "diffusers", "timm", "numpy", "pillow", "pyarrow")
+RESULTS = Path(__file__).parent / "results"
+
+
+def environment() -> dict[str, Any]:
+    """`command`, `versions` and `machine`, without paths or names of this computer."""
+    import torch
+
+    script = f"benchmarks/{Path(sys.argv[0]).name}"
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    machine = {"cores": os.cpu_count(), "memory_gb": _memory(), "cpu": _cpu(), "gpu": gpu}
+    return {"command": " ".join(["python", script, *sys.argv[1:]]), "versions": versions(), "machine": machine}
+
+
+def versions() -> dict[str, str]:
+    """Python and the packages that are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def write(name: str, results: dict[str, Any]) -> Path:
+    """Write `results/<name>.json` and return its path."""
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.json"
+    text = json.dumps({**environment(), "results": results}, indent=2, ensure_ascii=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def _memory() -> float | None:
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return None
+    return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1)
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
