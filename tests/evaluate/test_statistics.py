@@ -85,7 +85,10 @@ def test_the_exchange_rate_stays_inside_what_was_measured() -> None:
     assert row["low"] is None
 
 
-@pytest.mark.parametrize(("p", "freedom", "expected"), [(0.975, 1, 12.7062), (0.975, 2, 4.30265), (0.95, 4, 2.13185), (0.975, 30, 2.04227)])
+T_TABLE = [(0.975, 1, 12.7062), (0.975, 2, 4.30265), (0.95, 4, 2.13185), (0.975, 30, 2.04227)]
+
+
+@pytest.mark.parametrize(("p", "freedom", "expected"), T_TABLE)
 def test_students_quantiles_are_those_of_the_tables(p: float, freedom: int, expected: float) -> None:
     assert s.student_quantile(p, freedom) == pytest.approx(expected, rel=1e-4)
 

@@ -38,6 +38,7 @@ def tiny_net() -> nn.Module:
 
 def tiny_plan(**changes: object) -> TrainPlan:
     values: dict[str, object] = {
-        "arch": "small", "classes": 3, "size": 16, "recipe": Recipe(batch=8, lr=0.05), "updates": 24, "epoch": 6, "seed": 1
+        "arch": "small", "classes": 3, "size": 16, "recipe": Recipe(batch=8, lr=0.05), "updates": 24, "epoch": 6,
+        "seed": 1,
     }  # fmt: skip
     return TrainPlan(**{**values, **changes})  # type: ignore[arg-type]

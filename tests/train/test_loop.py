@@ -14,7 +14,8 @@ from imaginate.train.predict import predict
 from imaginate.train.recipes import Recipe
 
 _spec = importlib.util.spec_from_file_location("train_tools", Path(__file__).with_name("conftest.py"))
-assert _spec and _spec.loader
+assert _spec
+assert _spec.loader
 tools = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(tools)
 

@@ -42,7 +42,9 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError(f"workers must be at least 1, got {args.workers}")
     settings = {"data": args.data, **take(args, Protocol)}
     if "held_out" not in settings:
-        raise ConfigError("--held-out is needed: images that nothing else has seen, such as --held-out DATA --held-out-split test")
+        raise ConfigError(
+            "--held-out is needed: images that nothing else has seen, such as --held-out DATA --held-out-split test"
+        )
     found = compare(
         settings.pop("data"), args.arm, settings.pop("held_out"), args.out, device=args.device, workers=args.workers,
         keep_weights=args.keep_weights, show=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
@@ -58,8 +60,14 @@ def table(found: dict[str, object]) -> str:
     rows = [("arm", "images", "top-1 %", "mean per class %", "top-1 minus " + found["protocol"]["reference"])]  # type: ignore[index]
     for arm in found["arms"]:  # type: ignore[attr-defined]
         gap = (arm["difference"] or {}).get("top1")
-        told = "" if gap is None else f"{100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}] {gap['verdict']}"
-        rows.append((arm["name"], str(arm["images"]["total"]), _number(arm["top1"]), _number(arm["mean_per_class"]), told))
+        told = (
+            ""
+            if gap is None
+            else f"{100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}] {gap['verdict']}"
+        )
+        rows.append(
+            (arm["name"], str(arm["images"]["total"]), _number(arm["top1"]), _number(arm["mean_per_class"]), told)
+        )
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     warnings = [f"note: {text}" for text in found["warnings"]]  # type: ignore[attr-defined]

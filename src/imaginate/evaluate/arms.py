@@ -1,7 +1,7 @@
 """Arms of a study, as written on the command line.
 
     original              the original training images
-    duplicate[:K]         the originals repeated K more times (default: to the size of the largest run): no new information
+    duplicate[:K]         the originals, K times more (default: to the largest run's size): no new information
     online-aug            the originals under strong on-line augmentation, new at every update
     run:PATH[@R]          the originals and a finished run's new images; R: only so many for each original image
     synthetic:PATH[@R]    a run's new images alone

@@ -1,4 +1,4 @@
-"""The training images of one arm for one seed: the same validation part for every arm, and nothing of it in training."""
+"""The training images of one arm for one seed: one validation part for every arm, and nothing of it in training."""
 
 from __future__ import annotations
 
@@ -82,9 +82,7 @@ def compose(arm: Arm, material: Material, protocol: Protocol, *, seed: int, resa
         pool = replace(
             pool, count=len(rows), replace=protocol.replace_p, children=_children(run, picked, train.ids, rows, pool)
         )
-    return Composition(
-        train=pool, validation=validation, original=len(rows), synthetic=len(picked), excluded=excluded
-    )
+    return Composition(train=pool, validation=validation, original=len(rows), synthetic=len(picked), excluded=excluded)
 
 
 def _validation(material: Material, inside: np.ndarray) -> ImagePool | None:
@@ -103,7 +101,7 @@ def _synthetic_rows(
     inside: np.ndarray,
     resample: int,
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """The new images that this arm uses, without children and copies of validation images, and how many were left out."""
+    """The new images that this arm uses, without children and copies of validation images; how many were left out."""
     store, excluded = run.store, Counter(run.dropped)
     held_back = {material.train.ids[i] for i in inside}
     child = np.array([not held_back.isdisjoint(run.facts.parents.get(i, ())) for i in store.ids], bool)
@@ -133,7 +131,9 @@ def _quota(run: Run, rows: np.ndarray, wanted: np.ndarray, resample: int | None)
     else:
         keys = [(0, seed_of("resample", resample, store.ids[i])) for i in rows]
     order = rows[sorted(range(len(rows)), key=lambda k: keys[k])]
-    kept = [of[: round(float(wanted[c]))] for c in np.unique(store.label[rows]) for of in [order[store.label[order] == c]]]
+    kept = [
+        of[: round(float(wanted[c]))] for c in np.unique(store.label[rows]) for of in [order[store.label[order] == c]]
+    ]
     return np.sort(np.concatenate(kept)) if kept else rows[:0]
 
 

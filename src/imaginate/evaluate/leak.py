@@ -31,8 +31,8 @@ class Overlap:
         i, j = self.pairs[0]
         count = len({b for _, b in self.pairs})
         return (
-            f"{count} of {self.compared[1]} held-out images ({held_name}) are also among {what} ({len(self.same)} equal, "
-            f"{len(self.near)} near-equal pairs), such as {train.ids[i]} = {held.ids[j]}; "
+            f"{count} of {self.compared[1]} held-out images ({held_name}) are also among {what} "
+            f"({len(self.same)} equal, {len(self.near)} near-equal pairs), such as {train.ids[i]} = {held.ids[j]}; "
             "--drop-leak leaves them out, --allow-leak goes on and marks the report"
         )
 

@@ -29,7 +29,7 @@ class RunFacts:
 
 
 def read_run(path: str, originals: Collection[str]) -> RunFacts:
-    """The facts of a run made from the dataset whose image ids are `originals`; DataError if it was made from another."""
+    """The facts of a run made from the dataset with these image ids; DataError if it was made from another."""
     recipe, rows = _recipe(path), _rows(path)
     known = frozenset(originals)
     up = _ancestors(path, recipe)
@@ -94,8 +94,8 @@ def _same_dataset(
     strange = sorted({seed for seed in seeds if not _roots([seed], up, known)})
     if strange:
         raise DataError(
-            f"run {path} was made from another dataset or split: {len(strange)} of its {len(set(seeds))} seed images are "
-            f"not among the original training images, such as {strange[0]}"
+            f"run {path} was made from another dataset or split: {len(strange)} of its {len(set(seeds))} seed images "
+            f"are not among the original training images, such as {strange[0]}"
         )
 
 

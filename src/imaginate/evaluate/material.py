@@ -1,4 +1,4 @@
-"""Everything that a study reads, opened, decoded once and checked: originals, held-out images, runs, more real images."""
+"""All that a study reads, opened, decoded once and checked: originals, held-out images, runs, more real images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imaginate.data import DataSpec, Dataset, load, open_dataset
+from imaginate.data import Dataset, DataSpec, load, open_dataset
 from imaginate.errors import DataError
 from imaginate.evaluate.arms import Arm
 from imaginate.evaluate.leak import overlap
@@ -22,7 +22,7 @@ from imaginate.train.pixels import Store, build_store
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A finished run's new images; `usable` leaves out what could not be read and what overlaps with the held-out set."""
+    """A finished run's new images; `usable` leaves out what could not be read and what overlaps the held-out set."""
 
     facts: RunFacts
     store: Store
@@ -53,7 +53,7 @@ def gather(protocol: Protocol, arms: list[Arm], cache: Path, *, show: bool = Tru
         origin="all", subset_seed=protocol.subset_seed,
     )  # fmt: skip
     train = open_dataset(spec)
-    held = _aligned(open_dataset(protocol.held_out, split=protocol.held_out_split), train, "held-out")
+    held = _aligned(_held_out(protocol, train), train, "held-out")
     _every_class(train, held)
     validation = real = None
     if protocol.validation_split:
@@ -110,6 +110,8 @@ def _checked(
         usable = store.usable.copy()
         usable[bad] = False
         runs[path] = Run(facts=facts[path], store=store, usable=usable, dropped={"shows a held-out image": len(bad)})
+    if more is not None:
+        more = _without(more, sorted({i for i, _ in overlap(more, outside).pairs}))
     leak = {
         "compared": list(found.compared),
         "same": len(found.same),
@@ -118,12 +120,23 @@ def _checked(
         "examples": [[originals.ids[i], outside.ids[j]] for i, j in found.pairs[:5]],
         "allowed": protocol.allow_leak,
     }
-    warnings = [f"{len(s.skipped)} images of {n} could not be read ({_reasons(s)})" for n, s in
-                [("the training set", originals), ("the held-out set", outside), *stores.items()] if s.skipped]  # fmt: skip
+    named = {"the training set": originals, "the held-out set": outside, **stores}
+    warnings = [
+        f"{len(store.skipped)} images of {name} could not be read ({_reasons(store)})"
+        for name, store in named.items()
+        if store.skipped
+    ]
     return Material(
         name=train.name, labels=train.labels, train=originals, held=outside, held_rows=rows, validation=inside,
         real=more, runs=runs, leak=leak, warnings=tuple(warnings),
     )  # fmt: skip
+
+
+def _without(store: Store, rows: list[int]) -> Store:
+    """The store with these rows marked unusable: more real images never show a held-out one."""
+    content = store.content.copy()
+    content[rows] = 0
+    return replace(store, content=content)
 
 
 def _reasons(store: Store) -> str:
@@ -146,23 +159,37 @@ def _aligned(data: Dataset, train: Dataset, what: str) -> Dataset:
 
 def _every_class(train: Dataset, held: Dataset) -> None:
     """Each class must be on both sides: otherwise a mean over classes means something else in each arm."""
-    for data, what in ((train, f"the training set ({train.spec.path})"), (held, f"the held-out set ({held.spec.path})")):
+    for data, what in (
+        (train, f"the training set ({train.spec.path})"),
+        (held, f"the held-out set ({held.spec.path})"),
+    ):
         missing = [name for name, count in data.counts().items() if count == 0]
         if missing:
             raise DataError(f"{what} has no image of {len(missing)} classes: {_some(missing)}")
+
+
+def _held_out(protocol: Protocol, train: Dataset) -> Dataset:
+    """The held-out images; split `rest` means those of the training split that shots or fraction left out."""
+    if protocol.held_out_split != "rest":
+        return open_dataset(protocol.held_out, split=protocol.held_out_split)
+    return _rest(protocol, train, "held-out split 'rest'")
 
 
 def _more_real(protocol: Protocol, train: Dataset) -> Dataset:
     """More real images for real:N: a named dataset, or what shots and fraction left out of the training split."""
     if protocol.real or protocol.real_split:
         return _aligned(open_dataset(protocol.real or protocol.data, split=protocol.real_split), train, "real")
+    return _rest(protocol, train, "real:N, without --real or --real-split,")
+
+
+def _rest(protocol: Protocol, train: Dataset, what: str) -> Dataset:
     if protocol.shots is None and protocol.fraction is None:
-        raise DataError("real:N needs more real images: name them with --real or --real-split, or use --shots or --fraction")
+        raise DataError(f"{what} needs --shots or --fraction: it is what they leave out")
     whole = open_dataset(protocol.data, split=protocol.split)
     taken = {sample.id for sample in train.samples}
     rest = tuple(sample for sample in whole.samples if sample.id not in taken)
     if not rest:
-        raise DataError("real:N needs more real images, but shots or fraction leaves none out")
+        raise DataError(f"{what} is empty: shots or fraction leaves no image out")
     return replace(whole, samples=rest)
 
 

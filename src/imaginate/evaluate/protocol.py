@@ -12,12 +12,19 @@ from typing import Any, Literal
 
 from imaginate.errors import ConfigError, RunError
 from imaginate.settings import build, check, nearest, setting
-from imaginate.train.recipes import RECIPES, Recipe, Schedule, adjust
+from imaginate.train.recipes import RECIPES, Recipe, adjust
 
 FORMAT = "imaginate-study/1"
 # Settings of the analysis alone: they may change on a finished study without training anything again.
 FREE = ("seeds", "level", "bootstrap", "reference", "allow_leak")
-QUICK: dict[str, Any] = {"arch": "small", "image_size": 32, "recipe": "default", "seeds": 2, "updates": 150, "batch": 64}
+QUICK: dict[str, Any] = {
+    "arch": "small",
+    "image_size": 32,
+    "recipe": "default",
+    "seeds": 2,
+    "updates": 150,
+    "batch": 64,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +40,9 @@ class Protocol:
     held_out_split: str | None = setting(None, "split of the held-out images, such as test")
     validation: float = setting(0.2, "share of the original images kept for model selection, by class", ge=0, lt=1)
     validation_split: str | None = setting(None, "a split of the dataset for model selection, in place of a share")
-    real: str | None = setting(None, "dataset of more real images for real:N (default: what shots or fraction left out)")
+    real: str | None = setting(
+        None, "dataset of more real images for real:N (default: what shots or fraction left out)"
+    )
     real_split: str | None = setting(None, "split of the dataset of more real images")
     arch: str = setting("resnet50", "classifier: small, or a timm name")
     pretrained: bool = setting(False, "start from published weights")
@@ -42,14 +51,20 @@ class Protocol:
     seeds: int = setting(3, "classifiers an arm, each with its own validation part, weights and order", ge=1)
     resamples: int = setting(1, "subsets of the new images, of the original set's size, a seed; RET has 5", ge=1)
     budget: Literal["updates", "epochs"] = setting("updates", "what is equal across arms; epochs repeats the papers")
-    updates: int | None = setting(None, "updates for every arm (default: the recipe's epochs over the largest arm)", ge=1)
+    updates: int | None = setting(
+        None, "updates for every arm (default: the recipe's epochs over the largest arm)", ge=1
+    )
     epochs: int | None = setting(None, "epochs, in place of the recipe's", ge=1)
     batch: int | None = setting(None, "images an update, in place of the recipe's", ge=1)
     lr: float | None = setting(None, "peak learning rate, in place of the recipe's", gt=0)
-    schedule: Schedule | None = setting(None, "fall of the learning rate, in place of the recipe's")
+    schedule: Literal["cosine", "step", "plateau"] | None = setting(
+        None, "fall of the learning rate, in place of the recipe's"
+    )
     patience: int | None = setting(None, "epochs without improvement before stopping, in place of the recipe's", ge=1)
     mode: Literal["concat", "replace"] = setting("concat", "new images beside the originals, or in their place")
-    replace_p: float = setting(1.0, "probability of using a new image in place of an original, with replace", gt=0, le=1)
+    replace_p: float = setting(
+        1.0, "probability of using a new image in place of an original, with replace", gt=0, le=1
+    )
     online_aug: Literal["none", "light", "strong"] = setting("light", "on-line augmentation of every arm alike")
     corruptions: Literal["none", "3", "all"] = setting("none", "corruption accuracy at severity 3, or at all five")
     corruption_images: int = setting(1000, "held-out images that are corrupted, by class", ge=1)

@@ -94,7 +94,11 @@ def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol
     base = reference.matrix(shared) if reference is not None and shared else None
     run = material.runs[arm.path].facts if arm.path else None
     images = units[0]["images"]
-    ratio = None if run is None else arm.ratio or round(images["synthetic"] / max(1, _originals(own, material, protocol)), 3)
+    ratio = (
+        None
+        if run is None
+        else arm.ratio or round(images["synthetic"] / max(1, _originals(own, material, protocol)), 3)
+    )
     return {
         "name": arm.name, "spec": arm.spec, "kind": arm.kind, "title": run.title if run else arm.name,
         "method": run.method if run else None, "run": arm.path, "ratio": ratio,
@@ -119,7 +123,9 @@ def _originals(own: Measured, material: Material, protocol: Protocol) -> int:
     return int(images["original"] or round(material.train.usable.sum() * (1 - share)))
 
 
-def _differences(own: Measured, reference: Measured | None, keys: list[Key], protocol: Protocol) -> dict[str, Any] | None:
+def _differences(
+    own: Measured, reference: Measured | None, keys: list[Key], protocol: Protocol
+) -> dict[str, Any] | None:
     if reference is None or not keys:
         return None
     options = {"level": protocol.level, "draws": protocol.bootstrap}

@@ -22,7 +22,8 @@ def spread(jobs: list[Job], workers: int, *, show: bool = True) -> None:
         local: dict[str, Any] = {} if address else {"num_cpus": max(workers, os.cpu_count() or 1)}
         ray.init(address=address, include_dashboard=False, log_to_driver=False, **local)
     gpu = any(job.plan.device.startswith("cuda") for job in jobs)
-    share = (ray.cluster_resources().get("GPU", 0) / workers) if gpu else 0
+    resources: Any = ray.cluster_resources  # untyped in ray
+    share = (resources().get("GPU", 0) / workers) if gpu else 0
     task = ray.remote(num_cpus=1, num_gpus=share, max_retries=2)(run_job)
     try:
         _drain(ray, [(job, task) for job in jobs], workers, show)

@@ -8,6 +8,7 @@ image by image before anything is averaged.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
@@ -63,12 +64,16 @@ def difference(
     means = np.concatenate([_draw(gap, strata, size, rng, wide) for size in _chunks(draws, gap.shape[1])])
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     verdict = "gain" if low > 0 else "loss" if high < 0 else "unclear"
-    return {"mean": float(gap.sum(1).mean()), "low": float(low), "high": float(high), "level": level, "verdict": verdict}
+    return {
+        "mean": float(gap.sum(1).mean()),
+        "low": float(low),
+        "high": float(high),
+        "level": level,
+        "verdict": verdict,
+    }
 
 
-def _draw(
-    gap: np.ndarray, strata: np.ndarray | None, draws: int, rng: np.random.Generator, wide: float
-) -> np.ndarray:
+def _draw(gap: np.ndarray, strata: np.ndarray | None, draws: int, rng: np.random.Generator, wide: float) -> np.ndarray:
     """`draws` bootstrap means of (units, n) weighted differences."""
     units, n = gap.shape
     groups = [np.arange(n)] if strata is None else _groups(strata)
@@ -132,7 +137,14 @@ def per_class(
     rows = []
     for index, name in enumerate(names):
         of = label == index
-        row: dict[str, Any] = {"class": name, "held_out": int(of.sum()), "accuracy": None, "change": None, "low": None, "high": None}
+        row: dict[str, Any] = {
+            "class": name,
+            "held_out": int(of.sum()),
+            "accuracy": None,
+            "change": None,
+            "low": None,
+            "high": None,
+        }
         if of.any():
             row["accuracy"] = float(arm[:, of].mean())
             if reference is not None:
@@ -151,7 +163,7 @@ def real_worth(accuracy: float, curve: Sequence[tuple[float, float]]) -> tuple[f
         return None, "no real:N arm was measured"
     if accuracy < points[0][1]:
         return None, "accuracy is below the measured range of real:N arms"
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if y0 <= accuracy <= y1 and y1 > y0:
             return x0 + (x1 - x0) * (accuracy - y0) / (y1 - y0), ""
     if accuracy > max(y for _, y in points):

@@ -1,6 +1,6 @@
 """A study: arms trained under one protocol, resumable arm by arm and seed by seed, and put together in results.json.
 
-    STUDY/study.yaml   cache/   arms/<arm>/seed-<n>/{state.pt, history.json, predictions.npz, result.json}   results.json
+STUDY/study.yaml   cache/   arms/<arm>/seed-<n>/{state.pt, history.json, predictions.npz, result.json}   results.json
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class Study:
         if first:
             self._remember(material)
             self.team.wait()
-        jobs = [self._job(arm, material, *unit, c) for (arm, *unit), c in self._each(composed)]
+        jobs = [self._job(arm, material, seed, r, made) for (arm, seed, r), made in self._each(composed)]
         missing = [job for job in jobs if not job.done()]
         together = self.hardware.workers > 1
         for arm in [None] if together else dict.fromkeys(job.arm for job in missing):
@@ -142,7 +142,8 @@ class Study:
         tail = f"-resample-{resample}" if protocol.resamples > 1 else ""
         return Job(
             arm=arm.name, kind=arm.kind, seed=seed, resample=resample, plan=plan, train=made.train,
-            validation=made.validation, held_out=_held(material), folder=self.out / "arms" / arm.name / f"seed-{seed}{tail}",
+            validation=made.validation, held_out=_held(material),
+            folder=self.out / "arms" / arm.name / f"seed-{seed}{tail}",
             images=made.images, labels=material.labels, clip=protocol.clip, corrupting=self._corrupting(material),
             keep_weights=self.hardware.keep_weights,
         )  # fmt: skip
@@ -181,8 +182,8 @@ class Study:
             mark = short_hash([arm.spec, material.runs[arm.path].store.fingerprint if arm.path else ""])
             if arm.name in arms and arms[arm.name]["fingerprint"] != mark:
                 raise RunError(
-                    f"arm {arm.name!r} of {self.out} was another one: {arms[arm.name]['spec']}, or its images have changed; "
-                    "give it another name with --arm NAME=SPEC"
+                    f"arm {arm.name!r} of {self.out} was another one ({arms[arm.name]['spec']}), or its images "
+                    "have changed; give it another name with --arm NAME=SPEC"
                 )
             arms[arm.name] = {"spec": arm.spec, "fingerprint": mark}
         self.out.mkdir(parents=True, exist_ok=True)

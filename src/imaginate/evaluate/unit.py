@@ -1,4 +1,4 @@
-"""One unit of a study: one classifier trained and measured. A job is picklable, so that Ray can carry it to a worker."""
+"""One unit of a study: one classifier trained and measured. A job is picklable, so Ray can carry it to a worker."""
 
 from __future__ import annotations
 
@@ -104,8 +104,7 @@ def _classifier(job: Job, advance: Callable[[int], None], team: Team) -> tuple[n
     if job.kind in ("clip-zero-shot", "clip-probe", "clip-finetune", "clip-distill"):
         from imaginate.evaluate import clip_baselines
 
-        model, state, plan = clip_baselines.classifier(job, advance, team)
-        return model, state, plan
+        return clip_baselines.classifier(job, advance, team)
     plan = replace(job.plan, augment="strong") if job.kind == "online-aug" else job.plan
     trained = fit(plan, job.train, job.validation, job.folder, advance=advance, team=team)
     return trained.model, trained.state, plan

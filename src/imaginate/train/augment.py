@@ -13,7 +13,7 @@ _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def stored_size(size: int) -> int:
-    """Side at which images are cached: an eighth more than the input from 128 px up (224 from 256), so that crops gain."""
+    """Side at which images are cached: a seventh more than the input from 128 px up (256 for 224)."""
     return size if size < 128 else round(size * 8 / 7)
 
 

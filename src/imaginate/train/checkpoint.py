@@ -31,7 +31,13 @@ def save(
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{NAME}.{os.getpid()}.part"
     torch.save(
-        {"key": key, "state": asdict(state), "model": model.state_dict(), "optimizer": optimizer.state_dict(), "best": best},
+        {
+            "key": key,
+            "state": asdict(state),
+            "model": model.state_dict(),
+            "optimizer": optimizer.state_dict(),
+            "best": best,
+        },
         part,
     )
     os.replace(part, folder / NAME)

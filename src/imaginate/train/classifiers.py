@@ -51,7 +51,11 @@ def _small(classes: int) -> nn.Module:
     layers: list[nn.Module] = []
     width = 3
     for out, kernel in _SMALL:
-        layers += [nn.Conv2d(width, out, kernel, stride=2, padding=kernel // 2, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+        layers += [
+            nn.Conv2d(width, out, kernel, stride=2, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(out),
+            nn.ReLU(),
+        ]
         width = out
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
 

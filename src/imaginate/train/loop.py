@@ -66,7 +66,7 @@ def fit(
 
     torch.set_flush_denormal(True)
     with torch.random.fork_rng():
-        model = (build or _builder(plan))().to(plan.device, memory_format=torch.channels_last)
+        model = (build or _builder(plan))().to(plan.device).to(memory_format=torch.channels_last)
         optimizer = optimizer_of(model, plan)
         key = short_hash([plan, len(train), train.label.tolist(), train.row.tolist()])
         state, best = checkpoint.resume(folder, key, State, model, optimizer)
@@ -142,11 +142,9 @@ def _update(
     images = normalise(images.to(plan.device)).contiguous(memory_format=torch.channels_last)
     with autocast(plan):
         logits = model(images)
-    loss = F.cross_entropy(
-        logits.float(), train.targets(rows).to(plan.device), label_smoothing=plan.recipe.smoothing
-    )
+    loss = F.cross_entropy(logits.float(), train.targets(rows).to(plan.device), label_smoothing=plan.recipe.smoothing)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    torch.autograd.backward(loss)
     optimizer.step()
     return loss.detach()
 

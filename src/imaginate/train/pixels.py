@@ -39,7 +39,7 @@ class Store:
     @property
     def usable(self) -> np.ndarray:
         """(n,) bool: the rows that could be decoded."""
-        return self.content != 0
+        return np.not_equal(self.content, 0)
 
     def pixels(self) -> np.ndarray:
         """(n, s, s, 3) uint8, a read-only memory map."""
@@ -117,7 +117,7 @@ def _open(samples: Sequence[Sample], pixels: Path, facts: Path, classes: int) ->
 def _soft(samples: Sequence[Sample], labels: np.ndarray, classes: int) -> np.ndarray | None:
     if all(s.soft_label is None for s in samples):
         return None
-    soft = np.eye(classes, dtype=np.float32)[labels]
+    soft: np.ndarray = np.eye(classes, dtype=np.float32)[labels]
     for i, sample in enumerate(samples):
         if sample.soft_label is not None:
             soft[i] = sample.soft_label

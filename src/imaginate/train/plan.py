@@ -61,7 +61,7 @@ def use_bfloat16(plan: TrainPlan) -> bool:
     if plan.precision != "auto":
         return plan.precision == "bfloat16"
     if plan.device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     return bool(torch.cpu._is_amx_tile_supported())
 
 

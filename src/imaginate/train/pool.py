@@ -71,9 +71,7 @@ class ImagePool:
         return self._maps
 
 
-def join(
-    pieces: Sequence[tuple[Path, np.ndarray, np.ndarray, np.ndarray | None]], classes: int
-) -> ImagePool:
+def join(pieces: Sequence[tuple[Path, np.ndarray, np.ndarray, np.ndarray | None]], classes: int) -> ImagePool:
     """One pool of (store, rows, labels, soft labels or None); one-hot targets where only some pieces are soft."""
     paths = tuple(dict.fromkeys(path for path, *_ in pieces))
     label = np.concatenate([labels for _, _, labels, _ in pieces]).astype(np.int64)

@@ -8,8 +8,6 @@ from typing import Any, Literal
 
 from imaginate.settings import check, setting
 
-Schedule = Literal["cosine", "step", "plateau"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -19,7 +17,7 @@ class Recipe:
     epochs: int = setting(60, "passes over the data", ge=1)
     batch: int = setting(64, "images an update", ge=1)
     lr: float = setting(0.0, "peak learning rate; 0 = 0.2 * batch / 256, a tenth of it for pretrained weights", ge=0)
-    schedule: Schedule = setting("cosine", "how the learning rate falls")
+    schedule: Literal["cosine", "step", "plateau"] = setting("cosine", "how the learning rate falls")
     warmup: float = setting(0.05, "share of the updates in which the learning rate rises linearly", ge=0, lt=1)
     milestones: tuple[float, ...] = setting((), "shares of the updates after which `step` divides by 10", gt=0, lt=1)
     plateau: int = setting(10, "epochs without a better validation accuracy after which `plateau` divides by 10", ge=1)
@@ -51,14 +49,14 @@ class Recipe:
 
 RECIPES: dict[str, Recipe] = {
     "default": Recipe(),
-    # GIF: SGD, momentum 0.9, weight decay 1e-4, batch 256, 100 epochs, rate 0.1, cosine + Nesterov (CIFAR100-S, medical).
+    # GIF on CIFAR100-S and the medical sets: momentum 0.9, weight decay 1e-4, rate 0.1, cosine, Nesterov.
     "gif": Recipe(epochs=100, batch=256, lr=0.1, warmup=0.0, weight_decay=1e-4),
     # GIF on Caltech101, Cars, DTD, Pets: rate 0.01, a tenth at epochs 21 and 31 of 100.
     "gif-step": Recipe(
         epochs=100, batch=256, lr=0.01, warmup=0.0, schedule="step", milestones=(0.21, 0.31), nesterov=False,
         weight_decay=1e-4,
     ),
-    # RET sec. 3: batch 256, rate 0.1, /10 after 10 epochs without a better validation accuracy, stop after 20, at most 270.
+    # RET sec. 3: rate 0.1, a tenth after 10 epochs without a better validation accuracy, stop after 20, at most 270.
     "ret": Recipe(
         epochs=270, batch=256, lr=0.1, warmup=0.0, schedule="plateau", plateau=10, patience=20, nesterov=False,
         weight_decay=1e-4,

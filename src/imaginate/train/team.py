@@ -26,7 +26,7 @@ class Team:
 
     def wrap(self, model: nn.Module) -> nn.Module:
         """The model with its gradients averaged over the team."""
-        return model if self.accelerator is None else self.accelerator.prepare(model)  # type: ignore[no-any-return]
+        return model if self.accelerator is None else self.accelerator.prepare(model)
 
     def part(self, rows: np.ndarray) -> np.ndarray:
         """This process's share of a batch."""

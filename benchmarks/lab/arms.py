@@ -1,0 +1,137 @@
+"""The arms of the laboratory: what each is called in the papers, and the command that makes its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One arm. `flags` go to `imaginate expand`; `fit` names the technique that has to be fitted first; `pool` says
+    that a retrieval pool is needed; `gif` and `ret` are the rows of the papers' tables."""
+
+    name: str
+    title: str
+    method: str
+    flags: tuple[str, ...] = ()
+    fit: str | None = None
+    pool: bool = False
+    gif: str | None = None
+    ret: str | None = None
+
+
+_GUIDE = ("--guide", "nano")
+_SD = ("--prior", "nano", "--steps", "20")
+_DRAW = ("--prior", "nano", "--steps", "20")
+
+AUGMENTATIONS = (
+    Entry(name="cutout", title="Cutout", method="cutout", gif="Cutout"),
+    Entry(name="gridmask", title="GridMask", method="gridmask", gif="GridMask"),
+    Entry(name="randaugment", title="RandAugment", method="randaugment", gif="RandAugment"),
+    Entry(
+        name="randaugment-selective",
+        title="RandAugment, informative ones chosen",
+        method="randaugment",
+        flags=("--select", "informative", *_GUIDE),
+    ),
+)
+GIF = (
+    Entry(name="mae", title="MAE", method="mae", flags=("--prior", "nano"), gif="MAE"),
+    Entry(name="gif-mae", title="GIF-MAE", method="gif-mae", flags=("--prior", "nano", *_GUIDE), gif="GIF-MAE"),
+    Entry(name="sd", title="SD", method="sd", flags=_SD, gif="SD"),
+    Entry(name="gif-sd", title="GIF-SD", method="gif-sd", flags=(*_SD, *_GUIDE), gif="GIF-SD"),
+    Entry(
+        name="unclip",
+        title="unCLIP (DALL-E2)",
+        method="unclip",
+        flags=("--prior", "nano", "--steps", "20"),
+        gif="DALL-E2",
+    ),
+    Entry(
+        name="gif-dalle",
+        title="GIF-DALLE",
+        method="gif-dalle",
+        flags=("--prior", "nano", "--steps", "20", *_GUIDE),
+        gif="GIF-DALLE",
+    ),
+)
+RET = (
+    Entry(name="retrieval", title="Retrieval", method="retrieval", flags=_GUIDE, pool=True, ret="Retrieval"),
+    Entry(name="boomerang", title="Boomerang", method="boomerang", flags=_SD, ret="Boomerang"),
+    Entry(
+        name="prompt-simple",
+        title="Simple prompt",
+        method="prompt",
+        flags=(*_DRAW, "--prompts", "simple"),
+        ret="Simple prompt",
+    ),
+    Entry(
+        name="prompt-nows",
+        title="Simple prompt (no ws)",
+        method="prompt",
+        flags=(*_DRAW, "--prompts", "simple-nows"),
+        ret="Simple prompt (no ws)",
+    ),
+    Entry(
+        name="prompt-clip",
+        title="CLIP prompts",
+        method="prompt",
+        flags=(*_DRAW, "--prompts", "clip"),
+        ret="CLIP prompts",
+    ),
+    Entry(
+        name="prompt-sariyildiz",
+        title="Sariyildiz et al. prompts",
+        method="prompt",
+        flags=(*_DRAW, "--prompts", "sariyildiz"),
+        ret="Sariyildiz et al. prompts",
+    ),
+    Entry(
+        name="ft-conditioning",
+        title="FT conditioning",
+        method="ft-conditioning",
+        flags=_DRAW,
+        fit="ft-conditioning",
+        ret="FT conditioning",
+    ),
+    Entry(
+        name="ft-cluster",
+        title="FT cluster conditioning",
+        method="ft-cluster",
+        flags=_DRAW,
+        fit="ft-cluster",
+        ret="FT cluster conditioning",
+    ),
+    Entry(name="imagic", title="Imagic", method="imagic", flags=_DRAW, fit="imagic", ret="Imagic"),
+    Entry(
+        name="textual-inversion",
+        title="Textual inversion",
+        method="textual-inversion",
+        flags=_DRAW,
+        fit="textual-inversion",
+        ret="Textual inversion",
+    ),
+    Entry(
+        name="pseudoword-dm",
+        title="Pseudoword+DM",
+        method="pseudoword-dm",
+        flags=_DRAW,
+        fit="pseudoword-dm",
+        ret="Pseudoword+DM",
+    ),
+)
+ENTRIES = {entry.name: entry for entry in (*AUGMENTATIONS, *GIF, *RET)}
+GROUPS = {"augmentation": AUGMENTATIONS, "gif": GIF, "ret": RET}
+
+# Arms that `imaginate compare` makes itself.
+BUILT_IN = {
+    "original": ("Original", "Original", "10% ImageNet"),
+    "duplicate": ("Duplicate", None, None),
+    "online-aug": ("On-line RandAugment", None, None),
+}
+CLIP_ARMS = {
+    "clip-zero-shot": ("CLIP, zero-shot", "CLIP"),
+    "clip-probe": ("CLIP, linear probe", None),
+    "clip-finetune": ("CLIP, fine-tuned", None),
+    "clip-distill": ("CLIP, distilled", "Distillation of CLIP"),
+}
