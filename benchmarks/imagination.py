@@ -18,6 +18,7 @@ import platform
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,8 +41,10 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=4, help="copies of each")
     parser.add_argument("--steps", type=int, default=20, help="denoising steps at strength 1")
     parser.add_argument("--strength", type=float, default=0.5)
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; with 1, processor seconds are counted")
     parser.add_argument("--size", type=int, default=512, help="pixels a side (memory)")
     args = parser.parse_args()
+    torch.set_num_threads(args.threads)
     numbers = globals()[args.command](args)
     report = {
         "command": f"python benchmarks/imagination.py {' '.join(sys.argv[1:])}",
@@ -82,7 +85,7 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def overhead(args: argparse.Namespace) -> dict[str, Any]:
-    """Wall time of `imaginate.expand` with `sd` beyond the bare loop doing the same forward passes in the same batches."""
+    """Time of a whole `expand` with `sd` beyond the bare loop doing the same forward passes in the same batches."""
     import imaginate.engine.context as context
     from imaginate.engine.run import expand
 
@@ -109,7 +112,7 @@ def overhead(args: argparse.Namespace) -> dict[str, Any]:
                             progress=False,
                             originals="none",
                             **settings,
-                        )  # fmt: skip
+                        )
                     )
                 )
     finally:
@@ -123,9 +126,8 @@ def variants(args: argparse.Namespace) -> dict[str, Any]:
     prior, guide = build(args, "float32")
     rows = {}
     for name in ("paper", "released", "default"):
-        started = time.perf_counter()
-        made = ours(args, prior, guide, variant=name)
-        seconds = time.perf_counter() - started
+        made: list[Any] = []
+        seconds = clock(partial(fill, made, args, prior, guide, name))
         keys = ("kept", "entropy_gain", "diversity", "total")
         means = {
             f"{key}_{when}": round(sum(c.scores[f"{key}_{when}"] for c in made) / len(made), 4)
@@ -157,7 +159,7 @@ def precision(args: argparse.Namespace) -> dict[str, Any]:
             latents = prior.encode(torch.cat(seeds_of(args, prior.image_size)), list(range(args.seeds)))
             latents = latents.repeat_interleave(args.copies, dim=0)
 
-        def run(prior: Any = prior, count: int = count) -> torch.Tensor:
+        def run(prior: Any = prior, count: int = count, latents: Any = latents) -> torch.Tensor:
             out: torch.Tensor = prior.diffuse(
                 latents,
                 ["a cat"] * count,
@@ -215,6 +217,16 @@ def memory(args: argparse.Namespace) -> dict[str, Any]:
 # ---------------------------------------------------------------- the two sides
 
 
+def add_one(made: list[int]) -> None:
+    """Count an image."""
+    made[0] += 1
+
+
+def fill(made: list[Any], args: argparse.Namespace, prior: Any, guide: Any, variant: str) -> None:
+    """Put the candidates of one variant into `made`."""
+    made += ours(args, prior, guide, variant=variant)
+
+
 def reference(args: argparse.Namespace, prior: Any, guide: Any) -> int:
     """The released loop over all seeds; the number of images made."""
     from reference_loop import expand_one
@@ -223,10 +235,9 @@ def reference(args: argparse.Namespace, prior: Any, guide: Any) -> int:
     with tempfile.TemporaryDirectory() as place:
         for i, image in enumerate(seeds_of(args, prior.image_size)):
             pixels = (image[0] * 255).byte()
-            expand_one(
-                pixels, NAMES[i % len(NAMES)], prior, guide, args.copies, Path(place), strength=args.strength, scale=8.0,
-                steps=args.steps, eps=0.8, on_saved=lambda: made.__setitem__(0, made[0] + 1),
-            )  # fmt: skip
+            settings = {"strength": args.strength, "scale": 8.0, "steps": args.steps, "eps": 0.8}
+            name, count = NAMES[i % len(NAMES)], partial(add_one, made)
+            expand_one(pixels, name, prior, guide, args.copies, Path(place), on_saved=count, **settings)
     return made[0]
 
 
@@ -254,7 +265,7 @@ def ours(args: argparse.Namespace, prior: Any, guide: Any, **settings: Any) -> l
 
 @torch.no_grad()
 def bare_loop(args: argparse.Namespace, prior: Any) -> None:
-    """diffusers' parts and nothing else: the forward passes of `sd` on all copies, in the same micro-batches."""
+    """diffusers' parts and nothing else: the forward passes of `sd`, in the same micro-batches."""
     parts = prior.pipe
     count = args.seeds * args.copies
     pixels = torch.cat(seeds_of(args, prior.image_size)).repeat_interleave(args.copies, dim=0).to(args.device)
@@ -361,7 +372,12 @@ def seed_folder(args: argparse.Namespace, folder: Path) -> Path:
 
 
 def clock(work: Any) -> float:
-    """Seconds of one call, the device drained."""
+    """Seconds of one call, the device drained. On a CPU with one thread: processor seconds, which a busy machine does
+    not stretch."""
+    if not torch.cuda.is_available() and torch.get_num_threads() == 1:
+        started = time.process_time()
+        work()
+        return time.process_time() - started
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     started = time.perf_counter()

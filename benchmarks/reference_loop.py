@@ -2,8 +2,8 @@
 
 One seed at a time, two copies at a time, float32, text encoded anew for every pair: resize, rotate and flip the seed;
 VAE-encode a posterior sample; DDIM img2img under the pair's prompts with classifier-free guidance; perturb the clean
-latent channel-wise; decode; one sign step of 0.1 on z and b up the score; project; decode; save. Facts: reference of the
-released settings and Zhang et al. 2023, appendix D. Written from those facts alone.
+latent channel-wise; decode; one sign step of 0.1 on z and b up the score; project; decode; save. Written from the facts
+of Zhang et al. 2023 (appendix D) and the settings of the released code, not from that code.
 """
 
 from __future__ import annotations
