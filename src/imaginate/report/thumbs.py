@@ -30,7 +30,7 @@ def thumb(data: bytes, side: int = SIDE) -> Thumb | None:
         return None
     picture.thumbnail((side, side), Image.Resampling.LANCZOS)
     out = io.BytesIO()
-    picture.save(out, "WEBP", quality=88 if max(picture.size) <= 64 else 74, method=4)
+    picture.save(out, "WEBP", quality=88 if max(picture.size) <= 64 else 74, method=2)
     return Thumb("data:image/webp;base64," + base64.b64encode(out.getvalue()).decode(), *picture.size)
 
 

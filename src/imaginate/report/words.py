@@ -84,7 +84,7 @@ def number(value: float | int | None, digits: int = 3) -> str:
         return {True: "not a number", False: "infinite"}[value != value]
     text = f"{value:.{digits}g}"
     if "e" in text and abs(value) >= 1e-9:
-        text = f"{value:.{digits - 1 - math.floor(math.log10(abs(value)))}f}"
+        text = f"{value:.{digits - 1 - math.floor(math.log10(abs(value)))}f}".rstrip("0")
     return text.replace("-", MINUS)
 
 

@@ -1,7 +1,7 @@
 """Which images are the same picture: within a set, and between a set and the held-out images (a leak).
 
-Two tests, both needed: a perceptual hash (finds copies that were resized, recompressed or recoloured) and the cosine of
-two embeddings (finds crops and mirror images). A pair is reported when either finds it.
+Two tests, both needed: a perceptual hash (finds copies that were resized or recompressed, and recoloured ones unless
+colours are compared, too) and the cosine of two embeddings (finds crops and mirror images). Either one makes a pair.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ CHUNK = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prints:
-    """Fingerprints of n images: their ids, hash bits (n, 64) in {0, 1} and unit-norm embeddings (n, d)."""
+    """Fingerprints of n images: ids, hash bits (n, 64) in {0, 1}, colours (n, 48) in [0, 1], unit embeddings (n, d)."""
 
     ids: Sequence[str]
     bits: Tensor
+    colours: Tensor
     embeddings: Tensor
 
     def __len__(self) -> int:
@@ -42,30 +43,41 @@ class Pair:
     found_by: str
 
 
-def find_pairs(a: Prints, b: Prints | None = None, *, cosine: float = 0.97, hamming: int = 4) -> list[Pair]:
+def find_pairs(
+    a: Prints, b: Prints | None = None, *, cosine: float = 0.97, hamming: int = 6, colour: float | None = None
+) -> list[Pair]:
     """Every pair of an image of `a` with one of `b` (or with a later one of `a`) that looks the same, nearest first.
 
-    A hash says so at up to `hamming` differing bits of 64, an embedding from a similarity of `cosine` on.
+    A hash says so at up to `hamming` differing bits of 64 (where `colour` is given: if the root mean square difference
+    of the colours is not above it), an embedding from a similarity of `cosine` on.
     """
     if not -1 <= cosine <= 1:
         raise ConfigError(f"cosine must be in [-1, 1], got {cosine!r}")
     if not 0 <= hamming <= 64:
         raise ConfigError(f"hamming must be in [0, 64], got {hamming!r}")
-    found = list(_pairs(a, b, cosine, hamming))
+    found = list(_pairs(a, b, cosine, hamming, colour))
     return sorted(found, key=lambda p: (-p.cosine, p.hamming, p.first, p.second))
 
 
-def _pairs(a: Prints, b: Prints | None, cosine: float, hamming: int) -> Iterator[Pair]:
+def hash_bits(hashes: Sequence[str]) -> Tensor:
+    """n perceptual hashes (16 hex digits) -> (n, 64) in {0, 1}: distances between many become one matrix product."""
     import torch
 
-    from imaginate.ops.similarity import hamming_matrix
+    numbers = [int(h[:16], 16) for h in hashes]
+    return torch.tensor([[(v >> i) & 1 for i in range(64)] for v in numbers], dtype=torch.float32).view(-1, 64)
+
+
+def _pairs(a: Prints, b: Prints | None, cosine: float, hamming: int, colour: float | None) -> Iterator[Pair]:
+    import torch
 
     other = a if b is None else b
     for start in range(0, len(a), CHUNK):
         rows = slice(start, start + CHUNK)
         near = a.embeddings[rows] @ other.embeddings.T  # (chunk, m)
-        apart = hamming_matrix(a.bits[rows], other.bits)
+        apart = a.bits[rows] @ (1 - other.bits).T + (1 - a.bits[rows]) @ other.bits.T
         by_embedding, by_hash = near >= cosine, apart <= hamming
+        if colour is not None:
+            by_hash &= torch.cdist(a.colours[rows], other.colours) / 48**0.5 <= colour
         hit = by_embedding | by_hash
         if b is None:
             hit &= torch.arange(len(other))[None, :] > torch.arange(start, start + len(hit))[:, None]
@@ -75,7 +87,7 @@ def _pairs(a: Prints, b: Prints | None, cosine: float, hamming: int) -> Iterator
                 first=a.ids[start + i],
                 second=other.ids[j],
                 cosine=float(near[i, j]),
-                hamming=int(apart[i, j]),
+                hamming=int(apart[i, j].round()),
                 found_by=" and ".join(words),
             )
 

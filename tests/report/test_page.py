@@ -1,0 +1,212 @@
+"""The page: complete in itself, well-formed, nothing hidden, nothing injected."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from imaginate.errors import ImaginateError
+from imaginate.report import Options, write_report
+
+VOID = {"meta", "link", "img", "br"}
+
+
+class Reader(HTMLParser):
+    """Collects elements and text, and checks that tags are nested."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.words = ""
+        self.feed(page)
+        assert not self.open, f"left open: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] not in ("style", "script"):
+            self.words += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.found if name == tag]
+
+
+def page(folder: Path, options: Options | None = None) -> Reader:
+    (file,) = write_report(folder, options=options or Options(seeds=3, copies=2))
+    assert file == folder / "report.html"
+    assert file.stat().st_size < 3_000_000
+    return Reader(file.read_text(encoding="utf-8"))
+
+
+def edit(study: Path, **changes: object) -> None:
+    file = study / "results.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+def test_a_study_page_is_complete_in_itself(world: Path) -> None:
+    read = page(world / "study")
+    sources = [a.get("src") or a.get("href") or "" for tag in ("img", "script", "link", "a") for a in read.all(tag)]
+    assert all(s.startswith(("data:", "#")) or s == "" for s in sources)
+    text = (world / "study/report.html").read_text()
+    assert not re.search(r"url\(|@import|https?://", text)
+    anchors = {a["id"] for _, a in read.found if a.get("id")}
+    assert {s[1:] for s in sources if s.startswith("#")} <= anchors
+    assert len(anchors) == len([1 for _, a in read.found if a.get("id")])
+    pictures = read.all("img")
+    assert len(pictures) > 30
+    assert all(a.get("alt") and a.get("width") and a.get("height") for a in pictures)
+    assert all(a.get("aria-label") for a in read.all("svg") if a.get("role") == "img")
+    assert read.all("html")[0]["lang"] == "en"
+    assert [tag for tag, _ in read.found if tag in ("header", "nav", "main", "footer")] == [
+        "header",
+        "nav",
+        "main",
+        "footer",
+    ]
+
+
+def test_headings_never_skip_a_level(world: Path) -> None:
+    for folder in ("study", "flowers-gif"):
+        levels = [int(tag[1]) for tag, _ in page(world / folder).found if re.fullmatch(r"h\d", tag)]
+        assert levels[0] == 1
+        assert all(b <= a + 1 for a, b in pairwise(levels))
+
+
+def test_findings_follow_the_intervals(world: Path) -> None:
+    words = page(world / "study").words
+    assert "GIF-SD is better than the original data: +3.6 [+2.2, +5.0] points." in words
+    assert "RandAugment: no clear difference to the original data, the interval covers 0" in words
+    assert "class prompts is worse than the original data" in words
+    assert "4 arms are compared" in words
+
+
+def test_an_unfinished_quick_study_says_what_is_missing(world: Path) -> None:
+    words = page(world / "study").words
+    assert "Unfinished study." in words
+    assert "real-500: seed 0, seed 1 and seed 2" in words
+    assert "Quick study." in words
+    assert "run folder flowers-randaug/ was not found" in words
+    edit(world / "study", missing=[], quick=False, complete=True)
+    words = page(world / "study").words
+    assert "Unfinished" not in words
+    assert "Quick" not in words
+
+
+def test_unequal_budgets_and_leaks_are_said(world: Path) -> None:
+    protocol = json.loads((world / "study/results.json").read_text())["protocol"]
+    leak = {"compared": [10, 20], "same": 3, "near": 0, "removed": 0, "examples": [], "allowed": True}
+    edit(world / "study", protocol=protocol | {"budget": "epochs", "epochs": 60}, leak=leak)
+    words = page(world / "study").words
+    assert "part of a gain may be training time" in words
+    assert "Accuracies may be too high" in words
+
+
+def test_class_names_are_text_not_markup(world: Path) -> None:
+    read = page(world / "study")
+    assert "<i>iris</i>" in read.words
+    assert not read.all("i")
+
+
+def test_a_study_with_one_arm_and_nothing_else(world: Path) -> None:
+    results = json.loads((world / "study/results.json").read_text())
+    lean = {"name": "a", "title": "a", "kind": "run", "difference": None, "top1": {"mean": 0.5, "se": None, "n": 1}}
+    edit(world / "study", arms=[lean], curves=[], exchange=[], leak=None, warnings=[], data={"name": "d"})
+    assert "50.0" in page(world / "study").words
+    edit(world / "study", arms=[], protocol={"level": results["protocol"]["level"]})
+    assert "Accuracy" in page(world / "study").words
+
+
+def test_a_run_page_counts_every_reject(world: Path) -> None:
+    read = page(world / "flowers-gif", Options(hourly_price=2.0))
+    facts = json.loads((world / "flowers-gif/run.json").read_text())["totals"]
+    for reason, n in facts["rejected"].items():
+        assert re.search(rf"{re.escape(reason)}\s*{n}\s*new image", read.words), reason
+    assert re.search(r"truncated\s*1\s*seed image skipped", read.words)
+    assert "Higher after guidance in" in read.words
+    assert "after it" in read.words
+    assert "$ " in read.words
+    assert "1 new image (0." in read.words
+    assert "method: {name: gif-sd, strength: 0.5}" in read.words
+
+
+def test_a_run_of_a_class_started_method_shows_real_images_of_the_class(world: Path) -> None:
+    assert "real image of the class" in page(world / "flowers-prompt").words
+
+
+def test_a_run_without_new_images(world: Path, fixture_module: object) -> None:
+    import pyarrow.parquet as pq
+
+    run = world / "flowers-gif"
+    table = pq.read_table(run / "metadata.parquet").to_pylist()
+    schema = pq.read_schema(run / "metadata.parquet")
+    import pyarrow as pa
+
+    pq.write_table(pa.Table.from_pylist([r for r in table if r["method"] is None], schema), run / "metadata.parquet")
+    assert "This run has no new image." in page(run).words
+
+
+def test_missing_pictures_and_pictures_elsewhere(world: Path) -> None:
+    run = world / "flowers-gif"
+    asked: list[tuple[str | None, str | None, str]] = []
+    for file in (run / "images/0").iterdir():
+        file.write_bytes(b"no image")
+
+    def read_image(path: str | None, split: str | None, name: str) -> bytes | None:
+        asked.append((path, split, name))
+        return None
+
+    read = page(run, Options(read_image=read_image))
+    assert "no picture" in read.words
+    assert ("flowers/", "test", "test/9.png") in asked
+
+
+def test_an_unfinished_run_is_reported_from_its_shards(world: Path) -> None:
+    import pyarrow.parquet as pq
+
+    run = world / "flowers-gif"
+    (run / "shards").mkdir()
+    pq.write_table(pq.read_table(run / "metadata.parquet"), run / "shards/000000.parquet")
+    (run / "shards/000000.json").write_text("{}")
+    (run / "shards/000001.parquet").write_bytes(b"torn")
+    facts = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps(facts | {"shards": 4, "finished": False}))
+    for name in ("metadata.parquet", "rejected.parquet"):
+        (run / name).unlink()
+    assert "The run is not finished: 1 of 4 shards are there." in page(run).words
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda f: None, "neither a study"),
+        (lambda f: f.rmdir(), "no such folder"),
+        (lambda f: (f / "study.yaml").write_text("x: 1"), "has no results yet"),
+        (lambda f: (f / "results.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "results.json").write_text("[]"), "holds no JSON object"),
+        (lambda f: (f / "results.json").write_text("{}"), "not a study's"),
+        (lambda f: (f / "results.json").write_text('{"format": "imaginate-study/9"}'), "this version reads"),
+        (lambda f: (f / "results.json").write_text('{"format": "imaginate-study/1"}'), "damaged: it has no arms"),
+        (lambda f: (f / "recipe.yaml").write_text("method: {name: x}"), "no images yet"),
+        (lambda f: (f / "metadata.parquet").write_bytes(b"x"), "cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line(tmp_path: Path, make: object, message: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    make(folder)  # type: ignore[operator]
+    with pytest.raises(ImaginateError, match=message) as caught:
+        write_report(folder)
+    assert "\n" not in str(caught.value)
