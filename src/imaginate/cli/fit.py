@@ -21,6 +21,7 @@ from imaginate.cli._flags import add_settings, take
 from imaginate.data.spec import DataSpec
 from imaginate.errors import ConfigError
 from imaginate.fit.core.settings import Plan
+from imaginate.settings import settings_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +90,7 @@ def run(args: argparse.Namespace) -> int:
 
 def plain(instance: Any) -> dict[str, Any]:
     """A technique's settings by name."""
-    return {name: getattr(instance, name) for name in instance.__dataclass_fields__}
+    return {s.name: getattr(instance, s.name) for s in settings_of(type(instance))}
 
 
 def method_of(args: argparse.Namespace) -> str:
