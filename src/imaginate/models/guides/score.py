@@ -49,9 +49,8 @@ def score(
     """
     guide = context.guide
     n = len(candidates)
-    seeds = [r.image for r in requests if r.image is not None]
-    rows = embed_once(guide, [c.image for c in candidates] + seeds)
     keys = [None if r.sample is None else r.sample.id for r in requests]
+    rows = _embedded(guide, candidates, requests)
     logits = logits_of(guide, rows[:n], keys)
     seeded = [i for i, r in enumerate(requests) if r.image is not None]
     anchors = torch.tensor([c.label for c in candidates], device=logits.device)
@@ -68,6 +67,16 @@ def score(
     probabilities = logits.softmax(dim=-1)
     kept = probabilities.gather(1, anchors.unsqueeze(1)).squeeze(1)
     return Scored(anchors, kept, probabilities.argmax(dim=-1), entropy(logits) - before)
+
+
+def _embedded(guide: Guide, candidates: Sequence[Candidate], requests: Sequence[Request]) -> Tensor:
+    """Rows of all candidates, then of the seed images of those that have one; in one pass if none is known."""
+    made = [c.image for c in candidates]
+    seeded = [r for r in requests if r.image is not None]
+    known: Any = getattr(guide, "seed_embeddings", None)
+    if known is None or not seeded:
+        return embed_once(guide, made + [r.image for r in seeded])
+    return torch.cat([embed_once(guide, made), known([r.sample.id for r in seeded if r.sample is not None])])
 
 
 @torch.no_grad()
