@@ -33,7 +33,7 @@ TARGETS = {
         ),
         Target(
             name="imagenette", title="Imagenette-S", path="imagenette-96.zip", data=("--shots", "40"),
-            held_out_split="validation", real_arms=("real:15", "real:60"), updates=200,
+            held_out_split="validation", real_arms=("real:15", "real:60"), updates=150,
             note="40 images a class; not in GIF",
         ),
         Target(

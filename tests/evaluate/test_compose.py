@@ -175,7 +175,7 @@ def test_what_would_spoil_a_comparison_is_refused_in_one_line(tmp_path: Path, st
     with pytest.raises(DataError, match="made from another dataset or split: 6 of its 6 seed images"):
         material_of(tmp_path, data, [f"run:{run}"])
     two = studies.write_folder(tmp_path / "two", {"test": 3}, seed=9, classes=("blue", "green"))
-    with pytest.raises(DataError, match="held-out set .* has no image of 1 classes: red"):
+    with pytest.raises(DataError, match=r"held-out set .* has no image of 1 classes: red"):
         material_of(tmp_path, data, ["original"], held_out=str(two))
     more = studies.write_folder(tmp_path / "more", {"test": 3}, seed=9, classes=("blue", "green", "red", "teal"))
     with pytest.raises(DataError, match="classes that the training set lacks: teal"):

@@ -84,7 +84,7 @@ def write(
         "exchange": _exchange(rows, protocol),
     }
     _write_json(out / "results.json", found)
-    return found
+    return dict(json.loads(json.dumps(found)))
 
 
 def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol, material: Material) -> dict[str, Any]:

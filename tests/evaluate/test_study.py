@@ -1,0 +1,140 @@
+"""A whole study in small: same protocol for all, resumable, refusing what does not fit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from imaginate.errors import ConfigError, RunError
+from imaginate.evaluate import unit
+from imaginate.evaluate.study import compare
+
+SMALL = {"arch": "small", "image_size": 32, "seeds": 2, "updates": 6, "batch": 8, "bootstrap": 100, "show": False}
+
+
+@pytest.fixture
+def world(tmp_path: Path, studies: ModuleType) -> Path:
+    import torch
+
+    from imaginate.data import open_dataset
+
+    torch.set_num_threads(1)
+    data = studies.write_folder(tmp_path / "data", {"train": 6, "test": 4})
+    seeds = {sample.id: sample.label for sample in open_dataset(data).samples}
+    studies.write_run(tmp_path / "noise", data, seeds, copies=2)
+    return tmp_path
+
+
+def study(world: Path, arms: list[str], out: str = "study", **changes: Any) -> dict[str, Any]:
+    data = world / "data"
+    arms = [arm.replace("noise", str(world / "noise")) for arm in arms]
+    return compare(data, arms, data, world / out, **{**SMALL, "held_out_split": "test", "device": "cpu", **changes})
+
+
+def timeless(found: Any) -> Any:
+    if isinstance(found, dict):
+        return {k: timeless(v) for k, v in found.items() if k not in ("seconds", "name")}
+    return [timeless(v) for v in found] if isinstance(found, list) else found
+
+
+def test_killed_and_continued_it_gives_the_same_results(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arms = ["original", "duplicate", "online-aug", "run:noise"]
+    whole = study(world, arms)
+    real, calls = unit.predict, []
+
+    def dying(*args: Any) -> np.ndarray:
+        calls.append(1)
+        if len(calls) % 3 == 0:
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(unit, "predict", dying)
+    for _ in range(8):
+        try:
+            cut = study(world, arms, out="cut")
+            break
+        except KeyboardInterrupt:
+            assert not list((world / "cut" / "arms").rglob("*.part*"))
+    assert timeless(cut) == timeless(whole)
+    assert whole["complete"]
+    on_disk = json.loads((world / "study" / "results.json").read_text())
+    assert on_disk == whole
+
+
+def test_every_arm_gets_the_same_updates_and_the_numbers_are_those_of_the_stored_answers(world: Path) -> None:
+    found = study(world, ["original", "run:noise", "run:noise@1", "synthetic:noise"])
+    assert {u["updates"] for arm in found["arms"] for u in arm["units"]} == {6}
+    by_name = {arm["name"]: arm for arm in found["arms"]}
+    assert by_name["noise"]["images"]["total"] == 45
+    assert [(p["ratio"], p["arm"]) for p in found["curves"][0]["points"]] == [
+        (0.0, "original"),
+        (1.0, "noise@1"),
+        (2.0, "noise"),
+    ]
+    for arm in found["arms"]:
+        for one in arm["units"]:
+            with np.load(world / "study" / "arms" / arm["name"] / f"seed-{one['seed']}" / "predictions.npz") as saved:
+                right = saved["label"] == saved["predicted"]
+            assert one["top1"] == right.mean()
+    assert by_name["original"]["difference"] is None
+    gap = by_name["noise"]["difference"]["top1"]
+    assert gap["mean"] == pytest.approx(by_name["noise"]["top1"]["mean"] - by_name["original"]["top1"]["mean"])
+    assert gap["low"] <= gap["mean"] <= gap["high"]
+
+
+def test_with_epochs_the_larger_arm_trains_longer_as_in_the_papers(world: Path) -> None:
+    found = study(world, ["original", "run:noise"], budget="epochs", epochs=2, updates=None, seeds=1)
+    assert [arm["units"][0]["updates"] for arm in found["arms"]] == [4, 12]
+
+
+def test_an_arm_is_added_and_nothing_is_trained_twice(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study(world, ["original"], updates=None, epochs=1)
+    first = yaml.safe_load((world / "study" / "study.yaml").read_text())["protocol"]["updates"]
+    real, trained = unit.fit, []
+    monkeypatch.setattr(unit, "fit", lambda *args, **kwargs: trained.append(args[0]) or real(*args, **kwargs))
+    found = study(world, ["original", "run:noise"], updates=None, epochs=1)
+    assert len(trained) == 2
+    assert {u["updates"] for arm in found["arms"] for u in arm["units"]} == {first}
+
+
+def test_another_protocol_other_images_or_another_folder_are_refused(world: Path, studies: ModuleType) -> None:
+    study(world, ["original", "run:noise"], seeds=1)
+    with pytest.raises(RunError, match=r"another protocol: updates is 7, was 6"):
+        study(world, ["original"], updates=7)
+    with pytest.raises(RunError, match=r"arm 'noise' of .* was another one"):
+        study(world, ["original", "noise=run:noise@1"])
+    (world / "data" / "train" / "red" / "0.png").unlink()
+    with pytest.raises(RunError, match="changed since"):
+        study(world, ["original"])
+    (world / "full").mkdir()
+    (world / "full" / "letter.txt").write_text("dear")
+    with pytest.raises(RunError, match=r"exists and is not a study"):
+        study(world, ["original"], out="full")
+    assert (world / "full" / "letter.txt").exists()
+
+
+def test_settings_are_checked_before_anything_is_read(world: Path) -> None:
+    for changes, message in [
+        ({"arch": "resnet5000"}, "unknown arch"),
+        ({"recipe": "giff"}, "did you mean 'gif'"),
+        ({"validation": 1.0}, r"validation must be in \[0, 1\), got 1.0"),
+        ({"budget": "money"}, "budget must be one of updates, epochs"),
+        ({"sead": 1}, "unknown setting of compare: 'sead'"),
+    ]:
+        with pytest.raises(ConfigError, match=message):
+            study(world, ["original"], **changes)
+    assert not (world / "study").exists()
+
+
+@pytest.mark.integration
+def test_ray_workers_give_the_same_results(world: Path) -> None:
+    arms = ["original", "run:noise"]
+    alone = study(world, arms)
+    together = study(world, arms, out="ray", workers=2)
+    assert timeless(alone) == timeless(together)
