@@ -147,6 +147,15 @@ def test_default_raises_the_score_of_every_seed(eps: float, seed: int) -> None:
     assert (climb.after.total.sum(dim=1) > climb.before.total.sum(dim=1)).all()
 
 
+@pytest.mark.parametrize("eps", [0.8, 4.0])
+@pytest.mark.parametrize("seed", range(8))
+def test_default_leads_no_copy_out_of_the_seeds_class(eps: float, seed: int) -> None:
+    f, z, b, head = problem(seed)
+    climb = ascend(f, z, b, scorer(f, head, "default"), eps=eps, variant=variant("default", 12))
+    assert (climb.after.stays | ~climb.before.stays).all()
+    assert (climb.after.predicted == (climb.latents @ head).argmax(-1)).all()
+
+
 def test_released_is_one_sign_step_on_the_unprojected_latent() -> None:
     f, z, b, head = problem()
     climb = ascend(f, z, b, scorer(f, head, "released"), eps=0.5, variant=variant("released"))

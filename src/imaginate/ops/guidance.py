@@ -14,20 +14,24 @@ from torch import Tensor
 
 from imaginate.errors import ModelError
 from imaginate.ops.chunks import is_out_of_memory
+from imaginate.ops.criteria import diversity
 from imaginate.ops.perturb import perturb
 from imaginate.ops.project import project
 from imaginate.ops.variants import Variant
 
-PARTS = ("kept", "gain", "diversity", "predicted")
+PARTS = ("kept", "gain", "diversity", "predicted", "features")
 
 
 class Scores(NamedTuple):
-    """The parts of S for every copy, each (n, k), its predicted class (n, k), and the decoded images or None."""
+    """The parts of S for every copy, each (n, k); its predicted class (n, k) and the seed's (n, 1); the features
+    (n, k, d) that diversity is taken on; the decoded images or None."""
 
     kept: Tensor
     gain: Tensor
     diversity: Tensor
     predicted: Tensor
+    anchor: Tensor
+    features: Tensor
     images: Tensor | None = None
 
     @property
@@ -35,18 +39,24 @@ class Scores(NamedTuple):
         """S = s'_j + entropy gain + diversity, (n, k)."""
         return self.kept + self.gain + self.diversity
 
+    @property
+    def stays(self) -> Tensor:
+        """(n, k): whether the copy is seen as the seed's class."""
+        return self.predicted == self.anchor
+
     def detach(self) -> Scores:
         """The same numbers without their graph."""
         images = None if self.images is None else self.images.detach()
         return self._replace(**{name: getattr(self, name).detach() for name in PARTS}, images=images)
 
-    def where(self, better: Tensor, other: Scores) -> Scores:
-        """Row by row (n,), `self` where `better`, else `other`."""
+    def where(self, chosen: Tensor, other: Scores, variant: Variant) -> Scores:
+        """Copy by copy (n, k), `self` where chosen, else `other`; the diversity of the new company is computed anew."""
         images = None
         if self.images is not None and other.images is not None:
-            images = _rows(better, self.images, other.images)
-        chosen = {name: _rows(better, getattr(self, name), getattr(other, name)) for name in PARTS}
-        return self._replace(**chosen, images=images)
+            images = pick_rows(chosen, self.images, other.images)
+        mixed = {name: pick_rows(chosen, getattr(self, name), getattr(other, name)) for name in PARTS}
+        mixed["diversity"] = diversity(mixed["features"], temperature=variant.temperature, mean=variant.mean)
+        return self._replace(**mixed, images=images)
 
 
 class Climb(NamedTuple):
@@ -114,19 +124,25 @@ def _straight_on(
 def _uphill(
     f: Tensor, z: Tensor, b: Tensor, score: Score, look: Look, size: float, eps: float, variant: Variant
 ) -> Climb:
-    """Sign steps that only ever raise S: a seed whose step does not is put back and tries half of it (`default`)."""
+    """Sign steps that only ever raise S and never lead a copy out of the seed's class (`default`).
+
+    A copy whose step would leave the class stays where it is; a seed whose copies would then score lower stays as a
+    whole. Whoever stays tries half the step next time.
+    """
     best, dz, db = look(z, b)
     before, latents = best, inside(f, z, b, eps)
-    sizes = torch.full((len(f), *([1] * (z.ndim - 1))), size, dtype=z.dtype, device=z.device)
+    sizes = torch.full((*f.shape[:2], *([1] * (z.ndim - 2))), size, dtype=z.dtype, device=z.device)
     for left in reversed(range(variant.ascent_steps)):
         next_z, next_b = z + sizes * dz.sign(), b + sizes * db.sign()
         there = inside(f, next_z, next_b, eps)
         now, next_dz, next_db = look(next_z, next_b) if left else (_measure(score, there), dz, db)
-        better = now.total.sum(dim=1) > best.total.sum(dim=1)
-        z, b = _rows(better, next_z, z), _rows(better, next_b, b)
-        dz, db = _rows(better, next_dz, dz), _rows(better, next_db, db)
-        best, latents = now.where(better, best), _rows(better, there, latents)
-        sizes = _rows(better, sizes, sizes / 2)
+        moves = now.stays | ~best.stays
+        mixed = now.where(moves, best, variant)
+        moves = moves & (mixed.total.sum(dim=1) > best.total.sum(dim=1)).unsqueeze(1)
+        best = now.where(moves, best, variant)
+        z, b = pick_rows(moves, next_z, z), pick_rows(moves, next_b, b)
+        dz, db = pick_rows(moves, next_dz, dz), pick_rows(moves, next_db, db)
+        latents, sizes = pick_rows(moves, there, latents), pick_rows(moves, sizes, sizes / 2)
     return Climb(latents, before, best)
 
 
@@ -154,5 +170,6 @@ def _measure(score: Score, latents: Tensor) -> Scores:
         return score(latents).detach()
 
 
-def _rows(better: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    return torch.where(better.view(-1, *([1] * (a.ndim - 1))), a, b)
+def pick_rows(chosen: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Copy by copy: `a` where `chosen` (n, k), else `b`; both (n, k, ...)."""
+    return torch.where(chosen.view(*chosen.shape, *([1] * (a.ndim - 2))), a, b)

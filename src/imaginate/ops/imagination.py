@@ -97,7 +97,8 @@ def scores(
     """Eqs. 5 and 6 for seeds (n, c), copies (n, k, c) and the features (n, k, d) that should differ."""
     parts = informativeness(of_seeds, logits)
     apart = diversity(features, temperature=variant.temperature, mean=variant.mean)
-    return Scores(parts.kept, parts.gain, apart, logits.argmax(dim=-1), images)
+    anchor = of_seeds.argmax(dim=-1, keepdim=True)
+    return Scores(parts.kept, parts.gain, apart, logits.argmax(dim=-1), anchor, features, images)
 
 
 def to_candidates(requests: Sequence[Request], made: Imagined, labels: LabelSpace) -> list[Candidate]:

@@ -8,6 +8,7 @@
     projection                    inside the loop          only before saving        inside, straight-through gradient
     diversity                     latents, softmax of f'   CLIP features, inert      CLIP features, sharp and bounded
     a step that lowers S          is kept                  is kept                   is undone and halved
+    a copy leaving its class      may                      may                       is put back
 
 Slips of the released code are not repeated (reference: its class term is read for the first copy of a batch only, and
 seed and copy reach CLIP with different normalisations).
@@ -34,7 +35,7 @@ class Variant:
     scaled: bool = False  # draws of z and b scaled to the eps-ball
     projected: bool = True  # the score sees the projected latent
     straight: bool = False  # the gradient passes the projection unchanged
-    backtrack: bool = False  # a step that lowers a seed's score is undone and halved
+    backtrack: bool = False  # a step that lowers S, or leads a copy out of the seed's class, is undone and halved
     diversity_of: Literal["latent", "embedding"] = "embedding"
     temperature: float = 1.0
     mean: Mean = "feature"

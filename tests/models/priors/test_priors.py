@@ -312,7 +312,11 @@ def test_adaptations_load(root: Path, sd: Any, tmp_path: Path) -> None:
     worded = fresh()
     save_file({"<fox>": torch.randn(2, 16)}, str(tmp_path / "learned_embeds.safetensors"))
     worded.load_adaptation(str(tmp_path / "learned_embeds.safetensors"))
-    assert worded.adaptation.words == ("<fox>",)
+    assert worded.adaptation.words == {"<fox>": "<fox> <fox>_1"}
+    two = worded.embed_prompts(["a <fox>"])
+    worded.text.words = {}
+    worded.text.cache.clear()
+    assert torch.equal(two, worded.embed_prompts(["a <fox> <fox>_1"]))  # a word of two vectors is two tokens
     assert not torch.allclose(worded.embed_prompts(["a <fox>"]), worded.embed_prompts(["a fox"]))
     assert torch.allclose(worded.embed_prompts(["a cat"]), sd.embed_prompts(["a cat"]), atol=1e-6)
 

@@ -27,11 +27,11 @@ PARTS = ("unet", "text_encoder", "text_encoder_2", "vae", "decoder", "image_enco
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What was loaded: where from, the fit's own notes, the new words and the conditioning vectors."""
+    """What was loaded: where from, the fit's own notes, the new words (word -> its tokens) and conditioning vectors."""
 
     path: str
     about: dict[str, Any] = field(default_factory=dict)
-    words: tuple[str, ...] = ()
+    words: dict[str, str] = field(default_factory=dict)
     conditioning: dict[str, torch.Tensor] = field(default_factory=dict)
     parts: tuple[str, ...] = ()
 
@@ -119,22 +119,24 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
     return read(lambda: load_file(str(file)), str(file), "tensors")
 
 
-def _words(prior: Any, file: Path) -> tuple[str, ...]:
+def _words(prior: Any, file: Path) -> dict[str, str]:
     """Add learned words to tokenizer and text encoder; n vectors become the tokens `word`, `word_1`, ..."""
     tensors = _tensors(file)
     tokenizer: Any = getattr(prior, "tokenizer", None)
     encoder: Any = getattr(prior, "text_encoder", None)
     if tensors and (tokenizer is None or encoder is None):
         raise ModelError(f"adaptation {file} has learned words, but {prior.name} reads no text")
+    words = {}
     for word, value in tensors.items():
         rows = value[None] if value.ndim == 1 else value
         tokens = [word] + [f"{word}_{i}" for i in range(1, len(rows))]
         if rows.shape[1] != encoder.get_input_embeddings().weight.shape[1]:
             raise ModelError(f"adaptation {file} does not fit this prior: {word} has width {rows.shape[1]}")
+        words[word] = " ".join(tokens)
         tokenizer.add_tokens(tokens)
         encoder.resize_token_embeddings(len(tokenizer))
         table = encoder.get_input_embeddings().weight
         with torch.no_grad():
             for token, row in zip(tokens, rows, strict=True):
                 table[tokenizer.convert_tokens_to_ids(token)] = row.to(table)
-    return tuple(tensors)
+    return words

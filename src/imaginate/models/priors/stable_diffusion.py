@@ -83,7 +83,7 @@ class StableDiffusion:
         """Weights or vectors learnt by `imaginate fit`, loaded into the parts; the prompt cache is emptied."""
         self.adaptation = adapt(self, path)
         self._place()
-        self.text = TextEncoders(self.pipe, self.device)
+        self.text = TextEncoders(self.pipe, self.device, self.adaptation.words)
 
     def embed_prompts(self, prompts: Sequence[str]) -> torch.Tensor:
         """n prompts -> (n, tokens, width), cached. ConfigError for a prompt longer than the context."""

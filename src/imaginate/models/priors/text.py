@@ -6,7 +6,7 @@ SDXL joins the penultimate hidden states of both encoders and adds the second on
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +42,8 @@ class Conditioning:
 class TextEncoders:
     """The tokenizers and encoders of a pipeline, with a cache of the last `keep` prompts."""
 
-    def __init__(self, pipe: Any, device: str, keep: int = 1024) -> None:
+    def __init__(self, pipe: Any, device: str, words: Mapping[str, str] | None = None, keep: int = 1024) -> None:
+        self.words = words or {}  # learned word -> all of its tokens
         names = [("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2")]
         parts = [(getattr(pipe, t, None), getattr(pipe, e, None)) for t, e in names]
         self.pairs = [(tokenizer, encoder) for tokenizer, encoder in parts if encoder is not None]
@@ -73,6 +74,8 @@ class TextEncoders:
 
     def _row(self, prompt: str) -> Conditioning:
         hidden, pooled = [], None
+        for word, tokens in self.words.items():
+            prompt = prompt.replace(word, tokens)
         for tokenizer, encoder in self.pairs:
             ids = token_ids(tokenizer, prompt).to(self.device)
             output = encoder(ids, output_hidden_states=self.is_xl)
