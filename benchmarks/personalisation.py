@@ -43,6 +43,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5, help="steps a round")
     parser.add_argument("--work", default="", help="folder of fits and runs (rows)")
     parser.add_argument("--shots", type=int, default=20, help="images a class (rows)")
+    parser.add_argument("--sampling", type=int, default=25, help="denoising steps (rows)")
     parser.add_argument("--epochs", type=int, default=10, help="epochs a technique (rows)")
     args = parser.parse_args()
     print(json.dumps(globals()[args.command](args), indent=1))
@@ -226,7 +227,7 @@ def rows(args: argparse.Namespace) -> dict[str, Any]:
     pictures += [(title, _made(work, args, *row)) for title, *row in ROWS]
     _draw(pictures, ROOT / "docs" / "img" / "personalisation.png")
     report = {
-        "command": f"python benchmarks/personalisation.py rows --shots {args.shots} --epochs {args.epochs}",
+        "command": f"python benchmarks/personalisation.py rows --shots {args.shots} --epochs {args.epochs} --sampling {args.sampling}",
         "data": "imagenette-96, train",
         "held_out_loss": losses,
     }
@@ -256,7 +257,7 @@ def _made(
         [method, *(str(v) for k, v in settings.items() if k == "prompts"), *([technique] if technique else [])]
     )
     by_class = registry.find("methods", method).starts_from == "class"
-    amount = {"per_class": 1} if by_class else {"copies": 1}
+    amount = {"per_class": 1, "steps": args.sampling} if by_class else {"copies": 1, "steps": args.sampling}
     shots = args.shots if by_class else 1
     run = expand(
         str(DATA), work / "runs" / named, method, split="train", shots=shots, prior="nano", device=args.device,

@@ -223,6 +223,16 @@ def test_another_fit_in_the_same_folder_is_refused(make_prior: Make, dataset: st
         fit("ft-conditioning", dataset, tmp_path / "b", settings={"epochs": 1}, **how)
 
 
+def test_half_precision_learns_over_float32_weights(make_prior: Make, dataset: str, tmp_path: Path) -> None:
+    how = {**SETTINGS["pseudoword-dm"], "epochs": 3}
+    plan = {**QUICK, "precision": "bfloat16"}
+    prior = make_prior()
+    manifest = fit("pseudoword-dm", dataset, tmp_path / "a", prior=prior, settings=how, plan=plan, progress=False)
+    losses = [h["validation_loss"] for h in manifest.history]
+    assert min(losses[1:]) < losses[0]
+    assert {p.dtype for p in prior.unet.parameters()} == {torch.float32}
+
+
 def test_the_rate_grows_with_the_root_of_the_batch() -> None:
     assert rate(1e-3, 1, Plan(batch=16, accumulate=4)) == pytest.approx(8e-3)
     assert rate(1e-3, 1, Plan(batch=16, scale_rate=False)) == 1e-3

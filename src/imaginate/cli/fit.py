@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("choice of the checkpoint")
     group.add_argument(
         "--select-by", choices=("loss", "accuracy"), default="loss",
-        help="lowest validation loss, or best validation accuracy of a classifier trained on seeds and new images (RET)",
+        help="lowest validation loss, or best held-out accuracy of a classifier trained on seeds and new images (RET)",
     )  # fmt: skip
     group.add_argument("--select-method", metavar="NAME", help="method that makes those images (default: by technique)")
     group.add_argument(
