@@ -33,7 +33,9 @@ class GifDalle:
     eps: float = setting(0.1, "radius of the ball around the seed's embedding", gt=0, source="GIF D.1")
     ascent_steps: int | None = setting(None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
     ascent_step: float | None = setting(None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""

@@ -29,7 +29,9 @@ class GifMae:
     level: Literal["channel", "token", "full"] = setting("channel", "entries that share z and b", source="GIF B.2")
     ascent_steps: int | None = setting(None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
     ascent_step: float | None = setting(None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""

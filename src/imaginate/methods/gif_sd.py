@@ -43,7 +43,9 @@ class GifSd:
     adjectives: tuple[str, ...] = setting(
         ("natural",), "adjective sets or words; 'none' for no adjective", source="Eq. 7"
     )
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""

@@ -25,7 +25,9 @@ class Mae:
 
     eps: float = setting(0.8, "radius of the ball around the seed's latent", gt=0, source="Eq. 1")
     level: Literal["channel", "token", "full"] = setting("channel", "entries that share a draw", source="GIF B.2")
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests: K random perturbations of each seed's latent."""

@@ -29,7 +29,9 @@ class Unclip:
         "ddim", "ddim, dpmsolver, euler, ...; none is the checkpoint's own", source="GIF D.1"
     )
     eps: float | None = setting(None, "radius of a random perturbation; none leaves it out", gt=0, source="Eq. 1")
-    __post_init__ = check
+
+    def __post_init__(self) -> None:
+        check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, each decoded from its own noise."""
