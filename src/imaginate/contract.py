@@ -214,6 +214,11 @@ class Pool(Protocol):
         """(n, dim) unit-norm embeddings of rows; None where the pool cannot give them."""
         ...
 
+    def closeness(self) -> float:
+        """The cosine that only one image in a hundred exceeds with its nearest of some hundred random others: above it,
+        two images of this pool are suspiciously alike. 0 where the pool cannot tell."""
+        ...
+
     def image(self, row: dict[str, Scalar]) -> Image:
         """(3, h, w) uint8 of a row that `search` returned. Raises ImageError."""
         ...

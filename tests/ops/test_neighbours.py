@@ -44,6 +44,9 @@ class MemoryPool:
     def vectors(self, ids: list[str]) -> torch.Tensor:
         return self._vectors[[int(i) for i in ids]]
 
+    def closeness(self) -> float:
+        return 0.0
+
     def image(self, row: dict[str, Any]) -> torch.Tensor:
         return torch.zeros(3, 4, 4, dtype=torch.uint8)
 

@@ -45,7 +45,12 @@ class Retrieval:
     unsafe: float = setting(0.5, "highest probability of unsafe content, where the pool has it", ge=0, le=1)
     similarity: float = setting(-1.0, "least cosine of image and query", ge=-1, le=1)
     duplicate_bits: int = setting(3, "hashes that differ in so few bits, colours alike, are one picture", ge=0, le=32)
-    duplicate_cosine: float = setting(0.95, "embeddings this close are one picture", gt=0, le=1.01)
+    duplicate_cosine: float | None = setting(
+        None,
+        "embeddings this close are one picture; none: 0.95, or more where the pool's own images lie closer",
+        gt=0,
+        le=1.01,
+    )
     ask: float = setting(1.4, "first ask for this many times the wanted number", ge=1, source="RET 3.2")
     widen: int = setting(10, "widen the list up to this many times", ge=1, source="RET 3.2")
     short: Literal["keep", "drop", "fail", "even"] = setting(

@@ -26,6 +26,7 @@ from imaginate.records import Image, Scalar
 Row = dict[str, Scalar]
 Order = Literal["similarity", "mmr", "coverage"]
 BLOCK = 32  # neighbours that are judged at a time
+ALIKE = 0.95  # CLIP embeddings this close show one picture (clip-retrieval uses 0.94)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +40,7 @@ class Rules:
     contrastive: bool = False
     bits: int = 3
     colour: float = 0.06
-    cosine: float = 0.95
+    cosine: float | None = None
     exclude: tuple[str, ...] = ()
 
 
@@ -87,6 +88,8 @@ class Neighbours:
         self._ended = False
         self._judged: list[Neighbour] = []
         self._images: OrderedDict[str, Image | str] = OrderedDict()
+        # A guide that separates images weakly puts different ones closer than 0.95, so the pool itself sets the bar.
+        self._cosine = max(ALIKE, pool.closeness()) if rules.cosine is None else rules.cosine
 
     def get(self, index: int) -> Neighbour | None:
         """Neighbour `index` of the list, judged; None beyond its end."""
@@ -218,7 +221,7 @@ class Neighbours:
 
     def _copy_of(self, row: Row, vector: Tensor) -> str:
         """Near-duplicate of a seed, or of a neighbour taken before, by either detector; else remembered as taken."""
-        same = torch.cat(self._vectors) @ vector >= self._rules.cosine
+        same = torch.cat(self._vectors) @ vector >= self._cosine
         look = str(row["signature"]) if row.get("signature") else ""
         near = self._looks.near(look) if look else None
         if bool(same[: self._seed_count].any()) or (near is not None and near.id == "seed"):

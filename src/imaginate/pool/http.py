@@ -94,6 +94,10 @@ class HttpPool:
         """None: the backend gives no embeddings, so whoever needs them embeds the images."""
         return None
 
+    def closeness(self) -> float:
+        """0: a backend gives no embeddings to tell from."""
+        return 0.0
+
     def image(self, row: dict[str, Scalar]) -> Image:
         """(3, h, w) uint8, from the answer itself or downloaded. Raises ImageError."""
         import torch

@@ -14,6 +14,8 @@ from imaginate.pool.rows import PLAIN
 from imaginate.pool.table import PoolTable, explained, partitions
 from imaginate.records import Image, Scalar
 
+SAMPLE = 500
+
 
 class LancePool:
     """A pool written by `imaginate pool build`, opened for reading; picklable, each process opens its own tables."""
@@ -27,6 +29,7 @@ class LancePool:
         self.guide = self.table.header.guide
         self.dim = self.table.header.dim
         self._index = self.table.indexed()
+        self._closeness: float | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return {"path": self.path}
@@ -72,6 +75,22 @@ class LancePool:
 
         found = self.table.fetch(ids, ["vector"])
         return torch.tensor([found[i]["vector"] for i in ids], dtype=torch.float32).view(len(ids), self.dim)
+
+    def closeness(self) -> float:
+        """The 99th percentile of the cosine to the nearest among up to 500 rows, spread evenly over the pool."""
+        import torch
+
+        if self._closeness is None:
+            count = len(self.table)
+            places = sorted({count * i // SAMPLE for i in range(SAMPLE)}) if count else []
+            with explained(self.path):
+                found = self.table.rows.take_offsets(places).select(["vector"]).to_arrow() if len(places) > 1 else None
+            self._closeness = 0.0
+            if found is not None:
+                vectors = torch.tensor(found["vector"].to_pylist())
+                near = (vectors @ vectors.T).fill_diagonal_(-1.0).max(dim=1).values
+                self._closeness = float(near.quantile(0.99))
+        return self._closeness
 
     def image(self, row: dict[str, Scalar]) -> Image:
         """(3, h, w) uint8 of a row that `search` returned. Raises ImageError (`source disappeared`, `truncated`)."""
