@@ -33,7 +33,7 @@ def world(tmp_path: Path, studies: ModuleType) -> Path:
 
 def study(world: Path, arms: list[str], out: str = "study", **changes: Any) -> dict[str, Any]:
     data = world / "data"
-    arms = [arm.replace("noise", str(world / "noise")) for arm in arms]
+    arms = [arm.replace(":noise", f":{world / 'noise'}") for arm in arms]
     return compare(data, arms, data, world / out, **{**SMALL, "held_out_split": "test", "device": "cpu", **changes})
 
 

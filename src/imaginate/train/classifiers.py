@@ -35,10 +35,11 @@ def build_classifier(arch: str, classes: int, *, pretrained: bool = False, seed:
 
 def check_arch(arch: str) -> None:
     """Refuse an unknown architecture before any work is done."""
+    if arch == "small":
+        return
     import timm
 
-    name = ALIASES.get(arch, arch)
-    if arch != "small" and not timm.is_model(name.split(".")[0]):
+    if not timm.is_model(ALIASES.get(arch, arch).split(".")[0]):
         from imaginate.settings import nearest
 
         raise ConfigError(f"unknown arch {arch!r}{nearest(arch, ['small', *ALIASES, *timm.list_models()])}")
