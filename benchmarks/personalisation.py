@@ -227,7 +227,7 @@ def rows(args: argparse.Namespace) -> dict[str, Any]:
     pictures += [(title, _made(work, args, *row)) for title, *row in ROWS]
     _draw(pictures, ROOT / "docs" / "img" / "personalisation.png")
     report = {
-        "command": f"python benchmarks/personalisation.py rows --shots {args.shots} --epochs {args.epochs} --sampling {args.sampling}",
+        "command": f"python benchmarks/personalisation.py {' '.join(sys.argv[1:])}",
         "data": "imagenette-96, train",
         "held_out_loss": losses,
     }

@@ -126,17 +126,20 @@ def _words(prior: Any, file: Path) -> dict[str, str]:
     encoder: Any = getattr(prior, "text_encoder", None)
     if tensors and (tokenizer is None or encoder is None):
         raise ModelError(f"adaptation {file} has learned words, but {prior.name} reads no text")
-    words = {}
+    words, learnt = {}, dict[str, torch.Tensor]()
     for word, value in tensors.items():
         rows = value[None] if value.ndim == 1 else value
         tokens = [word] + [f"{word}_{i}" for i in range(1, len(rows))]
         if rows.shape[1] != encoder.get_input_embeddings().weight.shape[1]:
             raise ModelError(f"adaptation {file} does not fit this prior: {word} has width {rows.shape[1]}")
         words[word] = " ".join(tokens)
-        tokenizer.add_tokens(tokens)
-        encoder.resize_token_embeddings(len(tokenizer))
+        learnt.update(zip(tokens, rows, strict=True))
+    if learnt:
+        tokenizer.add_tokens(list(learnt))
+        encoder.resize_token_embeddings(
+            len(tokenizer), mean_resizing=False
+        )  # once: a thousand classes are a thousand words
         table = encoder.get_input_embeddings().weight
         with torch.no_grad():
-            for token, row in zip(tokens, rows, strict=True):
-                table[tokenizer.convert_tokens_to_ids(token)] = row.to(table)
+            table[tokenizer.convert_tokens_to_ids(list(learnt))] = torch.stack(list(learnt.values())).to(table)
     return words
