@@ -2,7 +2,7 @@
 
     python benchmarks/imagination.py speed     --model nano|sd15|tiny   the released loop against gif-sd, same steps
     python benchmarks/imagination.py overhead  --model nano|tiny        a whole `expand` against the bare diffusers loop
-    python benchmarks/imagination.py variants  --model nano|tiny        what each variant costs and how far it raises S
+    python benchmarks/imagination.py variants  --model nano --method gif-mae --data ../shared/data/flowers102-64
     python benchmarks/imagination.py precision --model nano|sd15|tiny   bfloat16, channels last, compilation
     python benchmarks/imagination.py memory                             peak of one more image, real SD 1.5 architecture
 
@@ -36,6 +36,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("command", choices=["speed", "overhead", "variants", "precision", "memory"])
     parser.add_argument("--model", choices=["nano", "sd15", "tiny"], default="tiny")
+    parser.add_argument("--method", choices=["gif-sd", "gif-mae"], default="gif-sd", help="what `variants` runs")
+    parser.add_argument("--data", help="take the seeds from this dataset: the first image of each class (variants)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--seeds", type=int, default=8, help="seed images")
     parser.add_argument("--copies", type=int, default=4, help="copies of each")
@@ -57,7 +59,8 @@ def main() -> None:
         **numbers,
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
-    name = f"imagination-{args.command}-{args.model}-{args.device.split(':')[0]}.json"
+    kind = f"{args.command}-{args.method}" if args.command == "variants" else args.command
+    name = f"imagination-{kind}-{args.model}-{args.device.split(':')[0]}.json"
     (RESULTS / name).write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
 
@@ -123,20 +126,43 @@ def overhead(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def variants(args: argparse.Namespace) -> dict[str, Any]:
-    """Seconds an image and mean S before and after guidance, for each variant and for no guidance."""
-    prior, guide = build(args, "float32")
+    """What each variant costs, how far it raises S, who keeps the class, and how far apart the copies end."""
+    requests = real_requests(args) if args.data else None
+    prior, guide = build(args, "float32", [r.key for r in requests] if requests else NAMES)
     rows = {}
     for name in ("paper", "released", "default"):
         made: list[Any] = []
-        seconds = clock(partial(fill, made, args, prior, guide, name))
+        seconds = clock(partial(fill, made, args, prior, guide, name, requests))
         keys = ("kept", "entropy_gain", "diversity", "total")
         means = {
             f"{key}_{when}": round(sum(c.scores[f"{key}_{when}"] for c in made) / len(made), 4)
             for key in keys
             for when in ("before", "after")
         }
-        rows[name] = {"seconds_per_image": round(seconds / len(made), 4), **means}
-    return {"variants": rows}
+        for when in ("before", "after"):
+            same = sum(c.info[f"class_{when}"] == c.info["seed_class"] for c in made)
+            means[f"same_class_{when}"] = round(same / len(made), 4)
+        rows[name] = {"seconds_per_image": round(seconds / len(made), 4), **means, "apart_after": apart(made, guide)}
+    return {"method": args.method, "images": len(made), "variants": rows}
+
+
+@torch.no_grad()
+def apart(made: list[Any], guide: Any) -> float:
+    """Mean of 1 - cosine between the guide's views of two copies of one seed."""
+    by_seed: dict[str, list[torch.Tensor]] = {}
+    for c in made:
+        by_seed.setdefault(c.key, []).append(c.image)
+    far = []
+    for images in by_seed.values():
+        e = guide.embed(torch.stack(images).to(guide_device(guide))).float()
+        k = len(e)
+        far.append(float((1 - e @ e.T).sum() / (k * (k - 1))))
+    return round(sum(far) / len(far), 4)
+
+
+def guide_device(guide: Any) -> str:
+    """Where a guide computes."""
+    return str(getattr(guide, "device", "cpu"))
 
 
 def precision(args: argparse.Namespace) -> dict[str, Any]:
@@ -223,9 +249,30 @@ def add_one(made: list[int]) -> None:
     made[0] += 1
 
 
-def fill(made: list[Any], args: argparse.Namespace, prior: Any, guide: Any, variant: str) -> None:
+def fill(
+    made: list[Any], args: argparse.Namespace, prior: Any, guide: Any, variant: str, requests: list[Any] | None
+) -> None:
     """Put the candidates of one variant into `made`."""
-    made += ours(args, prior, guide, variant=variant)
+    made += ours(args, prior, guide, requests, variant=variant)
+
+
+def real_requests(args: argparse.Namespace) -> list[Any]:
+    """The first image of each of the first classes of a dataset, one request each, keyed by class name."""
+    from imaginate.data import load, open_dataset
+    from imaginate.records import Request
+
+    data = open_dataset(args.data, split="train", shots=1)
+    first = {sample.label: sample for sample in reversed(data.samples)}
+    return [
+        Request(
+            key=data.labels.titles[label],
+            label=number,
+            copies=tuple(range(args.copies)),
+            seeds=tuple(1000 * number + j for j in range(args.copies)),
+            image=load(first[label]),
+        )
+        for number, label in enumerate(sorted(first)[: args.seeds])
+    ]
 
 
 def reference(args: argparse.Namespace, prior: Any, guide: Any) -> int:
@@ -242,26 +289,38 @@ def reference(args: argparse.Namespace, prior: Any, guide: Any) -> int:
     return made[0]
 
 
-def ours(args: argparse.Namespace, prior: Any, guide: Any, **settings: Any) -> list[Any]:
-    """`gif-sd` on the same seeds, with PNG encoding, as the engine would call it."""
+def ours(
+    args: argparse.Namespace, prior: Any, guide: Any, requests: list[Any] | None = None, **settings: Any
+) -> list[Any]:
+    """The guided method on the same seeds, with PNG encoding, as the engine would call it."""
     from imaginate import registry
-    from imaginate.records import Request
     from imaginate.write.images import Writing, encode
 
-    values = {"strength": args.strength, "steps": args.steps, "eps": 0.8, **settings}
-    method = registry.make("methods", "gif-sd", values)
+    values = {"eps": 0.8, **settings}
+    if args.method == "gif-sd":
+        values = {"strength": args.strength, "steps": args.steps, **values}
+    method = registry.make("methods", args.method, values)
     context = SimpleNamespace(prior=prior, guide=guide, labels=guide.labels, device=args.device)
-    requests = [
-        Request(
-            key=str(i), label=i % len(guide.labels), copies=tuple(range(args.copies)),
-            seeds=tuple(1000 * i + j for j in range(args.copies)), image=(image[0] * 255).byte(),
-        )
-        for i, image in enumerate(seeds_of(args, prior.image_size))
-    ]  # fmt: skip
-    made = method.expand(requests, context)
+    made = method.expand(requests or made_up_requests(args, prior, guide), context)
     for candidate in made:
         encode(candidate.image, Writing())
     return list(made)
+
+
+def made_up_requests(args: argparse.Namespace, prior: Any, guide: Any) -> list[Any]:
+    """Requests for the smooth random pictures."""
+    from imaginate.records import Request
+
+    return [
+        Request(
+            key=str(i),
+            label=i % len(guide.labels),
+            copies=tuple(range(args.copies)),
+            seeds=tuple(1000 * i + j for j in range(args.copies)),
+            image=(image[0] * 255).byte(),
+        )
+        for i, image in enumerate(seeds_of(args, prior.image_size))
+    ]
 
 
 @torch.no_grad()
@@ -296,21 +355,23 @@ def bare_loop(args: argparse.Namespace, prior: Any) -> None:
 # ---------------------------------------------------------------- models and seeds
 
 
-def build(args: argparse.Namespace, dtype: str | None) -> tuple[Any, Any]:
+def build(args: argparse.Namespace, dtype: str | None, names: list[str] = NAMES) -> tuple[Any, Any]:
     """(prior, guide) of the wanted size; None is the default precision of the device."""
     from imaginate.models.guides import build_guide
     from imaginate.models.priors import build_prior
     from imaginate.records import LabelSpace
 
-    labels = LabelSpace.of(NAMES)
+    labels = LabelSpace.of(names)
+    family, folder = ("mae", "mae") if args.method == "gif-mae" else ("stable-diffusion", "sd")
     if args.model == "nano":
-        prior = build_prior("stable-diffusion", "nano", device=args.device, dtype=dtype)
+        prior = build_prior(family, "nano", device=args.device, dtype=dtype)
         return prior, build_guide("nano", labels, device=args.device)
     import tiny
 
     place = Path(tempfile.mkdtemp())
     if args.model == "tiny":
-        prior = build_prior("stable-diffusion", str(tiny.tiny_sd(place / "sd")), device=args.device, dtype=dtype)
+        made = getattr(tiny, f"tiny_{folder}")(place / folder)
+        prior = build_prior(family, str(made), device=args.device, dtype=dtype)
         return prior, build_guide(f"clip:{tiny.tiny_clip(place / 'clip')}", labels, device=args.device)
     from imaginate.models.priors.loading import precision as named
     from imaginate.models.priors.stable_diffusion import StableDiffusion
