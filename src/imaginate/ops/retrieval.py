@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imaginate.contract import Context, Guide, Pool, TextGuide
+from imaginate.contract import Context, Guide, TextGuide
 from imaginate.errors import ConfigError, ImageError, RunError
 from imaginate.ops import prompt_sets
 from imaginate.ops.batching import map_images
@@ -167,16 +167,17 @@ def _candidate(
     )
 
 
-_OPEN: WeakKeyDictionary[Pool, dict[object, Lists]] = WeakKeyDictionary()
+_KEPT: OrderedDict[object, Lists] = OrderedDict()
 
 
 def lists(context: Context, asked: Retrieval) -> Lists:
-    """The lists of this pool, kept for the life of the process: neighbours are ranked once, not once a request."""
-    known = _OPEN.setdefault(context.pool, {})
-    key = (asked, context.labels, id(context.samples), id(context.guide))
-    if key not in known:
-        known[key] = Lists(context, asked)
-    return known[key]
+    """The lists for this context, kept between calls (of the last few contexts): ranked once a process."""
+    key = (asked, context.labels, id(context.pool), id(context.samples), id(context.guide))
+    if key not in _KEPT:
+        _KEPT[key] = Lists(context, asked)
+        while len(_KEPT) > 4:
+            _KEPT.popitem(last=False)
+    return _KEPT[key]
 
 
 def exclusions(path: str | None) -> tuple[str, ...]:
