@@ -11,6 +11,7 @@ import torch
 from imaginate import registry
 from imaginate.errors import ConfigError
 from imaginate.models.adaptation import Adaptation
+from imaginate.ops.prompt_sets import SETS
 from imaginate.records import ClassInfo, LabelSpace
 from roles import world_for
 from worlds import World
@@ -155,3 +156,15 @@ def test_prompts_say_what_they_skip(caplog: pytest.LogCaptureFixture) -> None:
     bare = world("none")
     with pytest.raises(ConfigError, match="needs hypernym, which no class has"):
         method.expand(bare.class_requests("prompt"), bare)
+
+
+def test_a_definition_that_is_too_long_is_left_out_and_said(
+    caplog: pytest.LogCaptureFixture, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    here = world_for("prompt", tmp_path_factory)
+    long = ClassInfo(name="ant", definition="small " * 30, hypernym="insect")
+    here.labels = LabelSpace((long, ClassInfo(name="bee", definition="an insect", hypernym="bug")))
+    method = registry.make("methods", "prompt", {"prompts": "sariyildiz", "wordnet": False, "steps": 1})
+    ready = method._labels(SETS["sariyildiz"], here)
+    assert (ready[0].definition, ready[1].definition) == ("", "an insect")
+    assert "definition of class 'ant' is too long" in caplog.text

@@ -12,6 +12,7 @@ from imaginate.records import Candidate, LabelSpace, Request
 from imaginate.settings import check, setting
 
 log = logging.getLogger("imaginate")
+TOLD = 8
 _ready: dict[tuple[LabelSpace, str, bool], LabelSpace] = {}
 
 
@@ -55,7 +56,7 @@ class Prompt:
         from imaginate.ops import prompt_sets
 
         chosen = prompt_sets.prompt_set(self.prompts)
-        labels = self._labels(chosen, context.labels)
+        labels = self._labels(chosen, context)
         wanted = copies(requests)
         drawn = [
             prompt_sets.draw(chosen, labels[c.label], c.copy, c.seed, white_space=self.white_space) for c in wanted
@@ -67,19 +68,45 @@ class Prompt:
         info = [{"prompt_set": chosen.name, "category": p.category} for p in drawn]
         return candidates(wanted, images, prompts=[p.text for p in drawn], info=info)
 
-    def _labels(self, chosen: Any, labels: LabelSpace) -> LabelSpace:
+    def _labels(self, chosen: Any, context: Context) -> LabelSpace:
         """The classes with what WordNet adds; what a class cannot be asked for is logged once a process."""
         from imaginate.models import wordnet
         from imaginate.ops import prompt_sets
 
+        labels = context.labels
         key = (labels, chosen.name, self.wordnet)
         if key not in _ready:
             used = {f for c in chosen.categories for t in c.templates for f in prompt_sets.needs(t)}
             lacking = self.wordnet and bool(used & {"hypernym", "definition", "synonyms"})
             full, notes = wordnet.enrich(labels) if lacking else (labels, ())
+            if "definition" in used:
+                full, notes = _fitting(full, getattr(context.prior, "tokenizer", None), notes)
             for name, gone in prompt_sets.skipped(chosen, full).items():
                 notes = (*notes, f"prompt set {chosen.name} skips for class {name!r}: {', '.join(gone)}")
-            for note in notes:
+            for note in notes[:TOLD]:
                 log.warning(note)
+            if len(notes) > TOLD:
+                log.warning(f"... and {len(notes) - TOLD} more notes on classes of prompt set {chosen.name}")
             _ready[key] = full
         return _ready[key]
+
+
+def _fitting(labels: LabelSpace, tokenizer: Any, notes: tuple[str, ...]) -> tuple[LabelSpace, tuple[str, ...]]:
+    """The classes without the definitions that do not fit, with the name, into the text encoder's context."""
+    from dataclasses import replace
+
+    from imaginate.ops.prompt_sets import full_name
+
+    if tokenizer is None:
+        return labels, notes
+    limit, kept = int(tokenizer.model_max_length), []
+    for info in labels:
+        size = len(tokenizer(f"{full_name(info)}, {info.definition}", truncation=False, verbose=False).input_ids)
+        if info.definition and size > limit:
+            notes = (
+                *notes,
+                f"the definition of class {info.name!r} is too long for the prior ({size} > {limit} tokens)",
+            )
+            info = replace(info, definition="")
+        kept.append(info)
+    return LabelSpace(tuple(kept)), notes

@@ -124,7 +124,9 @@ def _encode(
     with bar("encoding", len(dataset), show=progress) as shown:
         for numbers, pixels in _chunks(usable, reasons, prior.image_size, chunk, shown):
             both = torch.cat([pixels, pixels.flip(-1)]) if plan.flip else pixels
-            found = [part.cpu().view(flips, -1, *part.shape[1:]).transpose(0, 1).half() for part in moments(prior, both)]
+            found = [
+                part.cpu().view(flips, -1, *part.shape[1:]).transpose(0, 1).half() for part in moments(prior, both)
+            ]
             if files is None:
                 shape = (len(dataset), *found[0].shape[1:])
                 files = [_table(cache / f"{name}.npy", shape) for name in ("mean", "std")]

@@ -18,6 +18,7 @@ from imaginate.fit.core.images import Images
 from imaginate.fit.core.objective import Objective
 from imaginate.fit.core.optimiser import RowAdam
 from imaginate.fit.core.plan import Learner, Plan
+from imaginate.ops.chunks import is_out_of_memory
 from imaginate.ops.noise import stream, substream
 
 
@@ -47,19 +48,29 @@ class Trainer:
         count, total = sum(map(len, micro)), 0.0
         for optimiser in self.optimisers:
             optimiser.zero_grad(set_to_none=True)
-        for rows in micro:
-            batch = self.images.batch(rows, generator, self.device)
-            noise, levels = self.objective.draw(batch, generator)
-            with self.autocast():
-                condition = self.learner.condition(batch, generator)
-                loss = self.objective.loss(batch, condition, noise, levels).sum() / count
-            torch.autograd.backward(self.scaler.scale(loss))
-            total += float(loss.detach()) * count
+        try:
+            for rows in micro:
+                total += self._pass(rows, generator, count)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            size = f"batch {self.plan.batch}"
+            raise ModelError(f"out of memory with {size}: use a smaller --batch and a larger --accumulate") from error
         if not math.isfinite(total):
             raise ModelError(f"the loss is {total} at step {self.step}: use a smaller learning rate or float32")
         self._update()
         self.step += 1
         return total
+
+    def _pass(self, rows: list[int], generator: torch.Generator, count: int) -> float:
+        """Forward and backward of some of the `count` images of a step; returns their summed loss."""
+        batch = self.images.batch(rows, generator, self.device)
+        noise, levels = self.objective.draw(batch, generator)
+        with self.autocast():
+            condition = self.learner.condition(batch, generator)
+            loss = self.objective.loss(batch, condition, noise, levels).sum() / count
+        torch.autograd.backward(self.scaler.scale(loss))
+        return float(loss.detach()) * count
 
     def _update(self) -> None:
         for optimiser in self.optimisers:

@@ -12,6 +12,8 @@ import torch
 from imaginate.errors import RunError
 from imaginate.models.adaptation import Manifest, read_manifest
 
+FREE = ("save_every", "sheet_every", "sheet_steps")  # these do not change what is learnt
+
 
 class Store:
     """`OUT/` as the loop sees it."""
@@ -85,7 +87,7 @@ def _changes(before: Manifest, after: Manifest) -> str:
     }
     for section in ("technique", "plan"):
         old, new = before.settings.get(section, {}), after.settings.get(section, {})
-        pairs.update({f"{section}.{k}": (old.get(k), new.get(k)) for k in {**old, **new}})
+        pairs.update({f"{section}.{k}": (old.get(k), new.get(k)) for k in {**old, **new} if k not in FREE})
     pairs["data"] = (before.data.get("fingerprint"), after.data.get("fingerprint"))
     out = []
     for key, (old, new) in pairs.items():
