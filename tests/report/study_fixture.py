@@ -227,7 +227,7 @@ def _arm(name: str, title: str, kind: str, gap: float, rng: random.Random, **mor
 
 
 def make_study(folder: Path, *, unfinished: bool = True) -> Path:
-    """A study folder with two runs beside it, as after `imaginate study`."""
+    """A study folder with two runs beside it, as after `imaginate compare`."""
     rng = random.Random(0)
     folder.mkdir(parents=True, exist_ok=True)
     gif = make_run(folder.parent / "flowers-gif", "gif-sd")

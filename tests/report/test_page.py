@@ -105,6 +105,19 @@ def test_an_unfinished_quick_study_says_what_is_missing(world: Path) -> None:
     assert "Quick" not in words
 
 
+def test_arms_of_one_title_are_told_apart_everywhere(world: Path) -> None:
+    results = json.loads((world / "study/results.json").read_text())
+    twin = {**results["arms"][3], "name": "flowers-gif@1", "ratio": 1.0}
+    other = {**results["arms"][1], "name": "duplicate-2"}
+    edit(world / "study", arms=[*results["arms"], twin, other])
+    words = page(world / "study").words
+    for title in ("GIF-SD ×5", "GIF-SD ×1", "duplicated originals (duplicate)", "duplicated originals (duplicate-2)"):
+        assert title in words
+    assert words.count("The run flowers-gif, made by gif-sd.") == 1, "a run used by two arms is shown once"
+    (table,) = write_report(world / "study", formats=("markdown",))
+    assert table.read_text().count("\n|") == 1 + len(results["arms"]) + 2
+
+
 def test_unequal_budgets_and_leaks_are_said(world: Path) -> None:
     protocol = json.loads((world / "study/results.json").read_text())["protocol"]
     leak = {"compared": [10, 20], "same": 3, "near": 0, "removed": 0, "examples": [], "allowed": True}

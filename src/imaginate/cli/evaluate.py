@@ -4,7 +4,7 @@
     imaginate evaluate flowers-gif/ --against flowers/ --split test --features clip:openai/clip-vit-base-patch32
     imaginate evaluate flowers-gif/ --against flowers/ --split test --features inception:weights.pth --out fid.json
 
-Writes RUN/evaluation.json, which `imaginate report` shows. What the images are worth for training: `imaginate study`.
+Writes RUN/evaluation.json, which `imaginate report` shows. What the images are worth for training: `imaginate compare`.
 """
 
 from __future__ import annotations

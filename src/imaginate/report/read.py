@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,6 +79,7 @@ def read_study(folder: Path) -> Study:
     missing = [key for key in ("arms", "protocol", "data") if key not in results]
     if missing:
         raise RunError(f"{folder / 'results.json'} is damaged: it has no {', '.join(missing)}")
+    results["arms"] = distinct(results["arms"])
     runs: dict[str, Run] = {}
     lost: dict[str, str] = {}
     for named in dict.fromkeys(arm["run"] for arm in results["arms"] if arm.get("run")):
@@ -88,6 +90,22 @@ def read_study(folder: Path) -> Study:
     study = folder / "study.yaml"
     text = study.read_text(encoding="utf-8", errors="replace") if study.is_file() else ""
     return Study(path=folder, results=results, text=text, runs=runs, lost=lost)
+
+
+def distinct(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The arms with titles that tell them apart: where several share one, the ratio is added, then the arm's name."""
+    for mark in (_by_ratio, _by_name):
+        times = Counter(arm["title"] for arm in arms)
+        arms = [{**arm, "title": arm["title"] + mark(arm)} if times[arm["title"]] > 1 else arm for arm in arms]
+    return arms
+
+
+def _by_ratio(arm: Mapping[str, Any]) -> str:
+    return "" if arm.get("ratio") is None else f" ×{arm['ratio']:g}"
+
+
+def _by_name(arm: Mapping[str, Any]) -> str:
+    return f" ({arm['name']})"
 
 
 def _find_run(study: Path, named: str) -> Path:

@@ -82,12 +82,17 @@ def _image_count(originals: int | None, new: int) -> str:
 
 
 def _run_titles(study: Study) -> dict[str, str]:
-    titles: dict[str, str] = {}
+    """Each run folder once, under the title of the arm that uses most of it."""
+    chosen: dict[str, tuple[str, Mapping[str, Any]]] = {}
     for arm in study.results["arms"]:
         name = arm.get("run")
-        if name in study.runs and (name not in titles or arm.get("ratio") is None or arm["kind"] == "run"):
-            titles.setdefault(name, arm["title"])
-    return titles
+        if name not in study.runs:
+            continue
+        place = str(study.runs[name].path.resolve())
+        known = chosen.get(place)
+        if known is None or (arm.get("ratio") or 0) > (known[1].get("ratio") or 0):
+            chosen[place] = (name, arm)
+    return {name: arm["title"] for name, arm in chosen.values()}
 
 
 def missing(results: Mapping[str, Any]) -> list[str]:
@@ -186,7 +191,7 @@ def class_view(arm: Mapping[str, Any], reference: str) -> View | None:
     known = [r for r in arm.get("per_class") or [] if r.get("change") is not None]
     if not known:
         return None
-    known = sorted(known, key=lambda r: -r["change"])
+    known = sorted((_possible(r) for r in known), key=lambda r: -r["change"])
     tally = {w: sum(words.verdict(r) == w for r in known) for w in ("gain", "loss", "unclear")}
     some = min(5, len(known) // 2)
     return {
@@ -197,6 +202,12 @@ def class_view(arm: Mapping[str, Any], reference: str) -> View | None:
         "best": [_class_row(r) for r in known[:some]],
         "worst": [_class_row(r) for r in known[::-1][:some]],
     }
+
+
+def _possible(r: Mapping[str, Any]) -> View:
+    """Interval ends cut to what a difference of two shares can be, [-1, 1]: few seeds make them wider than that."""
+    ends = {side: min(1.0, max(-1.0, r[side])) for side in ("low", "high") if r.get(side) is not None}
+    return {**r, **ends}
 
 
 def _class_row(r: Mapping[str, Any]) -> View:
@@ -267,7 +278,10 @@ def protocol_view(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     pairs = [(name, words.number(n)) for name, n in counts if n is not None]
     pairs.append(("classes", words.number(len(data.get("classes") or []))))
-    return pairs + [(k.replace("_", " "), _plain(v)) for k, v in results["protocol"].items() if v is not None]
+    flat: dict[str, Any] = {}
+    for key, value in results["protocol"].items():
+        flat |= {f"{key} {k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    return pairs + [(k.replace("_", " "), _plain(v)) for k, v in flat.items() if v is not None and v != []]
 
 
 def _plain(value: Any) -> str:

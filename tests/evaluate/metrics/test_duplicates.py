@@ -31,8 +31,10 @@ def test_pairs_are_those_of_a_double_loop(alone: bool, colour: float | None) -> 
         for i in range(len(a))
         for j in range(i + 1 if alone else 0, len(other))
         if float(a.embeddings[i] @ other.embeddings[j]) >= 0.9
-        or (int((a.bits[i] != other.bits[j]).sum()) <= 24
-        and (colour is None or float((a.colours[i] - other.colours[j]).square().mean().sqrt()) <= colour))
+        or (
+            int((a.bits[i] != other.bits[j]).sum()) <= 24
+            and (colour is None or float((a.colours[i] - other.colours[j]).square().mean().sqrt()) <= colour)
+        )
     }
     found = find_pairs(a, b, cosine=0.9, hamming=24, colour=colour)
     assert {(p.first, p.second) for p in found} == expected

@@ -5,6 +5,7 @@ The held-out images are looked at, never trained on; whoever chooses settings by
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -83,7 +84,9 @@ def assess(sets: Sets, extractor: Extractor, classes: int, settings: Assessment 
 
 
 def _metric(name: str, title: str, values: Sequence[float | None], range_: str, better: str, note: str = "") -> Any:
-    new, originals = values
+    new, originals = (None if v is not None and not math.isfinite(v) else v for v in values)
+    if (new, originals) != tuple(values):
+        note = "; ".join(filter(None, [note, "infinite where every held-out image is itself in the set"]))
     return {"name": name, "title": title, "value": new, "originals": originals, "range": range_, "better": better} | {
         "note": note
     }
