@@ -40,7 +40,7 @@ class Mae:
         self.mean, self.std = (t.to(device) for t in normaliser(processor, *IMAGENET))
         self.adaptation: Adaptation | None = None
         self._place()
-        self.batch = memory.Batches(self.image_size, device)
+        self.batch = memory.Batches(self.image_size, device, dtype.itemsize)
 
     @classmethod
     def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Mae:

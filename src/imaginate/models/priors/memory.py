@@ -1,7 +1,9 @@
-"""How many images at once: from what the device has free and what one image takes, measured at 512 px.
+"""How many images at once: from what the device has free and what one image takes.
 
-`MEGABYTES` is what one more image adds to the peak at 512 px in float32 (`benchmarks/imagination.py memory` measures
-it); it scales with the pixels. Out of memory halves a number for good, so a wrong estimate costs one retry.
+`MEGABYTES` is what one more image adds to the peak at 512 px in float32; it scales with pixels and precision. Only
+`gradient` rests on a measurement (`benchmarks/imagination.py memory --size 128`: 356 MiB kept for the gradient of SD
+1.5's decoder, 16 times that at 512 px, plus working space); the others are estimates on the safe side. Out of memory
+halves a number for good, so a wrong estimate costs one retry.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from dataclasses import dataclass
 
 import torch
 
-MEGABYTES = {"encode": 1500.0, "diffuse": 2000.0, "decode": 2200.0, "gradient": 9000.0}
+MEGABYTES = {"encode": 1500.0, "diffuse": 2000.0, "decode": 2200.0, "gradient": 7500.0}
 ON_CPU = {"encode": 8, "diffuse": 32, "decode": 8, "gradient": 4}  # fixed: the same run gives the same bits
 MOST = 64
 
@@ -21,13 +23,14 @@ class Batches:
 
     image_size: int
     device: str
+    itemsize: int = 4  # bytes of a number in the working precision
     encode: int = 1
     diffuse: int = 1
     decode: int = 1
     gradient: int = 1
 
     def __post_init__(self) -> None:
-        share = (self.image_size / 512) ** 2
+        share = (self.image_size / 512) ** 2 * self.itemsize / 4
         for kind, megabytes in MEGABYTES.items():
             setattr(self, kind, self._fit(kind, megabytes * share))
 

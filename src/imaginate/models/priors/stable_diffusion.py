@@ -47,7 +47,7 @@ class StableDiffusion:
             raise ModelError(f"{name} is no text-to-image model (UNet of {self.unet.config.in_channels} channels)")
         self._place()
         self.text = TextEncoders(pipe, device)
-        self.batch = memory.Batches(self.image_size, device)
+        self.batch = memory.Batches(self.image_size, device, dtype.itemsize)
 
     @classmethod
     def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> StableDiffusion:

@@ -43,7 +43,7 @@ class Unclip:
         self.adaptation: Adaptation | None = None
         self._place()
         self.image_size = self.decoder.image_size
-        self.batch = memory.Batches(self.image_size, device)
+        self.batch = memory.Batches(self.image_size, device, dtype.itemsize)
 
     @classmethod
     def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Unclip:
