@@ -285,7 +285,7 @@ def _draw(table: list[tuple[str, list[Any]]], file: Path, tile: int = 96) -> Non
             if image is not None:
                 canvas.paste(_square(image, tile), (left + column * (tile + gap), top))
     file.parent.mkdir(parents=True, exist_ok=True)
-    canvas.save(file, optimize=True)
+    canvas.quantize(128).save(file, optimize=True)
 
 
 def _square(image: torch.Tensor, size: int) -> Any:
