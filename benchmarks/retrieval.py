@@ -6,8 +6,8 @@
 
 Vectors: unit norm, 512 numbers, a mixture of clusters (noise of 0.7 a number around normal centres, one per 100 rows),
 made in pieces from seeds, so that no engine needs them twice in memory. Queries are 100 further draws; the truth is an
-exact scan. Every engine runs in its own process, one after the other, and is timed query by query on one thread
-(LanceDB reads from disk through the page cache; faiss holds everything in memory).
+exact scan. Every engine runs in its own process, one after the other, and is timed query by query: faiss on one thread
+with everything in memory, LanceDB on its own threads, from disk through the page cache.
 """
 
 from __future__ import annotations

@@ -70,7 +70,8 @@ def prepare(
 
 
 def _add(out: Prepared, item: Item, key: str, data: bytes | None, guide: Guide, store: str) -> None:
-    row: dict[str, Any] = {**item.facts, "id": key, "source": item.name, "image": None, "ref": item.ref}
+    row: dict[str, Any] = {**item.facts, "id": key, "source": item.name, "image": None}
+    row["ref"] = item.ref or item.facts.get("url")
     try:
         if data is None:
             _check_width(item, guide)
@@ -79,7 +80,7 @@ def _add(out: Prepared, item: Item, key: str, data: bytes | None, guide: Guide, 
         else:
             if store == "bytes":
                 row.update(image=data, ref=None)
-            elif item.ref is None:
+            elif row["ref"] is None:
                 raise ImageError("no reference to keep; use --store bytes")
             out.inputs.append(_pixels(row, data))
     except ImageError as error:
