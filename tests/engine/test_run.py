@@ -326,3 +326,17 @@ def test_errors_are_one_line(data: Path, tmp_path: Path) -> None:
         with pytest.raises(ImaginateError) as caught:
             imaginate.expand(str(data), tmp_path / "run", **{**KNOBS, **bad})
         assert "\n" not in str(caught.value)
+
+
+def test_a_missing_role_is_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="gif-mae needs a guide: give --guide"):
+        imaginate.expand(str(data), tmp_path / "run", method="gif-mae", prior="nano", progress=False)
+    with pytest.raises(ConfigError, match="filter consistency needs a guide: give --guide"):
+        imaginate.expand(str(data), tmp_path / "run", **KNOBS, filters=[{"name": "consistency"}])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_made_nothing_begins_again_with_another_recipe(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(ImaginateError):
+        imaginate.expand(str(data), tmp_path / "run", method="mae", prior=str(tmp_path / "nothing"), progress=False)
+    assert imaginate.expand(str(data), tmp_path / "run", **KNOBS).kept == 36

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
+from imaginate import registry
 from imaginate.contract import Guide, Pool
 from imaginate.data import decode, load
 from imaginate.engine.recipe import Recipe
@@ -47,10 +48,13 @@ def _tensor(data: bytes) -> Image:
 
 
 class RunContext:
-    """The context of one run in one process. Raises ConfigError where a role is used that the recipe does not name."""
+    """The context of one run in one process. Raises ConfigError where a role is used that the recipe does not name.
 
-    def __init__(self, recipe: Recipe, labels: LabelSpace, samples: Sequence[Sample]) -> None:
-        self.recipe = recipe
+    `cache`: a folder for seed embeddings and fine-tuned guides, kept by content; none keeps them in memory alone.
+    """
+
+    def __init__(self, recipe: Recipe, labels: LabelSpace, samples: Sequence[Sample], cache: str | None = None) -> None:
+        self.recipe, self.cache = recipe, cache
         self.labels = labels
         self.samples = SeedImages(samples)
         self.device = pick_device(recipe.roles.device)
@@ -62,7 +66,10 @@ class RunContext:
         from imaginate.models.guides import build_guide
 
         spec = self._named("guide", "nano, clip:ID-or-folder, prototypes:BACKBONE")
-        return build_guide(spec, self.labels, samples=self.samples, device=self.device)
+        prompts = self.recipe.roles.guide_prompts
+        return build_guide(
+            spec, self.labels, samples=self.samples, device=self.device, prompts=prompts, cache=self.cache
+        )
 
     @cached_property
     def prior(self) -> Any:
@@ -90,7 +97,8 @@ class RunContext:
 
     def prepare(self) -> None:
         """Build what the method names now, so that a missing role is refused before any work is done."""
-        for need in self.method.needs:
+        filters = [registry.find("filters", name) for name, _ in self.recipe.all_filters()]
+        for need in dict.fromkeys([*self.method.needs, *(n for f in filters for n in f.needs)]):
             getattr(self, need.split(":", 1)[0])
         if self.recipe.roles.adaptation and any(need.startswith("prior:") for need in self.method.needs):
             _ = self.adaptation
@@ -98,7 +106,7 @@ class RunContext:
     def _named(self, role: str, hint: str) -> str:
         value = getattr(self.recipe.roles, role)
         if value is None:
-            raise ConfigError(f"{self.recipe.method} needs a {role}: give --{role} ({hint})")
+            raise ConfigError(f"no {role} was named: give --{role} ({hint})")
         return str(value)
 
 

@@ -43,6 +43,7 @@ class Roles:
     """The networks and data that a method or filter may need."""
 
     guide: str | None = setting(None, "guide: nano, clip:ID-or-folder, prototypes:BACKBONE, probe:..., finetuned:...")
+    guide_prompts: str | None = setting(None, "single, clip-80, a sentence with {}, or a file of them (text guides)")
     prior: str | None = setting(None, "prior: nano, or a checkpoint's id or folder")
     adaptation: str | None = setting(None, "adaptation folder written by `imaginate fit`")
     pool: str | None = setting(None, "retrieval pool written by `imaginate pool build`")
@@ -135,11 +136,21 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
     filters = tuple(_named(item, "filters") for item in values.get("filters") or [])
     recipe = Recipe(method=name, settings=settings, filters=filters, **sections)
     method = recipe.make_method()
+    _need(recipe.roles, name, method.needs)
     for filter_name, filter_values in recipe.all_filters():
-        registry.make("filters", filter_name, filter_values)
+        _need(recipe.roles, f"filter {filter_name}", registry.make("filters", filter_name, filter_values).needs)
     if recipe.expand.per_class is not None and method.starts_from != "class":
         raise ConfigError(f"per_class is for class-started methods, {name} starts from seed images: use copies")
     return recipe
+
+
+def _need(roles: Roles, who: str, needs: tuple[str, ...]) -> None:
+    """Refuse a role that nobody named, before anything is read or written."""
+    for need in needs:
+        role = need.split(":", 1)[0]
+        if getattr(roles, role) is None:
+            hint = next(s.rule.help for s in settings_of(Roles) if s.name == role)
+            raise ConfigError(f"{who} needs a {role}: give --{role} ({hint})")
 
 
 def _mapping(value: Any, key: str) -> Mapping[str, Any]:

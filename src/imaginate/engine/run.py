@@ -110,7 +110,7 @@ def gather(
 
 def _expand(recipe: Recipe, store: Store, count: int, ray: str | None, progress: bool) -> Run:
     _refuse_foreign(store)
-    known = json.loads(store.get(RUN)) if store.exists(RUN) else None
+    known = json.loads(store.get(RUN)) if store.exists(RUN) and _made_anything(store) else None
     with bar("reading", None, show=progress) as reading:
         plan = make_plan(recipe, open_dataset(recipe.data))
         reading.note(f"read {len(plan.samples)} images")
@@ -152,6 +152,11 @@ def _refuse_foreign(store: Store) -> None:
     others = [name for name in store.names() if name != ".lock"]
     if others:
         raise RunError(f"{store.root} is not empty and is not a run (it has {others[0]}); choose a new or empty folder")
+
+
+def _made_anything(store: Store) -> bool:
+    """Whether an image was ever written here: a run that stopped before that can begin again with another recipe."""
+    return any(store.exists(name) for name in ("images", "rejected", marker_name(0)))
 
 
 def _begin(store: Store, recipe: Recipe, plan: Plan, fingerprint: str) -> None:

@@ -42,7 +42,8 @@ class ShardWorker:
 
     def __init__(self, recipe: Recipe, plan: Plan, root: str) -> None:
         self.recipe, self.plan, self.store = recipe, plan, Store(root)
-        self.context = RunContext(recipe, plan.labels, plan.samples)
+        cache = self.store.path("cache") if self.store.local else None
+        self.context = RunContext(recipe, plan.labels, plan.samples, cache)
         self.method = self.context.method
         made = [(name, registry.make("filters", name, values)) for name, values in recipe.all_filters()]
         self.filters = [(name, f) for name, f in made if f.scope == "candidate"]
