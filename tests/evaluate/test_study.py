@@ -138,3 +138,47 @@ def test_ray_workers_give_the_same_results(world: Path) -> None:
     alone = study(world, arms)
     together = study(world, arms, out="ray", workers=2)
     assert timeless(alone) == timeless(together)
+
+
+@pytest.mark.integration
+def test_corruption_accuracy_is_the_mean_over_kinds_and_severities(world: Path) -> None:
+    found = study(world, ["original", "run:noise"], corruptions="all", corruption_images=6)
+    for arm in found["arms"]:
+        tables = []
+        for one in arm["units"]:
+            with np.load(world / "study" / "arms" / arm["name"] / f"seed-{one['seed']}" / "predictions.npz") as saved:
+                tables.append(saved["corruption_correct"])
+        right = np.stack(tables)
+        assert right.shape == (2, 15, 5, 6)
+        assert arm["corruption"]["mean"] == pytest.approx(right.mean())
+        assert arm["corruption"]["severity_3"] == pytest.approx(right[:, :, 2].mean())
+        assert arm["corruption"]["by_kind"]["fog"] == pytest.approx(right[:, 9].mean((0, 2)).tolist())
+    assert found["arms"][1]["difference"]["corruption"]["verdict"] in ("gain", "loss", "unclear")
+
+
+LAUNCHED = """
+import sys
+from imaginate.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.integration
+def test_two_processes_train_one_classifier_together(world: Path) -> None:
+    import subprocess
+    import sys
+
+    script = world / "launched.py"
+    script.write_text(LAUNCHED)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29713"]
+    launch += [str(script), "compare", str(world / "data")]
+    launch += ["--arm", "original", "--held-out", str(world / "data"), "--held-out-split", "test", "--arch", "small"]
+    launch += ["--image-size", "32", "--seeds", "1", "--updates", "6", "--batch", "8", "--out", str(world / "team")]
+    done = subprocess.run(
+        [*launch, "--device", "cpu", "--bootstrap", "100"], capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads((world / "team" / "results.json").read_text())
+    assert found["complete"]
+    assert found["arms"][0]["units"][0]["updates"] == 6
+    assert json.loads((world / "team" / "arms" / "original" / "seed-0" / "result.json").read_text())["processes"] == 2

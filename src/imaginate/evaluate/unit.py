@@ -91,6 +91,7 @@ def run_job(job: Job, advance: Callable[[int], None] = lambda _: None, team: Tea
         "best_update": state.best_update, "updates": state.update, "stopped_early": state.stopped,
         "epochs": round(state.update * plan.recipe.batch / max(1, len(job.train)), 2),
         "seconds": round(state.seconds, 1), "parameters": sum(p.numel() for p in model.parameters()),
+        "processes": team.size,
     }  # fmt: skip
     if job.keep_weights:
         _save_weights(model, job.folder / "weights.safetensors")

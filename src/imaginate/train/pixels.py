@@ -39,7 +39,7 @@ class Store:
     @property
     def usable(self) -> np.ndarray:
         """(n,) bool: the rows that could be decoded."""
-        return np.not_equal(self.content, 0)
+        return self.content.astype(bool)
 
     def pixels(self) -> np.ndarray:
         """(n, s, s, 3) uint8, a read-only memory map."""

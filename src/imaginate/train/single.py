@@ -51,7 +51,8 @@ class Training:
     seed: int = setting(0, "weights, validation part and order", ge=0)
     precision: Literal["auto", "float32", "bfloat16"] = setting("auto", "arithmetic")
 
-    __post_init__ = check
+    def __post_init__(self) -> None:
+        check(self)
 
     @property
     def size(self) -> int:
