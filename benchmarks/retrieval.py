@@ -2,7 +2,7 @@
 
     python benchmarks/retrieval.py vectors --rows 100000 --out benchmarks/results/retrieval-1e5.json
     python benchmarks/retrieval.py vectors --rows 1000000 --engines lancedb,flat,ivf --out ...-1e6.json
-    python benchmarks/retrieval.py guide --guide nano --images ../shared/data/caltech101-96.zip --out ...-guide.json
+    python benchmarks/retrieval.py guide --guide nano --images '../shared/data/flowers102-64/*a*.parquet' --out ...-guide.json
 
 Vectors: unit norm, 512 numbers, a mixture of clusters (noise of 0.7 a number around normal centres, one per 100 rows),
 made in pieces from seeds, so that no engine needs them twice in memory. Queries are 100 further draws; the truth is an
@@ -234,7 +234,7 @@ def guide(spec: str, source: str, batch: int) -> dict[str, Any]:
 
     def advance(count: int) -> None:
         before, done[0] = done[0], done[0] + count
-        if before // 1024 != done[0] // 1024:
+        if before // 512 != done[0] // 512:
             now = time.perf_counter(), time.process_time()
             track.append((done[0], now[0] - spent[0], now[1] - spent[1], rss()))
             bare.append(bare_rate(model, images, batch))
@@ -309,7 +309,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--engines", default=",".join(ENGINES))
     parser.add_argument("--guide", default="nano")
-    parser.add_argument("--images", default="../shared/data/caltech101-96.zip")
+    parser.add_argument("--images", default="../shared/data/flowers102-64/*a*.parquet")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--out")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
