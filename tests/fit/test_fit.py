@@ -13,9 +13,9 @@ from safetensors.torch import load_file
 
 from imaginate import fit as techniques
 from imaginate.errors import ConfigError, ModelError, RunError
+from imaginate.fit import fit
 from imaginate.fit.core.loop import Trainer, rate
 from imaginate.fit.core.plan import Plan
-from imaginate.fit.core.run import fit
 from imaginate.models.adaptation import load_adaptation, read_manifest
 from imaginate.records import LabelSpace
 
@@ -52,7 +52,7 @@ def test_it_lowers_the_loss_and_leaves_the_rest_bit_equal(
 ) -> None:
     prior = make_prior()
     before = weights(prior)
-    settings = {**SETTINGS[name], "epochs": 6, "keep_first": 1}
+    settings = {**SETTINGS[name], "epochs": 4, "keep_first": 1}
     if "backbone" in settings:
         settings["backbone"] = str(clip_folder)
     manifest = fit(name, dataset, tmp_path / "a", prior=prior, settings=settings, plan=QUICK, progress=False)
@@ -80,12 +80,19 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     monkeypatch.setattr(Trainer, "_step", step)
 
 
-@pytest.mark.parametrize(("name", "kills"), [("pseudoword-dm", 8), ("dreambooth", 5), ("ft-conditioning", 3)])
+KILLED = [
+    ("pseudoword-dm", 5),
+    pytest.param("dreambooth", 4, marks=pytest.mark.integration),
+    pytest.param("ft-conditioning", 3, marks=pytest.mark.integration),
+]
+
+
+@pytest.mark.parametrize(("name", "kills"), KILLED)
 def test_a_killed_fit_resumes_to_the_same_weights(
     name: str, kills: int, make_prior: Make, dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how = {
-        "settings": {**SETTINGS[name], "epochs": 3},
+        "settings": {**SETTINGS[name], "epochs": 2},
         "plan": {**QUICK, "batch": 2, "accumulate": 2, "ema": 0.9, "save_every": 2},
         "progress": False,
     }
@@ -210,11 +217,13 @@ def test_an_adaptation_for_another_prior_or_label_space_is_refused(
         load_adaptation(f"{tmp_path / 'a'}@epoch-07", make_prior(), LABELS)
 
 
-def test_another_fit_in_the_same_folder_is_refused(make_prior: Make, dataset: str, tmp_path: Path) -> None:
-    how: dict[str, Any] = {"prior": make_prior(), "plan": QUICK, "progress": False}
+def test_another_fit_in_the_same_folder_is_refused(dataset: str, sd_folder: Path, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"prior": str(sd_folder), "plan": QUICK, "progress": False}
     fit("ft-conditioning", dataset, tmp_path / "a", settings={"epochs": 1}, **how)
     again = fit("ft-conditioning", dataset, tmp_path / "a", settings={"epochs": 1}, **how)
     assert again.finished
+    shown = {**how, "plan": {**QUICK, "sheet_every": 5}}
+    assert fit("ft-conditioning", dataset, tmp_path / "a", settings={"epochs": 1}, **shown).finished
     with pytest.raises(RunError, match=r"technique.epochs was 1, is 2"):
         fit("ft-conditioning", dataset, tmp_path / "a", settings={"epochs": 2}, **how)
     (tmp_path / "b").mkdir()

@@ -12,10 +12,16 @@ import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imaginate.errors import ConfigError
 from imaginate.settings import build, nearest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imaginate.data import DataSpec
+    from imaginate.models.adaptation import Manifest
 
 
 @cache
@@ -36,3 +42,30 @@ def find(name: str) -> type[Any]:
 def make(name: str, values: Mapping[str, Any] | None = None) -> Any:
     """A technique from its name and plain settings."""
     return build(find(name), values or {}, where=name)
+
+
+def fit(
+    technique: str,
+    data: str | DataSpec,
+    out: str | Path,
+    *,
+    prior: Any = "nano",
+    settings: Mapping[str, Any] | None = None,
+    plan: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Manifest:
+    """Fit a technique to a dataset and write the adaptation to `out`; the same call finishes a fit that was killed.
+
+    `prior` is a checkpoint's id or folder, "nano", or a prior that was built already. `settings` are the technique's,
+    `plan` those that all techniques share (`batch`, `held_out`, ...). Raises ImaginateError with one line.
+    """
+    from imaginate.fit.core.run import fit as run
+
+    if isinstance(prior, str):
+        from imaginate.models.priors import build_prior
+
+        cls = find(technique)
+        dtype = "float32" if cls.trains_weights else str((plan or {}).get("precision", "float32"))
+        prior = build_prior(cls.family, prior, device=device, dtype=dtype)
+    return run(technique, data, out, prior=prior, settings=settings, plan=plan, progress=progress)
