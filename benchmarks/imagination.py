@@ -43,6 +43,8 @@ def main() -> None:
     parser.add_argument("--copies", type=int, default=4, help="copies of each")
     parser.add_argument("--steps", type=int, default=20, help="denoising steps at strength 1")
     parser.add_argument("--strength", type=float, default=0.5)
+    parser.add_argument("--dtype", help="precision of our side (speed); the device's default where not given")
+    parser.add_argument("--compile", action="store_true", help="also measure compilation (precision)")
     parser.add_argument("--repeat", type=int, default=2, help="timings of each thing; the best counts")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads; with 1, processor seconds are counted")
     parser.add_argument("--size", type=int, default=512, help="pixels a side (memory)")
@@ -72,7 +74,7 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
     """Images a second of the released loop, of gif-sd `released` with the same steps, and with few-step schedulers."""
     slow, guide = build(args, "float32")
     slow_rate = timed(args, lambda: reference(args, slow, guide))
-    fast, guide = build(args, None)
+    fast, guide = build(args, args.dtype)
     rates = {"reference loop (float32, pairs)": slow_rate}
     for label, settings in {
         "gif-sd released": {"variant": "released"},
@@ -85,7 +87,11 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         },
     }.items():
         rates[label] = timed(args, lambda s=settings: ours(args, fast, guide, **s))  # type: ignore[misc]
-    return {"images_per_second": rates, "ratio": {k: round(v / slow_rate, 2) for k, v in rates.items()}}
+    return {
+        "dtype": str(fast.dtype),
+        "images_per_second": rates,
+        "ratio": {k: round(v / slow_rate, 2) for k, v in rates.items()},
+    }
 
 
 def overhead(args: argparse.Namespace) -> dict[str, Any]:
@@ -176,6 +182,8 @@ def precision(args: argparse.Namespace) -> dict[str, Any]:
         ("bfloat16 channels last", "bfloat16", True, False),
         ("bfloat16 channels last compiled", "bfloat16", True, True),
     ]:
+        if compiled and not args.compile:
+            continue
         prior, _ = build(args, dtype)
         if not last:
             prior.unet.to(memory_format=torch.contiguous_format)
