@@ -2,7 +2,7 @@
 
     python benchmarks/retrieval.py vectors --rows 100000 --out benchmarks/results/retrieval-1e5.json
     python benchmarks/retrieval.py vectors --rows 1000000 --engines lancedb,flat,ivf --out ...-1e6.json
-    python benchmarks/retrieval.py guide --guide nano --images '../shared/data/flowers102-64/*a*.parquet' --out ...-guide.json
+    python benchmarks/retrieval.py guide --images '../shared/data/flowers102-64/*a*.parquet' --out ...-guide.json
 
 Vectors: unit norm, 512 numbers, a mixture of clusters (noise of 0.7 a number around normal centres, one per 100 rows),
 made in pieces from seeds, so that no engine needs them twice in memory. Queries are 100 further draws; the truth is an
