@@ -1,0 +1,59 @@
+"""Put finished trainings in place: `python -m imaginate.nano.train.ship RUNS` copies them to the weights folder.
+
+Each folder also gets `training.json` (what was trained, how long) and `loss.png`. A model whose training has no
+result yet is left as it is, and named. nano-unclip must come from the same run as nano-sd: it shares its autoencoder,
+text tower and tokenizer.
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+from imaginate import nano
+from imaginate.nano.evaluate import sheets
+from imaginate.nano.train import common
+
+STAGES = {"clip": ("clip",), "mae": ("mae",), "sd": ("vae", "sd"), "unclip": ("unclip",)}
+
+
+def summary(run: Path) -> dict[str, Any]:
+    """What a training's log and plan say: steps, images, minutes, starts."""
+    plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
+    rows = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = [row for row in rows if "loss" in row]
+    kept = ("steps", "batch", "lr", "muon_lr", "ema", "seed", "precision", "weight_decay")
+    return {name: plan[name] for name in kept} | {
+        "images": plan["steps"] * plan["batch"],
+        "minutes": round(steps[-1]["seconds"] / 60, 1),
+        "starts": max(1, sum("start" in row for row in rows)),
+        "device": plan["device"],
+        "final_loss": steps[-1]["loss"],
+    }
+
+
+def ship(runs: Path, name: str) -> Path | None:
+    """Copy the result of model `name` into the weights folder; None when there is none."""
+    result = runs / name / name
+    if not any((result / index).is_file() for index in ("config.json", "model_index.json")):
+        return None
+    folder = nano.weights() / name
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    shared = nano.SHARED if name == "unclip" else ()
+    shutil.copytree(result, folder, ignore=lambda at, names: [n for n in names if Path(at) == result and n in shared])
+    common.write_json(folder / "training.json", {stage: summary(runs / stage) for stage in STAGES[name]})
+    sheets.curve(runs / name / "log.jsonl", folder / "loss.png")
+    return folder
+
+
+def main(argv: list[str]) -> None:
+    """Ship every model that is finished."""
+    runs = Path(argv[0])
+    for name in argv[1:] or nano.NAMES:
+        print(f"nano-{name}: {ship(runs, name) or 'no finished training, left as it is'}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,166 @@
+"""Each nano model, at toy size: trains a step, has the form its library expects, and its special start holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from imaginate.errors import ModelError
+from imaginate.nano.train import clip, judge, mae, sd, structured, tokenizer, unclip, vae
+
+diffusers = pytest.importorskip("diffusers")
+transformers = pytest.importorskip("transformers")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def tok(tmp_path_factory: pytest.TempPathFactory):
+    return tokenizer.build(tmp_path_factory.mktemp("tok"))
+
+
+def test_tokenizer_returns_any_text_within_77_tokens(tok) -> None:
+    text = "a photo of an axolotl, ünïcode 犬 42!"
+    ids = tok(text, padding="max_length", truncation=True).input_ids
+    assert len(ids) == tok.model_max_length == 77
+    assert len(tok) == 8192
+    assert tok.decode(ids, skip_special_tokens=True).replace(" ", "") == text.replace(" ", "")
+
+
+def test_vision_tower_starts_as_shifts(tok) -> None:
+    model = clip.build(tok, width=256, depth=2, text_width=64, text_depth=1).vision_model.eval()
+    with torch.no_grad():
+        seen = model(pixel_values=torch.rand(2, 3, 64, 64), output_attentions=True)
+    centre = 1 + 3 * 8 + 3  # class token first, then row 3 column 3
+    for layer in seen.attentions:
+        looked = layer[:, :, centre].mean(0).argmax(-1) - centre
+        for found, one in zip(looked.tolist(), (1, -1, 8, -8), strict=True):
+            assert found in (one, 2 * one)  # the offset lies between one patch and two
+
+
+def test_shift_matrix_moves_a_position_code() -> None:
+    code = structured.position_code(8)
+    right = structured.shift_matrix(1 / 8, 0.0)
+    torch.testing.assert_close(code[:7] @ right.T, code[1:8], atol=1e-5, rtol=0)
+
+
+def test_one_tower_learns_at_a_time(tok) -> None:
+    model = clip.build(tok, width=64, depth=1, text_width=64, text_depth=1)
+    for text in (True, False):
+        clip.choose(model, text)
+        learning = {name for name, p in model.named_parameters() if p.requires_grad}
+        assert ("text_projection.weight" in learning) is text
+        assert ("visual_projection.weight" in learning) is not text
+        assert "text_model.embeddings.token_embedding.weight" in learning or not text
+
+
+def test_captions_of_a_class_attract_and_others_repel(tok) -> None:
+    model = clip.build(tok, width=64, depth=1, text_width=64, text_depth=1)
+    same = clip.text_objective(model, tok, ["a goldfish", "a red bus"], ["a goldfish", "a red bus"])
+    crossed = clip.text_objective(model, tok, ["a goldfish", "a red bus"], ["a red bus", "a goldfish"])
+    assert same < crossed
+
+
+def test_autoencoder_without_its_silent_blocks_is_the_same_function() -> None:
+    model = vae.build((8, 8, 16, 16), groups=4).eval()
+    x = torch.rand(2, 3, 64, 64) * 2 - 1
+    with torch.no_grad():
+        whole = model(x).sample
+        with vae.bypassed(model):
+            short = model(x).sample
+    assert whole.shape == x.shape
+    torch.testing.assert_close(whole, short)
+    vae.objective(model, x).backward()
+    assert all(block.conv2.weight.grad is None for block in vae.silent_blocks(model))
+
+
+@pytest.mark.parametrize("ratio", mae.RATIOS)
+def test_mae_learns_from_visible_and_masked_patches(ratio: float) -> None:
+    model = mae.build(64, 1, 48, 1)
+    x = torch.rand(2, 3, 64, 64)
+    loss = mae.objective(model, x, ratio, torch.rand(2, 64))
+    loss.backward()
+    assert loss.isfinite()
+    assert model.decoder.decoder_pred.weight.grad.abs().sum() > 0
+
+
+def test_diffusion_weights_are_min_snr_for_velocity() -> None:
+    scheduler = diffusers.DDIMScheduler(**sd.SCHEDULE)
+    z, text = torch.randn(64, 4, 8, 8), torch.zeros(64, 77, 8)
+
+    class Zero:
+        def __call__(self, noisy, t, encoder_hidden_states):
+            return type("Out", (), {"sample": torch.zeros_like(noisy)})
+
+    got = sd.objective(Zero(), scheduler, z, text, torch.Generator().manual_seed(5))
+    rng = torch.Generator().manual_seed(5)
+    noise = torch.randn(z.shape, generator=rng)
+    t = torch.randint(1000, (64,), generator=rng)
+    num = den = 0.0
+    for i in range(64):
+        a = float(scheduler.alphas_cumprod[t[i]])
+        snr = a / (1 - a)
+        w = min(snr, 5.0) / (snr + 1)
+        v = a**0.5 * noise[i].double() - (1 - a) ** 0.5 * z[i].double()
+        num, den = num + w * float(v.square().mean()), den + w
+    assert float(got) == pytest.approx(num / den, rel=1e-4)
+
+
+def test_empty_captions_are_drawn_at_their_share() -> None:
+    table = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 2, 1, 1)
+    rows = sd.draw_text(table, torch.full((4000,), 2), 0.25, torch.Generator().manual_seed(0)).flatten()
+    assert set(rows.tolist()) == {2.0, 5.0}
+    assert float((rows == 5).float().mean()) == pytest.approx(0.25, abs=0.03)
+
+
+def test_image_condition_is_the_pipelines_own() -> None:
+    from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
+
+    normaliser = StableUnCLIPImageNormalizer(embedding_dim=8).requires_grad_(False)
+    normaliser.mean.data.normal_()
+    noising = diffusers.DDPMScheduler(**unclip.NOISING)
+    embeds = torch.randn(3, 8)
+    rng = torch.Generator().manual_seed(1)
+    got = unclip.condition(embeds, torch.full((3,), 40), normaliser, noising, rng)
+    holder = type("Pipe", (), {"image_normalizer": normaliser, "image_noising_scheduler": noising})()
+    wanted = diffusers.StableUnCLIPImg2ImgPipeline.noise_image_embeddings(
+        holder, embeds, 40, noise=torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
+    )
+    torch.testing.assert_close(got, wanted)
+
+
+def test_warm_start_draws_what_nano_sd_draws() -> None:
+    source, model = sd.build_unet(4, 32, (32, 32)), sd.build_unet(4, 32, (32, 32), classes=16)
+    unclip.warm_start(model, source)
+    z, t, text = torch.randn(2, 4, 8, 8), torch.tensor([3, 900]), torch.randn(2, 77, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            model(z, t, encoder_hidden_states=text, class_labels=torch.randn(2, 16)).sample,
+            source(z, t, encoder_hidden_states=text).sample,
+        )
+
+
+def test_a_missing_earlier_training_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="train vae first"):
+        sd.frozen_parts(tmp_path, "cpu")
+
+
+def test_patch_judge_learns_what_ridge_regression_can(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    from imaginate.nano.train import data
+
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 300)
+    pixels = rng.integers(0, 256, (300, 64, 64, 3)).astype(np.uint8)
+    pixels[labels == 1, :32] = np.repeat(pixels[labels == 1, :32:8], 8, axis=1)  # one class is striped above
+    images = data.Images(pixels, labels.astype(np.int64), np.arange(300))
+    made = judge.Patches(filters=12)
+    judge.solve(made, images, batch=50)
+    assert judge.accuracy(made, images, batch=50) > 0.95

@@ -1,0 +1,85 @@
+"""The shipped weights: found by name, in their libraries' own formats, small enough."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imaginate import nano
+from imaginate.errors import ModelError
+
+
+def test_names_and_labels() -> None:
+    assert nano.NAMES == ("clip", "mae", "sd", "unclip")
+    assert len(set(nano.labels())) == 200
+    assert nano.labels()[0] == "goldfish"
+
+
+def test_an_unknown_name_is_one_clear_line() -> None:
+    with pytest.raises(ModelError, match="nano model must be one of clip, mae, sd, unclip, got dalle"):
+        nano.path("dalle")
+
+
+def test_absent_weights_are_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nano, "weights", lambda: tmp_path)
+    with pytest.raises(ModelError, match="nano model clip has no weights"):
+        nano.path("clip")
+
+
+def test_unclip_is_put_together_from_links_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nano, "weights", lambda: tmp_path / "w")
+    monkeypatch.setenv("IMAGINATE_CACHE", str(tmp_path / "cache"))
+    for file in (
+        "unclip/model_index.json",
+        "unclip/unet/a",
+        "sd/vae/b",
+        "sd/text_encoder/c",
+        "sd/tokenizer/d",
+        "sd/unet/e",
+    ):
+        (tmp_path / "w" / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "w" / file).write_text(file)
+    folder = nano.path("unclip")
+    assert folder == nano.path("unclip")
+    assert (folder / "vae" / "b").read_text() == "sd/vae/b"
+    assert (folder / "unet" / "a").read_text() == "unclip/unet/a"
+    (tmp_path / "w" / "sd" / "vae" / "b").write_text("changed")
+    assert nano.path("unclip") != folder
+
+
+def test_weights_are_at_most_80_mb() -> None:
+    assert sum(f.stat().st_size for f in nano.weights().rglob("*") if f.is_file()) <= 80_000_000
+
+
+@pytest.mark.parametrize("name", nano.NAMES)
+def test_each_has_a_card_with_its_numbers(name: str) -> None:
+    card = (nano.path(name) / "README.md").read_text(encoding="utf-8")
+    for heading in ("## Measured", "## Data and licence", "## Training"):
+        assert heading in card
+
+
+@pytest.mark.integration
+@pytest.mark.filterwarnings("ignore")
+def test_every_model_loads_through_its_library_and_answers() -> None:
+    import torch
+    from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline, StableUnCLIPImg2ImgPipeline
+    from PIL import Image
+    from transformers import CLIPModel, CLIPProcessor, ViTMAEForPreTraining
+
+    image = Image.new("RGB", (64, 64), (200, 40, 40))
+    model = CLIPModel.from_pretrained(nano.path("clip"), dtype=torch.float32)
+    processor = CLIPProcessor.from_pretrained(nano.path("clip"))
+    scored = model(**processor(text=["a goldfish", "a snail"], images=image, return_tensors="pt", padding=True))
+    assert scored.logits_per_image.shape == (1, 2)
+    assert ViTMAEForPreTraining.from_pretrained(nano.path("mae")).config.image_size == 64
+    rng = torch.Generator().manual_seed(0)
+    for kind, inputs in (
+        (StableDiffusionPipeline, {"prompt": "a photo of a goldfish"}),
+        (StableDiffusionImg2ImgPipeline, {"prompt": "a photo of a goldfish", "image": image, "strength": 0.5}),
+        (StableUnCLIPImg2ImgPipeline, {"image": image}),
+    ):
+        name = "unclip" if kind is StableUnCLIPImg2ImgPipeline else "sd"
+        pipe = kind.from_pretrained(nano.path(name), torch_dtype=torch.float32)
+        pipe.set_progress_bar_config(disable=True)
+        assert pipe(**inputs, num_inference_steps=4, generator=rng).images[0].size == (64, 64)
