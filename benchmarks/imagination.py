@@ -62,6 +62,7 @@ def main() -> None:
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     kind = f"{args.command}-{args.method}" if args.command == "variants" else args.command
+    kind += f"-{args.dtype}" if args.dtype else ""
     name = f"imagination-{kind}-{args.model}-{args.device.split(':')[0]}.json"
     (RESULTS / name).write_text(json.dumps(report, indent=1) + "\n")
     print(json.dumps(report, indent=1))
@@ -106,7 +107,7 @@ def overhead(args: argparse.Namespace) -> dict[str, Any]:
     try:
         with tempfile.TemporaryDirectory() as place:
             folder = seed_folder(args, Path(place) / "seeds")
-            for round_ in range(4):
+            for round_ in range(args.repeat + 1):
                 bare.append(clock(lambda: bare_loop(args, prior)))
                 out, settings = Path(place) / f"run{round_}", {"steps": args.steps, "strength": args.strength}
                 whole.append(
