@@ -15,7 +15,7 @@ from imaginate.evaluate.arms import Arm
 from imaginate.evaluate.corruption import KINDS
 from imaginate.evaluate.material import Material
 from imaginate.evaluate.protocol import FORMAT, Protocol
-from imaginate.evaluate.unit import PREDICTIONS, RESULT, Job, _write_json
+from imaginate.evaluate.unit import PREDICTIONS, RESULT, Job, write_json
 
 _UNIT = (
     "seed", "resample", "top1", "mean_per_class", "validation", "best_update", "updates", "epochs", "stopped_early",
@@ -83,7 +83,7 @@ def write(
         "curves": _curves(rows, protocol),
         "exchange": _exchange(rows, protocol),
     }
-    _write_json(out / "results.json", found)
+    write_json(out / "results.json", found)
     return dict(json.loads(json.dumps(found)))
 
 

@@ -80,7 +80,7 @@ def run_job(job: Job, advance: Callable[[int], None] = lambda _: None, team: Tea
         arrays |= {"corruption_rows": job.corrupting.rows, "corruption_correct": found}
     job.folder.mkdir(parents=True, exist_ok=True)
     _replace(job.folder / PREDICTIONS, lambda path: np.savez_compressed(path, **arrays))  # type: ignore[arg-type]
-    _write_json(job.folder / HISTORY, state.history)
+    write_json(job.folder / HISTORY, state.history)
     each = class_accuracy(correct[None], label, plan.classes)[0]
     result = {
         "arm": job.arm, "seed": job.seed, "resample": job.resample, "kind": job.kind, "images": job.images,
@@ -95,7 +95,7 @@ def run_job(job: Job, advance: Callable[[int], None] = lambda _: None, team: Tea
     }  # fmt: skip
     if job.keep_weights:
         _save_weights(model, job.folder / "weights.safetensors")
-    _write_json(job.folder / RESULT, result)
+    write_json(job.folder / RESULT, result)
     checkpoint.drop(job.folder)
     return result
 
@@ -118,7 +118,7 @@ def _save_weights(model: nn.Module, path: Path) -> None:
     _replace(path, lambda part: save_file(state, part))
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=1, allow_nan=False)
     _replace(path, lambda part: part.write_text(text + "\n", encoding="utf-8"))
 
