@@ -1,0 +1,249 @@
+"""The main job, measured: `imaginate expand` beside its limit and beside two plain scripts, on the same images.
+
+    python benchmarks/expand.py [--images 20000] [--out benchmarks/results/expand.json]
+
+Every contender runs in its own process, in turn, several rounds; a row is the median over rounds, and what counts are
+the ratios. The limit decodes each seed and encodes each copy with the same codec, and does nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+COPIES = int(os.environ.get("BENCHMARK_COPIES", "5"))
+
+
+def dataset(root: Path, source: Path, images: int) -> Path:
+    """An image folder of `images` files: the pictures of the zip, repeated under new names where they run out."""
+    out = root / f"data-{images}"
+    with zipfile.ZipFile(source) as archive:
+        names = sorted(n for n in archive.namelist() if n.lower().endswith((".jpg", ".png", ".webp")))
+        random.Random(0).shuffle(names)
+        for number in range(images):
+            name = names[number % len(names)]
+            target = out / Path(name).parent.name / f"{number:06d}{Path(name).suffix}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(archive.read(name))
+    return out
+
+
+def files_of(data: Path) -> list[Path]:
+    """The seed images in order."""
+    return sorted(p for p in data.rglob("*") if p.is_file())
+
+
+def run_imaginate(data: Path, out: Path, method: str, workers: int) -> None:
+    """Our engine."""
+    import imaginate
+
+    imaginate.expand(
+        str(data), out, method=method, copies=COPIES, workers_count=workers, originals="none", progress=False
+    )
+
+
+def run_limit(data: Path, out: Path, method: str, workers: int) -> None:
+    """Decode each seed once, encode it COPIES times as PNG: what no method can beat with this codec."""
+    from PIL import Image
+
+    for path in files_of(data):
+        picture = Image.open(path).convert("RGB")
+        for copy in range(COPIES):
+            _save(picture, out, path, copy)
+
+
+def run_torchvision(data: Path, out: Path, method: str, workers: int) -> None:
+    """A plain script of torchvision v2."""
+    import torch
+    from PIL import Image
+    from torchvision.transforms import v2
+
+    torch.set_num_threads(1)
+    erase = [v2.PILToTensor(), v2.RandomErasing(1.0, scale=(0.25, 0.25), ratio=(1, 1), value=128), v2.ToPILImage()]
+    transform = v2.RandAugment(2, 9) if method == "randaugment" else v2.Compose(erase)
+    for path in files_of(data):
+        picture = Image.open(path).convert("RGB")
+        for copy in range(COPIES):
+            _save(transform(picture), out, path, copy)
+
+
+def run_albumentations(data: Path, out: Path, method: str, workers: int) -> None:
+    """A plain script of albumentations."""
+    import albumentations as A
+    import cv2
+    import numpy as np
+    from PIL import Image
+
+    cv2.setNumThreads(1)
+    hole = A.CoarseDropout(
+        num_holes_range=(1, 1), hole_height_range=(0.5, 0.5), hole_width_range=(0.5, 0.5), fill=128, p=1
+    )
+    operations = [
+        A.NoOp(p=1),
+        A.Affine(shear={"x": (-17, 17)}, p=1),
+        A.Affine(shear={"y": (-17, 17)}, p=1),
+        A.Affine(translate_percent={"x": (-0.14, 0.14)}, p=1),
+        A.Affine(translate_percent={"y": (-0.14, 0.14)}, p=1),
+        A.Rotate((-9, 9), p=1),
+        A.ColorJitter((0.73, 1.27), 0, 0, 0, p=1),
+        A.ColorJitter(0, 0, (0.73, 1.27), 0, p=1),
+        A.ColorJitter(0, (0.73, 1.27), 0, 0, p=1),
+        A.Sharpen((0.1, 0.3), p=1),
+        A.Posterize((6, 6), p=1),
+        A.Solarize((0.7, 0.7), p=1),
+        A.AutoContrast(p=1),
+        A.Equalize(p=1),
+    ]
+    transform = A.SomeOf(operations, n=2, p=1) if method == "randaugment" else hole
+    for path in files_of(data):
+        picture = np.asarray(Image.open(path).convert("RGB"))
+        for copy in range(COPIES):
+            _save(Image.fromarray(transform(image=picture)["image"]), out, path, copy)
+
+
+def _save(picture: object, out: Path, path: Path, copy: int) -> None:
+    target = out / path.parent.name / f"{path.stem}-{copy}.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(target)  # type: ignore[attr-defined]
+
+
+RUNNERS = {
+    "imaginate": run_imaginate,
+    "limit": run_limit,
+    "torchvision": run_torchvision,
+    "albumentations": run_albumentations,
+}
+
+
+def child(name: str, data: str, out: str, method: str, workers: int) -> None:
+    """One contender in its own process: imports first, then the clock."""
+    import resource
+
+    for module in ("torch", "torchvision.transforms.v2", "PIL.Image", "imaginate.engine.run", "pandas"):
+        __import__(module)
+    if name == "albumentations":
+        __import__("albumentations")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    warm = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start, cpu = time.perf_counter(), time.process_time()
+    RUNNERS[name](Path(data), Path(out), method, workers)
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak / 1024, "imports_mb": warm / 1024}))
+
+
+def measure(root: Path, name: str, data: Path, method: str, workers: int = 1, copies: int = 5) -> dict[str, float]:
+    """Run one contender on an empty folder."""
+    out = root / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    command = [sys.executable, __file__, "--child", name, str(data), str(out), method, str(workers)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "NO_ALBUMENTATIONS_UPDATE": "1"}
+    environment["BENCHMARK_COPIES"] = str(copies)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise SystemExit(f"{name} failed: {done.stderr[-2000:]}")
+    made = sum(1 for p in out.rglob("*.png") if p.name != "contact-sheet.png")
+    shutil.rmtree(out, ignore_errors=True)
+    result = json.loads(done.stdout.strip().splitlines()[-1])
+    return {**result, "images": made, "images_per_s": made / result["seconds"]}
+
+
+def compare(root: Path, data: Path, rounds: int) -> dict[str, dict[str, float]]:
+    """All contenders in turn, `rounds` times; medians, and the ratios of medians taken round by round."""
+    contenders = [("limit", "cutout", 1)]
+    for method in ("cutout", "randaugment"):
+        contenders += [(name, method, 1) for name in ("imaginate", "torchvision", "albumentations")]
+    table: dict[str, list[dict[str, float]]] = {}
+    for _ in range(rounds):
+        for name, method, workers in contenders:
+            row = measure(root, name, data, method, workers)
+            table.setdefault(name if name == "limit" else f"{name} {method}", []).append(row)
+            print(f"{name:<16}{method:<14}{row['images_per_s']:8.1f} images/s", flush=True)
+    rates = {key: [r["images_per_s"] for r in rows] for key, rows in table.items()}
+    out: dict[str, dict[str, float]] = {key: {"images_per_s": statistics.median(v)} for key, v in rates.items()}
+    for method in ("cutout", "randaugment"):
+        ours = rates[f"imaginate {method}"]
+        for other in ("limit", f"torchvision {method}", f"albumentations {method}"):
+            ratio = statistics.median(a / b for a, b in zip(ours, rates[other], strict=True))
+            out[f"imaginate {method}"][f"times {other}"] = ratio
+    return out
+
+
+def scaling(root: Path, source: Path, small: int, large: int) -> dict[str, float]:
+    """Memory and cost per image at two dataset sizes, one copy each, one worker; then two workers against one."""
+    rows = {}
+    for size in (small, large):
+        rows[size] = measure(root, "imaginate", dataset(root, source, size), "cutout", copies=1)
+        print(
+            f"{size} seeds: {rows[size]['images_per_s']:.1f} images/s, peak {rows[size]['peak_mb']:.0f} MB", flush=True
+        )
+    two = measure(root, "imaginate", root / f"data-{large}", "cutout", workers=2, copies=1)
+    return {
+        "seeds_small": small,
+        "seeds_large": large,
+        "peak_mb_small": rows[small]["peak_mb"],
+        "peak_mb_large": rows[large]["peak_mb"],
+        "peak_ratio": rows[large]["peak_mb"] / rows[small]["peak_mb"],
+        "cpu_ms_per_image_small": 1000 * rows[small]["cpu"] / rows[small]["images"],
+        "cpu_ms_per_image_large": 1000 * rows[large]["cpu"] / rows[large]["images"],
+        "cpu_per_image_ratio": (rows[large]["cpu"] / rows[large]["images"])
+        / (rows[small]["cpu"] / rows[small]["images"]),
+        "one_worker_images_per_s": rows[large]["images_per_s"],
+        "two_workers_images_per_s": two["images_per_s"],
+        "two_workers_times_one": two["images_per_s"] / rows[large]["images_per_s"],
+    }
+
+
+def start_up(rounds: int = 5) -> dict[str, float]:
+    """Median wall seconds of the two commands that must start at once."""
+    out = {}
+    for command in (["--help"], ["methods"]):
+        times = []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-m", "imaginate", *command], stdout=subprocess.DEVNULL, check=True)
+            times.append(time.perf_counter() - start)
+        out[f"imaginate {command[0]}"] = statistics.median(times)
+    return out
+
+
+def main() -> None:
+    """Parse, measure, write."""
+    if sys.argv[1:2] == ["--child"]:
+        child(*sys.argv[2:6], int(sys.argv[6]))
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", type=Path, default=HERE.parent.parent / "shared/data/caltech101-96.zip")
+    parser.add_argument("--images", type=int, default=20000, help="seeds of the large dataset")
+    parser.add_argument("--compare-on", type=int, default=300, help="seeds of the side-by-side comparison")
+    parser.add_argument("--small", type=int, default=1000, help="seeds of the small dataset")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=HERE / "results/expand.json")
+    args = parser.parse_args()
+    sys.path.insert(0, str(HERE))
+    from _machine import environment
+
+    with tempfile.TemporaryDirectory(prefix="imaginate-bench-") as folder:
+        root = Path(folder)
+        results: dict[str, object] = {"start_up_s": start_up()}
+        results["side_by_side"] = compare(root, dataset(root, args.source, args.compare_on), args.rounds)
+        results["scaling"] = scaling(root, args.source, args.small, args.images)
+    record = {**environment(), "results": results}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(record, indent=2) + "\n")
+    print(json.dumps(results, indent=2))
+
+
+if __name__ == "__main__":
+    main()
