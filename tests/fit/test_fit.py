@@ -226,6 +226,8 @@ def test_another_fit_in_the_same_folder_is_refused(dataset: str, sd_folder: Path
     assert fit("ft-conditioning", dataset, tmp_path / "a", settings={"epochs": 1}, **shown).finished
     with pytest.raises(RunError, match=r"technique.epochs was 1, is 2"):
         fit("ft-conditioning", dataset, tmp_path / "a", settings={"epochs": 2}, **how)
+    with pytest.raises(RunError, match=r"\(technique was ft-conditioning, is imagic\)"):
+        fit("imagic", dataset, tmp_path / "a", **how)
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "mine.txt").write_text("mine")
     with pytest.raises(RunError, match="not empty"):

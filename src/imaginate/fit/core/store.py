@@ -80,8 +80,9 @@ class Store:
 
 def _changes(before: Manifest, after: Manifest) -> str:
     """What differs between two fits that should be the same one: `plan.batch was 4, is 8`."""
-    pairs = {
-        "technique": (before.technique, after.technique),
+    if before.technique != after.technique:
+        return f"technique was {before.technique}, is {after.technique}"
+    pairs: dict[str, tuple[Any, Any]] = {
         "prior": (before.fingerprint.get("shapes"), after.fingerprint.get("shapes")),
         "classes": (before.classes, after.classes),
     }
