@@ -104,10 +104,18 @@ def _thumbnail(store: Store, name: str) -> Any:
 def _words(row: Row, seed: bool) -> tuple[str, str]:
     if seed:
         return str(row["class_name"]), "seed image" if row["origin"] == "original" else str(row["origin"])
-    scores = [f"{k[6:].replace('_', ' ')} {v:.2f}" for k, v in row.items() if k.startswith("score_") and v is not None]
+    scores = _scores(row)
     if not row["kept"]:
-        return f"rejected: {row['reason']}", ", ".join(scores)
-    return f"copy {row['copy']}", ", ".join(scores) or str(row["prompt"] or row["method"])
+        return f"rejected: {row['reason']}", scores
+    return f"copy {row['copy']}", scores or str(row["prompt"] or row["method"])
+
+
+def _scores(row: Row) -> str:
+    """What guidance did to the score, or every score of the filters."""
+    if row.get("score_total_after") is not None:
+        return f"S {row['score_total_before']:.2f} > {row['score_total_after']:.2f}"
+    found = {k[6:].replace("_", " "): v for k, v in row.items() if k.startswith("score_") and v is not None}
+    return ", ".join(f"{name} {value:.2f}" for name, value in found.items())
 
 
 def _fit(text: str, font: Any) -> str:
