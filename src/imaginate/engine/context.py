@@ -79,7 +79,10 @@ class RunContext:
         family = next((need.split(":", 1)[1] for need in self.method.needs if need.startswith("prior:")), "")
         if not family:
             raise ConfigError(f"{self.recipe.method} uses no prior")
-        return build_prior(family, self._named("prior", "nano, or a checkpoint's id or folder"), device=self.device)
+        spec = self._named("prior", "nano, or a checkpoint's id or folder")
+        roles = self.recipe.roles
+        dtype = None if roles.precision == "auto" else roles.precision
+        return build_prior(family, spec, device=self.device, dtype=dtype, compile=roles.compile)
 
     @cached_property
     def adaptation(self) -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from imaginate import registry
 from imaginate.data.spec import DataSpec
@@ -49,6 +49,10 @@ class Roles:
     pool: str | None = setting(None, "retrieval pool written by `imaginate pool build`")
     held_out: str | None = setting(None, "dataset that must not leak in: its near-duplicates are rejected")
     held_out_split: str | None = setting(None, "split of the held-out dataset")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = setting(
+        "auto", "number format of the prior; auto is float32 on a CPU, bfloat16 on a GPU that has it"
+    )
+    compile: bool = setting(False, "compile the prior's networks: slower to start, then faster on a GPU")
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps")
 
     def __post_init__(self) -> None:
