@@ -38,7 +38,7 @@ def make(name: str) -> Any:
 
 FEW = {"steps": 4}  # denoising steps: what is tested does not depend on their number
 DIFFUSION = ("sd", "gif-sd", "unclip", "gif-dalle", "prompt", "boomerang", "diff-mix")
-FAST: dict[str, dict[str, Any]] = {name: FEW for name in DIFFUSION} | {"real-guidance": {**FEW, "min_probability": 0}}
+FAST: dict[str, dict[str, Any]] = dict.fromkeys(DIFFUSION, FEW) | {"real-guidance": {**FEW, "min_probability": 0}}
 
 
 def requests_of(world: Any, method: Any, name: str, **amount: int) -> list[Request]:

@@ -1,7 +1,7 @@
 """Retrieval pool: embed, index, search. The pool that RET's finding needs, over images that the user indexes.
 
-    build_pool(path, sources, guide)     embed and index, resumable
-    open_pool(path or address)           the pool role: search(embeddings, limit), image(row), vectors(ids)
+build_pool(path, sources, guide)     embed and index, resumable
+open_pool(path or address)           the pool role: search(embeddings, limit), image(row), vectors(ids)
 """
 
 from __future__ import annotations

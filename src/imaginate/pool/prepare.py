@@ -43,9 +43,7 @@ class Prepared:
         return [out[i] for i in which]
 
 
-def prepare(
-    items: Sequence[Item], guide: Guide, *, store: str, known: Callable[[Sequence[str]], set[str]]
-) -> Prepared:
+def prepare(items: Sequence[Item], guide: Guide, *, store: str, known: Callable[[Sequence[str]], set[str]]) -> Prepared:
     """One batch of items; `known` tells which ids the pool has."""
     out = Prepared([], [], [], 0)
     read: list[tuple[Item, str, bytes | None]] = []

@@ -1,6 +1,6 @@
 """Where the bytes of a pool image lie when the pool keeps references: one line of text.
 
-    file:/photos/a.jpg     https://host/a.jpg     {"kind": "hfparquet.ParquetSource", "path": ..., "row": 7, ...}
+file:/photos/a.jpg     https://host/a.jpg     {"kind": "hfparquet.ParquetSource", "path": ..., "row": 7, ...}
 """
 
 from __future__ import annotations

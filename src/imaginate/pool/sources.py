@@ -1,10 +1,10 @@
 """From what a person names on the command line to units: folders, tars, parquet, clip-retrieval folders, any dataset.
 
-    images/                      a folder of images at any depth; captions in 000.txt, metadata in 000.json beside them
-    shards/*.tar, laion/         WebDataset tars with captions, or the output folder of img2dataset
-    part-*.parquet               rows with image bytes, and captions, URLs, scores, licences where they have them
-    index/                       clip-retrieval: img_emb/*.npy or image.index, with metadata/*.parquet
-    anything else                whatever `imaginate` reads as a dataset (zip, npz, manifest, HF dataset, a run)
+images/                      a folder of images at any depth; captions in 000.txt, metadata in 000.json beside them
+shards/*.tar, laion/         WebDataset tars with captions, or the output folder of img2dataset
+part-*.parquet               rows with image bytes, and captions, URLs, scores, licences where they have them
+index/                       clip-retrieval: img_emb/*.npy or image.index, with metadata/*.parquet
+anything else                whatever `imaginate` reads as a dataset (zip, npz, manifest, HF dataset, a run)
 """
 
 from __future__ import annotations
