@@ -32,7 +32,7 @@ AUGMENTATIONS = (
         name="randaugment-selective",
         title="RandAugment, informative ones chosen",
         method="randaugment",
-        flags=("--select", "informative", *_GUIDE),
+        flags=("--select", "informative", "--tries", "2", *_GUIDE),
     ),
 )
 GIF = (

@@ -161,7 +161,8 @@ def _command(args: list[str], minutes: float, log: Path) -> None:
     print(f"  {time.time() - start:.0f} s, exit {code}", flush=True)
     if code:
         lines = [line.strip() for line in log.read_text().splitlines() if line.strip()]
-        raise _Failed(lines[-1][-300:])
+        last = lines[-1].replace(f"{log.parents[1]}/", "").replace(f"{ROOT}/", "")
+        raise _Failed(f"exit {code}: {last[-300:]}")
 
 
 def _note(place: Path, name: str, reason: str | None) -> None:

@@ -57,7 +57,7 @@ def _targets(data: dict[str, Any]) -> str:
             f"{p['arch']}, {p['image_size']} px", p["updates"], p["seeds"], ", ".join(f"{r:g}" for r in ratios),
         ])  # fmt: skip
     leaks = [
-        f"{one['title']}: {one['leak']['removed']} held-out images are also training images and were left out."
+        f"{one['title']}: held-out images left out because they are also training images: {one['leak']['removed']}."
         for one in data.values()
         if one["leak"]["removed"]
     ]
