@@ -149,7 +149,7 @@ def _probe(guide: Any, job: Job) -> nn.Module:
             torch.autograd.backward(loss)
             return loss
 
-        optimizer.step(closure)  # type: ignore[no-untyped-call]
+        optimizer.step(closure)
         score = float(((10 * vx @ weight.T + bias).argmax(1).cpu() == vy).float().mean())
         if score > best[0]:
             best = (score, 10 * weight.detach(), bias.detach())

@@ -146,7 +146,7 @@ def _transformers(spec: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[
     else:
         from transformers import AutoModel
 
-        network = AutoModel.from_config(checkpoints.config(spec))  # type: ignore[no-untyped-call]
+        network = AutoModel.from_config(checkpoints.config(spec))
     preprocess = from_transformers(checkpoints.processor_config(spec), where=spec)
     if hasattr(network, "get_image_features"):
         return network, lambda x: _vector(network.get_image_features(pixel_values=x)), preprocess

@@ -84,13 +84,13 @@ class FinetunedGuide:
         train, valid = (~held).nonzero().flatten(), held.nonzero().flatten()
         best, best_loss, waited = _state(network, self.head), self._loss(samples, indices, labels, valid), 0
         for _ in range(EPOCHS if len(valid) else 3):
-            for rows in train[torch.randperm(len(train), generator=rng)].split(BATCH):  # type: ignore[no-untyped-call]
+            for rows in train[torch.randperm(len(train), generator=rng)].split(BATCH):
                 images = [samples.image(indices[int(i)]) for i in rows]
                 flips = torch.rand(len(images), generator=rng) < 0.5
                 turned = [im.flip(-1) if f else im for im, f in zip(images, flips.tolist(), strict=True)]
                 optimiser.zero_grad()
                 logits = self.head(map_images(self.embed, turned, BATCH, device=self.device))
-                F.cross_entropy(logits, labels[rows].to(self.device)).backward()  # type: ignore[no-untyped-call]
+                F.cross_entropy(logits, labels[rows].to(self.device)).backward()
                 optimiser.step()
             loss = self._loss(samples, indices, labels, valid)
             if loss < best_loss or not len(valid):
@@ -102,7 +102,7 @@ class FinetunedGuide:
     @torch.no_grad()
     def _loss(self, samples: Images, indices: list[int], labels: Tensor, rows: Tensor) -> float:
         total = 0.0
-        for part in rows.split(BATCH):  # type: ignore[no-untyped-call]
+        for part in rows.split(BATCH):
             if not len(part):
                 continue
             images = [samples.image(indices[int(i)]) for i in part]

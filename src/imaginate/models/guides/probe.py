@@ -91,7 +91,7 @@ def train_head(features: Tensor, labels: Tensor, held: Tensor, classes: int) -> 
     best, best_loss, waited = (weight.detach().clone(), bias.detach().clone(), 0), float("inf"), 0
     for step in range(1, (MOST_STEPS if some else 100) + 1):
         optimiser.zero_grad()
-        F.cross_entropy(features[~held] @ weight.T + bias, labels[~held]).backward()  # type: ignore[no-untyped-call]
+        F.cross_entropy(features[~held] @ weight.T + bias, labels[~held]).backward()
         optimiser.step()
         with torch.no_grad():
             loss = float(F.cross_entropy(features[held] @ weight.T + bias, labels[held])) if some else -float(step)
