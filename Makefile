@@ -14,11 +14,11 @@ DEMO ?= demo
 demo: .venv/ready          ## expand ten classes of real pictures with the bundled models; writes $(DEMO)/
 	$(BIN)/imaginate demo $(DEMO)
 
-test: .venv/ready          ## level 1: about a minute, no network
-	$(BIN)/python -m pytest -q
+test: .venv/ready          ## level 1: a few minutes on two cores, no network
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
 integration: .venv/ready   ## level 2: whole commands on real images
-	$(BIN)/python -m pytest -q -m integration
+	$(BIN)/python -m pytest -q -m integration $(LEVEL2)
 
 check: .venv/ready         ## style, types, import table, docs up to date
 	$(BIN)/ruff check .

@@ -12,7 +12,7 @@ from typing import Any
 
 RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("randaugment", {"method": "randaugment", "copies": 5}),
-    ("gif-mae", {"method": "gif-mae", "copies": 3, "guide": "nano", "prior": "nano", "shots": 4}),
+    ("gif-mae", {"method": "gif-mae", "copies": 3, "guide": "nano", "prior": "nano", "shots": 2}),
     ("gif-sd", {"method": "gif-sd", "copies": 3, "guide": "nano", "prior": "nano", "shots": 2}),
 )
 
