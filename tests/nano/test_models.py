@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from imaginate.errors import ModelError
-from imaginate.nano.train import clip, judge, mae, sd, structured, tokenizer, unclip, vae
+from imaginate.nano.train import clip, judge, linear_start, mae, sd, structured, tokenizer, unclip, vae
 
 diffusers = pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")
@@ -68,7 +68,7 @@ def test_captions_of_a_class_attract_and_others_repel(tok) -> None:
 
 
 def test_autoencoder_without_its_silent_blocks_is_the_same_function() -> None:
-    model = vae.build((8, 8, 16, 16), groups=4).eval()
+    model = vae.build((8, 8, 16, 16)).eval()
     x = torch.rand(2, 3, 64, 64) * 2 - 1
     with torch.no_grad():
         whole = model(x).sample
@@ -78,6 +78,21 @@ def test_autoencoder_without_its_silent_blocks_is_the_same_function() -> None:
     torch.testing.assert_close(whole, short)
     vae.objective(model, x).backward()
     assert all(block.conv2.weight.grad is None for block in vae.silent_blocks(model))
+
+
+def test_autoencoder_starts_as_principal_components() -> None:
+    model = vae.build((16, 32, 96, 64), groups=1).eval()
+    ramp = torch.linspace(-1, 1, 64)
+    x = torch.rand(24, 3, 1, 1) * ramp.expand(24, 3, 64, 64) + torch.rand(24, 3, 1, 1) * ramp[:, None]
+    linear_start.principal(model, x + 0.3 * torch.randn_like(x))
+    with torch.no_grad():
+        code = model.encode(x).latent_dist.mode()
+        plain = torch.tensor([0.4, -0.2, 0.1]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
+        back = model(plain).sample[..., 20:44, 20:44]
+        half = model.encode(x / 2).latent_dist.mode()
+    assert code.shape == (24, vae.CHANNELS, 8, 8)
+    assert float((2 * half - code).norm() / code.norm()) < 0.15  # nearly linear
+    torch.testing.assert_close(back, plain[..., 20:44, 20:44], atol=0.1, rtol=0)  # a plain colour survives
 
 
 @pytest.mark.parametrize("ratio", mae.RATIOS)

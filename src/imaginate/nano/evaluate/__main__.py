@@ -1,6 +1,7 @@
 """`python -m imaginate.nano.evaluate clip|mae|sd|unclip --data FOLDER`: numbers, sample sheet and model card."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 import torch
@@ -21,7 +22,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    folder = nano.path(args.model)
+    folder, home = nano.path(args.model), nano.weights() / args.model  # nano-unclip is read from a folder of links
     if args.model in ("sd", "unclip"):
         if args.judge is None:
             parser.error(
@@ -32,7 +33,9 @@ def main(argv: list[str] | None = None) -> None:
         numbers = getattr(towers, args.model)(args.data, folder, args.count or 10_000)
     args.results.mkdir(parents=True, exist_ok=True)
     common.write_json(args.results / f"nano-{args.model}.json", numbers | {"threads": args.threads})
-    card.write(args.model, folder, numbers)
+    if folder != home:
+        shutil.move(folder / "samples.png", home / "samples.png")
+    card.write(args.model, home, numbers)
     print(card.table(numbers))
 
 

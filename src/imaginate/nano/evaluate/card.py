@@ -82,7 +82,7 @@ def told(training: dict[str, Any]) -> str:
         lines.append(
             f"- `{stage}`: {t['steps']} steps of {t['batch']} images ({t['images']:,} images seen), "
             f"learning rate {t['lr']}{muon}, EMA {t['ema']}, seed {t['seed']}, {t['precision']}; "
-            f"{t['minutes']:.0f} minutes on {t['device']}{starts}."
+            f"{t['minutes']:.0f} minutes on {t['device']}{starts}." + (f" {t['note']}" if t.get("note") else "")
         )
     return "\n".join(lines)
 

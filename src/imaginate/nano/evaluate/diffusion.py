@@ -13,6 +13,7 @@ from imaginate.nano.evaluate import measure, sheets
 from imaginate.nano.train import data, judge
 
 STEPS, SCALE, STRENGTH, BATCH = 20, 4.0, 0.5, 20
+ENOUGH = 1000  # images, for a distance between covariances of 200 scores
 
 
 def prepare(kind: Any, folder: Path) -> Any:
@@ -74,6 +75,11 @@ def sd(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, An
     with torch.no_grad():
         f_real, f_other, f_drawn, f_vae = (scores(part) for part in (real[:count], real[count:], drawn, decoded))
         kept = (scores(edited).argmax(1) == scores(x).argmax(1)).float().mean()
+    frechet = {
+        "samples": measure.frechet(f_drawn, f_real),
+        "autoencoder": measure.frechet(f_vae, f_real),
+        "other_real_images": measure.frechet(f_other, f_real),
+    }
     sheets.grid([drawn[:10], drawn[10:20], drawn[20:30], x[:10], decoded[:10], edited[:10]], folder / "samples.png")
     return {
         "images_each": count,
@@ -86,11 +92,7 @@ def sd(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, An
         "real_val_recognised": measure.judged(scores, x, y),
         "autoencoder_recognised": measure.judged(scores, decoded, y),
         "autoencoder_psnr_db": measure.psnr(decoded, x),
-        "frechet_on_judge_scores": {
-            "samples": measure.frechet(f_drawn, f_real),
-            "autoencoder": measure.frechet(f_vae, f_real),
-            "other_real_images": measure.frechet(f_other, f_real),
-        },
+        "frechet_on_judge_scores": frechet if count >= ENOUGH else f"not measured with fewer than {ENOUGH} images",
         "target": {"gpu_text_to_image_recognised": 0.35, "gpu_img2img_recognised": 0.6, "seconds_per_image": 1.0},
         "seconds_per_image": 1 / measure.rate(lambda: sample(pipe, 1, 0, prompt=prompts[:1]), 1),
     }

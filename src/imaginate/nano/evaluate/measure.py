@@ -25,7 +25,8 @@ Scores = Callable[[Tensor], Tensor]  # images (b, 3, 64, 64) in [0, 1] -> class 
 
 def features(output: Any) -> Tensor:
     """The embedding in what `get_image_features` or `get_text_features` returns: a tensor, or an output since 5.0."""
-    return output if isinstance(output, Tensor) else output.pooler_output  # type: ignore[no-any-return]
+    found: Tensor = output if isinstance(output, Tensor) else output.pooler_output
+    return found
 
 
 @torch.no_grad()

@@ -60,7 +60,8 @@ def synonyms(root: Path) -> list[tuple[str, list[str]]]:
 
 def picks_of_step(count: int, batch: int, seed: int, step: int) -> np.ndarray:
     """Positions of one step's batch: epochs are permutations laid end to end, so that any step can be had alone."""
-    first, parts = step * batch, []
+    first = step * batch
+    parts: list[np.ndarray] = []
     while sum(map(len, parts)) < batch:
         at = first + sum(map(len, parts))
         order = np.random.default_rng((seed, at // count)).permutation(count)

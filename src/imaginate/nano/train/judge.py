@@ -21,7 +21,7 @@ from imaginate.nano.train import common, data
 from imaginate.nano.train.mae import normalise
 
 PRESETS = {
-    "cpu": common.Plan(steps=1, batch=256),
+    "cpu": common.Plan(steps=1, batch=128),
     "cuda": common.Plan(steps=8000, batch=512, lr=2e-3, muon_lr=0.0, warmup=300, ema=0.999),
 }
 FILTERS, SIDE = 512, 6  # how many patches of which side, on images of 32 px
@@ -45,13 +45,13 @@ class Patches(nn.Module):
         """(b, 8 filters): responses above and below the threshold, averaged over four quadrants."""
         x = contrast(F.avg_pool2d(x, 2))
         with torch.autocast(x.device.type, torch.bfloat16):
-            r = F.conv2d(x, self.weight, self.bias)  # type: ignore[arg-type]
-        both = torch.cat([F.relu(r - THRESHOLD), F.relu(-r - THRESHOLD)], 1)
-        return F.adaptive_avg_pool2d(both.float(), 2).flatten(1)
+            r = F.conv2d(x, self.weight, self.bias, stride=2)  # type: ignore[arg-type]
+        both = [F.adaptive_avg_pool2d(F.relu(signed - THRESHOLD), 2) for signed in (r, -r)]
+        return torch.cat(both, 1).flatten(1).float()
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores; their softmax at this scale is not a calibrated probability."""
-        return (self.features(x) - self.mean) / self.std @ self.scores + self.offset  # type: ignore[no-any-return, operator]
+        return (self.features(x) - self.mean) / self.std @ self.scores + self.offset  # type: ignore[operator]
 
 
 def contrast(x: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def solve(judge: Any, images: data.Images, batch: int) -> None:
     """Fill the judge: filters, feature scale, ridge regression on +1 / 0 labels, images and mirror images together."""
     first, _ = images.batch(data.picks_of_step(len(images), 2000, 7, 0))
     judge.weight, judge.bias = whitened_filters(first, len(judge.weight), torch.Generator().manual_seed(7))
-    sample = judge.features(first)
+    sample = torch.cat([judge.features(part) for part in first.split(batch)])
     judge.mean, judge.std = sample.mean(0), sample.std(0) + 1e-3
     d = sample.shape[1]
     gram, cross, totals = torch.zeros(d, d), torch.zeros(d, CLASSES), torch.zeros(CLASSES)

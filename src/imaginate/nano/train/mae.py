@@ -50,7 +50,8 @@ def objective(model: Any, x: Tensor, ratio: float, noise: Tensor) -> Tensor:
     pixels = model.decoder(latent.last_hidden_state, latent.ids_restore).logits.float()
     error = (pixels - model.patchify(x)).square().mean(-1)  # (b, patches)
     weight = 0.5 + 0.5 * latent.mask
-    return (error * weight).sum() / weight.sum()
+    loss: Tensor = (error * weight).sum() / weight.sum()
+    return loss
 
 
 def normalise(x: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from imaginate.errors import ModelError
 from imaginate.nano.train import captions, common, data
 
 PRESETS = {
-    "cpu": common.Plan(steps=2000, batch=64, lr=1e-3, weight_decay=0.01, warmup=50, ema=0.998),
+    "cpu": common.Plan(steps=2000, batch=32, lr=1e-3, weight_decay=0.01, warmup=50, ema=0.995),
     "cuda": common.Plan(steps=14000, batch=512, lr=6e-4, weight_decay=0.01, warmup=300, ema=0.9995),
 }
 EMPTY = 0.1  # share of captions dropped
@@ -113,7 +113,8 @@ def objective(unet: Any, scheduler: Any, z: Tensor, text: Tensor, rng: torch.Gen
     alpha = scheduler.alphas_cumprod.to(z.device)[t]
     snr = alpha / (1 - alpha)
     weight = snr.clamp(max=GAMMA) / (snr + 1)
-    return (F.mse_loss(out, wanted, reduction="none").mean((1, 2, 3)) * weight).sum() / weight.sum()
+    loss: Tensor = (F.mse_loss(out, wanted, reduction="none").mean((1, 2, 3)) * weight).sum() / weight.sum()
+    return loss
 
 
 def draw_text(table: Tensor, y: Tensor, empty: float, rng: torch.Generator) -> Tensor:
@@ -156,7 +157,7 @@ def save(unet: Any, vae: Any, encoder: Any, tok: Any, folder: Path) -> None:
     """Half-precision safetensors in diffusers' layout, without a safety checker."""
     from diffusers import DDIMScheduler, StableDiffusionPipeline
 
-    pipe = StableDiffusionPipeline(
+    pipe: Any = StableDiffusionPipeline(
         vae=vae,
         text_encoder=encoder,
         tokenizer=tok,

@@ -1,8 +1,8 @@
 """Put finished trainings in place: `python -m imaginate.nano.train.ship RUNS` copies them to the weights folder.
 
-Each folder also gets `training.json` (what was trained, how long) and `loss.png`. A model whose training has no
-result yet is left as it is, and named. nano-unclip must come from the same run as nano-sd: it shares its autoencoder,
-text tower and tokenizer.
+Each folder also gets `training.json` (what was trained, how long, and the text of RUNS/STAGE/note.txt) and
+`loss.png`. A model whose training has no result yet is left as it is, and named. nano-unclip must come from the same
+run as nano-sd: it shares its autoencoder, text tower and tokenizer.
 """
 
 import json
@@ -30,6 +30,7 @@ def summary(run: Path) -> dict[str, Any]:
         "starts": max(1, sum("start" in row for row in rows)),
         "device": plan["device"],
         "final_loss": steps[-1]["loss"],
+        "note": (run / "note.txt").read_text(encoding="utf-8").strip() if (run / "note.txt").is_file() else "",
     }
 
 

@@ -17,7 +17,7 @@ from imaginate.nano.train import captions, common, data, sd
 from imaginate.nano.train.mae import normalise
 
 PRESETS = {
-    "cpu": common.Plan(steps=800, batch=64, lr=6e-4, weight_decay=0.01, warmup=30, ema=0.995),
+    "cpu": common.Plan(steps=800, batch=32, lr=6e-4, weight_decay=0.01, warmup=20, ema=0.99),
     "cuda": common.Plan(steps=6000, batch=512, lr=4e-4, weight_decay=0.01, warmup=200, ema=0.9995),
 }
 EMPTY_TEXT, EMPTY_IMAGE = 0.5, 0.1
@@ -98,7 +98,7 @@ def save(unet: Any, vae: Any, encoder: Any, tok: Any, vision: Any, normaliser: A
     from diffusers import DDIMScheduler, DDPMScheduler, StableUnCLIPImg2ImgPipeline
     from transformers import CLIPImageProcessor
 
-    pipe = StableUnCLIPImg2ImgPipeline(
+    pipe: Any = StableUnCLIPImg2ImgPipeline(
         feature_extractor=CLIPImageProcessor.from_pretrained(clip),
         image_encoder=vision,
         image_normalizer=normaliser,

@@ -7,7 +7,8 @@ position stands for 8 x 8 pixels of a dense image.
 
 Most of such a network's time goes into residual branches at 64 and 32 px that do little. Their last convolution is
 zero here and stays so: training skips them, and diffusers computes the same function with them. The encoder stops
-learning after `ENCODER_SHARE` of the steps, so that nano-sd can be trained on its latents while the decoder goes on.
+learning after `ENCODER_SHARE` of the steps (on a CPU at once: it stays the principal components that it starts from),
+so that nano-sd can be trained on its latents while the decoder goes on.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from imaginate.nano.train import common, data
+from imaginate.nano.train.linear_start import principal
 
 PRESETS = {
     "cpu": common.Plan(steps=800, batch=24, lr=2e-3, weight_decay=0.01, warmup=40, ema=0.99),
@@ -28,10 +30,10 @@ PRESETS = {
 }
 CHANNELS = 16
 KL = 1e-5
-ENCODER_SHARE = 0.5
+ENCODER_SHARE = {"cpu": 0.0, "cuda": 0.5}
 
 
-def build(widths: tuple[int, ...] = (16, 32, 96, 160), groups: int = 8) -> Any:
+def build(widths: tuple[int, ...] = (16, 32, 96, 160), groups: int = 1) -> Any:
     """A fresh autoencoder: narrow where the image is large, wide where it is 8 x 8."""
     from diffusers import AutoencoderKL
 
@@ -55,7 +57,8 @@ def build(widths: tuple[int, ...] = (16, 32, 96, 160), groups: int = 8) -> Any:
 
 def _shortcut(block: Any, x: Tensor, temb: Tensor | None = None) -> Tensor:
     """A residual block whose branch is zero."""
-    return block.conv_shortcut(x) if block.conv_shortcut is not None else x  # type: ignore[no-any-return]
+    out: Tensor = block.conv_shortcut(x) if block.conv_shortcut is not None else x
+    return out
 
 
 def silent_blocks(vae: Any) -> list[Any]:
@@ -84,17 +87,21 @@ def objective(vae: Any, x: Tensor) -> Tensor:
     error = out - x
     edges = (error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()) / 2
     kl = posterior.kl().float().mean()
-    return error.abs().mean() + 0.5 * error.square().mean() + 0.5 * edges + KL * kl
+    loss: Tensor = error.abs().mean() + 0.5 * error.square().mean() + 0.5 * edges + KL * kl
+    return loss
 
 
 def train(root: Path, out: Path, plan: common.Plan, device: str) -> None:
     """Train, measure the latents' scale on train images, save in diffusers' format."""
     torch.manual_seed(plan.seed)
     images = data.load(root, "train")
-    vae = build().to(device).to(memory_format=torch.channels_last)
+    vae = build()
+    x, _ = images.batch(data.picks_of_step(len(images), 512, 1, 1))
+    principal(vae, x * 2 - 1)
+    vae = vae.to(device, memory_format=torch.channels_last)
 
     def before(step: int, ema: common.Ema) -> None:
-        if step >= ENCODER_SHARE * plan.steps and freeze_encoder(vae, ema):
+        if step >= ENCODER_SHARE[device] * plan.steps and freeze_encoder(vae, ema):
             vae.register_to_config(scaling_factor=latent_scale(vae, images, device))
             save(copy.deepcopy(vae), out / "encoder-final")  # what nano-sd needs; its decoder is not final
 
