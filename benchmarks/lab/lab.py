@@ -199,6 +199,7 @@ def _record(target: Target, args: argparse.Namespace, results: dict, missing: di
     return {
         "title": target.title,
         "note": target.note,
+        "medical": target.medical,
         "protocol": {k: v for k, v in results["protocol"].items() if k not in skip},
         "data": {k: results["data"][k] for k in ("train", "validation", "held_out")},
         "leak": results["leak"],

@@ -20,10 +20,10 @@ equal epochs and the best epoch on the test split.
 
 Protocol: every arm gets the same number of updates, the same light on-line augmentation, and the same validation part
 of its original images for choosing the checkpoint; new images made from validation images are left out; the held-out
-images are used once. Numbers are top-1 accuracy in per cent, mean ± standard error over seeds. In brackets: the
-difference to *original* with its 95 % interval (paired bootstrap over images and seeds, widened for few seeds).
-**Bold**: the interval lies above 0; *italic*: below 0; plain: no difference shown. Many arms are compared, so about one
-in forty stands out on either side by chance.
+images are used once. Numbers are top-1 accuracy in per cent (medical: mean over classes, as in GIF), mean ± standard
+error over seeds. In brackets: the difference to *original* with its 95 % interval (paired bootstrap over images and
+seeds, widened for few seeds). **Bold**: the interval lies above 0; *italic*: below 0; plain: no difference shown.
+Many arms are compared, so about one in forty stands out on either side by chance.
 """
 
 
@@ -50,7 +50,7 @@ def _targets(data: dict[str, Any]) -> str:
         ]
     ]
     for name, one in data.items():
-        ratios = sorted({arm["ratio"] for arm in one["arms"] if arm["ratio"]})
+        ratios = sorted({round(arm["ratio"]) for arm in one["arms"] if arm["ratio"]})
         p, d = one["protocol"], one["data"]
         rows.append([
             one["title"], TARGETS[name].note, d["train"], d["validation"], d["held_out"],
@@ -76,7 +76,20 @@ def _gif(data: dict[str, Any]) -> str:
             if TARGETS[name].gif:
                 cells.append(_paper(GIF_TABLE_1[TARGETS[name].gif or ""].get(gif or "")))
         rows.append(cells)
-    return "## Dataset expansion (GIF Table 1)\n\n" + _table(rows)
+    return "## Dataset expansion (GIF Table 1)\n\n" + _table(rows) + _fewer(data)
+
+
+def _fewer(data: dict[str, Any]) -> str:
+    """Arms whose run gave fewer images than asked for (a filter or the selection rejected the rest)."""
+    told = []
+    for one in data.values():
+        most = max((arm["ratio"] or 0 for arm in one["arms"]), default=0)
+        told += [
+            f"{one['title']}, {arm['name']}: {arm['ratio']:.2f}"
+            for arm in one["arms"]
+            if arm["ratio"] and arm["ratio"] < 0.95 * most
+        ]
+    return "\n\nFewer new images for each original than the others have: " + "; ".join(told) + "." if told else ""
 
 
 def _heads(name: str, one: dict[str, Any]) -> list[str]:
@@ -156,11 +169,12 @@ def _cell(one: dict[str, Any], name: str) -> str:
     arm = _find(one, name)
     if arm is None:
         return "-"
-    top1 = arm["top1"]
+    measure = "mean_per_class" if one.get("medical") else "top1"
+    top1 = arm[measure]
     text = f"{100 * top1['mean']:.1f}" + ("" if top1["se"] is None else f" ± {100 * top1['se']:.1f}")
     if not arm["difference"]:
         return text
-    gap = arm["difference"]["top1"]
+    gap = arm["difference"][measure]
     told = f"({100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}])"
     mark = {"gain": "**", "loss": "*"}.get(gap["verdict"], "")
     return f"{mark}{text}{mark} {told}"
