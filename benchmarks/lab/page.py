@@ -121,7 +121,7 @@ def _clip(data: dict[str, Any]) -> str:
 
 def _real(data: dict[str, Any]) -> str:
     """More real images, and how many synthetic ones are worth one of them."""
-    rows = [["target", "arm", "new images", "top-1 (difference)"]]
+    rows = [["target", "arm", "more real images", "accuracy (difference)"]]
     worth = [["target", "arm", "synthetic images", "worth so many real ones", "synthetic for one real (interval)"]]
     for one in data.values():
         for arm in (a for a in one["arms"] if a["kind"] == "real"):

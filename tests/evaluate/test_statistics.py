@@ -83,6 +83,9 @@ def test_the_exchange_rate_stays_inside_what_was_measured() -> None:
     assert row["rate"] == pytest.approx(10)
     assert row["high"] == pytest.approx(20)
     assert row["low"] is None
+    assert (
+        s.exchange("x", 500, 0.2, {"mean": 0.1, "low": -0.1, "high": 0.2, "verdict": "unclear"}, curve)["rate"] is None
+    )
 
 
 T_TABLE = [(0.975, 1, 12.7062), (0.975, 2, 4.30265), (0.95, 4, 2.13185), (0.975, 30, 2.04227)]

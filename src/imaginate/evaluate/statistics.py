@@ -175,8 +175,10 @@ def exchange(
     arm: str, synthetic: int, reference: float, gap: dict[str, Any], curve: Sequence[tuple[float, float]]
 ) -> dict[str, Any]:
     """Synthetic images that are worth one real image. `low` and `high` come from the interval of the difference; null
-    where its end is outside the measured range."""
+    where its end is outside the measured range. No rate where no gain is shown."""
     real, note = real_worth(reference + gap["mean"], curve)
+    if not note and gap.get("verdict", "gain") != "gain":
+        real, note = None, "no gain shown: the interval of the difference covers 0"
     few, many = (real_worth(reference + gap[key], curve)[0] for key in ("low", "high"))
     return {
         "arm": arm,
