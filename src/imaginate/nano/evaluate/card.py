@@ -37,7 +37,7 @@ def write(name: str, folder: Path, numbers: dict[str, Any]) -> None:
         f"---\nlibrary_name: {'transformers' if name in ('clip', 'mae') else 'diffusers'}\nlicense: apache-2.0\n---\n",
         f"# nano-{name}\n\n{WHAT[name]}\n\nMade to try, test and teach with; not a match for the full-size model.\n",
         f"## Measured\n\n{table(numbers)}\n",
-        f"By `python -m imaginate.nano.evaluate {name}`, on val; nothing was chosen on val.\n",
+        f"By `python -m imaginate.nano.evaluate {name}` on the val images counted there; nothing was chosen on val.\n",
         *[f"## Short of the target\n\n{text}\n" for text in [shortfalls(name, numbers)] if text],
         f"![samples](samples.png)\n\n{SHEET[name]}\n",
         f"## Data and licence\n\n{DATA}\n",
@@ -62,6 +62,7 @@ def shortfalls(name: str, n: dict[str, Any]) -> str:
         missed = _missed("zero-shot top-1", n["zero_shot_top1"], n["target_top1"]["cpu"], "{:.1%}")
     if name == "mae":
         missed = _missed("PSNR with nothing masked", n["psnr_unmasked_db"], n["target_psnr_db"]["cpu"], "{:.1f} dB")
+        missed += [_speed(n, 100)] if n["images"]["per_second"] < 100 else []
     if name == "sd":
         text, edit = n["text_to_image_recognised"]["top1"], n["img2img_strength_0.5_recognised"]["top1"]
         missed = _missed("text-to-image samples recognised", text, 0.35, "{:.1%}")
@@ -85,6 +86,15 @@ def told(training: dict[str, Any]) -> str:
             f"{t['minutes']:.0f} minutes on {t['device']}{starts}." + (f" {t['note']}" if t.get("note") else "")
         )
     return "\n".join(lines)
+
+
+def _speed(n: dict[str, Any], target: float) -> str:
+    """The line of a missed speed, with what the processor itself took."""
+    i = n["images"]
+    return (
+        f"{i['per_second']:.2g} images a second on {i['threads']} threads, target {target}; measured at a load average "
+        f"of {i['load_average']} ({i['per_processor_second']:.2g} a second of processor time)."
+    )
 
 
 def _missed(what: str, value: float, target: float, form: str) -> list[str]:

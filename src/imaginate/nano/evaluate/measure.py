@@ -4,6 +4,7 @@ Everything is measured on Tiny-ImageNet's val images (or on samples), on the mod
 `from_pretrained`. Nothing here chooses anything.
 """
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -92,12 +93,19 @@ def judged(scores: Scores, x: Tensor, y: Tensor) -> dict[str, float]:
     return {"top1": top(s, y, 1), "top5": top(s, y, 5)}
 
 
-def rate(work: Callable[[], Any], count: int, repeats: int = 3) -> float:
-    """Items a second: the best of several timed calls of `work`, which handles `count` items."""
+def rate(work: Callable[[], Any], count: int, repeats: int = 3) -> dict[str, float]:
+    """Items a second by the clock (the best of several calls of `work`, which handles `count` items), items a second of
+    processor time (what a busy machine does not blur) and the machine's load meanwhile."""
     work()
-    best = float("inf")
+    clock, busy = [], []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began, used = time.perf_counter(), time.process_time()
         work()
-        best = min(best, time.perf_counter() - began)
-    return count / best
+        clock.append(time.perf_counter() - began)
+        busy.append(time.process_time() - used)
+    return {
+        "per_second": count / min(clock),
+        "per_processor_second": count / min(busy),
+        "threads": torch.get_num_threads(),
+        "load_average": round(os.getloadavg()[0], 1),
+    }

@@ -28,7 +28,7 @@ def clip(root: Path, folder: Path, count: int) -> dict[str, Any]:
         "zero_shot_top5": measure.top(seen @ several.T, y, 5),
         "zero_shot_top1_one_template": measure.top(seen @ one.T, y, 1),
         "target_top1": {"cpu": 0.45, "gpu": 0.55},
-        "images_per_s": measure.rate(lambda: measure.image_vectors(model, processor, x[:128]), 128),
+        "images": measure.rate(lambda: measure.image_vectors(model, processor, x[:128]), 128),
     }
 
 
@@ -49,5 +49,5 @@ def mae(root: Path, folder: Path, count: int) -> dict[str, Any]:
         "psnr_unmasked_db": measure.psnr(seen, x),
         "psnr_masked_75_db": measure.psnr(guessed, x),
         "target_psnr_db": {"cpu": 22, "gpu": 24},
-        "images_per_s": measure.rate(lambda: measure.mae_reconstruct(model, x[:100], mean, std), 100),
+        "images": measure.rate(lambda: measure.mae_reconstruct(model, x[:100], mean, std), 100),
     }
