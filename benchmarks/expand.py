@@ -1,6 +1,6 @@
 """The main job, measured: `imaginate expand` beside its limit and beside two plain scripts, on the same images.
 
-    python benchmarks/expand.py [--images 20000] [--out benchmarks/results/expand.json]
+    python benchmarks/expand.py [--images 20000] [--part side-by-side] [--out benchmarks/results/expand.json]
 
 Every contender runs in its own process, in turn, several rounds; a row is the median over rounds, and what counts are
 the ratios. The limit decodes each seed and encodes each copy with the same codec, and does nothing else.
@@ -71,7 +71,8 @@ def run_torchvision(data: Path, out: Path, method: str, workers: int) -> None:
 
     torch.set_num_threads(1)
     erase = [v2.PILToTensor(), v2.RandomErasing(1.0, scale=(0.25, 0.25), ratio=(1, 1), value=128), v2.ToPILImage()]
-    transform = v2.RandAugment(2, 9) if method == "randaugment" else v2.Compose(erase)
+    same = {"interpolation": v2.InterpolationMode.BILINEAR, "fill": 128}  # as ours
+    transform = v2.RandAugment(2, 9, **same) if method == "randaugment" else v2.Compose(erase)
     for path in files_of(data):
         picture = Image.open(path).convert("RGB")
         for copy in range(COPIES):
@@ -229,6 +230,7 @@ def main() -> None:
     parser.add_argument("--compare-on", type=int, default=300, help="seeds of the side-by-side comparison")
     parser.add_argument("--small", type=int, default=1000, help="seeds of the small dataset")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--part", choices=["all", "side-by-side", "scaling"], default="all")
     parser.add_argument("--out", type=Path, default=HERE / "results/expand.json")
     args = parser.parse_args()
     sys.path.insert(0, str(HERE))
@@ -237,8 +239,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="imaginate-bench-") as folder:
         root = Path(folder)
         results: dict[str, object] = {"start_up_s": start_up()}
-        results["side_by_side"] = compare(root, dataset(root, args.source, args.compare_on), args.rounds)
-        results["scaling"] = scaling(root, args.source, args.small, args.images)
+        if args.part != "scaling":
+            results["side_by_side"] = compare(root, dataset(root, args.source, args.compare_on), args.rounds)
+        if args.part != "side-by-side":
+            results["scaling"] = scaling(root, args.source, args.small, args.images)
     record = {**environment(), "results": results}
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(record, indent=2) + "\n")
