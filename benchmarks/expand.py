@@ -70,9 +70,17 @@ def run_torchvision(data: Path, out: Path, method: str, workers: int) -> None:
     from torchvision.transforms import v2
 
     torch.set_num_threads(1)
-    erase = [v2.PILToTensor(), v2.RandomErasing(1.0, scale=(0.25, 0.25), ratio=(1, 1), value=128), v2.ToPILImage()]
+
+    def cutout(picture: Image.Image) -> Image.Image:
+        """The published cutout: the square's centre is anywhere, so that a part of it may fall outside."""
+        side, x, y = min(picture.size) // 2, random.randrange(picture.width), random.randrange(picture.height)
+        top, left = max(0, y - side // 2), max(0, x - side // 2)
+        image = v2.functional.pil_to_tensor(picture)
+        image = v2.functional.erase(image, top, left, y + side // 2 - top, x + side // 2 - left, torch.tensor(128))
+        return v2.functional.to_pil_image(image)
+
     same = {"interpolation": v2.InterpolationMode.BILINEAR, "fill": 128}  # as ours
-    transform = v2.RandAugment(2, 9, **same) if method == "randaugment" else v2.Compose(erase)
+    transform = v2.RandAugment(2, 9, **same) if method == "randaugment" else cutout
     for path in files_of(data):
         picture = Image.open(path).convert("RGB")
         for copy in range(COPIES):
