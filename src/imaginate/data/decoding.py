@@ -64,9 +64,18 @@ def _decode(data: bytes) -> Pixels:
 
 def load(sample: Sample) -> Any:
     """A sample's image: (3, h, w) uint8 tensor, contiguous. Raises ImageError."""
+    return _planes(pixels_of(sample))
+
+
+def decode_tensor(data: bytes) -> Any:
+    """Encoded image -> (3, h, w) uint8 tensor, contiguous. Raises ImageError."""
+    return _planes(decode(data))
+
+
+def _planes(pixels: Pixels) -> Any:
     import torch
 
-    return torch.from_numpy(pixels_of(sample)).permute(2, 0, 1).contiguous()
+    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
 
 def pixels_of(sample: Sample) -> Pixels:

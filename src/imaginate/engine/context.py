@@ -9,7 +9,7 @@ from typing import Any
 
 from imaginate import registry
 from imaginate.contract import Guide, Pool
-from imaginate.data import decode, load
+from imaginate.data.decoding import decode_tensor, load
 from imaginate.engine.recipe import Recipe
 from imaginate.errors import ConfigError
 from imaginate.records import Image, LabelSpace, Sample
@@ -34,17 +34,11 @@ class SeedImages:
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]
-        image = load(self._samples[index]) if data is None else _tensor(data)
+        image = load(self._samples[index]) if data is None else decode_tensor(data)
         self._cache[index] = image
         if len(self._cache) > self._keep:
             self._cache.popitem(last=False)
         return image
-
-
-def _tensor(data: bytes) -> Image:
-    import torch
-
-    return torch.from_numpy(decode(data)).permute(2, 0, 1).contiguous()
 
 
 class RunContext:

@@ -83,12 +83,10 @@ def _by_class(judge: Any, rows: Sequence[Mapping[str, Any]], store: Store, conte
 
 
 def _candidate(row: Mapping[str, Any], store: Store) -> Candidate:
-    import torch
-
-    from imaginate.data import decode
+    from imaginate.data.decoding import decode_tensor
 
     where = row["file_name"] if store.exists(row["file_name"]) else rejected_name(row["file_name"])
-    image = torch.from_numpy(decode(store.get(where))).permute(2, 0, 1).contiguous()
+    image = decode_tensor(store.get(where))
     key = row["seed_image"] or row["class_name"]
     return Candidate(key=key, label=row["label"], copy=row["copy"], seed=row["rng_seed"], image=image)
 
