@@ -111,10 +111,10 @@ def _text(guide: Any, text: str) -> Any:
 def _image(guide: Any, path: str) -> Any:
     import torch
 
-    from imaginate.data import decode
+    from imaginate.data.decoding import decode_tensor
     from imaginate.data.sources import FileSource
 
-    pixels = torch.from_numpy(decode(FileSource(path).read())).permute(2, 0, 1)
+    pixels = decode_tensor(FileSource(path).read())
     with torch.no_grad():
         return guide.embed(pixels.unsqueeze(0).float() / 255)
 

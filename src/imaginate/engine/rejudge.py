@@ -178,15 +178,13 @@ class _Seeds:
 
 def _image(store: Store, row: Row) -> Image:
     """(3, h, w) uint8, wherever the file lies now; None where it was not stored."""
-    import torch
-
-    from imaginate.data import decode
+    from imaginate.data.decoding import decode_tensor
 
     if row["file_name"] is None:
         return None
     for place in (row["file_name"], _twin(row["file_name"])):
         if store.exists(place):
-            return torch.from_numpy(decode(store.get(place))).permute(2, 0, 1).contiguous()
+            return decode_tensor(store.get(place))
     raise RunError(f"{store.root} is damaged: {row['file_name']} is gone")
 
 

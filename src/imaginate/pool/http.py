@@ -100,11 +100,9 @@ class HttpPool:
 
     def image(self, row: dict[str, Scalar]) -> Image:
         """(3, h, w) uint8, from the answer itself or downloaded. Raises ImageError."""
-        import torch
+        from imaginate.data.decoding import decode_tensor
 
-        from imaginate.data import decode
-
-        return torch.from_numpy(decode(self._bytes(row))).permute(2, 0, 1).contiguous()
+        return decode_tensor(self._bytes(row))
 
     def _bytes(self, row: dict[str, Scalar]) -> bytes:
         if row.get("_image"):

@@ -94,13 +94,11 @@ class LancePool:
 
     def image(self, row: dict[str, Scalar]) -> Image:
         """(3, h, w) uint8 of a row that `search` returned. Raises ImageError (`source disappeared`, `truncated`)."""
-        import torch
-
-        from imaginate.data import decode
+        from imaginate.data.decoding import decode_tensor
 
         key = str(row["id"])
         found = self.table.fetch([key], ["image", "ref"]).get(key)
         if found is None:
             raise ImageError("no longer in the pool")
         data = found["image"] if found["image"] is not None else refs.read(found["ref"] or "")
-        return torch.from_numpy(decode(data)).permute(2, 0, 1).contiguous()
+        return decode_tensor(data)

@@ -94,11 +94,9 @@ def _check_width(item: Item, guide: Guide) -> None:
 
 def _pixels(row: dict[str, Any], data: bytes) -> Any:
     """Decode to (3, h, w) uint8, and note the size."""
-    import torch
+    from imaginate.data.decoding import decode_tensor
 
-    from imaginate.data import decode
-
-    image = torch.from_numpy(decode(data)).permute(2, 0, 1).contiguous()
+    image = decode_tensor(data)
     row.update(width=image.shape[2], height=image.shape[1])
     return image
 
