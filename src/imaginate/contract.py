@@ -11,9 +11,12 @@ add its own through the entry point groups `imaginate.methods` and `imaginate.fi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from imaginate.records import Candidate, Image, LabelSpace, Request, Sample, Scalar, Verdict
+
+if TYPE_CHECKING:
+    from imaginate.ops.conditioning import Conditioning
 
 Tensor: TypeAlias = Any
 StartsFrom: TypeAlias = Literal["sample", "class"]
@@ -153,7 +156,7 @@ class DiffusionPrior(Protocol):
     def diffuse(
         self,
         latents: Tensor | None,
-        prompts: Sequence[str] | Tensor,
+        prompts: Sequence[str] | Conditioning,
         *,
         strength: float,
         guidance_scale: float,
@@ -162,7 +165,7 @@ class DiffusionPrior(Protocol):
         scheduler: str | None = None,
         negative: str = "",
     ) -> Tensor:
-        """Noise to `strength` and denoise under the prompts (or ready text embeddings (b, tokens, width));
+        """Noise to `strength` and denoise under the prompts (or ready conditionings, one a row);
         `latents` None or strength 1 means pure noise (text-to-image). One random seed an image."""
         ...
 
@@ -170,8 +173,8 @@ class DiffusionPrior(Protocol):
         """(b, c, h, w) -> (b, 3, s, s) in [0, 1], differentiable."""
         ...
 
-    def embed_prompts(self, prompts: Sequence[str]) -> Tensor:
-        """n prompts -> (n, tokens, width); cached. A prompt longer than the encoder's context raises ConfigError."""
+    def embed_prompts(self, prompts: Sequence[str]) -> Conditioning:
+        """n prompts -> n rows of what the denoiser is told; kept. ConfigError where one is longer than the context."""
         ...
 
 

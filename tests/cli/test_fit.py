@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -37,20 +38,14 @@ def test_mistakes_are_told_in_one_line(arguments: list[str], message: str, capsy
     assert len(told.splitlines()) == 1
 
 
-def test_sdxl_is_refused_before_its_weights_are_loaded(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from imaginate.models import priors
-    from tiny import tiny_sdxl
-
-    prior = str(tiny_sdxl(tmp_path / "xl"))
-    monkeypatch.setattr(priors, "build_prior", lambda *_, **__: pytest.fail("loaded"))
-    capsys.readouterr()  # the bars of writing the model
-    assert main(["fit", "textual-inversion", "a", str(tmp_path / "out"), "--prior", prior]) == 2
+def test_a_refiner_is_refused_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    index = {"_class_name": "StableDiffusionXLImg2ImgPipeline", "_diffusers_version": "0.30.0"}
+    there = {"unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
+    (tmp_path / "model_index.json").write_text(json.dumps({**index, **there, "text_encoder": [None, None]}))
+    assert main(["fit", "textual-inversion", "a", str(tmp_path / "out"), "--prior", str(tmp_path)]) == 2
     told = capsys.readouterr().err.strip()
     assert len(told.splitlines()) == 1
-    assert "cannot fit SDXL" in told
-    assert "give an SD 1.x or 2.x checkpoint" in told
+    assert "is an SDXL refiner, without the first text encoder: give the base checkpoint instead" in told
 
 
 def test_what_to_do_next_is_a_command_that_works(tmp_path: Path) -> None:
@@ -96,3 +91,36 @@ def test_fit_choose_and_expand(tmp_path: Path, capsys: pytest.CaptureFixture[str
     other = ["expand", data, str(tmp_path / "no"), "--method", "imagic", "--prior", prior, "--device", "cpu", "--quiet"]
     assert main([*other, "--adaptation", out, "--per-class", "2"]) == 2
     assert "must be made by `imaginate fit imagic`" in capsys.readouterr().err
+
+
+@pytest.mark.integration
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    ("technique", "method"),
+    [
+        ("ft-conditioning", "ft-conditioning"),
+        ("ft-cluster", "ft-cluster"),
+        ("imagic", "imagic"),
+        ("textual-inversion", "textual-inversion"),
+        ("textual-inversion", "da-fusion"),
+        ("pseudoword-dm", "pseudoword-dm"),
+        ("dreambooth", "prompt"),
+        ("dreambooth", "sd"),
+    ],
+)
+def test_sdxl_from_fit_to_images(
+    technique: str, method: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tiny import tiny_clip, tiny_sdxl
+
+    data, prior, out = str(folder(tmp_path / "data", each=6)), str(tiny_sdxl(tmp_path / "xl")), str(tmp_path / "fit")
+    more = ["--backbone", str(tiny_clip(tmp_path / "clip"))] if technique == "ft-cluster" else []
+    more = ["--text-encoder"] if technique == "dreambooth" else more
+    few = ["--epochs", "1", "--batch", "4", "--sheet-steps", "2", "--device", "cpu", "--quiet"]
+    assert main(["fit", technique, data, out, "--prior", prior, *few, *more]) == 0
+    assert (tmp_path / "fit" / "samples" / "epoch-01.png").is_file()
+    asked = ["expand", data, str(tmp_path / "run"), "--method", method, "--prior", prior, "--adaptation", out]
+    count = ["--copies", "1", "--steps", "4"] if method in ("da-fusion", "sd") else ["--per-class", "2", "--steps", "2"]
+    assert main([*asked, *count, "--device", "cpu", "--quiet"]) == 0
+    wanted = 18 if method in ("da-fusion", "sd") else 6
+    assert f"{wanted} new images" in capsys.readouterr().out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,23 @@ QUICK = {"batch": 4, "held_out": 0.25, "sheet_every": 0, "draws": 4, "patience":
 
 
 @pytest.fixture(scope="session")
-def sd_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny random Stable Diffusion on disk."""
-    from tiny import tiny_sd
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A tiny random Stable Diffusion ("sd") or SDXL ("sdxl") on disk, made once."""
+    import tiny
 
-    return tiny_sd(tmp_path_factory.mktemp("sd"))
+    return cache(lambda kind: getattr(tiny, f"tiny_{kind}")(tmp_path_factory.mktemp(kind)))
+
+
+@pytest.fixture
+def kind() -> str:
+    """Which prior a test is about; a test that says nothing is about Stable Diffusion."""
+    return "sd"
+
+
+@pytest.fixture
+def prior_folder(kind: str, tiny_folder: Callable[[str], Path]) -> Path:
+    """The tiny prior on disk."""
+    return tiny_folder(kind)
 
 
 @pytest.fixture(scope="session")
@@ -33,11 +46,11 @@ def clip_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_prior(sd_folder: Path) -> Callable[[], Any]:
+def make_prior(prior_folder: Path) -> Callable[[], Any]:
     """Builds the tiny prior, fresh each time."""
     from imaginate.models.priors import build_prior
 
-    return lambda: build_prior("stable-diffusion", str(sd_folder))
+    return lambda: build_prior("stable-diffusion", str(prior_folder))
 
 
 @pytest.fixture(scope="session")

@@ -33,10 +33,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "dreambooth": {"learning_rate": 5e-3, "rank": 4},
 }
 MOVES = {"imagic": ["unet"], "pseudoword-dm": ["unet"]}
+both = pytest.mark.parametrize("kind", ["sd", "sdxl"])
 
 
 def weights(prior: Any) -> dict[str, torch.Tensor]:
-    parts = ("unet", "vae", "text_encoder")
+    parts = ("unet", "vae", *prior.text.parts)
     return {f"{p}.{k}": v.clone() for p in parts for k, v in getattr(prior, p).state_dict().items()}
 
 
@@ -47,6 +48,7 @@ def outcome(out: Path) -> dict[str, torch.Tensor]:
     return found
 
 
+@both
 @pytest.mark.parametrize("name", SETTINGS)
 def test_it_lowers_the_loss_and_leaves_the_rest_bit_equal(
     name: str, make_prior: Make, dataset: str, clip_folder: Path, tmp_path: Path
@@ -56,7 +58,8 @@ def test_it_lowers_the_loss_and_leaves_the_rest_bit_equal(
     settings = {**SETTINGS[name], "epochs": 4, "keep_first": 1}
     if "backbone" in settings:
         settings["backbone"] = str(clip_folder)
-    manifest = fit(name, dataset, tmp_path / "a", prior=prior, settings=settings, plan=QUICK, progress=False)
+    plan = {**QUICK, "sheet_every": 4, "sheet_steps": 2}
+    manifest = fit(name, dataset, tmp_path / "a", prior=prior, settings=settings, plan=plan, progress=False)
     losses = [h["validation_loss"] for h in manifest.history]
     assert min(losses[1:]) < losses[0]
     after = weights(prior)
@@ -67,6 +70,28 @@ def test_it_lowers_the_loss_and_leaves_the_rest_bit_equal(
     loaded = load_adaptation(str(tmp_path / "a"), make_prior(), LABELS)
     assert loaded.technique == name
     assert loaded.checkpoint == manifest.chosen
+    assert (tmp_path / "a" / "samples" / "epoch-04.png").is_file()
+
+
+@pytest.mark.parametrize("kind", ["sdxl"])
+def test_both_halves_of_what_sdxl_reads_learn(make_prior: Make, dataset: str, tmp_path: Path) -> None:
+    from imaginate.fit.core.words import initial
+
+    prior = make_prior()
+    for name in ("ft-conditioning", "textual-inversion"):
+        how = {**SETTINGS[name], "epochs": 1}
+        fit(name, dataset, tmp_path / name, prior=prior, settings=how, plan=QUICK, progress=False)
+    learnt = load_adaptation(str(tmp_path / "ft-conditioning"), prior, LABELS).vectors("tench")
+    start = prior.embed_prompts(["A photo of tench."])
+    assert learnt.hidden.shape == start.hidden.shape
+    assert learnt.pooled.shape == start.pooled.shape
+    assert not torch.allclose(learnt.hidden, start.hidden, atol=1e-2)
+    assert not torch.allclose(learnt.pooled, start.pooled, atol=1e-2)
+    words = load_file(str(next((tmp_path / "textual-inversion").rglob("learned_embeds.safetensors"))))
+    for key, (tokenizer, encoder) in zip(("clip_l", "clip_g"), prior.text.parts.values(), strict=True):
+        begun = initial(LABELS, tokenizer, encoder.get_input_embeddings().weight)
+        assert words[key].shape == begun.shape
+        assert (words[key] - begun).abs().amax(dim=1).min() > 1e-2
 
 
 def killed_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
@@ -81,19 +106,22 @@ def killed_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     monkeypatch.setattr(Trainer, "_step", step)
 
 
+MORE = {"dreambooth": {"text_encoder": True}}
 KILLED = [
     ("pseudoword-dm", 5),
     pytest.param("dreambooth", 4, marks=pytest.mark.integration),
     pytest.param("ft-conditioning", 3, marks=pytest.mark.integration),
+    pytest.param("imagic", 4, marks=pytest.mark.integration),
 ]
 
 
+@both
 @pytest.mark.parametrize(("name", "kills"), KILLED)
 def test_a_killed_fit_resumes_to_the_same_weights(
     name: str, kills: int, make_prior: Make, dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     how = {
-        "settings": {**SETTINGS[name], "epochs": 2},
+        "settings": {**SETTINGS[name], **MORE.get(name, {}), "epochs": 2},
         "plan": {**QUICK, "batch": 2, "accumulate": 2, "ema": 0.9, "save_every": 2},
         "progress": False,
     }
@@ -130,27 +158,67 @@ def test_classes_fitted_together_learn_as_if_each_were_alone() -> None:
     torch.testing.assert_close(together[0], alone[0], rtol=1e-5, atol=1e-6)
 
 
-def test_words_are_read_by_diffusers_itself(make_prior: Make, sd_folder: Path, dataset: str, tmp_path: Path) -> None:
-    from diffusers import StableDiffusionPipeline
+@both
+def test_words_are_read_by_diffusers_itself(
+    kind: str, make_prior: Make, prior_folder: Path, dataset: str, tmp_path: Path
+) -> None:
+    from diffusers import DiffusionPipeline
 
     how = {**SETTINGS["textual-inversion"], "epochs": 1}
     manifest = fit(
         "textual-inversion", dataset, tmp_path / "a", prior=make_prior(), settings=how, plan=QUICK, progress=False
     )
     folder = tmp_path / "a" / "checkpoints" / manifest.chosen
-    pipe = StableDiffusionPipeline.from_pretrained(sd_folder, safety_checker=None)
-    for file in sorted((folder / "words").glob("*.safetensors")):
-        pipe.load_textual_inversion(str(file))
-    learnt = load_file(str(folder / "learned_embeds.safetensors"))
     assert manifest.words == {"grass snake": "<grass-snake>", "tench": "<tench>", "water": "<water>"}
-    table = pipe.text_encoder.get_input_embeddings().weight
+    pipe = DiffusionPipeline.from_pretrained(prior_folder)
     for word in manifest.words.values():
-        torch.testing.assert_close(table[pipe.tokenizer.convert_tokens_to_ids(word)].detach(), learnt[word])
+        learnt = load_file(str(folder / "words" / f"{word.strip('<>')}.safetensors"))
+        if kind == "sdxl":  # as the pipeline's documentation loads it: a table each, the word beside them
+            assert learnt.keys() == {"clip_l", "clip_g"}
+            pipe.load_textual_inversion(learnt["clip_l"], token=word)
+            parts = {"tokenizer": pipe.tokenizer_2, "text_encoder": pipe.text_encoder_2}
+            pipe.load_textual_inversion(learnt["clip_g"], token=word, **parts)
+        else:
+            pipe.load_textual_inversion(str(folder / "words" / f"{word.strip('<>')}.safetensors"))
+    texts = [f"a photo of a {word}" for word in manifest.words.values()]
+    hidden, _, pooled = encoded(pipe, texts)
     prior = make_prior()
-    adapted = load_adaptation(str(tmp_path / "a"), prior, LABELS)
-    text = f"a photo of a {adapted.word('tench')}"
-    ids = pipe.tokenizer(text, padding="max_length", max_length=64, return_tensors="pt").input_ids
-    torch.testing.assert_close(prior.embed_prompts([text]), pipe.text_encoder(ids)[0].detach())
+    load_adaptation(str(tmp_path / "a"), prior, LABELS)
+    ours = prior.embed_prompts(texts)
+    torch.testing.assert_close(ours.hidden, hidden)
+    if kind == "sdxl":
+        torch.testing.assert_close(ours.pooled, pooled)
+    assert not torch.allclose(ours.hidden, make_prior().embed_prompts(texts).hidden)
+
+
+def encoded(pipe: Any, texts: list[str]) -> tuple[Any, Any, Any]:
+    """(text embeddings, None, pooled or None) of the pipeline's own encoding."""
+    with torch.no_grad():
+        found = pipe.encode_prompt(texts, device="cpu", num_images_per_prompt=1, do_classifier_free_guidance=False)
+    return (*found, None)[:3]
+
+
+@both
+def test_the_loss_is_the_librarys_own(kind: str, make_prior: Make, dataset: str, tmp_path: Path) -> None:
+    """The denoiser is told what diffusers' pipeline and training scripts tell it: the text; SDXL also the pooled text,
+    the image's own size, where it was cut, and the size wanted."""
+    from imaginate.data import open_dataset
+    from imaginate.fit.core.images import prepare
+    from imaginate.fit.core.objective import Objective
+
+    prior, plan, generator = make_prior(), Plan(held_out=0.0, flip=False), torch.Generator().manual_seed(0)
+    batch = prepare(open_dataset(dataset), prior, plan, tmp_path, "key", progress=False).batch([0, 7], generator, "cpu")
+    objective, texts = Objective(prior), ["a tench", "water"]
+    noise, levels = objective.draw(batch, generator)
+    loss = objective.loss(batch, prior.embed_prompts(texts), noise, levels)
+    hidden, _, pooled = encoded(prior.pipe, texts)
+    more: dict[str, Any] = {}
+    if kind == "sdxl":  # images of 20 x 24 pixels, resized to 16 x 19 and cut in the middle
+        ids = prior.pipe._get_add_time_ids((20, 24), (0, 1), (16, 16), torch.float32, pooled.shape[1])
+        more = {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": ids.repeat(2, 1)}}
+    mixed = prior.scheduler.add_noise(batch.clean, noise, levels)
+    out = prior.unet(mixed, levels, encoder_hidden_states=hidden, **more).sample
+    torch.testing.assert_close(loss, (out - noise).square().mean(dim=(1, 2, 3)))
 
 
 def test_pseudowords_start_from_the_last_word_of_the_first_name(make_prior: Make) -> None:
@@ -163,30 +231,44 @@ def test_pseudowords_start_from_the_last_word_of_the_first_name(make_prior: Make
     torch.testing.assert_close(start[0], table[ids].mean(0))
 
 
+@both
+@pytest.mark.parametrize("mode", ["lora", "full"])
 @pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing.*:FutureWarning")
-def test_loras_and_networks_are_read_by_their_own_libraries(make_prior: Make, dataset: str, tmp_path: Path) -> None:
-    from diffusers import UNet2DConditionModel
+def test_loras_and_networks_are_read_by_their_own_libraries(
+    mode: str, make_prior: Make, prior_folder: Path, dataset: str, tmp_path: Path
+) -> None:
+    """diffusers, transformers and peft read every part, and make of it what the adapted prior does."""
+    from diffusers import DiffusionPipeline
     from peft import PeftModel
-    from transformers import CLIPTextModel
 
-    for mode in ("lora", "full"):
-        how = {"mode": mode, "text_encoder": True, "learning_rate": 1e-3, "epochs": 1}
-        out = tmp_path / mode
-        manifest = fit("dreambooth", dataset, out, prior=make_prior(), settings=how, plan=QUICK, progress=False)
-        folder = out / "checkpoints" / manifest.chosen
-        prior = make_prior()
-        plain = (
-            prior.unet.conv_in.weight.clone(),
-            prior.unet.mid_block.attentions[0].transformer_blocks[0].attn1.to_q.weight.clone(),
-        )
-        if mode == "lora":
-            adapted = PeftModel.from_pretrained(prior.unet, str(folder / "unet")).merge_and_unload()
-            PeftModel.from_pretrained(prior.text_encoder, str(folder / "text_encoder"))
-            assert torch.equal(adapted.conv_in.weight, plain[0])
-        else:
-            adapted = UNet2DConditionModel.from_pretrained(folder / "unet")
-            CLIPTextModel.from_pretrained(folder / "text_encoder")
-        assert not torch.equal(adapted.mid_block.attentions[0].transformer_blocks[0].attn1.to_q.weight, plain[1])
+    how = {"mode": mode, "text_encoder": True, "learning_rate": 1e-3, "epochs": 1}
+    prior = make_prior()
+    manifest = fit("dreambooth", dataset, tmp_path / "a", prior=prior, settings=how, plan=QUICK, progress=False)
+    folder = tmp_path / "a" / "checkpoints" / manifest.chosen
+    ours, before = make_prior(), weights(make_prior())
+    load_adaptation(str(tmp_path / "a"), ours, LABELS)
+    learnt = weights(ours)
+    parts = ("unet", *prior.text.parts)
+    moved = {key.split(".")[0] for key in before if not torch.equal(before[key], learnt[key])}
+    assert moved == set(parts)
+    pipe = DiffusionPipeline.from_pretrained(prior_folder)
+    if mode == "lora":
+        for part in parts:
+            theirs = PeftModel.from_pretrained(getattr(make_prior(), part), str(folder / part)).merge_and_unload()
+            assert_same(theirs.state_dict(), learnt, part)
+        pipe.load_lora_weights(folder)
+        pipe.fuse_lora()
+        pipe.unload_lora_weights()
+    else:
+        for part in parts:
+            setattr(pipe, part, type(getattr(pipe, part)).from_pretrained(folder / part))
+    for part in parts:
+        assert_same(getattr(pipe, part).state_dict(), learnt, part)
+
+
+def assert_same(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor], part: str) -> None:
+    for name, value in found.items():
+        torch.testing.assert_close(value, expected[f"{part}.{name}"], rtol=1e-5, atol=1e-6)
 
 
 def test_fewer_images_than_clusters_is_said(make_prior: Make, dataset: str, clip_folder: Path, tmp_path: Path) -> None:
@@ -195,7 +277,7 @@ def test_fewer_images_than_clusters_is_said(make_prior: Make, dataset: str, clip
     assert manifest.notes[0] == "class 'grass snake' has 4 training images: 4 clusters, not 9"
     assert manifest.clusters["tench"] == [1, 1, 1, 1]
     adapted = load_adaptation(str(tmp_path / "a"), make_prior(), LABELS)
-    assert adapted.vectors("tench").shape == (4, 64, 16)
+    assert adapted.vectors("tench").hidden.shape == (4, 64, 16)
 
 
 def test_an_adaptation_for_another_prior_or_label_space_is_refused(
@@ -213,13 +295,13 @@ def test_an_adaptation_for_another_prior_or_label_space_is_refused(
         load_adaptation(str(tmp_path / "a"), other, LABELS)
     half = make_prior()
     half.unet.bfloat16()
-    assert load_adaptation(f"{tmp_path / 'a'}@best", half, LABELS).vectors("tench").shape == (1, 64, 16)
+    assert load_adaptation(f"{tmp_path / 'a'}@best", half, LABELS).vectors("tench").hidden.shape == (1, 64, 16)
     with pytest.raises(ConfigError, match="checkpoint must be one of"):
         load_adaptation(f"{tmp_path / 'a'}@epoch-07", make_prior(), LABELS)
 
 
-def test_another_fit_in_the_same_folder_is_refused(dataset: str, sd_folder: Path, tmp_path: Path) -> None:
-    how: dict[str, Any] = {"prior": str(sd_folder), "plan": QUICK, "progress": False}
+def test_another_fit_in_the_same_folder_is_refused(dataset: str, prior_folder: Path, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"prior": str(prior_folder), "plan": QUICK, "progress": False}
     fit("ft-conditioning", dataset, tmp_path / "a", settings={"epochs": 1}, **how)
     again = fit("ft-conditioning", dataset, tmp_path / "a", settings={"epochs": 1}, **how)
     assert again.finished

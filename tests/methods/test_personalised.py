@@ -11,6 +11,7 @@ import torch
 from imaginate import registry
 from imaginate.errors import ConfigError
 from imaginate.models.adaptation import Adaptation
+from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.prompt_sets import SETS
 from imaginate.records import ClassInfo, LabelSpace
 from roles import world_for
@@ -46,7 +47,8 @@ def world(technique: str, **more: Any) -> World:
         checkpoint="epoch-02",
         words={name: f"<{name}>" for name in labels.names},
         conditioning={
-            n: torch.full((3, 4, 2), float(i)) * torch.arange(3)[:, None, None] for i, n in enumerate(labels.names)
+            n: Conditioning(torch.full((3, 4, 2), float(i)) * torch.arange(3)[:, None, None], torch.full((3, 5), i))
+            for i, n in enumerate(labels.names)
         },
         clusters={"ant": (1, 0, 9), "bee": (1, 1, 1), "cow": (0, 0, 1)},
     )
@@ -57,10 +59,11 @@ def world(technique: str, **more: Any) -> World:
 def test_the_learnt_conditionings_are_what_is_denoised(name: str) -> None:
     here = world(name)
     given = registry.make("methods", name).expand(here.class_requests(name, copies=40), here)
-    rows = here.prior.asked[0]["prompts"]
+    told = here.prior.asked[0]["prompts"]
     clusters = [int(c.info["cluster"]) for c in given]
     expected = torch.tensor([float(c.label * k) for c, k in zip(given, clusters, strict=True)])
-    assert torch.equal(rows[:, 0, 0], expected)
+    assert torch.equal(told.hidden[:, 0, 0], expected)
+    assert told.pooled[:, 0].tolist() == [c.label for c in given]
     ants = clusters[:40]
     assert set(ants) == {0, 2}
     assert ants.count(2) > 25

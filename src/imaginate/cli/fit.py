@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("give technique, dataset and output folder: imaginate fit NAME DATA OUT --prior PRIOR")
     cls = techniques.find(args.technique)
     from imaginate.engine.context import pick_device
-    from imaginate.fit.core.run import check_prior, describe, fit
+    from imaginate.fit.core.run import describe, fit
     from imaginate.models.priors import build_prior
     from imaginate.settings import build
 
@@ -81,7 +81,6 @@ def run(args: argparse.Namespace) -> int:
         from imaginate.cli._checkpoint import check_choice
 
         check_choice(args, plan.held_out)
-    check_prior(args.technique, args.prior)
     device = pick_device(args.device)
     dtype = "float32" if technique.trains_weights else plan.precision
     prior = build_prior(cls.family, args.prior, device=device, dtype=dtype)

@@ -60,13 +60,11 @@ def fit(
     `prior` is a checkpoint's id or folder, "nano", or a prior that was built already. `settings` are the technique's,
     `plan` those that all techniques share (`batch`, `held_out`, ...). Raises ImaginateError with one line.
     """
-    from imaginate.fit.core.run import check_prior
     from imaginate.fit.core.run import fit as run
 
     if isinstance(prior, str):
         from imaginate.models.priors import build_prior
 
-        check_prior(technique, prior)
         cls = find(technique)
         dtype = "float32" if cls.trains_weights else str((plan or {}).get("precision", "float32"))
         prior = build_prior(cls.family, prior, device=device, dtype=dtype)

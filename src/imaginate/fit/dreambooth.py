@@ -10,6 +10,7 @@ from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
     from imaginate.fit.core.plan import Batch, Learner, Task
+    from imaginate.ops.conditioning import Conditioning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,8 @@ class Dreambooth:
 
     Ruiz et al. 2022 (DreamBooth), as GIF uses it on medical images (appendix B.6): learning rate 2e-6, 400 steps, text
     encoder trained, all classes of the dataset together. No rare identifier and no prior-preservation images: the
-    prior is to move to the dataset's domain. The result is used with any method, `gif-sd` above all.
+    prior is to move to the dataset's domain. The result is used with any method, `gif-sd` above all. With
+    `text_encoder`, both of SDXL's encoders learn.
     """
 
     family: ClassVar[str] = "stable-diffusion"
@@ -43,27 +45,27 @@ class Dreambooth:
     def build(self, task: Task) -> Learner:
         """The denoiser learns, and the text encoder where asked."""
         from imaginate.fit.core.loop import rate
+        from imaginate.fit.core.networks import save_loras
         from imaginate.fit.core.plan import Group, Learner
 
         prompts = self._prompts(task)
-        frozen = None if self.text_encoder else task.prior.embed_prompts(prompts).detach().clone()
-        parts = {"unet": self._part(task, "unet")}
-        if self.text_encoder:
-            parts["text_encoder"] = self._part(task, "text_encoder")
+        frozen = None if self.text_encoder else task.prior.embed_prompts(prompts)
+        encoders = task.prior.text.parts if self.text_encoder else ()
+        parts = {name: self._part(task, name) for name in ("unet", *encoders)}
         stated = self.learning_rate or (1e-4 if self.mode == "lora" else 2e-6)
         decay = 1e-2 if self.mode == "full" else 0.0
         groups = {
             name: Group(found, rate(stated, 1, task.plan), weight_decay=decay) for name, (found, _, _) in parts.items()
         }
 
-        def condition(batch: Batch, generator: Any) -> dict[str, Any]:
-            if frozen is not None:
-                return {"encoder_hidden_states": frozen[batch.labels]}
-            return {"encoder_hidden_states": _encoded(task, prompts, batch.labels)}
+        def condition(batch: Batch, generator: Any) -> Conditioning:
+            return _encoded(task, prompts, batch.labels) if frozen is None else frozen.at(batch.labels)
 
         def save(folder: Path) -> None:
             for name, (_, write, _) in parts.items():
                 write(folder / name)
+            if self.mode == "lora":
+                save_loras(type(task.prior.pipe), {name: learnt for name, (learnt, _, _) in parts.items()}, folder)
 
         def close() -> None:
             for _, _, finish in parts.values():
@@ -104,13 +106,8 @@ class Dreambooth:
         return lora.parameters(), lora.save, lora.close
 
 
-def _encoded(task: Task, prompts: list[str], labels: Any) -> Any:
-    """(b, tokens, width) through the text encoder as it is now, each class encoded once."""
-    import torch
-
-    from imaginate.models.priors.text import token_ids
-
+def _encoded(task: Task, prompts: list[str], labels: Any) -> Conditioning:
+    """The images' prompts through the text encoders as they are now, each class encoded once."""
     unique = sorted(set(labels.tolist()))
-    ids = torch.cat([token_ids(task.prior.tokenizer, prompts[label]) for label in unique]).to(task.device)
-    hidden = task.prior.text_encoder(ids)[0]
-    return hidden[[unique.index(label) for label in labels.tolist()]]
+    told: Conditioning = task.prior.text.learning([prompts[label] for label in unique])
+    return told.at([unique.index(label) for label in labels.tolist()])

@@ -19,7 +19,7 @@ class FtCluster:
     RET sections 3.2 and 4.4, circled 6: k-means within a class on a backbone's embeddings (RET: Inception v3, here
     `torchvision:inception_v3`; the bundled nano CLIP by default, which needs no download). k = 5 was best of 1, 5, 10
     and 15. A class with fewer images than k gets as many clusters as it has images, which is told. Held-out images
-    join the nearest cluster and do not train.
+    join the nearest cluster and do not train. Of SDXL text and pooled embedding learn, as in `ft-conditioning`.
     """
 
     family: ClassVar[str] = "stable-diffusion"
@@ -45,7 +45,7 @@ class FtCluster:
 
         counts, assigned, notes = self._clusters(task)
         vectors = Vectors(task, counts, assigned)
-        group = Group({"table": vectors.table}, rate(self.learning_rate, 1, task.plan), table=True)
+        group = Group(vectors.parameters(), rate(self.learning_rate, 1, task.plan), table=True)
         sizes = _sizes(task, counts, assigned)
         return Learner({"conditioning": group}, vectors.condition, vectors.save, clusters=sizes, notes=notes)
 

@@ -20,6 +20,7 @@ class Imagic:
     denoiser afterwards on a single image (Stable Diffusion: 1000 steps at 2e-3, then 1500 at 5e-7; Imagen: 100 at 1e-3,
     then 1500); RET trains both jointly on the dataset and does not tell its rates. The loss kept falling while images
     got worse after 8 epochs, so the first 8 epochs are kept and one is chosen by accuracy (`--select-by accuracy`).
+    Of SDXL text and pooled embedding learn, as in `ft-conditioning`.
     """
 
     family: ClassVar[str] = "stable-diffusion"
@@ -52,7 +53,7 @@ class Imagic:
             save_whole(unet, folder / "unet")
 
         groups = {
-            "conditioning": Group({"table": vectors.table}, rate(self.learning_rate, 1, task.plan), table=True),
+            "conditioning": Group(vectors.parameters(), rate(self.learning_rate, 1, task.plan), table=True),
             "denoiser": Group(unfreeze(unet), rate(self.denoiser_rate, 1, task.plan), weight_decay=1e-2),
         }
         return Learner(groups, vectors.condition, save, close=lambda: freeze(unet))

@@ -17,7 +17,8 @@ class PseudowordDm:
     """Learn a pseudoword a class together with the whole denoiser: RET's best diffusion method.
 
     RET sections 3.2 and 4.4, circled 9: textual inversion (Gal et al. 2022) and Imagic's denoiser tuning at once, on
-    the whole dataset. RET searched the learning rates and does not tell them: the words' is as in `textual-inversion`.
+    the whole dataset. RET searched the learning rates and does not tell them: the words' is as in `textual-inversion`,
+    and of SDXL a word is a row in each of two tables as there.
     """
 
     family: ClassVar[str] = "stable-diffusion"
@@ -52,7 +53,7 @@ class PseudowordDm:
             freeze(unet)
 
         groups = {
-            "words": Group({"rows": words.rows}, rate(self.learning_rate, 1, task.plan), table=True),
+            "words": Group(words.parameters(), rate(self.learning_rate, 1, task.plan), table=True),
             "denoiser": Group(unfreeze(unet), rate(self.denoiser_rate, 1, task.plan), weight_decay=1e-2),
         }
         return Learner(groups, words.condition, save, close=close, words=words.mapping())

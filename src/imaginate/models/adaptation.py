@@ -3,9 +3,11 @@
     OUT/adaptation.json          technique, prior, classes, settings, checkpoints and history (Manifest)
     OUT/checkpoints/epoch-03/    what was learnt, in the ecosystem's formats:
         unet/ text_encoder/ decoder/   a diffusers or transformers folder, or a peft LoRA folder of that part
+        pytorch_lora_weights.safetensors  the same LoRAs in one file, as diffusers' `load_lora_weights` reads it
         words/<class>.safetensors      one pseudoword each, as diffusers' `load_textual_inversion` reads it
-        learned_embeds.safetensors     all pseudowords: token -> (width,)
+        learned_embeds.safetensors     all pseudowords: token -> (width,); SDXL: clip_l, clip_g -> (classes, width)
         conditioning.safetensors       class name -> (clusters, tokens, width) ready text embeddings
+        conditioning_pooled.safetensors   SDXL: class name -> (clusters, dim) ready pooled embeddings
     OUT/samples/ OUT/cache/ OUT/state/  sheets, encoded images, and what a killed fit goes on from
 
 A folder without adaptation.json (a LoRA from elsewhere, a fine-tuned UNet) is loaded as it is; nothing about its
@@ -18,10 +20,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imaginate.errors import ConfigError, ModelError
 from imaginate.records import LabelSpace, short_hash
+
+if TYPE_CHECKING:
+    from imaginate.ops.conditioning import Conditioning
 
 MANIFEST = "adaptation.json"
 FORMAT = "imaginate-adaptation/1"
@@ -66,7 +71,7 @@ class Adaptation:
     technique: str
     checkpoint: str
     words: Mapping[str, str] = field(default_factory=dict)
-    conditioning: Mapping[str, Any] = field(default_factory=dict)
+    conditioning: Mapping[str, Conditioning] = field(default_factory=dict)
     clusters: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     template: str = ""
 
@@ -82,12 +87,11 @@ class Adaptation:
             raise ModelError(f"adaptation {self.path} has no pseudoword for class {name!r}")
         return self.words[name]
 
-    def vectors(self, name: str) -> Any:
-        """(clusters, tokens, width): the text embeddings learnt for a class."""
+    def vectors(self, name: str) -> Conditioning:
+        """(clusters) rows: the conditionings learnt for a class."""
         if name not in self.conditioning:
             raise ModelError(f"adaptation {self.path} has no conditioning for class {name!r}")
-        value = self.conditioning[name]
-        return value[None] if value.ndim == 2 else value
+        return self.conditioning[name]
 
     def weights(self, name: str) -> tuple[int, ...]:
         """The number of training images behind each conditioning of a class."""
@@ -160,19 +164,22 @@ def _check(manifest: Manifest, path: str, prior: Any, labels: LabelSpace) -> Non
         raise ModelError(f"adaptation {path} was made for another label space: it lacks class {missing[0]!r}{more}")
 
 
-def _conditioning(folder: Path) -> dict[str, Any]:
-    file = folder / "conditioning.safetensors"
+def _conditioning(folder: Path) -> dict[str, Conditioning]:
+    file, more = folder / "conditioning.safetensors", folder / "conditioning_pooled.safetensors"
     if not file.is_file():
         return {}
     from safetensors.torch import load_file
 
-    return dict(load_file(str(file)))
+    from imaginate.ops.conditioning import Conditioning
+
+    pooled = load_file(str(more)) if more.is_file() else {}
+    return {name: Conditioning(hidden, pooled.get(name)) for name, hidden in load_file(str(file)).items()}
 
 
 def fingerprint(prior: Any) -> dict[str, Any]:
     """What a prior is, whatever its name and precision: shapes of all weights, and the mean size of a few of them."""
     shapes, probe = [], []
-    for part in ("unet", "decoder", "text_encoder", "vae"):
+    for part in ("unet", "decoder", "text_encoder", "text_encoder_2", "vae"):
         module = part_of(prior, part)
         if module is None:
             continue

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from imaginate.contract import Context, DiffusionPrior
+from imaginate.ops.conditioning import Conditioning, join
 from imaginate.ops.noise import stream
 from imaginate.ops.pixels import stack
 from imaginate.ops.prompt_sets import draw, named, prompt_set
@@ -48,7 +49,7 @@ def copies(requests: Sequence[Request]) -> list[Copy]:
 
 
 def from_noise(prior: DiffusionPrior, wanted: Sequence[Copy], conditions: Any, how: Sampler) -> torch.Tensor:
-    """Text-to-image: one prompt, or (tokens, width) embedding, a copy -> (n, 3, s, s) in [0, 1]."""
+    """Text-to-image: one prompt, or ready conditioning, a copy -> (n, 3, s, s) in [0, 1]."""
     images: torch.Tensor = prior.decode(_diffuse(prior, None, conditions, 1.0, how, [c.seed for c in wanted]))
     return images
 
@@ -65,7 +66,7 @@ def from_seeds(
     out = torch.empty_like(latents)
     for strength in sorted(set(strengths)):
         rows = [i for i, value in enumerate(strengths) if value == strength]
-        chosen = conditions[rows] if isinstance(conditions, torch.Tensor) else [conditions[i] for i in rows]
+        chosen = conditions.at(rows) if isinstance(conditions, Conditioning) else [conditions[i] for i in rows]
         out[rows] = _diffuse(prior, latents[rows], chosen, strength, how, [wanted[i].seed for i in rows]).to(out)
     images: torch.Tensor = prior.decode(out)
     return images
@@ -80,8 +81,8 @@ def by_vectors(requests: Sequence[Request], context: Context, technique: str, ho
     adaptation.require(technique)
     names = context.labels.names
     chosen = [_cluster(adaptation.weights(names[c.label]), c.seed) for c in wanted]
-    rows = [adaptation.vectors(names[c.label])[k] for c, k in zip(wanted, chosen, strict=True)]
-    images = from_noise(context.prior, wanted, torch.stack(rows), how)
+    rows = [adaptation.vectors(names[c.label]).at([k]) for c, k in zip(wanted, chosen, strict=True)]
+    images = from_noise(context.prior, wanted, join(rows), how)
     info = [{"cluster": k, "checkpoint": adaptation.checkpoint} for k in chosen]
     return candidates(wanted, images, info=info)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from imaginate.errors import ConfigError, ModelError
 from imaginate.models.priors import build_prior
 from imaginate.models.priors.mae import unnormalise_patches
 from imaginate.models.priors.schedulers import SCHEDULERS, make_scheduler, start
+from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.noise import normal
 from tiny import tiny_karlo, tiny_mae, tiny_sd, tiny_sdxl, tiny_unclip
 
@@ -173,15 +175,72 @@ def test_prompts_are_encoded_once_and_long_ones_refused(sd: Any, monkeypatch: py
     rows = sd.embed_prompts(["a cat", "a dog", "a cat"])
     sd.embed_prompts(["a dog"])
     assert calls == ["a cat", "a dog"]
-    assert torch.equal(rows[0], rows[2])
-    assert rows.shape == (3, 64, 16)
+    assert torch.equal(rows.hidden[0], rows.hidden[2])
+    assert rows.hidden.shape == (3, 64, 16)
     with pytest.raises(ConfigError, match=r"prompt must be at most 64 tokens, got \d+"):
         sd.embed_prompts(["supercalifragilistic" * 5])
 
 
-def test_ready_embeddings_do_the_same_as_prompts(sd: Any) -> None:
+@pytest.mark.parametrize("name", ["sd", "sdxl"])
+def test_ready_conditionings_do_the_same_as_prompts(name: str, request: pytest.FixtureRequest) -> None:
+    prior = request.getfixturevalue(name)
     how: dict[str, Any] = {"strength": 1.0, "guidance_scale": 4.0, "steps": 3, "seeds": [1]}
-    assert torch.equal(sd.diffuse(None, ["a cat"], **how), sd.diffuse(None, sd.embed_prompts(["a cat"]), **how))
+    told = prior.embed_prompts(["a cat"])
+    assert torch.equal(prior.diffuse(None, ["a cat"], **how), prior.diffuse(None, told, **how))
+    if name == "sdxl":
+        with pytest.raises(ConfigError, match="needs pooled embeddings too"):
+            prior.diffuse(None, Conditioning(told.hidden), **how)
+
+
+def test_a_learnt_word_does_not_move_where_sdxl_pools(root: Path, sdxl: Any) -> None:
+    """SDXL was published with `eos_token_id` 2, for which transformers pools at the highest id: a new word's."""
+    from safetensors.torch import save_file
+
+    folder = tiny_sdxl(root / "old")
+    config = folder / "text_encoder_2" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "eos_token_id": 2}))
+    old, new = (build_prior("stable-diffusion", str(root / name)) for name in ("old", "sdxl"))
+    rows = torch.randn(2, 16)
+    save_file({"clip_l": rows[:1], "clip_g": rows[1:]}, str(root / "fox.safetensors"))  # the file's name is the word
+    for prior in (old, new):
+        prior.load_adaptation(str(root / "fox.safetensors"))
+    texts = ["a cat", "a <fox> in snow"]
+    assert torch.equal(old.embed_prompts(texts).pooled, new.embed_prompts(texts).pooled)
+    ids = old.tokenizer_2(texts[1], padding="max_length", max_length=64, return_tensors="pt").input_ids
+    with torch.no_grad():
+        there = new.text_encoder_2(ids).text_embeds
+        assert torch.allclose(new.embed_prompts(texts[1:]).pooled, there, atol=1e-6)
+        assert not torch.allclose(old.text_encoder_2(ids).text_embeds, there, atol=1e-3)
+
+
+def test_words_of_two_files_are_two_tables(root: Path, sd: Any, sdxl: Any, tmp_path: Path) -> None:
+    """As diffusers' example for SDXL writes them."""
+    from safetensors.torch import save_file
+
+    save_file({"<fox>": torch.ones(1, 16)}, str(tmp_path / "learned_embeds.safetensors"))
+    save_file({"<fox>": torch.full((1, 16), 2.0)}, str(tmp_path / "learned_embeds_2.safetensors"))
+    prior = build_prior("stable-diffusion", str(root / "sdxl"), adaptation=str(tmp_path))
+    for value, (tokenizer, encoder) in enumerate(prior.text.parts.values(), 1):
+        row = encoder.get_input_embeddings().weight[tokenizer.convert_tokens_to_ids("<fox>")]
+        assert set(row.tolist()) == {float(value)}
+    with pytest.raises(ModelError, match="has learned words for a text_encoder_2, which"):
+        build_prior("stable-diffusion", str(root / "sd"), adaptation=str(tmp_path))
+
+
+def test_a_refiner_is_refused_before_its_weights_are_loaded(
+    root: Path, sdxl: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from diffusers import DiffusionPipeline
+
+    folder = root / "refiner"
+    folder.mkdir()
+    index = json.loads((root / "sdxl" / "model_index.json").read_text())
+    none = [None, None]
+    changed = {**index, "_class_name": "StableDiffusionXLImg2ImgPipeline", "text_encoder": none, "tokenizer": none}
+    (folder / "model_index.json").write_text(json.dumps(changed))
+    monkeypatch.setattr(DiffusionPipeline, "from_pretrained", lambda *_, **__: pytest.fail("loaded"))
+    with pytest.raises(ModelError, match="is an SDXL refiner, without the first text encoder: give the base"):
+        build_prior("stable-diffusion", str(folder))
 
 
 def test_settings_that_cannot_be_are_refused(sd: Any) -> None:
@@ -352,12 +411,12 @@ def test_adaptations_load(root: Path, sd: Any, tmp_path: Path) -> None:
     save_file({"<fox>": torch.randn(2, 16)}, str(tmp_path / "learned_embeds.safetensors"))
     worded.load_adaptation(str(tmp_path / "learned_embeds.safetensors"))
     assert worded.adaptation.words == {"<fox>": "<fox> <fox>_1"}
-    two = worded.embed_prompts(["a <fox>"])
+    two = worded.embed_prompts(["a <fox>"]).hidden
     worded.text.words = {}
     worded.text.cache.clear()
-    assert torch.equal(two, worded.embed_prompts(["a <fox> <fox>_1"]))  # a word of two vectors is two tokens
-    assert not torch.allclose(worded.embed_prompts(["a <fox>"]), worded.embed_prompts(["a fox"]))
-    assert torch.allclose(worded.embed_prompts(["a cat"]), sd.embed_prompts(["a cat"]), atol=1e-6)
+    assert torch.equal(two, worded.embed_prompts(["a <fox> <fox>_1"]).hidden)  # a word of two vectors is two tokens
+    assert not torch.allclose(worded.embed_prompts(["a <fox>"]).hidden, worded.embed_prompts(["a fox"]).hidden)
+    assert torch.allclose(worded.embed_prompts(["a cat"]).hidden, sd.embed_prompts(["a cat"]).hidden, atol=1e-6)
 
     with pytest.raises(ModelError, match="holds none of"):
         fresh().load_adaptation(str(root))

@@ -29,12 +29,14 @@ from imaginate.records import Image, short_hash
 
 @dataclass
 class Images:
-    """Latent posteriors: `mean`, `std` (n, flips, c, h, w) float16 on disk; `labels` (n,); `index` into the dataset."""
+    """Latent posteriors: `mean`, `std` (n, flips, c, h, w) float16 on disk; `labels` (n,); how each image was `made`,
+    `sizes` (n, 6); `index` into the dataset."""
 
     dataset: Dataset
     mean: np.ndarray[Any, Any]
     std: np.ndarray[Any, Any]
     labels: torch.Tensor
+    sizes: torch.Tensor
     index: list[int]
     train: list[int]
     held_out: list[int]
@@ -51,7 +53,8 @@ class Images:
         mean = torch.from_numpy(self.mean[rows, flips.numpy()].astype(np.float32))
         std = torch.from_numpy(self.std[rows, flips.numpy()].astype(np.float32))
         clean = mean + std * torch.randn(mean.shape, generator=generator)
-        return Batch(clean.to(device), self.labels[at].to(device), at.to(device), flips.to(device))
+        parts = (clean, self.labels[at], at, flips, self.sizes[at])
+        return Batch(*(part.to(device) for part in parts))
 
     def epoch(self, plan: Plan, epoch: int) -> Iterator[list[list[int]]]:
         """The optimiser steps of an epoch, each a list of forward passes, each a list of rows."""
@@ -75,7 +78,7 @@ def prepare(dataset: Dataset, prior: Any, plan: Plan, cache: Path, key: str, *, 
     empty = [name for name, count in dataset.counts().items() if count == 0]
     if empty:
         raise DataError(f"class {empty[0]!r} has no image: `imaginate fit` needs at least one of each class")
-    about = short_hash([key, plan.flip, [(s.id, s.label) for s in dataset.samples]])
+    about = short_hash([key, plan.flip, "sizes", [(s.id, s.label) for s in dataset.samples]])
     kept = _cached(cache, about)
     if kept is None:
         kept = _encode(dataset, prior, plan, cache, about, progress=progress)
@@ -86,7 +89,8 @@ def prepare(dataset: Dataset, prior: Any, plan: Plan, cache: Path, key: str, *, 
         raise DataError(f"class {lost[0]!r} has no usable image ({skipped})")
     train, held_out = _hold_out(dataset, index, labels.tolist(), plan)
     mean, std = (np.load(cache / f"{name}.npy", mmap_mode="r") for name in ("mean", "std"))
-    return Images(dataset, mean, std, labels, index, train, held_out, skipped)
+    sizes = torch.tensor([made(height, width, prior.image_size) for height, width in kept["shapes"]])
+    return Images(dataset, mean, std, labels, sizes, index, train, held_out, skipped)
 
 
 def square(image: Image, size: int) -> torch.Tensor:
@@ -95,6 +99,14 @@ def square(image: Image, size: int) -> torch.Tensor:
     side = min(pixels.shape[-2:])
     top, left = (pixels.shape[-2] - side) // 2, (pixels.shape[-1] - side) // 2
     return resize(pixels[None, :, top : top + side, left : left + side], size)[0]
+
+
+def made(height: int, width: int, size: int) -> tuple[float, ...]:
+    """How `square` makes an image, as SDXL is told it (Podell et al. 2023, section 2.2): its own height and width, top
+    and left of the cut in resized pixels, and the height and width that come out."""
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return float(height), float(width), float(top * size // side), float(left * size // side), float(size), float(size)
 
 
 @torch.no_grad()
@@ -121,8 +133,9 @@ def _encode(
     (cache / "cache.json").unlink(missing_ok=True)
     usable = _usable(dataset)
     flips, files, reasons, index = (2 if plan.flip else 1), None, Counter[str](), list[int]()
+    shapes: list[list[int]] = []
     with bar("encoding", len(dataset), show=progress) as shown:
-        for numbers, pixels in _chunks(usable, reasons, prior.image_size, chunk, shown):
+        for numbers, pixels in _chunks(usable, reasons, shapes, prior.image_size, chunk, shown):
             both = torch.cat([pixels, pixels.flip(-1)]) if plan.flip else pixels
             found = [
                 part.cpu().view(flips, -1, *part.shape[1:]).transpose(0, 1).half() for part in moments(prior, both)
@@ -135,7 +148,7 @@ def _encode(
             index += numbers
     for file in files or ():
         file.flush()
-    kept = {"about": about, "index": index, "skipped": dict(reasons)}
+    kept = {"about": about, "index": index, "skipped": dict(reasons), "shapes": shapes}
     (cache / "cache.json").write_text(json.dumps(kept), encoding="utf-8")
     return kept
 
@@ -149,7 +162,12 @@ def _usable(dataset: Dataset) -> Iterator[tuple[int, Image | str]]:
 
 
 def _chunks(
-    images: Iterator[tuple[int, Image | str]], reasons: Counter[str], size: int, chunk: int, shown: Any
+    images: Iterator[tuple[int, Image | str]],
+    reasons: Counter[str],
+    shapes: list[list[int]],
+    size: int,
+    chunk: int,
+    shown: Any,
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     numbers: list[int] = []
     pixels: list[torch.Tensor] = []
@@ -159,6 +177,7 @@ def _chunks(
             reasons[image] += 1
             continue
         numbers.append(number)
+        shapes.append(list(image.shape[-2:]))
         pixels.append(square(image, size))
         if len(numbers) == chunk:
             yield numbers, torch.stack(pixels)

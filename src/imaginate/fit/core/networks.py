@@ -74,3 +74,17 @@ class LowRank:
     def close(self) -> None:
         """Take the LoRA off again."""
         self.put(self.model.unload())
+
+
+def save_loras(pipeline: Any, parts: dict[str, dict[str, nn.Parameter]], folder: Path) -> None:
+    """All low-rank factors in pytorch_lora_weights.safetensors, as the pipeline's `load_lora_weights` reads them."""
+    layers = {
+        f"{part}_lora_layers": {_layer(name): value.detach().cpu().contiguous() for name, value in factors.items()}
+        for part, factors in parts.items()
+    }
+    pipeline.save_lora_weights(str(folder), safe_serialization=True, **layers)
+
+
+def _layer(name: str) -> str:
+    """peft's name of a factor, without its wrapper's and the adapter's: `mid_block...to_q.lora_A.weight`."""
+    return name.removeprefix("base_model.model.").replace(".default.", ".")

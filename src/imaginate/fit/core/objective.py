@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from imaginate.errors import ConfigError
-from imaginate.fit.core.plan import Batch
+from imaginate.fit.core.plan import Batch, Told
 from imaginate.ops.noise import normal, stream
 
 
@@ -31,12 +31,19 @@ class Objective:
         """The denoiser as it is now (a LoRA may have wrapped it)."""
         return self.prior.unet if self.prior.family == "stable-diffusion" else self.prior.decoder.unet
 
-    def loss(self, batch: Batch, condition: dict[str, Any], noise: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    def told(self, batch: Batch, condition: Told) -> dict[str, Any]:
+        """The denoiser's keyword arguments."""
+        if isinstance(condition, dict):
+            return condition
+        found: dict[str, Any] = self.prior.arguments(condition, batch.sizes)
+        return found
+
+    def loss(self, batch: Batch, condition: Told, noise: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
         """(b,): the error of each image at its noise level `levels` (b,), with `noise` (b, c, h, w) mixed in."""
         share = self.kept[levels].view(-1, 1, 1, 1)
         mixed = share.sqrt() * batch.clean + (1 - share).sqrt() * noise
         unet = self.unet()
-        out = unet(mixed.to(unet.dtype), levels, return_dict=False, **condition)[0]
+        out = unet(mixed.to(unet.dtype), levels, return_dict=False, **self.told(batch, condition))[0]
         out = out[:, : batch.clean.shape[1]].float()
         error: torch.Tensor = (out - self._target(batch.clean, noise, share)).square().mean(dim=(1, 2, 3))
         return error

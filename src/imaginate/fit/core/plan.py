@@ -9,24 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 
 from imaginate.fit.core.settings import Plan
+from imaginate.ops.conditioning import Conditioning
 from imaginate.records import Image, LabelSpace
 
-__all__ = ["Batch", "Group", "Learner", "Plan", "Task"]
+__all__ = ["Batch", "Group", "Learner", "Plan", "Task", "Told"]
+Told: TypeAlias = Conditioning | dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some training images: clean latents (b, c, h, w), labels (b,), rows of the image table (b,), mirrored (b,)."""
+    """Some training images: clean latents (b, c, h, w), labels (b,), rows of the image table (b,), mirrored (b,), and
+    how each was made, `sizes` (b, 6): see `imaginate.fit.core.images.made`."""
 
     clean: torch.Tensor
     labels: torch.Tensor
     rows: torch.Tensor
     flips: torch.Tensor
+    sizes: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -63,13 +67,14 @@ class Group:
 class Learner:
     """What a technique gives back.
 
-    condition(batch, generator) -> the keyword arguments of the denoiser (`encoder_hidden_states`, ...).
+    condition(batch, generator) -> what the denoiser is told of each image, as a Conditioning; of another family than
+    Stable Diffusion, as keyword arguments of the denoiser.
     save(folder) writes the learnt tensors in the ecosystem's formats. imagine(labels, rows, seeds, plan) -> images
     for a sheet, where the family's own way does not do. close() puts the prior back together.
     """
 
     groups: dict[str, Group]
-    condition: Callable[[Batch, torch.Generator], dict[str, Any]]
+    condition: Callable[[Batch, torch.Generator], Told]
     save: Callable[[Path], None]
     imagine: Callable[..., torch.Tensor] | None = None
     close: Callable[[], None] = lambda: None

@@ -62,29 +62,6 @@ def fit(
 def _fits(technique: str, chosen: Any, prior: Any) -> None:
     if prior.family != chosen.family:
         raise ConfigError(f"technique {technique} needs a {chosen.family} prior, {prior.name} is {prior.family}")
-    if getattr(getattr(prior, "text", None), "is_xl", False):
-        raise _no_xl(technique, prior.name)
-
-
-def check_prior(technique: str, spec: str) -> None:
-    """Refuse what no fit can use by the checkpoint's index alone, before its weights are downloaded and loaded."""
-    if techniques.find(technique).family != "stable-diffusion":
-        return
-    from diffusers import DiffusionPipeline
-
-    from imaginate.models.priors.loading import locate, read
-
-    place = locate(spec, "sd")
-    index = read(lambda: DiffusionPipeline.load_config(place), spec, "a diffusers pipeline")
-    if "text_encoder_2" in index:
-        raise _no_xl(technique, spec)
-
-
-def _no_xl(technique: str, name: str) -> ConfigError:
-    return ConfigError(
-        f"{technique} cannot fit SDXL, which {name} is: give an SD 1.x or 2.x checkpoint as the prior, or train a LoRA "
-        "elsewhere and expand with `--adaptation FILE`"
-    )
 
 
 def _manifest(technique: str, chosen: Any, plan: Plan, prior: Any, print_of: dict[str, Any], dataset: Any) -> Manifest:

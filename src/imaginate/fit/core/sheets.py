@@ -38,9 +38,10 @@ def _from_text(
         torch.tensor(labels, device=device),
         torch.tensor(rows, device=device),
         torch.zeros(len(labels), dtype=torch.int64, device=device),
+        torch.zeros(len(labels), 6, device=device),
     )
-    hidden = learner.condition(batch, stream(plan.seed, "sheet"))["encoder_hidden_states"]
-    latents = prior.diffuse(None, hidden, strength=1.0, guidance_scale=7.5, steps=plan.sheet_steps, seeds=seeds)
+    told = learner.condition(batch, stream(plan.seed, "sheet"))
+    latents = prior.diffuse(None, told, strength=1.0, guidance_scale=7.5, steps=plan.sheet_steps, seeds=seeds)
     images: torch.Tensor = prior.decode(latents)
     return images
 

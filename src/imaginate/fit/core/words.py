@@ -2,11 +2,13 @@
 
 Gal et al. 2022 (textual inversion); RET section 3.2. The table of embeddings is not touched or enlarged: a class's
 row is put in place of the token on the way in, so that only (classes, width) numbers learn and nothing else moves.
+SDXL has two text encoders with a table each: a word is a row in both, and both rows learn.
 """
 
 from __future__ import annotations
 
 import copy
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +19,15 @@ from torch import nn
 
 from imaginate.errors import ConfigError
 from imaginate.fit.core.plan import Batch, Task
+from imaginate.models.priors.text import WORD_TABLES
+from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.prompt_texts import TEXTUAL_INVERSION
 from imaginate.records import LabelSpace
 
 
-def tokens(labels: LabelSpace, tokenizer: Any) -> list[str]:
+def tokens(labels: LabelSpace, *tokenizers: Any) -> list[str]:
     """The pseudoword of each class, `<tiger-shark>`; ConfigError where two classes, or a class and a token, clash."""
-    known = tokenizer.get_vocab()
+    known = {word for tokenizer in tokenizers for word in tokenizer.get_vocab()}
     taken: dict[str, str] = {}
     for info in labels:
         slug = re.sub(r"[^a-z0-9]+", "-", info.title.lower()).strip("-") or re.sub(r"\W+", "-", info.name)
@@ -71,55 +75,91 @@ class _Reading(nn.Module):
         return torch.where(fresh[..., None], learnt, known)
 
 
+class Vocabulary:
+    """The words of all classes in one text encoder: a tokenizer that knows them, and rows that its table reads."""
+
+    def __init__(self, labels: LabelSpace, words: Sequence[str], tokenizer: Any, encoder: Any, device: str) -> None:
+        self.encoder, self.table = encoder, encoder.get_input_embeddings()
+        self.tokenizer = copy.deepcopy(tokenizer)
+        self.first = len(self.tokenizer)
+        self.tokenizer.add_tokens(list(words))
+        self.rows = nn.Parameter(initial(labels, tokenizer, self.table.weight.detach().cpu()).to(device))
+        encoder.set_input_embeddings(_Reading(self.table, self.rows, self.first))
+
+    def ids(self, text: str, label: int) -> torch.Tensor:
+        """(1, context) token ids of a text with a class's word; ConfigError where the word is cut off."""
+        limit = int(self.tokenizer.model_max_length)
+        found = self.tokenizer(text, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
+        if self.first + label not in found.input_ids[0].tolist():
+            raise ConfigError(f"prompt {text!r} is longer than the prior's context of {limit} tokens")
+        ids: torch.Tensor = found.input_ids
+        return ids
+
+    def close(self) -> None:
+        """Give the encoder its own table back."""
+        self.encoder.set_input_embeddings(self.table)
+
+
 class Words:
-    """Pseudowords of all classes in a prior's text encoder, and prompts with them as conditioning."""
+    """Pseudowords of all classes in a prior's text encoders, and prompts with them as conditioning."""
 
     def __init__(self, task: Task, templates: Sequence[str] = TEXTUAL_INVERSION) -> None:
-        self.prior, self.device, self.templates = task.prior, task.device, tuple(templates)
-        self.encoder, self.names = task.prior.text_encoder, task.labels.names
-        self.tokens = tokens(task.labels, task.prior.tokenizer)
-        self.table = self.encoder.get_input_embeddings()
-        self.tokenizer = copy.deepcopy(task.prior.tokenizer)
-        self.first = len(self.tokenizer)
-        self.tokenizer.add_tokens(self.tokens)
-        start = initial(task.labels, task.prior.tokenizer, self.table.weight.detach().cpu())
-        self.rows = nn.Parameter(start.to(self.device))
-        self.encoder.set_input_embeddings(_Reading(self.table, self.rows, self.first))
-        self._ids: dict[tuple[int, int], torch.Tensor] = {}
+        self.text, self.names, self.templates = task.prior.text, task.labels.names, tuple(templates)
+        self.tokens = tokens(task.labels, *[tokenizer for tokenizer, _ in self.text.parts.values()])
+        self.parts = {
+            part: Vocabulary(task.labels, self.tokens, tokenizer, encoder, task.device)
+            for part, (tokenizer, encoder) in self.text.parts.items()
+        }
+        self._ids: dict[tuple[int, int], list[torch.Tensor]] = {}
 
-    def condition(self, batch: Batch, generator: torch.Generator) -> dict[str, Any]:
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The rows that learn, by text encoder."""
+        return {part: vocabulary.rows for part, vocabulary in self.parts.items()}
+
+    def condition(self, batch: Batch, generator: torch.Generator) -> Conditioning:
         """A template for each image, drawn with replacement; each (template, class) is encoded once a step."""
         drawn = torch.randint(len(self.templates), (len(batch.labels),), generator=generator).tolist()
         pairs = list(zip(drawn, batch.labels.tolist(), strict=True))
         unique = sorted(set(pairs))
-        hidden = self.encoder(torch.cat([self.ids(*pair) for pair in unique]))[0]
-        return {"encoder_hidden_states": hidden[[unique.index(pair) for pair in pairs]]}
+        found = zip(*[self.ids(*pair) for pair in unique], strict=True)
+        told: Conditioning = self.text.read([torch.cat(ids) for ids in found])
+        return told.at([unique.index(pair) for pair in pairs])
 
-    def ids(self, template: int, label: int) -> torch.Tensor:
-        """(1, context) token ids of a template with a class's pseudoword."""
+    def ids(self, template: int, label: int) -> list[torch.Tensor]:
+        """(1, context) token ids of a template with a class's pseudoword, by each tokenizer."""
         if (template, label) not in self._ids:
             text = self.templates[template].format(name=self.tokens[label])
-            limit = int(self.tokenizer.model_max_length)
-            found = self.tokenizer(text, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
-            if self.first + label not in found.input_ids[0].tolist():
-                raise ConfigError(f"prompt {text!r} is longer than the prior's context of {limit} tokens")
-            self._ids[template, label] = found.input_ids.to(self.device)
+            self._ids[template, label] = [part.ids(text, label) for part in self.parts.values()]
         return self._ids[template, label]
 
     def save(self, folder: Path) -> None:
-        """All words in learned_embeds.safetensors, and one file a word, as `load_textual_inversion` reads them."""
+        """All words in learned_embeds.safetensors, and one file a word, as `load_textual_inversion` reads them.
+
+        Of one encoder: token -> (width,). Of SDXL's two, the form that its pipelines' documentation loads: `clip_l` and
+        `clip_g` (words, width), without names; those are noted in the file's metadata.
+        """
+        rows = {part: vectors.detach().float().cpu() for part, vectors in self.parameters().items()}
+        (folder / "words").mkdir(exist_ok=True)
+        self._write(folder / "learned_embeds.safetensors", self.tokens, rows)
+        for label, token in enumerate(self.tokens):
+            file = folder / "words" / f"{token.strip('<>')}.safetensors"
+            self._write(file, [token], {part: table[label : label + 1] for part, table in rows.items()})
+
+    def _write(self, file: Path, words: list[str], rows: dict[str, torch.Tensor]) -> None:
         from safetensors.torch import save_file
 
-        vectors = {t: row.detach().float().cpu().clone() for t, row in zip(self.tokens, self.rows, strict=True)}
-        save_file(vectors, str(folder / "learned_embeds.safetensors"))
-        (folder / "words").mkdir(exist_ok=True)
-        for token, vector in vectors.items():
-            save_file({token: vector}, str(folder / "words" / f"{token.strip('<>')}.safetensors"))
+        if len(rows) == 1:
+            (table,) = rows.values()
+            save_file({word: row.clone() for word, row in zip(words, table, strict=True)}, str(file))
+        else:
+            tables = {WORD_TABLES[part]: table.clone() for part, table in rows.items()}
+            save_file(tables, str(file), metadata={"tokens": json.dumps(words, ensure_ascii=False)})
 
     def mapping(self) -> dict[str, str]:
         """Class name -> pseudoword."""
         return dict(zip(self.names, self.tokens, strict=True))
 
     def close(self) -> None:
-        """Give the encoder its own table back."""
-        self.encoder.set_input_embeddings(self.table)
+        """Give the encoders their own tables back."""
+        for vocabulary in self.parts.values():
+            vocabulary.close()

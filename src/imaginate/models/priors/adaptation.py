@@ -4,11 +4,13 @@ A folder may hold any of these, each in its library's own format (safetensors on
 
     unet/ text_encoder/ vae/ decoder/   a part saved by `save_pretrained`, or a peft LoRA of it (adapter_config.json)
     pytorch_lora_weights.safetensors    a LoRA as diffusers' training scripts write it; a file of any name will do too
-    learned_embeds.safetensors          textual inversion: token -> (n, width) or (width,)
-    conditioning.safetensors            ready text embeddings: name -> (tokens, width) or (n, tokens, width)
+    learned_embeds.safetensors          textual inversion: token -> (n, width) or (width,). Of SDXL's two text encoders:
+                                        clip_l and clip_g -> (n, width), or a second file, learned_embeds_2
+    conditioning.safetensors            ready text embeddings: name -> (n, tokens, width)
     adaptation.json                     what the fit wrote about itself (technique, base, classes, words, ...)
 
-The folder itself may be a part: `config.json` with a UNet, or `adapter_config.json` (then of the UNet).
+The folder itself may be a part: `config.json` with a UNet, or `adapter_config.json` (then of the UNet). LoRAs of parts
+and pytorch_lora_weights beside one another are the same thing in two forms (`imaginate fit` writes both): read once.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ import torch
 
 from imaginate.errors import ModelError
 from imaginate.models.priors.loading import quiet, read
+from imaginate.models.priors.text import PARTS as TOKENIZERS
+from imaginate.models.priors.text import WORD_TABLES
 
 LORA = "pytorch_lora_weights.safetensors"
 PARTS = ("unet", "text_encoder", "text_encoder_2", "vae", "decoder", "image_encoder", "text_proj", "model")
@@ -46,7 +50,9 @@ def adapt(prior: Any, path: str) -> Adaptation:
     if place.is_file():
         return _from_file(prior, place)
     about = _notes(place)
-    parts = _load_parts(prior, place) + _lora(prior, place / LORA)
+    parts = _load_parts(prior, place)
+    if not any((place / part / "adapter_config.json").is_file() for part in parts):
+        parts += _lora(prior, place / LORA)
     words = _words(prior, place / "learned_embeds.safetensors")
     vectors = _tensors(place / "conditioning.safetensors")
     if not (parts or words or vectors):
@@ -58,7 +64,7 @@ def _from_file(prior: Any, place: Path) -> Adaptation:
     tensors = _tensors(place)
     if any("lora" in name for name in tensors):
         return Adaptation(str(place), parts=_lora(prior, place))
-    if all(value.ndim == 1 or "<" in name for name, value in tensors.items()):
+    if all(value.ndim == 1 or "<" in name or name in WORD_TABLES.values() for name, value in tensors.items()):
         return Adaptation(str(place), words=_words(prior, place))
     return Adaptation(str(place), conditioning=tensors)
 
@@ -144,26 +150,44 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
 
 
 def _words(prior: Any, file: Path) -> dict[str, str]:
-    """Add learned words to tokenizer and text encoder; n vectors become the tokens `word`, `word_1`, ..."""
-    tensors = _tensors(file)
-    tokenizer: Any = getattr(prior, "tokenizer", None)
-    encoder: Any = getattr(prior, "text_encoder", None)
-    if tensors and (tokenizer is None or encoder is None):
-        raise ModelError(f"adaptation {file} has learned words, but {prior.name} reads no text")
+    """Add learned words to tokenizers and text encoders; n vectors become the tokens `word`, `word_1`, ..."""
+    tensors, words = _tensors(file), dict[str, str]()
+    if not tensors:
+        return words
+    tables = {part: _named(file, tensors[key]) for part, key in WORD_TABLES.items() if key in tensors}
+    if not tables:
+        second = _tensors(file.with_stem(f"{file.stem}_2"))
+        tables = {"text_encoder": tensors, **({"text_encoder_2": second} if second else {})}
+    for part, learnt in tables.items():
+        tokenizer, encoder = getattr(prior, TOKENIZERS[part], None), getattr(prior, part, None)
+        if tokenizer is None or encoder is None:
+            raise ModelError(f"adaptation {file} has learned words for a {part}, which {prior.name} has not")
+        words |= _add(tokenizer, encoder, learnt, f"adaptation {file} does not fit this prior")
+    return words
+
+
+def _named(file: Path, rows: torch.Tensor) -> dict[str, torch.Tensor]:
+    """SDXL's form holds no names: `imaginate fit` notes them in the file; elsewhere the file's name is the word."""
+    from safetensors import safe_open
+
+    with safe_open(str(file), framework="pt") as opened:
+        names = json.loads((opened.metadata() or {}).get("tokens", "null"))
+    return dict(zip(names, rows, strict=True)) if names else {f"<{file.stem.strip('<>')}>": rows}
+
+
+def _add(tokenizer: Any, encoder: Any, vectors: dict[str, torch.Tensor], blame: str) -> dict[str, str]:
+    """New rows of one encoder's table, all at once: a thousand classes are a thousand words. Word -> its tokens."""
     words, learnt = {}, dict[str, torch.Tensor]()
-    for word, value in tensors.items():
+    for word, value in vectors.items():
         rows = value[None] if value.ndim == 1 else value
         tokens = [word] + [f"{word}_{i}" for i in range(1, len(rows))]
         if rows.shape[1] != encoder.get_input_embeddings().weight.shape[1]:
-            raise ModelError(f"adaptation {file} does not fit this prior: {word} has width {rows.shape[1]}")
+            raise ModelError(f"{blame}: {word} has width {rows.shape[1]}")
         words[word] = " ".join(tokens)
         learnt.update(zip(tokens, rows, strict=True))
-    if learnt:
-        tokenizer.add_tokens(list(learnt))
-        encoder.resize_token_embeddings(
-            len(tokenizer), mean_resizing=False
-        )  # once: a thousand classes are a thousand words
-        table = encoder.get_input_embeddings().weight
-        with torch.no_grad():
-            table[tokenizer.convert_tokens_to_ids(list(learnt))] = torch.stack(list(learnt.values())).to(table)
+    tokenizer.add_tokens(list(learnt))
+    encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    table = encoder.get_input_embeddings().weight
+    with torch.no_grad():
+        table[tokenizer.convert_tokens_to_ids(list(learnt))] = torch.stack(list(learnt.values())).to(table)
     return words

@@ -19,8 +19,9 @@ from imaginate.models.priors.adaptation import Adaptation, adapt
 from imaginate.models.priors.loading import dtype_argument, freeze, locate, precision, quiet, read
 from imaginate.models.priors.sampling import denoise, guide_free, scale_embedding
 from imaginate.models.priors.schedulers import make_scheduler, noised, start, step_arguments
-from imaginate.models.priors.text import Conditioning, TextEncoders
+from imaginate.models.priors.text import TextEncoders
 from imaginate.ops.chunks import in_chunks
+from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.noise import normal, stream
 from imaginate.ops.pixels import resize
 
@@ -36,6 +37,8 @@ class StableDiffusion:
         self.pipe, self.name, self.device, self.dtype = pipe, name, device, dtype
         self.unet, self.vae, self.scheduler = pipe.unet, pipe.vae, pipe.scheduler
         self.text_encoder, self.tokenizer = pipe.text_encoder, pipe.tokenizer
+        self.text_encoder_2 = getattr(pipe, "text_encoder_2", None)
+        self.tokenizer_2 = getattr(pipe, "tokenizer_2", None)
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.channels = int(self.vae.config.latent_channels)
         self.scaling = float(self.vae.config.scaling_factor)
@@ -57,8 +60,7 @@ class StableDiffusion:
         kind, place = precision(dtype, device), locate(spec, "sd")
         index = read(lambda: DiffusionPipeline.load_config(place), spec, "a diffusers pipeline")
         spare: dict[str, Any] = {"safety_checker": None} if "safety_checker" in index else {}
-        if "unet" not in index or "vae" not in index or "text_encoder" not in index:
-            raise ModelError(f"{spec} is no Stable Diffusion pipeline (needs unet, vae and text_encoder)")
+        _check_index(index, spec)
         load: Any = DiffusionPipeline.from_pretrained
         pipe = read(lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare), spec, "a pipeline")
         return cls(pipe, name=spec, device=device, dtype=kind)
@@ -85,9 +87,9 @@ class StableDiffusion:
         self._place()
         self.text = TextEncoders(self.pipe, self.device, self.adaptation.words)
 
-    def embed_prompts(self, prompts: Sequence[str]) -> torch.Tensor:
-        """n prompts -> (n, tokens, width), cached. ConfigError for a prompt longer than the context."""
-        return self.text.encode(prompts).hidden
+    def embed_prompts(self, prompts: Sequence[str]) -> Conditioning:
+        """n prompts -> n rows, cached. ConfigError for a prompt longer than the context."""
+        return self.text.encode(prompts)
 
     @torch.no_grad()
     def encode(self, images: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
@@ -108,7 +110,7 @@ class StableDiffusion:
     def diffuse(
         self,
         latents: torch.Tensor | None,
-        prompts: Sequence[str] | torch.Tensor,
+        prompts: Sequence[str] | Conditioning,
         *,
         strength: float,
         guidance_scale: float,
@@ -119,7 +121,7 @@ class StableDiffusion:
     ) -> torch.Tensor:
         """Noise to `strength`, then denoise under the prompts (SDEdit): (b, c, h, w) -> (b, c, h, w) float32.
 
-        `latents` None or strength 1 starts from pure noise. `prompts` may be ready text embeddings (b, tokens, width).
+        `latents` None or strength 1 starts from pure noise. `prompts` may be ready conditionings.
         """
         if not 0 < strength <= 1:
             raise ConfigError(f"strength must be in (0, 1], got {strength:g}")
@@ -154,15 +156,13 @@ class StableDiffusion:
         pixels: torch.Tensor = self.vae.decode(inputs.to(self.vae.dtype)).sample.float()
         return (pixels / 2 + 0.5).clamp(0, 1)
 
-    def _condition(self, prompts: Sequence[str] | torch.Tensor, count: int) -> Conditioning:
-        if isinstance(prompts, torch.Tensor):
-            if self.text.is_xl:
-                raise ConfigError(f"{self.name} needs prompts: text embeddings alone do not condition SDXL")
-            condition = Conditioning(prompts.to(device=self.device, dtype=self.unet.dtype))
-        else:
-            condition = self.text.encode(prompts)
-        if len(condition.hidden) != count:
-            raise ConfigError(f"one prompt an image: got {len(condition.hidden)} prompts for {count} images")
+    def _condition(self, prompts: Sequence[str] | Conditioning, count: int) -> Conditioning:
+        condition = prompts if isinstance(prompts, Conditioning) else self.text.encode(prompts)
+        condition = condition.to(self.device, self.unet.dtype)
+        if self.text.is_xl and condition.pooled is None:
+            raise ConfigError(f"{self.name} needs pooled embeddings too: text embeddings alone do not condition SDXL")
+        if len(condition) != count:
+            raise ConfigError(f"one prompt an image: got {len(condition)} prompts for {count} images")
         return condition
 
     def _start(
@@ -176,32 +176,46 @@ class StableDiffusion:
 
     def _predictor(self, condition: Conditioning, negative: Conditioning, scale: float) -> Any:
         """The UNet under classifier-free guidance, both halves in one pass; only one where the scale asks for none."""
-        count, width = len(condition.hidden), self.unet.config.time_cond_proj_dim
+        count, width = len(condition), self.unet.config.time_cond_proj_dim
         distilled = width is not None
         both = scale > 1 and not distilled
         if both:
             condition = condition.beside(negative.repeat(count))
-        extra = self._added(condition)
+        told = self.arguments(condition)
         if distilled:
             w = torch.full((count,), scale - 1.0, device=self.device)
-            extra["timestep_cond"] = scale_embedding(w, width).to(self.unet.dtype)
-        hidden = condition.hidden.to(self.unet.dtype)
+            told["timestep_cond"] = scale_embedding(w, width).to(self.unet.dtype)
 
         def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
             x = (torch.cat([x, x]) if both else x).to(self.unet.dtype)
-            out = self.unet(x, t, encoder_hidden_states=hidden, return_dict=False, **extra)[0].float()
+            out = self.unet(x, t, return_dict=False, **told)[0].float()
             return guide_free(out, scale) if both else out
 
         return predict
 
-    def _added(self, condition: Conditioning) -> dict[str, Any]:
-        """SDXL's added conditioning: the pooled text and the sizes (original, crop, target)."""
-        if condition.pooled is None:
-            return {}
-        side = float(self.image_size)
-        sizes = torch.tensor([[side, side, 0.0, 0.0, side, side]], device=self.device, dtype=self.unet.dtype)
-        sizes = sizes.expand(len(condition.pooled), -1)
-        return {"added_cond_kwargs": {"text_embeds": condition.pooled.to(self.unet.dtype), "time_ids": sizes}}
+    def arguments(self, condition: Conditioning, sizes: torch.Tensor | None = None) -> dict[str, Any]:
+        """What the UNet is called with under n conditionings, and the gradients' way back to them.
+
+        SDXL is also told the pooled text and `sizes` (n, 6), how each image was made: its own height and width, where
+        it was cut (top, left), and the height and width wanted (Podell et al. 2023, section 2.2). None means whole
+        images of the prior's size, as diffusers samples.
+        """
+        condition = condition.to(self.device, self.unet.dtype)
+        told: dict[str, Any] = {"encoder_hidden_states": condition.hidden}
+        if self.text.is_xl:
+            if sizes is None:
+                side = float(self.image_size)
+                sizes = torch.tensor([[side, side, 0.0, 0.0, side, side]]).expand(len(condition), -1)
+            told["added_cond_kwargs"] = {"text_embeds": condition.pooled, "time_ids": sizes.to(self.device)}
+        return told
 
     def _one(self) -> str:
         return f"one image of {self.image_size} px in {self.name} on {self.device}"
+
+
+def _check_index(index: Any, spec: str) -> None:
+    """Refuse by its index alone what is no base pipeline, before its weights are downloaded and loaded."""
+    if not {"unet", "vae", "text_encoder"} <= set(index):
+        raise ModelError(f"{spec} is no Stable Diffusion pipeline (needs unet, vae and text_encoder)")
+    if index["text_encoder"][0] is None:
+        raise ModelError(f"{spec} is an SDXL refiner, without the first text encoder: give the base checkpoint instead")

@@ -1,52 +1,31 @@
 """Prompts -> text conditioning, encoded once and kept: Stable Diffusion's single text encoder and SDXL's two.
 
-SDXL joins the penultimate hidden states of both encoders and adds the second one's pooled embedding.
+SDXL joins the penultimate hidden states of both encoders and adds the second one's pooled embedding (Podell et al.
+2023, section 2.1).
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from imaginate.errors import ConfigError
+from imaginate.ops.conditioning import Conditioning, join
 
-
-@dataclass(frozen=True)
-class Conditioning:
-    """`hidden` (n, tokens, width) for cross-attention; `pooled` (n, dim) for SDXL, else None."""
-
-    hidden: torch.Tensor
-    pooled: torch.Tensor | None = None
-
-    def at(self, part: slice) -> Conditioning:
-        """Some of the rows."""
-        return Conditioning(self.hidden[part], None if self.pooled is None else self.pooled[part])
-
-    def repeat(self, count: int) -> Conditioning:
-        """One row, `count` times."""
-        pooled = None if self.pooled is None else self.pooled.expand(count, -1)
-        return Conditioning(self.hidden.expand(count, -1, -1), pooled)
-
-    def beside(self, negative: Conditioning) -> Conditioning:
-        """[negative, self] in one batch, for classifier-free guidance in one pass."""
-        pooled = None
-        if self.pooled is not None and negative.pooled is not None:
-            pooled = torch.cat([negative.pooled, self.pooled])
-        return Conditioning(torch.cat([negative.hidden, self.hidden]), pooled)
+PARTS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
+WORD_TABLES = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}  # in a file of words that SDXL has learnt
 
 
 class TextEncoders:
-    """The tokenizers and encoders of a pipeline, with a cache of the last `keep` prompts."""
+    """The tokenizers and encoders of a pipeline by their names in it, with a cache of the last `keep` prompts."""
 
     def __init__(self, pipe: Any, device: str, words: Mapping[str, str] | None = None, keep: int = 1024) -> None:
         self.words = words or {}  # learned word -> all of its tokens
-        names = [("tokenizer", "text_encoder"), ("tokenizer_2", "text_encoder_2")]
-        parts = [(getattr(pipe, t, None), getattr(pipe, e, None)) for t, e in names]
-        self.pairs = [(tokenizer, encoder) for tokenizer, encoder in parts if encoder is not None]
+        found = {part: (getattr(pipe, tokenizer, None), getattr(pipe, part, None)) for part, tokenizer in PARTS.items()}
+        self.parts: dict[str, tuple[Any, Any]] = {p: pair for p, pair in found.items() if pair[1] is not None}
         self.is_xl = getattr(pipe, "text_encoder_2", None) is not None
         self.zero_empty = bool(pipe.config.get("force_zeros_for_empty_prompt", False)) and self.is_xl
         self.device, self.keep = device, keep
@@ -64,8 +43,7 @@ class TextEncoders:
             self.cache.popitem(last=False)
         if negative and self.zero_empty:
             rows = [_zeros(row) if not prompt else row for prompt, row in zip(prompts, rows, strict=True)]
-        pooled = torch.cat([r.pooled for r in rows if r.pooled is not None]) if rows[0].pooled is not None else None
-        return Conditioning(torch.cat([row.hidden for row in rows]), pooled)
+        return join(rows)
 
     @torch.no_grad()
     def _rows(self, prompts: Sequence[str]) -> list[Conditioning]:
@@ -73,15 +51,38 @@ class TextEncoders:
         return [self._row(prompt) for prompt in prompts]
 
     def _row(self, prompt: str) -> Conditioning:
-        hidden, pooled = [], None
         for word, tokens in self.words.items():
             prompt = prompt.replace(word, tokens)
-        for tokenizer, encoder in self.pairs:
-            ids = token_ids(tokenizer, prompt).to(self.device)
+        return self.read([token_ids(tokenizer, prompt) for tokenizer, _ in self.parts.values()])
+
+    def learning(self, prompts: Sequence[str]) -> Conditioning:
+        """n prompts -> n rows through the encoders as they are now: nothing is kept, gradients reach the weights."""
+        found = [[token_ids(tokenizer, prompt) for prompt in prompts] for tokenizer, _ in self.parts.values()]
+        return self.read([torch.cat(ids) for ids in found])
+
+    def read(self, found: Sequence[torch.Tensor]) -> Conditioning:
+        """Token ids (n, context) by each tokenizer -> n rows."""
+        hidden, pooled = [], None
+        for (tokenizer, encoder), ids in zip(self.parts.values(), found, strict=True):
+            ids = ids.to(self.device)
             output = encoder(ids, output_hidden_states=self.is_xl)
             hidden.append(output.hidden_states[-2] if self.is_xl else output[0])
-            pooled = getattr(output, "text_embeds", None) if self.is_xl else None
+            pooled = _pooled(encoder, output.last_hidden_state, ids, tokenizer.eos_token_id) if self.is_xl else None
         return Conditioning(torch.cat(hidden, dim=-1), pooled)
+
+
+def _pooled(encoder: Any, last: torch.Tensor, ids: torch.Tensor, end: int) -> torch.Tensor | None:
+    """(n, dim): the projected state at the prompt's end; None for an encoder that projects nothing.
+
+    The encoder's own answer is not taken: with the configuration that SDXL was published with (`eos_token_id` 2) it
+    looks at the highest token id, which a learned word would be.
+    """
+    project = getattr(encoder, "text_projection", None)
+    if project is None:
+        return None
+    rows = torch.arange(len(ids), device=ids.device)
+    pooled: torch.Tensor = project(last[rows, (ids == end).int().argmax(dim=1)])
+    return pooled
 
 
 def token_ids(tokenizer: Any, prompt: str) -> torch.Tensor:
