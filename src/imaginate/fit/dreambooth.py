@@ -70,6 +70,7 @@ class Dreambooth:
         def close() -> None:
             for _, _, finish in parts.values():
                 finish()
+            task.prior.text.cache.clear()
 
         return Learner(groups, condition, save, close=close, template=self.prompt)
 

@@ -56,7 +56,8 @@ class TextEncoders:
         return self.read([token_ids(tokenizer, prompt) for tokenizer, _ in self.parts.values()])
 
     def learning(self, prompts: Sequence[str]) -> Conditioning:
-        """n prompts -> n rows through the encoders as they are now: nothing is kept, gradients reach the weights."""
+        """n prompts -> n rows through encoders that learn: gradients reach them, what was kept is forgotten."""
+        self.cache.clear()
         found = [[token_ids(tokenizer, prompt) for prompt in prompts] for tokenizer, _ in self.parts.values()]
         return self.read([torch.cat(ids) for ids in found])
 
