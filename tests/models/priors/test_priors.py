@@ -211,6 +211,8 @@ def test_a_learnt_word_does_not_move_where_sdxl_pools(root: Path, sdxl: Any) -> 
         there = new.text_encoder_2(ids).text_embeds
         assert torch.allclose(new.embed_prompts(texts[1:]).pooled, there, atol=1e-6)
         assert not torch.allclose(old.text_encoder_2(ids).text_embeds, there, atol=1e-3)
+        old.text_encoder_2.text_model.eos_token_id = old.tokenizer_2.eos_token_id  # what the docs tell others to do
+        assert torch.allclose(old.text_encoder_2(ids).text_embeds, there, atol=1e-6)
 
 
 def test_words_of_two_files_are_two_tables(root: Path, sd: Any, sdxl: Any, tmp_path: Path) -> None:
