@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from torch import Tensor
 from imaginate.data import load, open_dataset
 from imaginate.errors import DataError, ImageError
 from imaginate.filters._alike import mirrored, signatures
+from imaginate.ops.similarity import SignatureIndex
 
 BITS = tuple(range(17))
 
@@ -36,16 +36,16 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=600)
     args = parser.parse_args()
     found = {Path(path).name: measure(path, args.images) for path in args.data}
-    write(
-        "leak-control", {"command": " ".join(["python", *sys.argv]), "bits": BITS, "images": args.images, "sets": found}
-    )
+    write("leak-control", {"bits": BITS, "images": args.images, "sets": found})
 
 
 def measure(path: str, count: int) -> dict[str, Any]:
     """Shares found at each number of bits: of every kind of altered copy, and of the train images."""
     torch.set_num_threads(1)
     held = list(_images(path, "test", 2000))
-    known = _bits(signatures(held))
+    known = SignatureIndex(64)
+    for number, signed in enumerate(signatures(held)):
+        known.add(str(number), signed)
     chosen = held[:: max(1, len(held) // count)][:count]
     shares = {name: _share([_altered(x, fn) for x in chosen], known) for name, fn in ALTERATIONS.items()}
     train = list(_images(path, "train", count))
@@ -55,20 +55,11 @@ def measure(path: str, count: int) -> dict[str, Any]:
     return result
 
 
-def _share(images: list[Tensor], known: np.ndarray) -> list[float]:
+def _share(images: list[Tensor], known: SignatureIndex) -> list[float]:
     """Share of images within each number of bits of a known one."""
-    near = np.minimum(_nearest(_bits(signatures(images)), known), _nearest(_bits(mirrored(images)), known))
+    both = zip(signatures(images), mirrored(images), strict=True)
+    near = np.array([min(found.bits for found in map(known.near, pair) if found) for pair in both])
     return [round(float((near <= b).mean()), 4) for b in BITS]
-
-
-def _bits(signed: list[str]) -> np.ndarray:
-    """(n, 8) uint8: the hash of each signature."""
-    return np.stack([np.frombuffer(bytes.fromhex(s[:16]), dtype=np.uint8) for s in signed])
-
-
-def _nearest(queries: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """(n,) fewest differing bits to any known hash."""
-    return np.array([np.bitwise_count(known ^ q).sum(axis=1).min() for q in queries])
 
 
 def _images(path: str, split: str, most: int) -> Iterator[Tensor]:

@@ -10,8 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-HASH_BITS = 64
-
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
     """Cosine similarity of every row of `a` (n, d) with every row of `b` (m, d) -> (n, m) in [-1, 1]."""

@@ -56,8 +56,9 @@ def build_store(
     advance: Callable[[int], None] = lambda _: None,
 ) -> Store:
     """Decode once, or open what an earlier call decoded, unless a file has changed since."""
-    state = {path: _state(path) for path in {str(getattr(s.source, "path", "")) for s in samples}}
-    rows = [[s.id, s.label, s.soft_label, repr(s.source), state[str(getattr(s.source, "path", ""))]] for s in samples]
+    paths = [str(getattr(s.source, "path", "")) for s in samples]
+    state = {path: _state(path) for path in set(paths)}
+    rows = [[s.id, s.label, s.soft_label, repr(s.source), state[path]] for s, path in zip(samples, paths, strict=True)]
     key = short_hash([size, classes, rows])
     pixels, facts = folder / f"{key}.npy", folder / f"{key}.npz"
     if not (pixels.exists() and facts.exists()):

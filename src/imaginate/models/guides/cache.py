@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from imaginate.contract import Guide
+from imaginate.models.guides.store import content_key
 from imaginate.ops.batching import map_images
 
 _HELD: weakref.WeakKeyDictionary[Guide, Any] = weakref.WeakKeyDictionary()
@@ -40,11 +41,10 @@ def embed_beside_seeds(guide: Guide, made: Sequence[Tensor], seeds: Sequence[Ten
     store: Any = getattr(guide, "store", None)
     if store is None:
         return embed_once(guide, [*made, *seeds], batch=batch)
-    held = store.known(seeds)
-    missing = [image for image, row in zip(seeds, held, strict=True) if row is None]
-    rows = embed_once(guide, [*made, *missing], batch=batch)
-    fresh = iter(rows[len(made) :])
-    if missing:
-        store.add(missing, rows[len(made) :])
-    found = [next(fresh) if row is None else row.to(rows) for row in held]
+    distinct = {id(image): image for image in seeds}  # a seed comes once for each copy of it
+    keys = dict(zip(distinct, map(content_key, distinct.values()), strict=True))
+    missing = {keys[i]: image for i, image in distinct.items() if keys[i] not in store}
+    rows = embed_once(guide, [*made, *missing.values()], batch=batch)
+    store.add(list(missing), rows[len(made) :])
+    found = [store[keys[id(image)]].to(rows) for image in seeds]
     return torch.stack([*rows[: len(made)], *found])

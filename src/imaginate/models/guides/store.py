@@ -41,14 +41,16 @@ class EmbeddingStore:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def known(self, images: Sequence[Tensor]) -> list[Tensor | None]:
-        """Each image's embedding (d,) on the CPU, or None."""
-        return [self._rows.get(content_key(image)) for image in images]
+    def __contains__(self, key: str) -> bool:
+        return key in self._rows
 
-    def add(self, images: Sequence[Tensor], embeddings: Tensor) -> None:
-        """Keep (n, d) embeddings of n images; those that are known stay as they are."""
-        for image, row in zip(images, embeddings.detach().float().cpu(), strict=True):
-            key = content_key(image)
+    def __getitem__(self, key: str) -> Tensor:
+        """The embedding (d,) of a content key, on the CPU."""
+        return self._rows[key]
+
+    def add(self, keys: Sequence[str], embeddings: Tensor) -> None:
+        """Keep (n, d) embeddings under n content keys; those that are known stay as they are."""
+        for key, row in zip(keys, embeddings.detach().float().cpu(), strict=True):
             if key not in self._rows:
                 self._rows[key] = row.clone()
                 self._new.append(key)
@@ -60,7 +62,7 @@ class EmbeddingStore:
         if missing:
             with torch.no_grad():
                 fresh = map_images(fn, list(missing.values()), batch, device=device)
-            self.add(list(missing.values()), fresh)
+            self.add(list(missing), fresh)
         return torch.stack([self._rows[key] for key in keys])
 
     def save(self) -> None:

@@ -71,15 +71,8 @@ def sd(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, An
     captions = [f"a photo of a {nano.labels()[i]}" for i in y]
     edited = sample(prepare(StableDiffusionImg2ImgPipeline, folder), count, 1, prompt=captions, image=x)
     decoded = measure.vae_reconstruct(pipe.vae, x)
-    real, _ = images.batch(data.picks_of_step(len(images), 2 * count, 3, 0))
     with torch.no_grad():
-        f_real, f_other, f_drawn, f_vae = (scores(part) for part in (real[:count], real[count:], drawn, decoded))
         kept = (scores(edited).argmax(1) == scores(x).argmax(1)).float().mean()
-    frechet = {
-        "samples": measure.frechet(f_drawn, f_real),
-        "autoencoder": measure.frechet(f_vae, f_real),
-        "other_real_images": measure.frechet(f_other, f_real),
-    }
     sheets.grid([drawn[:10], drawn[10:20], drawn[20:30], x[:10], decoded[:10], edited[:10]], folder / "samples.png")
     return {
         "images_each": count,
@@ -92,10 +85,22 @@ def sd(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, An
         "real_val_recognised": measure.judged(scores, x, y),
         "autoencoder_recognised": measure.judged(scores, decoded, y),
         "autoencoder_psnr_db": measure.psnr(decoded, x),
-        "frechet_on_judge_scores": frechet if count >= ENOUGH else f"not measured with fewer than {ENOUGH} images",
+        "frechet_on_judge_scores": frechet_of(scores, images, {"samples": drawn, "autoencoder": decoded}),
         "target": {"gpu_text_to_image_recognised": 0.35, "gpu_img2img_recognised": 0.6, "images_per_second": 1.0},
         "images": measure.rate(lambda: sample(pipe, 1, 0, prompt=prompts[:1]), 1),
     }
+
+
+def frechet_of(scores: measure.Scores, images: Any, made: dict[str, Tensor]) -> dict[str, float] | str:
+    """Distance of each made set, and of other real images, to as many real ones; a word where they are too few."""
+    count = min(len(part) for part in made.values())
+    if count < ENOUGH:
+        return f"not measured with fewer than {ENOUGH} images"
+    real, _ = images.batch(data.picks_of_step(len(images), 2 * count, 3, 0))
+    with torch.no_grad():
+        base = scores(real[:count])
+        sets = {**made, "other_real_images": real[count:]}
+        return {name: measure.frechet(scores(part), base) for name, part in sets.items()}
 
 
 def unclip(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, Any]:
