@@ -72,8 +72,12 @@ def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Store) -> by
     for line, (head, members) in enumerate(groups):
         top = GAP + line * (CELL + TEXT + GAP)
         for column, row in enumerate([head, *members]):
+            left = GAP + column * (CELL + GAP)
             if row is not None:
-                _cell(page, pen, font, GAP + column * (CELL + GAP), top, row, store, seed=column == 0)
+                _cell(page, pen, font, left, top, row, store, seed=column == 0)
+            else:  # nothing original was kept: the class's name in its place, the seed's where there is one
+                pen.text((left, top + CELL // 2 - 8), _fit(str(members[0]["class_name"]), font), fill=INK, font=font)
+                pen.text((left, top + CELL // 2 + 5), _fit(members[0]["seed_image"] or "", font), fill=SOFT, font=font)
     if not groups:
         pen.text((GAP, GAP), "no new image", fill=SOFT, font=font)
     out = io.BytesIO()
