@@ -1,9 +1,11 @@
 """The main job, measured: `imaginate expand` beside its limit and beside two plain scripts, on the same images.
 
-    python benchmarks/expand.py [--images 20000] [--part side-by-side] [--out benchmarks/results/expand.json]
+    python benchmarks/expand.py [--images 20000] [--part side-by-side]
 
 Every contender runs in its own process, in turn, several rounds; a row is the median over rounds, and what counts are
-the ratios. The limit decodes each seed and encodes each copy with the same codec, and does nothing else.
+the ratios, of wall time and of processor time (the latter hardly feels a busy machine). Results are written after each
+round. The limit decodes each seed and encodes each copy with the same codec, and does nothing else. The scripts write
+the same PNG as we do (zlib level 3); "as written" is torchvision's with Pillow's default level, which most scripts use.
 """
 
 from __future__ import annotations
@@ -12,18 +14,19 @@ import argparse
 import json
 import os
 import random
-import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-COPIES = int(os.environ.get("BENCHMARK_COPIES", "5"))
+COPIES = 5
+LEVEL = 3  # zlib's, as imaginate's default
 
 
 def dataset(root: Path, source: Path, images: int) -> Path:
@@ -130,15 +133,18 @@ def run_albumentations(data: Path, out: Path, method: str, workers: int) -> None
 def _save(picture: object, out: Path, path: Path, copy: int) -> None:
     target = out / path.parent.name / f"{path.stem}-{copy}.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(target)  # type: ignore[attr-defined]
+    picture.save(target, **({} if AS_WRITTEN in sys.argv else {"compress_level": LEVEL}))  # type: ignore[attr-defined]
 
 
+AS_WRITTEN = "torchvision-as-written"
 RUNNERS = {
     "imaginate": run_imaginate,
     "limit": run_limit,
     "torchvision": run_torchvision,
     "albumentations": run_albumentations,
+    AS_WRITTEN: run_torchvision,
 }
+OTHERS = tuple(name for name in RUNNERS if name not in ("imaginate", "limit"))
 
 
 def child(name: str, data: str, out: str, method: str, workers: int) -> None:
@@ -158,55 +164,60 @@ def child(name: str, data: str, out: str, method: str, workers: int) -> None:
     print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak / 1024, "imports_mb": warm / 1024}))
 
 
-def measure(root: Path, name: str, data: Path, method: str, workers: int = 1, copies: int = 5) -> dict[str, float]:
-    """Run one contender on an empty folder."""
-    out = root / "out"
-    shutil.rmtree(out, ignore_errors=True)
+def measure(root: Path, name: str, data: Path, method: str, workers: int = 1) -> dict[str, float]:
+    """Run one contender on an empty folder, which stays: a file system is slow where it has just deleted much."""
+    out = Path(tempfile.mkdtemp(prefix="out-", dir=root))
     command = [sys.executable, __file__, "--child", name, str(data), str(out), method, str(workers)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "NO_ALBUMENTATIONS_UPDATE": "1"}
-    environment["BENCHMARK_COPIES"] = str(copies)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
         raise SystemExit(f"{name} failed: {done.stderr[-2000:]}")
     made = sum(1 for p in out.rglob("*.png") if p.name != "contact-sheet.png")
-    shutil.rmtree(out, ignore_errors=True)
     result = json.loads(done.stdout.strip().splitlines()[-1])
     return {**result, "images": made, "images_per_s": made / result["seconds"]}
 
 
-def compare(root: Path, data: Path, rounds: int) -> dict[str, dict[str, float]]:
-    """All contenders in turn, `rounds` times; medians, and the ratios of medians taken round by round."""
-    contenders = [("limit", "cutout", 1)]
+def compare(root: Path, data: Path, rounds: int) -> Iterator[dict[str, dict[str, float]]]:
+    """All contenders in turn, `rounds` times; after each round the medians so far."""
+    contenders = [("limit", "cutout")]
     for method in ("cutout", "randaugment"):
-        contenders += [(name, method, 1) for name in ("imaginate", "torchvision", "albumentations")]
+        contenders += [(name, method) for name in ("imaginate", *OTHERS)]
     table: dict[str, list[dict[str, float]]] = {}
     for _ in range(rounds):
-        for name, method, workers in contenders:
-            row = measure(root, name, data, method, workers)
+        for name, method in contenders:
+            row = measure(root, name, data, method)
             table.setdefault(name if name == "limit" else f"{name} {method}", []).append(row)
-            print(f"{name:<16}{method:<14}{row['images_per_s']:8.1f} images/s", flush=True)
-    rates = {key: [r["images_per_s"] for r in rows] for key, rows in table.items()}
-    out: dict[str, dict[str, float]] = {key: {"images_per_s": statistics.median(v)} for key, v in rates.items()}
+            print(f"{name:<24}{method:<14}{row['images_per_s']:8.1f} images/s", flush=True)
+        yield summary(table)
+
+
+def summary(table: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
+    """Medians over rounds, and the medians of the ratios taken round by round: how many times as fast, by the wall's
+    clock and by the processor's."""
+    wall = {key: [r["images_per_s"] for r in rows] for key, rows in table.items()}
+    work = {key: [1000 * r["cpu"] / r["images"] for r in rows] for key, rows in table.items()}
+    out: dict[str, dict[str, float]] = {
+        key: {"rounds": len(v), "images_per_s": statistics.median(v), "cpu_ms_per_image": statistics.median(work[key])}
+        for key, v in wall.items()
+    }
     for method in ("cutout", "randaugment"):
-        ours = rates[f"imaginate {method}"]
-        for other in ("limit", f"torchvision {method}", f"albumentations {method}"):
-            ratio = statistics.median(a / b for a, b in zip(ours, rates[other], strict=True))
-            out[f"imaginate {method}"][f"times {other}"] = ratio
+        key = f"imaginate {method}"
+        for other in ("limit", *(f"{name} {method}" for name in OTHERS)):
+            out[key][f"times {other}"] = statistics.median(a / b for a, b in zip(wall[key], wall[other], strict=True))
+            by_cpu = statistics.median(b / a for a, b in zip(work[key], work[other], strict=True))
+            out[key][f"times {other}, by processor time"] = by_cpu
     return out
 
 
 def scaling(root: Path, source: Path, small: int, large: int) -> dict[str, float]:
-    """Memory and cost per image at two dataset sizes, one copy each, one worker; then two workers against one."""
+    """Memory and cost per image at two dataset sizes."""
     rows = {}
     for size in (small, large):
-        rows[size] = measure(root, "imaginate", dataset(root, source, size), "cutout", copies=1)
+        rows[size] = measure(root, "imaginate", dataset(root, source, size), "cutout")
         print(
             f"{size} seeds: {rows[size]['images_per_s']:.1f} images/s, peak {rows[size]['peak_mb']:.0f} MB", flush=True
         )
-    two = measure(root, "imaginate", root / f"data-{large}", "cutout", workers=2, copies=1)
-    ceiling = pair_of_limits(root, root / f"data-{small}")
     return {
-        "two_plain_processes_times_one": ceiling,
         "seeds_small": small,
         "seeds_large": large,
         "peak_mb_small": rows[small]["peak_mb"],
@@ -216,9 +227,19 @@ def scaling(root: Path, source: Path, small: int, large: int) -> dict[str, float
         "cpu_ms_per_image_large": 1000 * rows[large]["cpu"] / rows[large]["images"],
         "cpu_per_image_ratio": (rows[large]["cpu"] / rows[large]["images"])
         / (rows[small]["cpu"] / rows[small]["images"]),
-        "one_worker_images_per_s": rows[large]["images_per_s"],
+    }
+
+
+def two_workers(root: Path, source: Path, size: int) -> dict[str, float]:
+    """Two workers against one, the start of Ray included, beside what a second core is worth to two plain processes."""
+    data = dataset(root, source, size)
+    one, two = (measure(root, "imaginate", data, "cutout", workers) for workers in (1, 2))
+    return {
+        "seeds": size,
+        "one_worker_images_per_s": one["images_per_s"],
         "two_workers_images_per_s": two["images_per_s"],
-        "two_workers_times_one": two["images_per_s"] / rows[large]["images_per_s"],
+        "two_workers_times_one": two["images_per_s"] / one["images_per_s"],
+        "two_plain_processes_times_one": pair_of_limits(root, dataset(root, source, 1500)),
     }
 
 
@@ -250,7 +271,7 @@ def start_up(rounds: int = 5) -> dict[str, float]:
 
 
 def main() -> None:
-    """Parse, measure, write."""
+    """Parse, measure, write a file a part."""
     if sys.argv[1:2] == ["--child"]:
         child(*sys.argv[2:6], int(sys.argv[6]))
         return
@@ -260,23 +281,22 @@ def main() -> None:
     parser.add_argument("--compare-on", type=int, default=300, help="seeds of the side-by-side comparison")
     parser.add_argument("--small", type=int, default=1000, help="seeds of the small dataset")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--part", choices=["all", "side-by-side", "scaling"], default="all")
-    parser.add_argument("--out", type=Path, default=HERE / "results/expand.json")
+    parser.add_argument("--part", choices=["all", "start", "side-by-side", "scaling", "workers"], default="all")
     args = parser.parse_args()
     sys.path.insert(0, str(HERE))
-    from _machine import environment
+    from _machine import write
 
     with tempfile.TemporaryDirectory(prefix="imaginate-bench-") as folder:
         root = Path(folder)
-        results: dict[str, object] = {"start_up_s": start_up()}
-        if args.part != "scaling":
-            results["side_by_side"] = compare(root, dataset(root, args.source, args.compare_on), args.rounds)
-        if args.part != "side-by-side":
-            results["scaling"] = scaling(root, args.source, args.small, args.images)
-    record = {**environment(), "results": results}
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text(json.dumps(record, indent=2) + "\n")
-    print(json.dumps(results, indent=2))
+        if args.part in ("all", "start"):
+            write("expand-start", start_up())
+        if args.part in ("all", "side-by-side"):
+            for table in compare(root, dataset(root, args.source, args.compare_on), args.rounds):
+                write("expand-side-by-side", table)
+        if args.part in ("all", "scaling"):
+            write("expand-scaling", scaling(root, args.source, args.small, args.images))
+        if args.part in ("all", "workers"):
+            write("expand-workers", two_workers(root, args.source, args.images))
 
 
 if __name__ == "__main__":

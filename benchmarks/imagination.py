@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import sys
 import tempfile
 import time
@@ -24,10 +23,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
+from _machine import write
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(Path(__file__).parent), str(ROOT / "tests")]
-RESULTS = ROOT / "benchmarks" / "results"
+sys.path[:0] = [str(ROOT / "tests")]
+
 NAMES = ["cat", "dog", "orange", "axe", "boat", "hourglass", "fox", "tulip"]
 
 
@@ -50,22 +50,11 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=512, help="pixels a side (memory)")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    numbers = globals()[args.command](args)
-    report = {
-        "command": f"python benchmarks/imagination.py {' '.join(sys.argv[1:])}",
-        "machine": {
-            "device": torch.cuda.get_device_name() if args.device.startswith("cuda") else cpu_name(),
-            "threads": torch.get_num_threads(),
-            "torch": torch.__version__,
-        },
-        **numbers,
-    }
-    RESULTS.mkdir(parents=True, exist_ok=True)
+    numbers = {"device": args.device, "threads": torch.get_num_threads(), **globals()[args.command](args)}
     kind = f"{args.command}-{args.method}" if args.command == "variants" else args.command
     kind += f"-{args.dtype}" if args.dtype else ""
-    name = f"imagination-{kind}-{args.model}-{args.device.split(':')[0]}.json"
-    (RESULTS / name).write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(report, indent=1))
+    print(json.dumps(numbers, indent=1))
+    write(f"imagination-{kind}-{args.model}-{args.device.split(':')[0]}", numbers)
 
 
 # ---------------------------------------------------------------- commands
@@ -440,14 +429,6 @@ def seed_folder(args: argparse.Namespace, folder: Path) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         write_png((image[0] * 255).byte(), str(place / f"{i}.png"))
     return folder
-
-
-def cpu_name() -> str:
-    """The processor's name where the system tells it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.is_file() else []
-    named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor()
 
 
 def clock(work: Any) -> float:

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from _machine import write
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
-RESULTS = ROOT / "benchmarks" / "results"
+
 CLASSES = 10
 DATA = ROOT.parent / "shared" / "data" / "imagenette-96.zip"
 
@@ -86,7 +87,6 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         if name != "example"
     }
     report = {
-        "command": f"python benchmarks/personalisation.py {' '.join(sys.argv[1:])}",
         "batch": args.batch,
         "class_updates_per_second": {name: 1 / value for name, value in median.items()},
         "times_faster_than_the_example": {
@@ -94,12 +94,9 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         },
         "encoding_seconds_once": encoding,
         "encoding_seconds_per_image": encoding / 40,
-        "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    name = f"personalisation-speed-{args.model}-{args.device.split(':')[0]}.json"
-    (RESULTS / name).write_text(json.dumps(report, indent=1) + "\n")
+    write(f"personalisation-speed-{args.model}-{args.device.split(':')[0]}", report)
     return report
 
 
@@ -228,13 +225,8 @@ def rows(args: argparse.Namespace) -> dict[str, Any]:
     pictures = [("real images", _real(data))]
     pictures += [(title, _made(work, args, *row)) for title, *row in ROWS]
     _draw(pictures, _names(data), ROOT / "docs" / "img" / "personalisation.png")
-    report = {
-        "command": f"python benchmarks/personalisation.py {' '.join(sys.argv[1:])}",
-        "data": "imagenette-96, train",
-        "held_out_loss": losses,
-    }
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    (RESULTS / "personalisation-rows.json").write_text(json.dumps(report, indent=1) + "\n")
+    report = {"data": "imagenette-96, train", "held_out_loss": losses}
+    write("personalisation-rows", report)
     return report
 
 

@@ -1,8 +1,9 @@
 """What retrieval costs: index build, search at recall@100 >= 0.95 beside faiss, memory while building, embedding rate.
 
-    python benchmarks/retrieval.py vectors --rows 100000 --out benchmarks/results/retrieval-1e5.json
-    python benchmarks/retrieval.py vectors --rows 1000000 --engines lancedb,flat,ivf --out ...-1e6.json
-    python benchmarks/retrieval.py guide --images '../shared/data/flowers102-64/*a*.parquet' --out ...-guide.json
+    python benchmarks/retrieval.py vectors --rows 100000
+    python benchmarks/retrieval.py vectors --rows 1000000 --engines lancedb,flat,ivf
+    python benchmarks/retrieval.py guide
+    python benchmarks/retrieval.py guide --images '../shared/data/tiny-imagenet-64/train*' --every 8192 --name ...
 
 Vectors: unit norm, 512 numbers, a mixture of clusters (noise of 0.7 a number around normal centres, one per 100 rows),
 made in pieces from seeds, so that no engine needs them twice in memory. Queries are 100 further draws; the truth is an
@@ -116,7 +117,7 @@ def lancedb(rows: int, asked: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     from imaginate.pool.rows import Header
     from imaginate.pool.table import PoolTable, partitions
 
-    folder = tempfile.mkdtemp(prefix="pool-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix="pool-")
     try:
         table = PoolTable.create(f"{folder}/pool", Header(guide="synthetic", dim=DIM, probe=""))
         clock = Clock()
@@ -214,8 +215,9 @@ def faiss_search(index: Any) -> Callable[[np.ndarray], list[int]]:
     return lambda query: [int(i) for i in index.search(query[None], TOP)[1][0]]
 
 
-def guide(spec: str, source: str, batch: int) -> dict[str, Any]:
-    """Building a pool against the guide's bare forward pass, in turns (one piece of each), and memory along the way."""
+def guide(spec: str, source: str, batch: int, every: int, kept: str | None) -> dict[str, Any]:
+    """Building a pool against the guide's bare forward pass, in turns, and memory along the way, each `every` images.
+    `kept`: where the pool stays; none: it is removed."""
     import torch
 
     from imaginate.data import decode
@@ -227,25 +229,26 @@ def guide(spec: str, source: str, batch: int) -> dict[str, Any]:
     model = build_guide(spec, LabelSpace.of(("photo", "drawing")))
     sample = [item.source.read() for _, item in zip(range(512), next(units_of(source)).items(), strict=False)]
     images = torch.stack([torch.from_numpy(decode(data)).permute(2, 0, 1) for data in sample])
-    folder = tempfile.mkdtemp(prefix="pool-", dir="/tmp")
+    folder = tempfile.mkdtemp(prefix="pool-")
+    pool = kept or f"{folder}/pool"
     track: list[tuple[int, float, float, float]] = []
     done, spent = [0], [0.0, 0.0]
     bare: list[tuple[float, float]] = []
 
     def advance(count: int) -> None:
         before, done[0] = done[0], done[0] + count
-        if before // 512 != done[0] // 512:
+        if before // every != done[0] // every:
             now = time.perf_counter(), time.process_time()
             track.append((done[0], now[0] - spent[0], now[1] - spent[1], rss()))
             bare.append(bare_rate(model, images, batch))
             spent[:] = [spent[0] + time.perf_counter() - now[0], spent[1] + time.process_time() - now[1]]
 
     try:
-        building.build_pool(f"{folder}/pool", [source], model, building.Building(batch=batch), advance=advance)
+        building.build_pool(pool, [source], model, building.Building(batch=batch), advance=advance)
         rates = np.array([[(b[0] - a[0]) / (b[k] - a[k]) for k in (1, 2)] for a, b in pairwise(track)])
         free = np.array(bare[: len(rates)])
         return {
-            "guide": spec, "images": done[0], "batch": batch,
+            "guide": spec, "images": done[0], "batch": batch, "seconds": round(track[-1][1] - track[0][1], 1),
             "bare_images_per_s": round(float(np.median(free[:, 0])), 1),
             "build_images_per_s": round(float(np.median(rates[:, 0])), 1),
             "ratio": round(float(np.median(rates[:, 0] / free[:, 0])), 3),
@@ -253,7 +256,7 @@ def guide(spec: str, source: str, batch: int) -> dict[str, Any]:
             "build_images_per_cpu_s": round(float(np.median(rates[:, 1])), 1),
             "cpu_ratio": round(float(np.median(rates[:, 1] / free[:, 1])), 3),
             "memory_mb": [[n, round(mb)] for n, _, _, mb in track],
-            "disk_bytes_per_image": round(size_of(folder) / done[0]),
+            "disk_bytes_per_image": round(size_of(pool) / done[0]),
         }  # fmt: skip
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -311,18 +314,21 @@ def main() -> None:
     parser.add_argument("--guide", default="nano")
     parser.add_argument("--images", default="../shared/data/flowers102-64/*a*.parquet")
     parser.add_argument("--batch", type=int, default=64)
-    parser.add_argument("--out")
+    parser.add_argument("--every", type=int, default=512, help="images between two looks at rate and memory")
+    parser.add_argument("--pool", help="keep the pool of `guide` here")
+    parser.add_argument("--name", help="of the file in benchmarks/results")
     parser.add_argument("--alone", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.alone:
         right, asked = np.load(args.alone), queries(args.rows)
         print(json.dumps(watched(lambda: globals()[args.engines](args.rows, asked, right))))
         return
-    from _machine import environment
+    from _machine import write
 
-    results: dict[str, Any] = {"command": " ".join(sys.argv[1:]), "environment": environment()}
+    results: dict[str, Any] = {}
     if args.what == "guide":
-        results["guide"] = watched(lambda: guide(args.guide, args.images, args.batch))
+        results["guide"] = watched(lambda: guide(args.guide, args.images, args.batch, args.every, args.pool))
+        write(args.name or "retrieval-guide", results)
     else:
         with tempfile.NamedTemporaryFile(suffix=".npy") as file:
             np.save(file, truth(args.rows))
@@ -332,11 +338,8 @@ def main() -> None:
             for engine in args.engines.split(","):
                 results[engine] = alone(args, engine)
                 print(engine, json.dumps({k: v for k, v in results[engine].items() if k != "tried"}), flush=True)
-    text = json.dumps(results, indent=1)
-    print(text)
-    if args.out:
-        Path(args.out).parent.mkdir(parents=True, exist_ok=True)
-        Path(args.out).write_text(text + "\n")
+                write(args.name or f"retrieval-{args.rows:.0e}".replace("+0", ""), results)
+    print(json.dumps(results, indent=1))
 
 
 if __name__ == "__main__":

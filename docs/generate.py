@@ -1,4 +1,5 @@
-"""Write the pages of the documentation that come from the code: methods, filters, commands and recipe keys.
+"""Write the pages of the documentation that come from the code and from measurements: methods, filters, commands,
+recipe keys, and the speed of the main job.
 
 python docs/generate.py            # write them
 python docs/generate.py --check    # fail where one is out of date
@@ -6,8 +7,10 @@ python docs/generate.py --check    # fail where one is out of date
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from imaginate import registry
 from imaginate.cli import commands, summary
@@ -55,11 +58,68 @@ def commands_page() -> str:
     return "\n".join([NOTE, "# Commands", "", "| command | what it does |", "| --- | --- |", *rows, ""])
 
 
+SPEED = """# Speed of the main job
+
+`python benchmarks/expand.py` on {cores} cores ({cpu}, {memory:.0f} GB): one process, pictures of 96 pixels, five copies
+each, PNG. The limit decodes every seed and encodes every copy with the same codec, and does nothing else. The scripts
+do the same job with the same codec and write no record; "as written" keeps Pillow's own PNG level, as most scripts do.
+Ratios are medians over rounds.
+
+| | images/s | processor ms an image | ours is that many times as fast | by processor time |
+| --- | ---: | ---: | ---: | ---: |
+{contenders}
+
+## Size, workers, start
+
+| | |
+| --- | --- |
+| seeds | {seeds_small:,} and {seeds_large:,} |
+| peak memory | {peak_mb_small:.0f} and {peak_mb_large:.0f} MB: {peak_ratio:.2f} times |
+| processor ms an image | {cpu_ms_per_image_small:.2f} and {cpu_ms_per_image_large:.2f} |
+| {workers_seeds:,} seeds, one worker | {one_worker_images_per_s:.0f} images/s |
+| two workers, Ray's start included | {two_workers_images_per_s:.0f} images/s: {two_workers_times_one:.2f} times one |
+| two plain processes, the most that is possible | {two_plain_processes_times_one:.2f} times one |
+{starts}
+"""
+
+
+def speed_page() -> str:
+    """What `benchmarks/expand.py` measured last."""
+    parts = ("side-by-side", "scaling", "workers", "start")
+    found = {part: json.loads((HERE.parent / f"benchmarks/results/expand-{part}.json").read_text()) for part in parts}
+    results, machine = {part: record["results"] for part, record in found.items()}, found["side-by-side"]["machine"]
+    return NOTE + SPEED.format(
+        cores=machine["cores"],
+        cpu=machine["cpu"],
+        memory=machine["memory_gb"],
+        contenders="\n".join(_contenders(results["side-by-side"])),
+        starts="\n".join(f"| `{name}` | {seconds:.2f} s |" for name, seconds in results["start"].items()),
+        workers_seeds=results["workers"].pop("seeds"),
+        **results["workers"],
+        **results["scaling"],
+    )
+
+
+def _contenders(table: dict[str, dict[str, Any]]) -> list[str]:
+    """Rows of the side-by-side table: the limit, then each method and the scripts that do the same."""
+    rows = []
+    for name, row in table.items():
+        who, _, method = name.partition(" ")
+        against = table[f"imaginate {method or 'cutout'}"]
+        ratios = [against.get(f"times {name}"), against.get(f"times {name}, by processor time")]
+        told = " | ".join("" if ratio is None else f"{ratio:.2f}" for ratio in ratios)
+        title = f"{method}: **{who}**" if who == "imaginate" else f"{method}: {who}" if method else who
+        rows.append(f"| {title.replace('-as-written', ', as written')} | {row['images_per_s']:.0f} "
+                    f"| {row['cpu_ms_per_image']:.2f} | {told} |")  # fmt: skip
+    return rows
+
+
 PAGES = {
     "methods.md": lambda: registered("methods", "Methods", "`imaginate expand DATA OUT --method NAME`."),
     "filters.md": lambda: registered("filters", "Filters", "`imaginate expand ... --filter NAME[:key=value,...]`."),
     "recipe.md": recipe_page,
     "commands.md": commands_page,
+    "speed.md": speed_page,
 }
 
 

@@ -75,6 +75,13 @@ GIF = (
 )
 RET = (
     Entry(name="retrieval", title="Retrieval", method="retrieval", flags=_GUIDE, pool=True, ret="Retrieval"),
+    Entry(
+        name="retrieval-seeds",
+        title="Retrieval by seed images",
+        method="retrieval",
+        flags=(*_GUIDE, "--query", "seeds"),
+        pool=True,
+    ),
     Entry(name="boomerang", title="Boomerang", method="boomerang", flags=_SD, ret="Boomerang"),
     Entry(
         name="prompt-simple",

@@ -21,8 +21,10 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
+from _machine import environment
 from arms import BUILT_IN, CLIP_ARMS, ENTRIES, GROUPS, Entry
 from page import write_page
 from targets import TARGETS, Target
@@ -102,7 +104,7 @@ def _make(entry: Entry, target: Target, args: argparse.Namespace) -> None:
 def _set_aside_if_stale(place: Path, name: str, fit: str | None, nano: bool) -> None:
     """What was made with other bundled weights than today's is renamed: the run, its fit and its classifiers."""
     record = place / "weights.json"
-    known = json.loads(record.read_text()) if record.exists() else {}
+    known = _read(record)
     now = _weights() if nano else ""
     if known.get(name, "unknown" if nano else "") != now:
         for folder in (place / "runs" / name, place / "study" / "arms" / name, place / "fits" / (fit or "-")):
@@ -206,7 +208,7 @@ def _command(args: list[str], minutes: float, log: Path) -> None:
 
 def _note(place: Path, name: str, reason: str | None) -> None:
     path = place / "failed.json"
-    notes = json.loads(path.read_text()) if path.exists() else {}
+    notes = _read(path)
     notes.pop(name, None)
     if reason is not None:
         notes[name] = reason
@@ -221,10 +223,9 @@ def _collect(target: Target, args: argparse.Namespace) -> None:
     """Put the study's results and the arms that are missing into lab.json."""
     place = args.work / target.name
     path = place / "study" / "results.json"
-    found = json.loads(JSON.read_text()) if JSON.exists() else {"targets": {}}
-    if path.exists():
-        results = json.loads(path.read_text())
-        failed = json.loads((place / "failed.json").read_text()) if (place / "failed.json").exists() else {}
+    found = _read(JSON) or {"targets": {}}
+    if results := _read(path):
+        failed = _read(place / "failed.json")
         done = {arm["name"] for arm in results["arms"]}
         missing = {n: failed.get(n, "not run yet") for n in ENTRIES if n not in done}
         found["targets"][target.name] = _record(target, args, results, missing)
@@ -232,10 +233,9 @@ def _collect(target: Target, args: argparse.Namespace) -> None:
     JSON.write_text(json.dumps(found, indent=1) + "\n")
 
 
-def _weights_of(place: Path) -> dict[str, str]:
-    """The hash of the bundled weights that each arm was made with; empty where it used none."""
-    record = place / "weights.json"
-    return json.loads(record.read_text()) if record.exists() else {}
+def _read(path: Path) -> dict:
+    """A file of ours; empty where there is none yet."""
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def _record(target: Target, args: argparse.Namespace, results: dict, missing: dict[str, str]) -> dict:
@@ -249,8 +249,9 @@ def _record(target: Target, args: argparse.Namespace, results: dict, missing: di
         "data": {k: results["data"][k] for k in ("train", "validation", "held_out")},
         "leak": results["leak"],
         "complete": results["complete"],
-        "nano_weights": _weights_of(args.work / target.name),
+        "nano_weights": _read(args.work / target.name / "weights.json"),  # by arm; empty where it used none
         "versions": results["versions"],
+        "machine": environment()["machine"],
         "arms": [{k: arm[k] for k in keep} for arm in results["arms"]],
         "exchange": results["exchange"],
         "missing": missing,
