@@ -193,7 +193,7 @@ def test_ready_conditionings_do_the_same_as_prompts(name: str, request: pytest.F
 
 
 def test_a_learnt_word_does_not_move_where_sdxl_pools(root: Path, sdxl: Any) -> None:
-    """SDXL was published with `eos_token_id` 2, for which transformers pools at the highest id: a new word's."""
+    """Early configurations have `eos_token_id` 2, for which transformers pools at the highest id: a new word's."""
     from safetensors.torch import save_file
 
     folder = tiny_sdxl(root / "old")

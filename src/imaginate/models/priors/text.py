@@ -75,8 +75,8 @@ class TextEncoders:
 def _pooled(encoder: Any, last: torch.Tensor, ids: torch.Tensor, end: int) -> torch.Tensor | None:
     """(n, dim): the projected state at the prompt's end; None for an encoder that projects nothing.
 
-    The encoder's own answer is not taken: with the configuration that SDXL was published with (`eos_token_id` 2) it
-    looks at the highest token id, which a learned word would be.
+    The encoder's own answer is not taken: with the configuration of early checkpoints (`eos_token_id` 2) it looks at
+    the highest token id, which a learned word would be.
     """
     project = getattr(encoder, "text_projection", None)
     if project is None:
