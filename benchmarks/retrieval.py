@@ -118,17 +118,18 @@ def lancedb(rows: int, asked: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     from imaginate.pool.table import PoolTable, partitions
 
     folder = tempfile.mkdtemp(prefix="pool-")
+    peak = Peak()
     try:
         table = PoolTable.create(f"{folder}/pool", Header(guide="synthetic", dim=DIM, probe=""))
         clock = Clock()
         for number, part in enumerate(pieces(rows)):
             table.append_rows([{"id": f"{number * PIECE + i:032x}", "vector": v} for i, v in enumerate(part)])
-        append = clock.read("append")
+        append = {**clock.read("append"), "append_peak_mb": peak.lap()}
         disk = size_of(folder)
-        bare = timed(lance_search(table, 0, exact=True), asked[:20], right[:20])
+        bare = {**timed(lance_search(table, 0, exact=True), asked[:20], right[:20]), "peak_mb": peak.lap()}
         clock = Clock()
         table.index_vectors("auto" if rows >= 50_000 else "ivf-flat")
-        index = clock.read("index")
+        index = {**clock.read("index"), "index_peak_mb": peak.lap()}
         lists = partitions(rows)
         steps = [n for n in (4, 8, 16, 32, 64, 128, 256, 512) if n <= lists]
         found = sweep(steps, lambda n: lance_search(table, n), asked, right)
@@ -283,20 +284,34 @@ def size_of(folder: str) -> int:
     return sum(file.stat().st_size for file in Path(folder).rglob("*") if file.is_file())
 
 
+class Peak:
+    """The highest memory of this process since it was last asked, in MB, looked at ten times a second."""
+
+    def __init__(self) -> None:
+        self._highest = rss()
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, daemon=True).start()
+
+    def _watch(self) -> None:
+        while not self._over.wait(0.1):
+            self._highest = max(self._highest, rss())
+
+    def lap(self) -> int:
+        """The peak so far; begins anew."""
+        highest, self._highest = max(self._highest, rss()), rss()
+        return round(highest)
+
+    def stop(self) -> None:
+        """Look no longer."""
+        self._over.set()
+
+
 def watched(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The result of some work, with the highest memory meanwhile."""
-    peak = [rss()]
-    over = threading.Event()
-
-    def watch() -> None:
-        while not over.wait(0.1):
-            peak[0] = max(peak[0], rss())
-
-    threading.Thread(target=watch, daemon=True).start()
-    base = rss()
+    base, peak = rss(), Peak()
     found = work()
-    over.set()
-    return {**found, "peak_mb": round(peak[0]), "base_mb": round(base)}
+    peak.stop()
+    return {**found, "peak_mb": peak.lap(), "base_mb": round(base)}
 
 
 def alone(args: argparse.Namespace, engine: str) -> dict[str, Any]:
