@@ -414,3 +414,21 @@ def test_techniques_are_found_by_file_name() -> None:
     assert set(SETTINGS) | {"reconstruction"} == set(techniques.names())
     with pytest.raises(ConfigError, match="did you mean 'imagic'"):
         techniques.find("imagik")
+
+
+@pytest.mark.parametrize(("every", "epochs"), [(None, [1, 2, 4]), (3, [3]), (0, [])])
+def test_sheets_come_ever_less_often_unless_told(
+    every: int | None, epochs: list[int], make_prior: Make, dataset: str, tmp_path: Path
+) -> None:
+    plan = {**QUICK, "sheet_every": every, "sheet_steps": 1}
+    fit(
+        "ft-conditioning",
+        dataset,
+        tmp_path / "a",
+        prior=make_prior(),
+        settings={"epochs": 5},
+        plan=plan,
+        progress=False,
+    )
+    drawn = sorted(path.name for path in (tmp_path / "a").glob("samples/epoch-*.png"))
+    assert drawn == [f"epoch-{number:02d}.png" for number in epochs]

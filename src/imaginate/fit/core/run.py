@@ -155,7 +155,7 @@ class _Run:
             entry = {"epoch": self.epoch, "step": self.trainer.step, "train_loss": self.total / seen}
             self.manifest.history.append({**entry, "validation_loss": loss, "seconds": round(now() - began, 3)})
             self._checkpoint()
-            if self.plan.sheet_every and self.epoch % self.plan.sheet_every == 0:
+            if self._drawn():
                 shown.note(f"epoch {self.epoch}: drawing samples")
                 file = self.store.root / "samples" / f"epoch-{self.epoch:02d}.png"
                 sheet(file, self.learner, self.images, self.prior, self.plan)
@@ -164,6 +164,13 @@ class _Run:
         self._save()
         self.manifest.write(self.store.root)
         self.store.keep_only(set(self.manifest.checkpoints.values()))
+
+    def _drawn(self) -> bool:
+        """Whether this epoch has a sheet. On a small dataset a sheet costs more than an epoch: hence ever fewer."""
+        every = self.plan.sheet_every
+        if every is None:
+            return self.epoch & (self.epoch - 1) == 0
+        return every > 0 and self.epoch % every == 0
 
     def _checkpoint(self) -> None:
         """This epoch's checkpoint and the roles that it takes; RET keeps best, best-train, and the first epochs."""

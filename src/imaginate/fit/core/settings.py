@@ -26,7 +26,9 @@ class Plan:
     )
     max_steps: int | None = setting(None, "stop after this many optimiser steps", ge=1)
     save_every: int = setting(500, "optimiser steps between saved states, beside every epoch", ge=1)
-    sheet_every: int = setting(1, "epochs between sample sheets; 0 is none", ge=0)
+    sheet_every: int | None = setting(
+        None, "epochs between sample sheets; none: after epochs 1, 2, 4, 8, ...; 0: no sheet", ge=0
+    )
     sheet_steps: int = setting(25, "denoising steps of the sheets", ge=1)
     seed: int = setting(0, "seed of the order, the noise and the held-out choice", ge=0)
 
