@@ -152,11 +152,13 @@ def _end(value: float | None) -> str:
 
 
 def _missing(data: dict[str, Any]) -> str:
-    """Every arm that has no number, with its reason."""
+    """Every arm that has no number, by target and reason."""
     lines = []
     for one in data.values():
+        reasons: dict[str, list[str]] = {}
         for name, reason in one["missing"].items():
-            lines.append(f"- {one['title']}, {name}: {reason}")
+            reasons.setdefault(reason, []).append(name)
+        lines += [f"- {one['title']}, {reason}: {', '.join(names)}" for reason, names in reasons.items()]
     return "## Not measured\n\n" + "\n".join(lines) if lines else ""
 
 
