@@ -71,7 +71,6 @@ def _target(target: Target, args: argparse.Namespace) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for name in CLIP_ARMS:
         _set_aside_if_stale(place, name, None, nano=True)
-    _compare(target, args, groups)
     for group in groups:
         for entry in GROUPS.get(group, ()):
             if not args.arm or entry.name in args.arm:
@@ -158,7 +157,7 @@ def _pool(args: argparse.Namespace) -> Path:
 def _compare(target: Target, args: argparse.Namespace, groups: list[str]) -> None:
     """One study over every run that is finished; arms that it already has are not trained again."""
     place = args.work / target.name
-    arms = list(BUILT_IN)
+    arms = list(BUILT_IN)  # `duplicate` grows to the size of the largest run: so never before there is one
     arms += [f"run:{place / 'runs' / n}" for n in ENTRIES if (place / "runs" / n / "metadata.parquet").exists()]
     arms += list(target.real_arms) if "real" in groups or _had(place, "real-") else []
     arms += list(CLIP_ARMS) if "clip" in groups or _had(place, "clip-") else []
