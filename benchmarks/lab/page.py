@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -76,20 +77,19 @@ def _gif(data: dict[str, Any]) -> str:
             if TARGETS[name].gif:
                 cells.append(_paper(GIF_TABLE_1[TARGETS[name].gif or ""].get(gif or "")))
         rows.append(cells)
-    return "## Dataset expansion (GIF Table 1)\n\n" + _table(rows) + _fewer(data)
+    return "## Dataset expansion (GIF Table 1)\n\n" + _table(rows) + _other_sizes(data)
 
 
-def _fewer(data: dict[str, Any]) -> str:
-    """Arms whose run gave fewer images than asked for (a filter or the selection rejected the rest)."""
+def _other_sizes(data: dict[str, Any]) -> str:
+    """Arms with another number of new images than most: a filter or the selection rejected some, or a method that
+    starts from classes lost none to the validation images."""
     told = []
     for one in data.values():
-        most = max((arm["ratio"] or 0 for arm in one["arms"]), default=0)
-        told += [
-            f"{one['title']}, {arm['name']}: {arm['ratio']:.2f}"
-            for arm in one["arms"]
-            if arm["ratio"] and arm["ratio"] < 0.95 * most
-        ]
-    return "\n\nFewer new images for each original than the others have: " + "; ".join(told) + "." if told else ""
+        ratios = {arm["name"]: round(arm["ratio"], 2) for arm in one["arms"] if arm["ratio"]}
+        usual = statistics.mode(ratios.values()) if ratios else 0
+        others = [f"{name} {ratio:g}" for name, ratio in ratios.items() if abs(ratio - usual) > 0.05 * usual]
+        told += [f"{one['title']}: {', '.join(others)} (the others {usual:g})"] if others else []
+    return "\n\nNew images for each original, where not as usual. " + "; ".join(told) + "." if told else ""
 
 
 def _heads(name: str, one: dict[str, Any]) -> list[str]:

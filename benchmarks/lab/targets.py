@@ -37,6 +37,11 @@ TARGETS = {
             note="40 images a class; not in GIF",
         ),
         Target(
+            name="imagenette-long", title="Imagenette-S, trained longer", path="imagenette-96.zip",
+            data=("--shots", "40"), held_out_split="validation", updates=1000,
+            note="the same images and runs, 1,000 updates in place of 150",
+        ),
+        Target(
             name="breastmnist", title="BreastMNIST", path="breastmnist.npz", data=("--shots", "39"), gif="BreastMNIST",
             real_arms=("real:39",), updates=100, medical=True,
             note="39 images a class (GIF: 78 images in all); 156 held-out images",
