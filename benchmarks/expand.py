@@ -20,13 +20,17 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from imaginate.write.images import Writing
 
 HERE = Path(__file__).resolve().parent
 COPIES = 5
-LEVEL = 3  # zlib's, as imaginate's default
+SAME_CODEC = {"compress_level": Writing().png_level}
 
 
 def dataset(root: Path, source: Path, images: int) -> Path:
@@ -67,7 +71,7 @@ def run_limit(data: Path, out: Path, method: str, workers: int) -> None:
             _save(picture, out, path, copy)
 
 
-def run_torchvision(data: Path, out: Path, method: str, workers: int) -> None:
+def run_torchvision(data: Path, out: Path, method: str, workers: int, codec: Mapping[str, Any] = SAME_CODEC) -> None:
     """A plain script of torchvision v2."""
     import torch
     from PIL import Image
@@ -88,7 +92,7 @@ def run_torchvision(data: Path, out: Path, method: str, workers: int) -> None:
     for path in files_of(data):
         picture = Image.open(path).convert("RGB")
         for copy in range(COPIES):
-            _save(transform(picture), out, path, copy)
+            _save(transform(picture), out, path, copy, codec)
 
 
 def run_albumentations(data: Path, out: Path, method: str, workers: int) -> None:
@@ -130,19 +134,18 @@ def run_albumentations(data: Path, out: Path, method: str, workers: int) -> None
             _save(Image.fromarray(transform(image=picture)["image"]), out, path, copy)
 
 
-def _save(picture: object, out: Path, path: Path, copy: int) -> None:
+def _save(picture: object, out: Path, path: Path, copy: int, codec: Mapping[str, Any] = SAME_CODEC) -> None:
     target = out / path.parent.name / f"{path.stem}-{copy}.png"
     target.parent.mkdir(parents=True, exist_ok=True)
-    picture.save(target, **({} if AS_WRITTEN in sys.argv else {"compress_level": LEVEL}))  # type: ignore[attr-defined]
+    picture.save(target, **codec)  # type: ignore[attr-defined]
 
 
-AS_WRITTEN = "torchvision-as-written"
 RUNNERS = {
     "imaginate": run_imaginate,
     "limit": run_limit,
     "torchvision": run_torchvision,
     "albumentations": run_albumentations,
-    AS_WRITTEN: run_torchvision,
+    "torchvision-as-written": partial(run_torchvision, codec={}),
 }
 OTHERS = tuple(name for name in RUNNERS if name not in ("imaginate", "limit"))
 

@@ -138,6 +138,7 @@ def lancedb(rows: int, asked: np.ndarray, right: np.ndarray) -> dict[str, Any]:
             "index_bytes_per_row": round((size_of(folder) - disk) / rows), "exact_scan": bare, **found,
         }  # fmt: skip
     finally:
+        peak.stop()
         shutil.rmtree(folder, ignore_errors=True)
 
 

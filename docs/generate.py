@@ -60,10 +60,10 @@ def commands_page() -> str:
 
 SPEED = """# Speed of the main job
 
-`python benchmarks/expand.py` on {cores} cores ({cpu}, {memory:.0f} GB): one process, pictures of 96 pixels, five copies
-each, PNG. The limit decodes every seed and encodes every copy with the same codec, and does nothing else. The scripts
-do the same job with the same codec and write no record; "as written" keeps Pillow's own PNG level, as most scripts do.
-Ratios are medians over rounds.
+`python benchmarks/expand.py` on {cores} cores ({cpu}, {memory_gb:.0f} GB): one process, pictures of 96 pixels, five
+copies each, PNG. The limit decodes every seed and encodes every copy with the same codec, and does nothing else. The
+scripts do the same job with the same codec and write no record; "as written" keeps Pillow's own PNG level, as most scripts
+do. Ratios are medians over rounds.
 
 | | images/s | processor ms an image | ours is that many times as fast | by processor time |
 | --- | ---: | ---: | ---: | ---: |
@@ -76,7 +76,7 @@ Ratios are medians over rounds.
 | seeds | {seeds_small:,} and {seeds_large:,} |
 | peak memory | {peak_mb_small:.0f} and {peak_mb_large:.0f} MB: {peak_ratio:.2f} times |
 | processor ms an image | {cpu_ms_per_image_small:.2f} and {cpu_ms_per_image_large:.2f} |
-| {workers_seeds:,} seeds, one worker | {one_worker_images_per_s:.0f} images/s |
+| {seeds:,} seeds, one worker | {one_worker_images_per_s:.0f} images/s |
 | two workers, Ray's start included | {two_workers_images_per_s:.0f} images/s: {two_workers_times_one:.2f} times one |
 | two plain processes, the most that is possible | {two_plain_processes_times_one:.2f} times one |
 {starts}
@@ -89,14 +89,11 @@ def speed_page() -> str:
     found = {part: json.loads((HERE.parent / f"benchmarks/results/expand-{part}.json").read_text()) for part in parts}
     results, machine = {part: record["results"] for part, record in found.items()}, found["side-by-side"]["machine"]
     return NOTE + SPEED.format(
-        cores=machine["cores"],
-        cpu=machine["cpu"],
-        memory=machine["memory_gb"],
+        **machine,
+        **results["scaling"],
+        **results["workers"],
         contenders="\n".join(_contenders(results["side-by-side"])),
         starts="\n".join(f"| `{name}` | {seconds:.2f} s |" for name, seconds in results["start"].items()),
-        workers_seeds=results["workers"].pop("seeds"),
-        **results["workers"],
-        **results["scaling"],
     )
 
 

@@ -157,8 +157,9 @@ def _pool(args: argparse.Namespace) -> Path:
 def _compare(target: Target, args: argparse.Namespace, groups: list[str]) -> None:
     """One study over every run that is finished; arms that it already has are not trained again."""
     place = args.work / target.name
-    arms = list(BUILT_IN)  # `duplicate` grows to the size of the largest run: so never before there is one
-    arms += [f"run:{place / 'runs' / n}" for n in ENTRIES if (place / "runs" / n / "metadata.parquet").exists()]
+    runs = [f"run:{place / 'runs' / n}" for n in ENTRIES if (place / "runs" / n / "metadata.parquet").exists()]
+    # `duplicate` grows to the size of the largest run: so never before there is one
+    arms = [name for name in BUILT_IN if runs or name != "duplicate"] + runs
     arms += list(target.real_arms) if "real" in groups or _had(place, "real-") else []
     arms += list(CLIP_ARMS) if "clip" in groups or _had(place, "clip-") else []
     data = str(args.data / target.path)

@@ -75,9 +75,8 @@ def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Store) -> by
             left = GAP + column * (CELL + GAP)
             if row is not None:
                 _cell(page, pen, font, left, top, row, store, seed=column == 0)
-            else:  # nothing original was kept: the class's name in its place, the seed's where there is one
-                pen.text((left, top + CELL // 2 - 8), _fit(str(members[0]["class_name"]), font), fill=INK, font=font)
-                pen.text((left, top + CELL // 2 + 5), _fit(members[0]["seed_image"] or "", font), fill=SOFT, font=font)
+            else:
+                _no_seed(pen, font, left, top, members[0])
     if not groups:
         pen.text((GAP, GAP), "no new image", fill=SOFT, font=font)
     out = io.BytesIO()
@@ -93,6 +92,12 @@ def _cell(page: Any, pen: Any, font: Any, left: int, top: int, row: Row, store: 
     first, second = _words(row, seed)
     pen.text((left, top + CELL + 3), _fit(first, font), fill=colour, font=font)
     pen.text((left, top + CELL + 16), _fit(second, font), fill=SOFT, font=font)
+
+
+def _no_seed(pen: Any, font: Any, left: int, top: int, row: Row) -> None:
+    """Where no original was kept: the class's name in its place, and the seed's where there is one."""
+    pen.text((left, top + CELL // 2 - 8), _fit(str(row["class_name"]), font), fill=INK, font=font)
+    pen.text((left, top + CELL // 2 + 5), _fit(row["seed_image"] or "", font), fill=SOFT, font=font)
 
 
 def _thumbnail(store: Store, name: str) -> Any:

@@ -96,17 +96,21 @@ def prepare(dataset: Dataset, prior: Any, plan: Plan, cache: Path, key: str, *, 
 def square(image: Image, size: int) -> torch.Tensor:
     """(3, h, w) of any size -> (3, size, size) float in [0, 1]: the middle square, resized."""
     pixels = as_float(image)
-    side = min(pixels.shape[-2:])
-    top, left = (pixels.shape[-2] - side) // 2, (pixels.shape[-1] - side) // 2
+    side, top, left = _middle(*pixels.shape[-2:])
     return resize(pixels[None, :, top : top + side, left : left + side], size)[0]
 
 
 def made(height: int, width: int, size: int) -> tuple[float, ...]:
     """How `square` makes an image, as SDXL is told it (Podell et al. 2023, section 2.2): its own height and width, top
     and left of the cut in resized pixels, and the height and width that come out."""
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
+    side, top, left = _middle(height, width)
     return float(height), float(width), float(top * size // side), float(left * size // side), float(size), float(size)
+
+
+def _middle(height: int, width: int) -> tuple[int, int, int]:
+    """Side, top and left of the middle square."""
+    side = min(height, width)
+    return side, (height - side) // 2, (width - side) // 2
 
 
 @torch.no_grad()

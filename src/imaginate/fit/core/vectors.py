@@ -48,8 +48,8 @@ class Vectors:
         """conditioning.safetensors: class name -> (clusters, tokens, width); _pooled: class name -> (clusters, dim)."""
         from safetensors.torch import save_file
 
-        for name, file in {"table": "conditioning", "pooled": "conditioning_pooled"}.items():
-            if name in self.parameters():
-                rows = torch.split(self.parameters()[name].detach().float().cpu(), self.counts)
-                parts = {name: part.clone() for name, part in zip(self.names, rows, strict=True)}
-                save_file(parts, str(folder / f"{file}.safetensors"))
+        files = {"table": "conditioning.safetensors", "pooled": "conditioning_pooled.safetensors"}
+        for part, learnt in self.parameters().items():
+            rows = torch.split(learnt.detach().float().cpu(), self.counts)
+            by_class = {name: row.clone() for name, row in zip(self.names, rows, strict=True)}
+            save_file(by_class, str(folder / files[part]))

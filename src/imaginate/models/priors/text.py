@@ -26,7 +26,7 @@ class TextEncoders:
         self.words = words or {}  # learned word -> all of its tokens
         found = {part: (getattr(pipe, tokenizer, None), getattr(pipe, part, None)) for part, tokenizer in PARTS.items()}
         self.parts: dict[str, tuple[Any, Any]] = {p: pair for p, pair in found.items() if pair[1] is not None}
-        self.is_xl = getattr(pipe, "text_encoder_2", None) is not None
+        self.is_xl = "text_encoder_2" in self.parts
         self.zero_empty = bool(pipe.config.get("force_zeros_for_empty_prompt", False)) and self.is_xl
         self.device, self.keep = device, keep
         self.cache: OrderedDict[str, Conditioning] = OrderedDict()
