@@ -62,8 +62,8 @@ SPEED = """# Speed of the main job
 
 `python benchmarks/expand.py` on {cores} cores ({cpu}, {memory_gb:.0f} GB): one process, pictures of 96 pixels, five
 copies each, PNG. The limit decodes every seed and encodes every copy with the same codec, and does nothing else. The
-scripts do the same job with the same codec and write no record; "as written" keeps Pillow's own PNG level, as most scripts
-do. Ratios are medians over rounds.
+scripts do the same job with the same codec and write no record; "as written" keeps Pillow's own PNG level, as most
+scripts do. Ratios are medians over rounds.
 
 | | images/s | processor ms an image | ours is that many times as fast | by processor time |
 | --- | ---: | ---: | ---: | ---: |
