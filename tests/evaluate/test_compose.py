@@ -10,9 +10,10 @@ import pytest
 
 from imaginate.errors import DataError
 from imaginate.evaluate.arms import parse_arms
-from imaginate.evaluate.compose import CHILD, COPY, compose, split
+from imaginate.evaluate.compose import CHILD, COPY, compose
 from imaginate.evaluate.material import Material, gather
 from imaginate.evaluate.protocol import Protocol, protocol_from
+from imaginate.train.split import split
 
 
 def protocol(data: Path, **changes: object) -> Protocol:

@@ -10,10 +10,11 @@ import numpy as np
 
 from imaginate.errors import DataError
 from imaginate.evaluate.arms import Arm
-from imaginate.evaluate.leak import overlap
+from imaginate.train.leak import overlap
 from imaginate.evaluate.material import Material, Run
 from imaginate.evaluate.protocol import Protocol
 from imaginate.train.pool import ImagePool, join
+from imaginate.train.split import split
 from imaginate.train.stream import seed_of
 
 CHILD = "child of a validation image"
@@ -36,18 +37,6 @@ class Composition:
         """The counts as results.json has them."""
         counts = {"original": self.original, "synthetic": self.synthetic, "real": self.real}
         return {**counts, "total": sum(counts.values()), "excluded": dict(self.excluded)}
-
-
-def split(label: np.ndarray, usable: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows for training and for validation: a share of each class, by seed; a class always keeps a training image."""
-    inside: list[int] = []
-    for index in np.unique(label[usable]):
-        rows = np.flatnonzero(usable & (label == index))
-        count = min(int(share * len(rows) + 0.5), len(rows) - 1)
-        rng = np.random.default_rng(seed_of("validation", seed, int(index)))
-        inside += rng.permutation(rows)[:count].tolist()
-    chosen = np.sort(np.array(inside, np.int64))
-    return np.setdiff1d(np.flatnonzero(usable), chosen), chosen
 
 
 def compose(arm: Arm, material: Material, protocol: Protocol, *, seed: int, resample: int, largest: int) -> Composition:

@@ -11,8 +11,8 @@ import numpy as np
 from imaginate.data import Dataset, DataSpec, load, open_dataset
 from imaginate.errors import DataError
 from imaginate.evaluate.arms import Arm
-from imaginate.evaluate.leak import overlap
-from imaginate.evaluate.lineage import RunFacts, read_run
+from imaginate.train.leak import overlap
+from imaginate.train.lineage import RunFacts, read_run
 from imaginate.evaluate.protocol import Protocol
 from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace

@@ -152,8 +152,6 @@ class Study:
         """The same held-out images for every unit: a share of each class."""
         if not self.protocol.severities:
             return None
-        from imaginate.evaluate.compose import split
-
         label = material.held.label[material.held_rows]
         share = self.protocol.corruption_images / len(label)
         rows = np.arange(len(label)) if share >= 1 else split(label, np.ones(len(label), bool), share, 0)[1]
