@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from imaginate.errors import RunError
+from imaginate.errors import ConfigError, RunError
 from imaginate.train.loop import Trained, fit
 from imaginate.train.predict import predict
 from imaginate.train.recipes import Recipe
@@ -83,6 +84,37 @@ def test_patience_stops_and_another_plan_is_refused(tmp_path: Path) -> None:
     plan = tools.tiny_plan(recipe=frozen, updates=600)
     state = fit(plan, pool, pool, tmp_path / "s", build=tools.tiny_net).state
     assert state.stopped
-    assert state.update < 600
+    assert state.update == state.best_update + 2 * plan.epoch < 600
     with pytest.raises(RunError, match="another training run"):
         fit(replace(plan, seed=9), pool, pool, tmp_path / "s", build=tools.tiny_net)
+
+
+def test_the_rate_of_plateau_falls_after_its_epochs_however_many_updates_there_are(tmp_path: Path) -> None:
+    pool = tools.colour_pool(tmp_path)
+    recipe = Recipe(batch=8, lr=1e-12, schedule="plateau", warmup=0.0, plateau=3)
+    plan = tools.tiny_plan(recipe=recipe, updates=300)
+    history = fit(plan, pool, pool, tmp_path / "s", build=tools.tiny_net).state.history
+    assert [row["update"] for row in history] == list(range(6, 301, 6))
+    rates = [row["lr"] for row in history]
+    best = next(i for i, row in enumerate(history) if row["validation"] == max(r["validation"] for r in history))
+    falls = [i for i in range(1, len(rates)) if rates[i] < rates[i - 1]]
+    assert falls[0] - best <= 4
+    assert all(b - a == 3 for a, b in pairwise(falls))
+
+
+def test_a_watching_recipe_needs_a_validation_part_and_a_lost_loss_is_said(tmp_path: Path) -> None:
+    pool = tools.colour_pool(tmp_path)
+    with pytest.raises(ConfigError, match="needs a validation part"):
+        fit(tools.tiny_plan(recipe=Recipe(patience=3)), pool, None, tmp_path / "a", build=tools.tiny_net)
+    with pytest.raises(ConfigError, match="choose a lower --lr"):
+        fit(tools.tiny_plan(recipe=Recipe(batch=8, lr=1e30)), pool, pool, tmp_path / "b", build=tools.tiny_net)
+    assert not (tmp_path / "b" / "state.pt").exists()
+
+
+@pytest.mark.gpu
+def test_a_seed_decides_the_weights_on_a_gpu_too(tmp_path: Path) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no GPU")
+    pool, plan = tools.colour_pool(tmp_path), tools.tiny_plan(device="cuda", precision="float32")
+    first, second = (fit(plan, pool, pool, tmp_path / name, build=tools.tiny_net) for name in "ab")
+    assert same(first, second)

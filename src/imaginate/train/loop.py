@@ -2,25 +2,28 @@
 exact after a kill, deterministic on one kind of machine.
 
 An update is a pure function of the state and of its number: which images (`Stream`), which of their children, which
-augmentation and which dropout all come from the seed and the update number. The state is saved whenever the
-validation part is looked at, so that a kill loses at most one such period and changes nothing.
+augmentation and which dropout all come from the seed and the update number. The state is saved at some of the looks
+at the validation part, so that a kill loses at most one such span and changes nothing.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imaginate.errors import ConfigError
 from imaginate.records import short_hash
 from imaginate.train import checkpoint
 from imaginate.train.augment import augment, normalise
 from imaginate.train.classifiers import build_classifier
-from imaginate.train.plan import TrainPlan, autocast, optimizer_of
+from imaginate.train.plan import TrainPlan, autocast, optimizer_of, repeatable
 from imaginate.train.pool import ImagePool
 from imaginate.train.predict import accuracy
+from imaginate.train.recipes import check_watched
 from imaginate.train.stream import Stream, seed_of
 from imaginate.train.team import SOLO, Team
 
@@ -61,11 +64,15 @@ def fit(
     build: Callable[[], nn.Module] | None = None,
     team: Team = SOLO,
 ) -> Trained:
-    """Train to the end, from wherever an earlier call was stopped. `build` replaces the classifier of `plan.arch`."""
+    """Train to the end, from wherever an earlier call was stopped. `build` replaces the classifier of `plan.arch`.
+
+    Raises ConfigError where the recipe waits for a validation part that is missing, or the loss is no number any more.
+    """
     import torch
 
+    check_watched(plan.recipe, validation is not None)
     torch.set_flush_denormal(True)
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), repeatable(plan.device):
         model = (build or _builder(plan))().to(plan.device).to(memory_format=torch.channels_last)
         optimizer = optimizer_of(model, plan)
         key = short_hash([plan, len(train), train.label.tolist(), train.row.tolist()])
@@ -73,12 +80,15 @@ def fit(
         advance(state.update)
         worker = team.wrap(model)
         stream = Stream(len(train), plan.recipe.batch, plan.seed)
+        saved = state.update
         while state.update < plan.updates and not state.stopped:
             target = min(plan.updates, (state.update // plan.period + 1) * plan.period)
             _period(plan, worker, optimizer, stream, train, state, target, advance, team)
             if team.main:
                 best = _look(plan, model, validation, state, best)
-                checkpoint.save(folder, key, state, model, optimizer, best)
+                if state.update - saved >= plan.span or state.update == plan.updates or state.stopped:
+                    checkpoint.save(folder, key, state, model, optimizer, best)
+                    saved = state.update
             team.share(state)
         model.load_state_dict(best)
     return Trained(model=model.eval(), state=state)
@@ -110,6 +120,10 @@ def _period(
         losses.append(_update(plan, model, optimizer, stream.indices(update), train, update, team))
         advance(1)
     total = sum(float(x) for x in losses)
+    if not math.isfinite(total):
+        raise ConfigError(
+            f"the loss is {total} after {target} updates at a learning rate of {rate:g}: choose a lower --lr"
+        )
     state.update = target
     state.seconds += time.perf_counter() - start
     state.history.append(

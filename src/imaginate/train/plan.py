@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,8 +20,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPlan:
-    """One classifier to train. `period`: updates between two looks at the validation part; `epoch`: updates that count
-    as one epoch for `plateau` and `patience`."""
+    """One classifier to train. `span`: updates between two points to resume from; `period`: updates between two looks
+    at the validation part; `epoch`: updates that count as one epoch for `plateau` and `patience`."""
 
     arch: str
     classes: int
@@ -36,9 +37,15 @@ class TrainPlan:
     looks: int = 25
 
     @property
-    def period(self) -> int:
-        """Updates between two looks at the validation part: an epoch, or longer so that there are `looks` in all."""
+    def span(self) -> int:
+        """Updates between two resume points: an epoch, or longer so that there are `looks` in all."""
         return max(1, self.epoch, -(-self.updates // self.looks))
+
+    @property
+    def period(self) -> int:
+        """Updates between two looks at the validation part: every epoch where it decides on more than the checkpoint,
+        else at the resume points."""
+        return max(1, self.epoch) if self.recipe.watches else self.span
 
 
 def pick_device(name: str) -> str:
@@ -52,6 +59,23 @@ def pick_device(name: str) -> str:
             raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
         return name
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@contextmanager
+def repeatable(device: str) -> Iterator[None]:
+    """On a GPU: convolutions that give the same bits every time, at some cost in speed. A CPU's always do."""
+    import torch
+
+    if not device.startswith("cuda"):
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
 
 
 def use_bfloat16(plan: TrainPlan) -> bool:

@@ -6,13 +6,15 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal
 
+from imaginate.errors import ConfigError
 from imaginate.settings import check, setting
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """How a classifier is trained. With the `updates` budget an epoch means a pass over the *original* training
-    images, for every arm alike, so that a schedule written in epochs is the same number of updates everywhere."""
+    """How a classifier is trained. `epochs` are passes over the training images (with the `updates` budget of a study:
+    over those of its largest arm); `plateau` and `patience` count passes over the *original* images there, so that
+    they mean the same number of updates for every arm."""
 
     epochs: int = setting(60, "passes over the data", ge=1)
     batch: int = setting(64, "images an update", ge=1)
@@ -29,6 +31,11 @@ class Recipe:
 
     def __post_init__(self) -> None:
         check(self)
+
+    @property
+    def watches(self) -> bool:
+        """Whether the validation part decides on the learning rate or on the end, and not only on the checkpoint."""
+        return self.schedule == "plateau" or self.patience is not None
 
     def peak(self, pretrained: bool) -> float:
         """The peak learning rate, resolved."""
@@ -62,6 +69,15 @@ RECIPES: dict[str, Recipe] = {
         weight_decay=1e-4,
     ),
 }  # fmt: skip
+
+
+def check_watched(recipe: Recipe, validation: bool) -> None:
+    """ConfigError for a recipe that waits for a validation accuracy that nobody measures."""
+    if recipe.watches and not validation:
+        raise ConfigError(
+            "this recipe (plateau or patience) lowers its learning rate or stops by the validation accuracy: it needs "
+            "a validation part, --validation above 0 and more than one original image a class"
+        )
 
 
 def adjust(recipe: Recipe, **changes: Any) -> Recipe:
