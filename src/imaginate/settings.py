@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import types
 import typing
 from collections.abc import Iterable, Mapping
@@ -45,14 +46,14 @@ class Rule:
         return "" if (low, high) == ("(-inf", "inf)") else f"in {low}, {high}"
 
     def allows(self, value: float) -> bool:
-        """Whether a number is inside the bounds; NaN never is."""
+        """Whether a number is finite and inside the bounds."""
         bounds = (
             self.gt is None or value > self.gt,
             self.ge is None or value >= self.ge,
             self.lt is None or value < self.lt,
             self.le is None or value <= self.le,
         )
-        return value == value and all(bounds)
+        return value == value and abs(value) != math.inf and all(bounds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,8 @@ def settings_of(cls: type) -> list[Setting]:
 
 
 def check(instance: Any) -> None:
-    """Refuse a value outside its rule: `strength must be in (0, 1], got 3`. Call it in `__post_init__`."""
+    """Refuse a value outside its rule, and a number that is not finite: `strength must be in (0, 1], got 3`. Call it in
+    `__post_init__`."""
     for s in settings_of(type(instance)):
         _check_one(s, getattr(instance, s.name))
 
@@ -122,8 +124,8 @@ def _check_one(s: Setting, value: Any) -> None:
     for v in values:
         if s.choices and v not in s.choices:
             raise ConfigError(f"{s.name} must be one of {', '.join(s.choices)}, got {v!r}")
-        if str(s.rule) and not (isinstance(v, (int, float)) and s.rule.allows(v)):
-            raise ConfigError(f"{s.name} must be {s.rule}, got {v!r}")
+        if not (s.rule.allows(v) if isinstance(v, (int, float)) else str(s.rule) == ""):
+            raise ConfigError(f"{s.name} must be {str(s.rule) or 'finite'}, got {v!r}")
 
 
 def build(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
@@ -157,7 +159,7 @@ def convert(s: Setting, value: Any) -> Any:
         return None
     try:
         return _convert(kind, value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{s.name} must be {type_name(s.type)}, got {value!r}") from None
 
 
