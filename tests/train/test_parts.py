@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from imaginate.errors import ConfigError, RunError
 from imaginate.train.augment import augment, centre, normalise
-from imaginate.train.classifiers import build_classifier
+from imaginate.train.classifiers import build_classifier, check_arch
 from imaginate.train.pixels import fit_square
 from imaginate.train.recipes import RECIPES, Recipe
 from imaginate.train.single import train
@@ -73,8 +73,13 @@ def test_classifiers_by_name() -> None:
     again, other = build_classifier("small", 5, seed=3), build_classifier("small", 5, seed=4)
     assert all(torch.equal(a, b) for a, b in zip(small.parameters(), again.parameters(), strict=True))
     assert not torch.equal(small[0].weight, other[0].weight)
-    with pytest.raises(ConfigError, match="pretrained must be off"):
-        build_classifier("small", 5, pretrained=True)
+    for refuse in (lambda: build_classifier("small", 5, pretrained=True), lambda: check_arch("small", pretrained=True)):
+        with pytest.raises(ConfigError, match="pretrained must be off for arch 'small'"):
+            refuse()
+    check_arch("small")
+    check_arch("resnext50", pretrained=True)
+    with pytest.raises(ConfigError, match="unknown arch 'resnext5'; did you mean 'resnext50'"):
+        check_arch("resnext5")
 
 
 def test_one_classifier_is_trained_measured_and_kept(tmp_path: Path) -> None:

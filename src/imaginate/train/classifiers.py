@@ -24,18 +24,19 @@ def build_classifier(arch: str, classes: int, *, pretrained: bool = False, seed:
     """A classifier, (b, 3, s, s) normalised -> logits (b, classes), with weights drawn from `seed` alone."""
     import torch
 
+    check_arch(arch, pretrained)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if arch == "small":
-            if pretrained:
-                raise ConfigError("pretrained must be off for arch 'small', which has no published weights")
             return _small(classes)
         return _timm(arch, classes, pretrained)
 
 
-def check_arch(arch: str) -> None:
-    """Refuse an unknown architecture before any work is done."""
+def check_arch(arch: str, pretrained: bool = False) -> None:
+    """Refuse an unknown architecture, and published weights where there are none, before any work is done."""
     if arch == "small":
+        if pretrained:
+            raise ConfigError("pretrained must be off for arch 'small', which has no published weights")
         return
     import timm
 
@@ -65,7 +66,6 @@ def _timm(arch: str, classes: int, pretrained: bool) -> nn.Module:
     import timm
     from torch import nn
 
-    check_arch(arch)
     try:
         model = timm.create_model(ALIASES.get(arch, arch), pretrained=pretrained, num_classes=classes)
     except (OSError, RuntimeError) as error:
