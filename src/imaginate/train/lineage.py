@@ -13,6 +13,8 @@ from typing import Any
 
 from imaginate.errors import DataError
 
+_COLUMNS = ("file_name", "origin", "seed_image", "method", "copy")
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
@@ -30,9 +32,9 @@ class RunFacts:
 
 def read_run(path: str, originals: Collection[str]) -> RunFacts:
     """The facts of a run made from the dataset with these image ids; DataError if it was made from another."""
-    recipe, rows = _recipe(path), _rows(path)
+    recipe, (rows, *earlier) = _recipe(path), _chain(path)[0]
     known = frozenset(originals)
-    up = _ancestors(path, recipe)
+    up = _ancestors(earlier)
     new = [row for row in rows if row.get("origin") != "original"]
     parents = {row["file_name"]: _roots(_named(row), up, known) for row in new}
     _same_dataset(path, new, rows, known, up)
@@ -48,37 +50,71 @@ def read_run(path: str, originals: Collection[str]) -> RunFacts:
     )
 
 
+def family(path: str) -> dict[str, frozenset[str]]:
+    """New image of a finished run -> the originals that the run itself holds (both as file names) among its ancestors;
+    none for an image that has no seed, retrieved or prompted."""
+    (rows, *earlier), first, source = _chain(path)
+    if any(row.get("origin") != "original" and row.get("method", "") is None for row in [rows, *earlier][-1]):
+        raise DataError(f"run {first} was made from the run {source}, which is not there: it says what came from what")
+    up = _ancestors(earlier)
+    own: dict[str, set[str]] = {}
+    for row in rows:
+        if row.get("origin") == "original":
+            for name in _line(_named(row), up):
+                own.setdefault(name, set()).add(row["file_name"])
+    return {
+        row["file_name"]: frozenset(held for name in _line(_named(row), up) for held in own.get(name, ()))
+        for row in rows
+        if row.get("origin") != "original"
+    }
+
+
 def _named(row: Mapping[str, Any]) -> set[str]:
     """Every text of a row that may be the id of an image: the seed, and what a method told of (a mixing partner)."""
     return {v for k, v in row.items() if isinstance(v, str) and (k == "seed_image" or k.startswith("info_"))}
 
 
 def _roots(names: Iterable[str], up: Mapping[str, set[str]], known: frozenset[str]) -> frozenset[str]:
-    """The original images among the ancestors of these names."""
-    found: set[str] = set()
-    todo, seen = list(names), set()
+    """The original images among these names and their ancestors."""
+    return _line(names, up) & known
+
+
+def _line(names: Iterable[str], up: Mapping[str, set[str]]) -> frozenset[str]:
+    """These names and the names of all their ancestors."""
+    seen: set[str] = set()
+    todo = list(names)
     while todo:
         name = todo.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        if name in known:
-            found.add(name)
-        todo += up.get(name, ())
-    return frozenset(found)
+        if name not in seen:
+            seen.add(name)
+            todo += up.get(name, ())
+    return frozenset(seen)
 
 
-def _ancestors(path: str, recipe: Mapping[str, Any]) -> dict[str, set[str]]:
-    """Image id -> the ids that it was made from, over the runs that this run was made from."""
+def _ancestors(earlier: Iterable[list[dict[str, Any]]]) -> dict[str, set[str]]:
+    """Image id -> the ids that it was made from, over the rows of the runs that a run was made from."""
     up: dict[str, set[str]] = {}
-    seen = {os.path.abspath(path)}
-    source = str((recipe.get("data") or {}).get("path", ""))
-    while source and os.path.isfile(os.path.join(source, "metadata.parquet")) and os.path.abspath(source) not in seen:
-        seen.add(os.path.abspath(source))
-        for row in _rows(source):
+    for rows in earlier:
+        for row in rows:
             up.setdefault(row["file_name"], set()).update(_named(row))
-        source = str((_recipe(source).get("data") or {}).get("path", ""))
     return up
+
+
+def _chain(path: str) -> tuple[list[list[dict[str, Any]]], str, str]:
+    """The rows of a run and of the runs that it was made from, the latest first; the path of the earliest, and the
+    dataset that the earliest was made from."""
+    rows, seen = [_rows(path)], {os.path.abspath(path)}
+    while True:
+        source = str((_recipe(path).get("data") or {}).get("path", ""))
+        if not _is_run(source) or os.path.abspath(source) in seen:
+            return rows, path, source
+        seen.add(os.path.abspath(source))
+        rows.append(_rows(source))
+        path = source
+
+
+def _is_run(path: str) -> bool:
+    return all(os.path.isfile(os.path.join(path, name)) for name in ("recipe.yaml", "metadata.parquet"))
 
 
 def _same_dataset(
@@ -118,7 +154,7 @@ def _rows(path: str) -> list[dict[str, Any]]:
     file = os.path.join(path, "metadata.parquet")
     try:
         names = pq.read_schema(file).names
-        wanted = [n for n in names if n in ("file_name", "origin", "seed_image", "copy") or n.startswith("info_")]
+        wanted = [name for name in names if name in _COLUMNS or name.startswith("info_")]
         return list(pq.read_table(file, columns=wanted).to_pylist())
     except FileNotFoundError:
         raise DataError(f"{path} is a run that is not finished; run the same expand command again") from None
