@@ -1,11 +1,9 @@
-"""Streams, recipes, augmentation, stores and the single classifier."""
+"""Streams, recipes, augmentation, classifiers by name, stores."""
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,12 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaginate.errors import ConfigError, RunError
+from imaginate.errors import ConfigError
 from imaginate.train.augment import augment, centre, normalise
 from imaginate.train.classifiers import build_classifier, check_arch
 from imaginate.train.pixels import fit_square
 from imaginate.train.recipes import RECIPES, Recipe
-from imaginate.train.single import train
 from imaginate.train.stream import Stream
 
 
@@ -80,26 +77,6 @@ def test_classifiers_by_name() -> None:
     check_arch("resnext50", pretrained=True)
     with pytest.raises(ConfigError, match="unknown arch 'resnext5'; did you mean 'resnext50'"):
         check_arch("resnext5")
-
-
-def test_one_classifier_is_trained_measured_and_kept(tmp_path: Path) -> None:
-    from safetensors.torch import load_file
-
-    spec = importlib.util.spec_from_file_location("tiny_studies", Path(__file__).parents[1] / "evaluate" / "studies.py")
-    assert spec
-    assert spec.loader
-    studies = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(studies)
-    data = studies.write_folder(tmp_path / "data", {"train": 8, "test": 4})
-    options = {"arch": "small", "updates": 30, "batch": 8, "held_out": str(data), "held_out_split": "test"}
-    found = train(data, tmp_path / "out", device="cpu", show=False, **options)
-    assert found["held_out"]["images"] == 12
-    assert found["held_out"]["top1"] > 0.6
-    weights = load_file(tmp_path / "out" / "weights.safetensors")
-    build_classifier("small", 3).load_state_dict(weights)
-    assert not (tmp_path / "out" / "state.pt").exists()
-    with pytest.raises(RunError, match="not a training folder"):
-        train(data, data, device="cpu", show=False, **options)
 
 
 def test_a_file_that_was_made_anew_is_decoded_anew(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from imaginate.cli._flags import add_settings, take
 
@@ -18,17 +19,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train, then print what was reached."""
+    """Train, or find a finished classifier, then print what was reached."""
+    from imaginate.train.kept import is_finished
     from imaginate.train.single import Training, train
 
+    before = is_finished(args.out)
     found = train(args.data, args.out, device=args.device, **take(args, Training))
     if found:
-        held = found["held_out"]
-        told = (
-            f", held-out top-1 {100 * held['top1']:.1f} %, mean per class {100 * held['mean_per_class']:.1f} %"
-            if held
-            else ""
-        )
-        inside = "" if found["validation"] is None else f", validation {100 * found['validation']:.1f} %"
-        print(f"{args.out}: {found['images']} images, {found['updates']} updates{inside}{told}")
+        print(f"{args.out}: {'finished before, nothing to train: ' if before else ''}{_told(found)}")
     return 0
+
+
+def _told(found: dict[str, Any]) -> str:
+    """What a classifier was trained on and what it reached, in one line."""
+    parts = [f"{found['images']} images", f"{found['updates']} updates"]
+    if found["validation"] is not None:
+        parts.append(f"validation {100 * found['validation']:.1f} %")
+    held, leak = found["held_out"], found["leak"]
+    if held:
+        parts.append(f"held-out top-1 {100 * held['top1']:.1f} %, mean per class {100 * held['mean_per_class']:.1f} %")
+    if leak and leak["removed"]:
+        parts.append(f"without {leak['removed']} held-out images that are among the training images")
+    elif leak and leak["same"] + leak["near"]:
+        parts.append("though held-out images are among the training images (--allow-leak)")
+    return ", ".join(parts)

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from imaginate.data import Dataset, load, open_dataset
-from imaginate.errors import ConfigError, DataError, RunError
-from imaginate.progress import bar
-from imaginate.records import Sample
+from imaginate.errors import ConfigError
+from imaginate.progress import Bar, bar
+from imaginate.records import LabelSpace
 from imaginate.settings import build, check, nearest, setting
-from imaginate.train import checkpoint
+from imaginate.train import checkpoint, kept
 from imaginate.train.augment import stored_size
 from imaginate.train.classifiers import check_arch
 from imaginate.train.loop import Trained, fit
+from imaginate.train.parts import Choice, check_leak, choose, open_held
 from imaginate.train.pixels import Store, build_store
 from imaginate.train.plan import TrainPlan, pick_device
 from imaginate.train.pool import ImagePool, join
 from imaginate.train.predict import predict
-from imaginate.train.recipes import RECIPES, Recipe, adjust
+from imaginate.train.recipes import RECIPES, Recipe, adjust, check_watched
 from imaginate.train.stream import seed_of
-from imaginate.train.team import SOLO, Team, assemble
+from imaginate.train.team import assemble
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,8 @@ class Training:
     validation: float = setting(0.2, "share of the original images kept for model selection, by class", ge=0, lt=1)
     held_out: str | None = setting(None, "dataset on which the classifier is measured, once")
     held_out_split: str | None = setting(None, "split of the held-out images, such as test")
+    allow_leak: bool = setting(False, "go on although held-out images are among the training images")
+    drop_leak: bool = setting(False, "leave out of the measurement what overlaps")
     arch: str = setting("resnet50", "classifier: small, or a timm name")
     pretrained: bool = setting(False, "start from published weights")
     image_size: int = setting(0, "side of the classifier's input; 0 = 32 for small, else 224", ge=0)
@@ -53,6 +55,10 @@ class Training:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.updates is not None and self.epochs is not None:
+            raise ConfigError(f"give one of updates and epochs, got updates {self.updates} and epochs {self.epochs}")
+        if self.held_out_split is not None and self.held_out is None:
+            raise ConfigError(f"held_out_split {self.held_out_split!r} needs held_out: the dataset that has this split")
 
     @property
     def size(self) -> int:
@@ -71,110 +77,124 @@ def train(
 ) -> dict[str, Any]:
     """Train a classifier into `out` (weights.safetensors, classes and settings in classifier.json, history.json).
 
-    Children of validation images are left out of training. The same call goes on where it was stopped.
+    Everything is read and checked before the first update. Children of validation images are left out of training. The
+    same call goes on where it was stopped, and returns the result of a finished classifier; other settings or other
+    images are refused.
     """
     settings, folder = build(Training, values, where="train"), Path(out)
-    check_arch(settings.arch)
+    check_arch(settings.arch, settings.pretrained)
     recipe = settings.schedule()
-    if folder.exists() and (not folder.is_dir() or any(p.name not in _OWN for p in folder.iterdir())):
-        raise RunError(f"{folder} exists and is not a training folder; choose another --out")
+    check_watched(recipe, settings.validation > 0)
+    stored = kept.stored_recipe(folder)
+    if stored is not None:
+        kept.check_settings(folder, stored, asdict(settings))
     team, place = assemble(pick_device(device))
-    dataset = open_dataset(data, split=settings.split, origin=settings.origin)
-    store = _store(dataset, settings, folder, show)
-    rows, inside = split_with_children(dataset.samples, store, settings.validation, settings.seed)
-    pool, validation = (_pool(store, which, len(dataset.labels)) for which in (rows, inside))
-    epoch = max(1, -(-len(rows) // recipe.batch))
-    plan = TrainPlan(
-        arch=settings.arch, classes=len(dataset.labels), size=settings.size, recipe=recipe,
-        updates=settings.updates or recipe.epochs * epoch, epoch=epoch, seed=seed_of("train", settings.seed),
-        pretrained=settings.pretrained, augment=settings.online_aug, device=place, precision=settings.precision,
-    )  # fmt: skip
+    material = _gather(str(data), settings, folder, show and team.main)
+    if stored is not None:
+        kept.check_images(folder, stored, material.marks)
+    if kept.is_finished(folder):
+        return kept.result_of(folder) if team.main else {}
+    check_watched(recipe, len(material.choice.inside) > 0)
+    plan = _plan(settings, recipe, material, place)
+    if team.main:
+        kept.write_json(
+            folder / kept.RECIPE, {"settings": asdict(settings), "data": {"path": str(data), **material.marks}}
+        )
     with bar(f"train {plan.arch}", plan.updates, unit="updates", show=show and team.main) as progress:
-        trained = fit(plan, pool, validation if len(inside) else None, folder, advance=progress.advance, team=team)
-    return _finish(settings, plan, trained, dataset, store, rows, folder, team, show)
+        pool, validation = material.pool(material.choice.rows), material.pool(material.choice.inside)
+        trained = fit(plan, pool, validation if len(validation) else None, folder, advance=progress.advance, team=team)
+    return _finish(settings, plan, trained, material, folder) if team.main else {}
 
 
-_OWN = ("cache", "state.pt", "history.json", "classifier.json", "weights.safetensors")
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """The held-out images, the rows that are measured, and what the check for leaks found."""
+
+    store: Store
+    rows: np.ndarray
+    leak: Mapping[str, int | bool]
 
 
-def split_with_children(
-    samples: Sequence[Sample], store: Store, share: float, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Rows to train on and rows to validate on: a share of the originals of each class; what was made from a
-    validation image is in neither."""
-    synthetic = np.array([s.meta.get("origin", "original") != "original" for s in samples], bool)
-    source = [str(s.meta.get("seed_image") or s.id) for s in samples]
-    inside: list[int] = []
-    for label in np.unique(store.label):
-        own = np.flatnonzero(store.usable & ~synthetic & (store.label == label))
-        count = max(0, min(int(share * len(own) + 0.5), len(own) - 1))
-        inside += np.random.default_rng(seed_of("validation", seed, int(label))).permutation(own)[:count].tolist()
-    held_back = {source[i] for i in inside}
-    rows = [i for i in np.flatnonzero(store.usable) if source[i] not in held_back]
-    if not rows:
-        raise DataError("no image is left to train on")
-    return np.array(rows, np.int64), np.sort(np.array(inside, np.int64))
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """All images of one training, decoded and checked."""
+
+    labels: LabelSpace
+    store: Store
+    choice: Choice
+    held: Held | None
+
+    @property
+    def marks(self) -> dict[str, str | None]:
+        """Fingerprints of the images."""
+        return {"train": self.store.fingerprint, "held_out": self.held.store.fingerprint if self.held else None}
+
+    def pool(self, rows: np.ndarray) -> ImagePool:
+        """Some of the training images."""
+        soft = None if self.store.soft is None else self.store.soft[rows]
+        return join([(self.store.path, rows, self.store.label[rows], soft)], len(self.labels))
 
 
-def _store(dataset: Dataset, settings: Training, folder: Path, show: bool) -> Store:
-    with bar("reading images", len(dataset.samples), show=show) as progress:
-        return build_store(
-            dataset.samples, folder / "cache", size=stored_size(settings.size), classes=len(dataset.labels), load=load,
-            advance=progress.advance,
-        )  # fmt: skip
+def _gather(data: str, settings: Training, folder: Path, show: bool) -> Material:
+    """Open, decode and check everything, the held-out images too."""
+    train = open_dataset(data, split=settings.split, origin=settings.origin)
+    held = open_held(settings.held_out, settings.held_out_split, train) if settings.held_out else None
+    with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=show) as progress:
+        store = _decode(train, settings, folder, progress)
+        outside = None if held is None else _decode(held, settings, folder, progress)
+    choice = choose(train, store, settings.validation, settings.seed)
+    if outside is None or held is None:
+        return Material(labels=train.labels, store=store, choice=choice, held=None)
+    where = f"{settings.held_out}, split {held.split}" if held.split else str(settings.held_out)
+    used = np.concatenate([choice.rows, choice.inside])
+    rows, leak = check_leak(store, used, outside, where, allow=settings.allow_leak, drop=settings.drop_leak)
+    return Material(labels=train.labels, store=store, choice=choice, held=Held(store=outside, rows=rows, leak=leak))
 
 
-def _pool(store: Store, rows: np.ndarray, classes: int) -> ImagePool:
-    soft = None if store.soft is None else store.soft[rows]
-    return join([(store.path, rows, store.label[rows], soft)], classes)
+def _decode(dataset: Dataset, settings: Training, folder: Path, progress: Bar) -> Store:
+    return build_store(
+        dataset.samples, folder / "cache", size=stored_size(settings.size), classes=len(dataset.labels), load=load,
+        advance=progress.advance,
+    )  # fmt: skip
 
 
-def _finish(
-    settings: Training,
-    plan: TrainPlan,
-    trained: Trained,
-    dataset: Dataset,
-    store: Store,
-    rows: np.ndarray,
-    folder: Path,
-    team: Team,
-    show: bool,
-) -> dict[str, Any]:
-    """Measure on the held-out images, write the classifier, drop the resume point."""
-    if team is not SOLO and not team.main:
-        return {}
+def _plan(settings: Training, recipe: Recipe, material: Material, device: str) -> TrainPlan:
+    epoch = max(1, -(-len(material.choice.rows) // recipe.batch))
+    return TrainPlan(
+        arch=settings.arch, classes=len(material.labels), size=settings.size, recipe=recipe,
+        updates=settings.updates or recipe.epochs * epoch, epoch=epoch, seed=seed_of("train", settings.seed),
+        pretrained=settings.pretrained, augment=settings.online_aug, device=device, precision=settings.precision,
+    )  # fmt: skip
+
+
+def _finish(settings: Training, plan: TrainPlan, trained: Trained, material: Material, folder: Path) -> dict[str, Any]:
+    """Measure on the held-out images, write the classifier, the result last, drop the resume point."""
     from safetensors.torch import save_file
 
-    state = trained.state
+    state, choice, held = trained.state, material.choice, material.held
     result: dict[str, Any] = {
-        "classes": list(dataset.labels.names),
-        "settings": {f.name: getattr(settings, f.name) for f in fields(settings)},
-        "images": len(rows),
-        "unreadable": store.skipped,
-        "validation": state.best[0] if settings.validation else None,
+        "classes": list(material.labels.names),
+        "settings": asdict(settings),
+        "images": len(choice.rows),
+        "excluded": dict(choice.excluded),
+        "unreadable": material.store.skipped,
+        "validation": state.best[0] if len(choice.inside) else None,
         "best_update": state.best_update,
         "updates": state.update,
-        "held_out": _measure(settings, plan, trained, dataset, folder, show) if settings.held_out else None,
+        "held_out": _measure(plan, trained, held) if held else None,
+        "leak": dict(held.leak) if held else None,
     }
-    save_file({k: v.detach().cpu().contiguous() for k, v in trained.model.state_dict().items()}, folder / _OWN[4])
-    (folder / "history.json").write_text(json.dumps(state.history, indent=1) + "\n")
-    (folder / "classifier.json").write_text(json.dumps(result, indent=1) + "\n")
+    weights = {name: value.detach().cpu().contiguous() for name, value in trained.model.state_dict().items()}
+    kept.put(folder / kept.WEIGHTS, lambda part: save_file(weights, part))
+    kept.write_json(folder / kept.HISTORY, state.history)
+    kept.write_json(folder / kept.RESULT, result)
     checkpoint.drop(folder)
     return result
 
 
-def _measure(
-    settings: Training, plan: TrainPlan, trained: Trained, dataset: Dataset, folder: Path, show: bool
-) -> dict[str, Any]:
-    """Top-1 and mean per-class accuracy on the held-out images, labels matched by class name."""
-    held = open_dataset(settings.held_out or "", split=settings.held_out_split)
-    names = dataset.labels.names
-    strange = sorted({held.labels.names[s.label] for s in held.samples} - set(names))
-    if strange:
-        raise DataError(f"held-out images have classes that the training set lacks: {', '.join(strange[:5])}")
-    store = _store(held, settings, folder, show)
-    label = np.array([names.index(held.labels.names[i]) for i in store.label])
-    rows = np.flatnonzero(store.usable)
-    right = predict(plan, trained.model, join([(store.path, rows, label[rows], None)], len(names))) == label[rows]
-    each = [float(right[label[rows] == c].mean()) for c in np.unique(label[rows])]
-    return {"images": len(rows), "top1": float(right.mean()), "mean_per_class": float(np.mean(each))}
+def _measure(plan: TrainPlan, trained: Trained, held: Held) -> dict[str, Any]:
+    """Top-1 and mean per-class accuracy on the held-out images."""
+    label = held.store.label[held.rows]
+    right = predict(plan, trained.model, join([(held.store.path, held.rows, label, None)], plan.classes)) == label
+    each = [float(right[label == c].mean()) for c in np.unique(label)]
+    return {"images": len(label), "top1": float(right.mean()), "mean_per_class": float(np.mean(each))}

@@ -1,0 +1,85 @@
+"""What one classifier is trained on, chosen by and measured on, checked before any training: nothing of the validation
+part is trained on, not even a child of it, and no held-out image is among what it has learnt from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from imaginate.data import Dataset, open_dataset
+from imaginate.errors import DataError
+from imaginate.train.leak import overlap
+from imaginate.train.lineage import family
+from imaginate.train.pixels import Store
+from imaginate.train.split import split
+
+CHILD = "child of a validation image"
+COPY = "same as a validation image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """Rows of a store to train on and to validate on, and how many usable ones are in neither, by reason."""
+
+    rows: np.ndarray
+    inside: np.ndarray
+    excluded: Mapping[str, int]
+
+
+def choose(dataset: Dataset, store: Store, share: float, seed: int) -> Choice:
+    """A share of the originals of each class for validation. The new images of a run join the training part, without
+    those that have a validation image among their ancestors, and without those that have no seed and show one."""
+    new = np.array([s.meta.get("origin", "original") != "original" for s in dataset.samples], bool)
+    rows, inside = split(store.label, store.usable & ~new, share, seed)
+    fresh, excluded = store.usable & new, {}
+    if len(inside) and fresh.any():
+        parents = family(dataset.spec.path)
+        held_back = {store.ids[i] for i in inside}
+        child = fresh & np.array([not held_back.isdisjoint(parents.get(i, ())) for i in store.ids], bool)
+        orphan = fresh & np.array([not parents.get(i) for i in store.ids], bool)
+        copy = np.zeros(len(store), bool)
+        copy[[i for i, _ in overlap(_only(store, orphan), _only(store, inside)).pairs]] = True
+        fresh &= ~child & ~copy
+        excluded = {key: int(what.sum()) for key, what in ((CHILD, child), (COPY, copy)) if what.any()}
+    rows = np.union1d(rows, np.flatnonzero(fresh))
+    if not len(rows):
+        raise DataError("no image is left to train on")
+    return Choice(rows=rows, inside=inside, excluded=excluded)
+
+
+def open_held(path: str, split: str | None, train: Dataset) -> Dataset:
+    """The held-out dataset with its labels renumbered by class name into the training set's label space."""
+    held = open_dataset(path, split=split)
+    names, theirs = train.labels.names, held.labels.names
+    strange = sorted({theirs[s.label] for s in held.samples} - set(names))
+    if strange:
+        raise DataError(f"held-out images have classes that the training set lacks: {', '.join(strange[:5])}")
+    samples = tuple(replace(s, label=names.index(theirs[s.label])) for s in held.samples)
+    return replace(held, labels=train.labels, samples=samples)
+
+
+def check_leak(
+    store: Store, used: np.ndarray, held: Store, where: str, *, allow: bool, drop: bool
+) -> tuple[np.ndarray, dict[str, int | bool]]:
+    """The held-out rows to measure on, and what was found: DataError where a held-out image is among the `used` rows,
+    unless that is allowed, or such images are dropped from the measurement."""
+    train = _only(store, used)
+    found = overlap(train, held)
+    if found.pairs and not (allow or drop):
+        raise DataError(found.describe(train, held, "the training images", where))
+    rows = np.flatnonzero(held.usable)
+    if drop:
+        rows = np.setdiff1d(rows, [j for _, j in found.pairs])
+    if not len(rows):
+        raise DataError(f"no held-out image ({where}) is left to measure on")
+    removed = int(held.usable.sum() - len(rows))
+    return rows, {"same": len(found.same), "near": len(found.near), "removed": removed, "allowed": allow}
+
+
+def _only(store: Store, which: np.ndarray) -> Store:
+    """The store with all rows but these, by mask or by number, marked unusable."""
+    mask = np.zeros(len(store), bool)
+    mask[which] = True
+    return replace(store, content=np.where(mask, store.content, np.uint64(0)))
