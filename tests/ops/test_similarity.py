@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -15,9 +16,8 @@ from imaginate.ops.similarity import (
     SignatureIndex,
     colour_distance,
     colours,
-    cosine,
     hamming,
-    nearest_cosine,
+    hash_bits,
     nearest_distances,
     phash,
     signature,
@@ -51,13 +51,10 @@ def test_cover_shrinks_with_new_points_and_not_with_repeats():
 def test_nearest_agree_with_loops():
     a, b = _points(9, 4, 5), _points(6, 4, 6)
     distances, where = nearest_distances(a, b, chunk=2)
-    best, which = nearest_cosine(a, b, chunk=2)
     for i, row in enumerate(a.tolist()):
         naive = [math.dist(row, other) for other in b.tolist()]
         assert float(distances[i]) == pytest.approx(min(naive), abs=1e-12)
         assert int(where[i]) == naive.index(min(naive))
-        table = cosine(a[i : i + 1], b)[0]
-        assert (float(best[i]), int(which[i])) == (pytest.approx(float(table.max())), int(table.argmax()))
 
 
 def _scene(seed: int, size: int = 64) -> torch.Tensor:
@@ -79,6 +76,15 @@ def test_hash_tells_pictures_apart():
     hashes = phash(torch.cat([_scene(i) for i in range(24)]))
     apart = [hamming(a, b) for i, a in enumerate(hashes) for b in hashes[:i]]
     assert min(apart) > 10
+
+
+def test_hash_bits_differ_where_the_hashes_do():
+    hashes = phash(torch.cat([_scene(i) for i in range(6)]))
+    bits = hash_bits(hashes)
+    assert bits.shape == (6, 64)
+    for i, j in itertools.combinations(range(6), 2):
+        assert int((bits[i] != bits[j]).sum()) == hamming(hashes[i], hashes[j])
+    assert hash_bits([]).shape == (0, 64)
 
 
 def test_hash_does_not_depend_on_the_batch():

@@ -36,5 +36,9 @@ def draw(seeds: Sequence[int], latent_shape: Sequence[int], level: Level) -> tup
 
 
 def perturb(latent: torch.Tensor, z: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """(1 + z) f + b, before the projection."""
+    """f' = (1 + z) f + b, before the projection (GIF, Eq. 1).
+
+    f (..., *latent_shape), unbounded; z and b of the same leading axes and `noise_shape`, broadcast over the rest ->
+    the shape of f. In guidance (n, k, c, h, w) with z, b (n, k, c, 1, 1).
+    """
     return latent * (1 + z) + b

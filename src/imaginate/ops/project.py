@@ -6,5 +6,8 @@ import torch
 
 
 def project(perturbed: torch.Tensor, latent: torch.Tensor, eps: float) -> torch.Tensor:
-    """P_{f,eps}(f'): the nearest point to f' with ||f' - f||_inf <= eps. Broadcasts; differentiable inside the ball."""
+    """P_{f,eps}(f'): the nearest point to f' with ||f' - f||_inf <= eps. Differentiable inside the ball.
+
+    f' (..., *latent_shape), f of the same shape or one that broadcasts to it -> within eps of f in every entry.
+    """
     return latent + (perturbed - latent).clamp(-eps, eps)

@@ -26,12 +26,6 @@ def nearest_distances(queries: Tensor, points: Tensor, *, chunk: int = 1024) -> 
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
 
 
-def nearest_cosine(queries: Tensor, points: Tensor, *, chunk: int = 4096) -> tuple[Tensor, Tensor]:
-    """Highest cosine similarity of each query (m, d) among the points (n, d), and which one: (m,), (m,) int64."""
-    found = [cosine(part, points).max(dim=1) for part in torch.split(queries, chunk)]
-    return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
-
-
 def phash(images: Tensor) -> list[str]:
     """64-bit perceptual hash of each image (b, 3, h, w), uint8 or in [0, 1]: 16 hex digits, close for like images.
 
@@ -48,6 +42,12 @@ def phash(images: Tensor) -> list[str]:
     low = spectrum[:, 0:8, 1:9].flatten(1)
     bits = low > low.median(dim=1, keepdim=True).values
     return [_hex(row) for row in bits.tolist()]
+
+
+def hash_bits(hashes: Sequence[str]) -> Tensor:
+    """n hashes (16 hex digits, or signatures) -> (n, 64) in {0, 1}: many distances become one matrix product."""
+    numbers = [int(h[:16], 16) for h in hashes]
+    return torch.tensor([[(v >> i) & 1 for i in range(64)] for v in numbers], dtype=torch.float32).view(-1, 64)
 
 
 def hamming(a: str, b: str) -> int:

@@ -8,8 +8,9 @@ from torch.nn.functional import interpolate, normalize
 
 from imaginate.errors import ConfigError
 from imaginate.evaluate.metrics import Prints, find_pairs, redundant, share_involved
-from imaginate.evaluate.metrics.duplicates import hash_bits
-from imaginate.ops.similarity import colours, phash
+from imaginate.evaluate.metrics.assess import Assessment
+from imaginate.filters.held_out import HeldOut
+from imaginate.ops.similarity import colours, hash_bits, phash
 
 
 def prints(n: int, seed: int, name: str) -> Prints:
@@ -55,6 +56,15 @@ def test_a_disguised_copy_is_found_by_its_hash() -> None:
     (pair,) = find_pairs(new, held)
     assert (pair.first, pair.second, pair.found_by) == ("new", "c", "hash")
     assert not find_pairs(new, held, colour=0.01), "a paler picture has other colours"
+
+
+def test_a_leak_ends_at_the_same_bit_everywhere() -> None:
+    nothing = {"colours": torch.zeros(1, 48), "embeddings": torch.zeros(1, 2)}
+    held = Prints(ids=["a"], bits=torch.zeros(1, 64), **nothing)
+    for bits in (8, 9):
+        new = Prints(ids=["b"], bits=(torch.arange(64) < bits).float()[None], **nothing)
+        assert len(find_pairs(new, held)) == (bits <= 8)
+    assert Assessment().hamming == HeldOut(path="any").bits == 8
 
 
 def test_counts_of_images_not_of_pairs() -> None:

@@ -19,7 +19,15 @@ from imaginate.evaluate.metrics.distribution import (
     precision_recall,
 )
 from imaginate.evaluate.metrics.diversity import cover, vendi_score
-from imaginate.evaluate.metrics.duplicates import Pair, Prints, find_pairs, redundant, share_involved
+from imaginate.evaluate.metrics.duplicates import (
+    COSINE,
+    HAMMING,
+    Pair,
+    Prints,
+    find_pairs,
+    redundant,
+    share_involved,
+)
 from imaginate.evaluate.metrics.features import Extractor, Features
 from imaginate.settings import check, setting
 
@@ -35,12 +43,12 @@ class Assessment:
     """How the images are measured."""
 
     neighbours: int = setting(5, "k of density and coverage", ge=1, source="Naeem et al. 2020")
-    manifold_neighbours: int = setting(3, "k of precision and recall", ge=1, source="Kynkaanniemi et al. 2019")
-    cosine: float = setting(0.97, "from this cosine of two embeddings on, two images look the same", ge=-1, le=1)
-    hamming: int = setting(8, "up to so many of 64 hash bits may differ in a leaked image", ge=0, le=64)
+    manifold_neighbours: int = setting(3, "k of precision and recall", ge=1, source="Kynkäänniemi et al. 2019")
+    cosine: float = setting(COSINE, "from this cosine of two embeddings on, two images look the same", ge=-1, le=1)
+    hamming: int = setting(HAMMING, "up to so many of 64 hash bits may differ in a leaked image", ge=0, le=64)
     twin_hamming: int = setting(3, "and in a duplicate inside the run", ge=0, le=64)
     twin_colour: float = setting(0.06, "largest colour difference of a duplicate (root mean square)", ge=0, le=1)
-    subsets: int = setting(10, "random subsets of the kernel distance", ge=1, source="Binkowski et al. 2018")
+    subsets: int = setting(10, "random subsets of the kernel distance", ge=1, source="Bińkowski et al. 2018")
     subset_size: int = setting(1000, "images in each of them, at most", ge=2)
     cover_quantile: float = setting(0.95, "share of held-out images that the robust cover reaches", gt=0, le=1)
 
@@ -99,7 +107,7 @@ def _distances(sets: Sets, settings: Assessment, warnings: list[str]) -> list[di
         columns.append(_distances_of(real, found, what, settings, warnings))
     if 1 < len(sets.new) < real.shape[1]:
         warnings.append(
-            f"{len(sets.new)} new images for {real.shape[1]} features: the Frechet distance is biased upwards, "
+            f"{len(sets.new)} new images for {real.shape[1]} features: the Fréchet distance is biased upwards, "
             "read the kernel distance"
         )
     k, m = settings.neighbours, settings.manifold_neighbours

@@ -20,7 +20,7 @@ CHUNK = 1024
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:
-    """Frechet distance between two Gaussians fitted to the features; in [0, inf), 0 is best.
+    """Fréchet distance between two Gaussians fitted to the features (n, d) and (m, d); in [0, inf), 0 is best.
 
     |mu_r - mu_f|^2 + tr(S_r + S_f - 2 (S_r S_f)^(1/2)), Heusel et al. 2017 ("FID" when the features are Inception's).
     Biased upwards for small samples: compare only at equal counts, and read it with care below `d` images.
@@ -40,9 +40,10 @@ def frechet_distance(real: Tensor, fake: Tensor) -> float:
 def kernel_distance(
     real: Tensor, fake: Tensor, *, subsets: int = 10, subset_size: int = 1000, seed: int = 0
 ) -> tuple[float, float]:
-    """Squared maximum mean discrepancy under the kernel (x.y / d + 1)^3: mean and deviation over random subsets.
+    """Squared maximum mean discrepancy of features (n, d) and (m, d) under the kernel (x.y / d + 1)^3: mean and
+    deviation over random subsets.
 
-    Binkowski et al. 2018 ("KID" when the features are Inception's). Unbiased: it may be a little below 0, the best.
+    Bińkowski et al. 2018 ("KID" when the features are Inception's). Unbiased: it may be a little below 0, the best.
     Subsets are drawn with their own seed; sets smaller than `subset_size` are used at the size of the smaller one.
     """
     import torch
@@ -67,7 +68,7 @@ def precision_recall(real: Tensor, fake: Tensor, *, k: int = 3) -> tuple[float, 
     """Precision: share of new images inside the real manifold. Recall: share of real images inside the new one's.
 
     A manifold is the union of balls around its points, each reaching to the point's k-th neighbour
-    (Kynkaanniemi et al. 2019, eq. 1-2). Both in [0, 1], 1 is best.
+    (Kynkäänniemi et al. 2019, eq. 1-2). Features (n, d) and (m, d) -> both in [0, 1], 1 is best.
     """
     from torch_fidelity.metric_prc import prc_features_to_metric
 
@@ -82,8 +83,8 @@ def density_coverage(real: Tensor, fake: Tensor, *, k: int = 5) -> tuple[float, 
     """Density: in how many real balls a new image lies, over k. Coverage: share of real balls that hold a new image.
 
     Naeem et al. 2020, eq. 3-4: robust against outliers, where precision and recall are not. The balls are the real
-    points', each reaching to its k-th neighbour. Density in [0, inf),
-    about 1 for equal distributions; coverage in [0, 1].
+    points', each reaching to its k-th neighbour. Features (n, d) and (m, d) -> density in [0, inf), about 1 for equal
+    distributions; coverage in [0, 1].
     """
     import torch
 

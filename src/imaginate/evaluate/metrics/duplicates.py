@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 CHUNK = 1024
+COSINE, HAMMING = 0.97, 8  # the border of a leak; the bits as benchmarks/leak_control.py measured them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +45,7 @@ class Pair:
 
 
 def find_pairs(
-    a: Prints, b: Prints | None = None, *, cosine: float = 0.97, hamming: int = 6, colour: float | None = None
+    a: Prints, b: Prints | None = None, *, cosine: float = COSINE, hamming: int = HAMMING, colour: float | None = None
 ) -> list[Pair]:
     """Every pair of an image of `a` with one of `b` (or with a later one of `a`) that looks the same, nearest first.
 
@@ -57,14 +58,6 @@ def find_pairs(
         raise ConfigError(f"hamming must be in [0, 64], got {hamming!r}")
     found = list(_pairs(a, b, cosine, hamming, colour))
     return sorted(found, key=lambda p: (-p.cosine, p.hamming, p.first, p.second))
-
-
-def hash_bits(hashes: Sequence[str]) -> Tensor:
-    """n perceptual hashes (16 hex digits) -> (n, 64) in {0, 1}: distances between many become one matrix product."""
-    import torch
-
-    numbers = [int(h[:16], 16) for h in hashes]
-    return torch.tensor([[(v >> i) & 1 for i in range(64)] for v in numbers], dtype=torch.float32).view(-1, 64)
 
 
 def _pairs(a: Prints, b: Prints | None, cosine: float, hamming: int, colour: float | None) -> Iterator[Pair]:

@@ -110,9 +110,8 @@ def extract(
 def _fingerprint(images: Sequence[Tensor], extractor: Extractor, device: str) -> tuple[Tensor, Tensor, Tensor]:
     import torch
 
-    from imaginate.evaluate.metrics.duplicates import hash_bits
     from imaginate.ops.batching import map_images
-    from imaginate.ops.similarity import colours, phash
+    from imaginate.ops.similarity import colours, hash_bits, phash
 
     with torch.no_grad():
         vectors = map_images(extractor.embed, images, len(images), device=device).float().cpu()

@@ -58,7 +58,7 @@ def judge_of(folder: Path) -> tuple[measure.Scores, dict[str, Any]]:
 
 
 def sd(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, Any]:
-    """Text-to-image and img2img, judged; autoencoder PSNR; Frechet distance on the judge's scores; seconds an image."""
+    """Text-to-image and img2img, judged; autoencoder PSNR; Fréchet distance on the judge's scores; seconds an image."""
     from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 
     scores, about = judge_of(judge_folder)

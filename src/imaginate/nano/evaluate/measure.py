@@ -76,7 +76,7 @@ def vae_reconstruct(vae: Any, x: Tensor) -> Tensor:
 
 
 def frechet(a: Tensor, b: Tensor) -> float:
-    """Frechet distance of two sets of features (n, d) taken as Gaussian (Heusel et al., 2017, eq. 6)."""
+    """Fréchet distance of two sets of features (n, d) and (m, d) taken as Gaussian (Heusel et al., 2017, eq. 6)."""
     a, b = a.double(), b.double()
     cov_a, cov_b = torch.cov(a.T), torch.cov(b.T)
     values, vectors = torch.linalg.eigh(cov_a)
