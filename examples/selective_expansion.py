@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import imaginate
-from imaginate import select
 from imaginate.data import load, open_dataset
 from imaginate.engine.context import SeedImages
 from imaginate.models.guides import build_guide
@@ -75,10 +74,11 @@ def _request(sample: Any, image: Any) -> Request:
 
 def evenness(run: imaginate.Run, dataset: Any) -> str:
     """How many copies each seed has."""
-    counts = select.counts_per_seed(run.table().to_pylist(), [s.id for s in dataset.samples])
-    found = select.spread(counts)
-    tail = ", ".join(f"{seeds} seeds with {n}" for n, seeds in sorted(Counter(counts.values()).items()))
-    return f"{tail} (the most expanded tenth of the seeds has {found.largest_tenth:.0%} of the copies)"
+    made = Counter(row["seed_image"] for row in run.table().to_pylist() if row["kept"] and row["method"] is not None)
+    counts = sorted((made[s.id] for s in dataset.samples), reverse=True)
+    tail = ", ".join(f"{seeds} seeds with {n}" for n, seeds in sorted(Counter(counts).items()))
+    share = sum(counts[: max(1, round(len(counts) / 10))]) / max(1, sum(counts))
+    return f"{tail} (the most expanded tenth of the seeds has {share:.0%} of the copies)"
 
 
 if __name__ == "__main__":

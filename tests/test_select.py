@@ -61,9 +61,6 @@ def test_sample_agnostic_lets_easy_seeds_crowd_out_hard_ones():
     assert [rows[i]["seed_image"] for i in whole] == ["easy"] * 3
     by_class = select.choose_agnostic(Selection(scope="class"), rows, {0: 2, 1: 1})
     assert [rows[i]["seed_image"] for i in by_class] == ["easy", "easy", "other"]
-    counts = select.counts_per_seed([rows[i] for i in whole], ["easy", "hard", "other"])
-    assert counts == {"easy": 3, "hard": 0, "other": 0}
-    assert select.spread(counts) == select.Spread(3, 3, 2, 0, 0.0, 3, 1.0)
 
 
 @given(st.lists(st.floats(-5, 5) | st.just(float("nan")), min_size=1, max_size=30), st.integers(0, 40))

@@ -1,7 +1,7 @@
 """Selective expansion (GIF sec. 3.2): make more than is wanted, judge all, keep the best of them.
 
 Sample-wise, every seed gets the same number of copies; sample-agnostic (GIF B.1), the best candidates of a class or of
-the whole dataset are taken, wherever they come from: easy seeds then crowd out hard ones, which `spread` shows.
+the whole dataset are taken, wherever they come from: easy seeds then crowd out hard ones.
 Pure functions over judged candidates and rows; the engine calls them.
 """
 
@@ -101,41 +101,6 @@ def choose_agnostic(selection: Selection, rows: Sequence[Mapping[str, Any]], tot
         scores = {i: _score_of_row(rows[i], selection.by) for i in members}
         chosen += sorted(members, key=lambda i: (-scores[i], i))[:total]
     return sorted(chosen)
-
-
-@dataclass(frozen=True)
-class Spread:
-    """How evenly kept copies fall on seeds (GIF Fig. 9). `largest_tenth`: share of all copies that the most expanded
-    tenth of the seeds has: 0.1 when all have the same."""
-
-    seeds: int
-    copies: int
-    without: int
-    least: int
-    median: float
-    most: int
-    largest_tenth: float
-
-
-def spread(counts: Mapping[str, int]) -> Spread:
-    """Kept copies per seed (zeros included) -> their spread."""
-    if not counts:
-        raise ConfigError("spread needs the count of at least one seed, got none")
-    ordered = sorted(counts.values())
-    n, total = len(ordered), sum(ordered)
-    middle = (ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-    top = sum(ordered[-max(1, round(n / 10)) :])
-    share = top / total if total else 0.0
-    return Spread(n, total, ordered.count(0), ordered[0], middle, ordered[-1], share)
-
-
-def counts_per_seed(rows: Sequence[Mapping[str, Any]], seeds: Sequence[str]) -> dict[str, int]:
-    """Kept new images of each seed, in the order of `seeds`; seeds without one count zero."""
-    counts = dict.fromkeys(seeds, 0)
-    for row in rows:
-        if row.get("kept") and row.get("method") is not None and row.get("seed_image") in counts:
-            counts[row["seed_image"]] += 1
-    return counts
 
 
 def _score_of_row(row: Mapping[str, Any], by: str) -> float:

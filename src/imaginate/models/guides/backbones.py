@@ -71,17 +71,6 @@ def load_backbone(
     return Backbone(spec, network, forward, preprocess, kind, device)
 
 
-def imagenet_judge(*, device: str = "cpu") -> Callable[[Tensor], Tensor]:
-    """An independent judge: efficientnet-lite0 with its 1000 ImageNet classes, (b, 3, h, w) in [0, 1] -> (b, 1000)."""
-    backbone = load_backbone(LITE, device=device, dtype=torch.float32)
-
-    def logits(images: Tensor) -> Tensor:
-        result: Tensor = backbone.network(backbone.preprocess(images.to(device).float()))
-        return result
-
-    return logits
-
-
 def _folder(spec: str) -> str:
     if spec != "nano":
         return spec
