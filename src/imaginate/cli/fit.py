@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     if not (args.technique and args.data and args.out):
         raise ConfigError("give technique, dataset and output folder: imaginate fit NAME DATA OUT --prior PRIOR")
     cls = techniques.find(args.technique)
-    from imaginate.engine.context import pick_device
+    from imaginate.devices import pick_device
     from imaginate.fit.core.run import describe, fit
     from imaginate.models.priors import build_prior
     from imaginate.settings import build

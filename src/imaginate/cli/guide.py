@@ -35,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     """Build the guide, run it over the images, print the tables."""
     from imaginate.cli._progress import bar
     from imaginate.data import open_dataset
-    from imaginate.engine.context import SeedImages, pick_device
+    from imaginate.devices import pick_device
+    from imaginate.engine.context import SeedImages
     from imaginate.models.guides import build_guide
     from imaginate.models.guides.assess import assess
     from imaginate.settings import build

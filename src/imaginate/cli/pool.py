@@ -121,7 +121,8 @@ def _image(guide: Any, path: str) -> Any:
 
 def _guide(spec: str, device: str, data: str | None) -> Any:
     """The guide by name; what classes it knows does not matter for embedding, unless it learns from a dataset."""
-    from imaginate.engine.context import SeedImages, pick_device
+    from imaginate.devices import pick_device
+    from imaginate.engine.context import SeedImages
     from imaginate.models.guides import build_guide
     from imaginate.records import LabelSpace
 

@@ -10,6 +10,7 @@ from typing import Any
 from imaginate import registry
 from imaginate.contract import Guide, Pool
 from imaginate.data.decoding import decode_tensor, load
+from imaginate.devices import pick_device
 from imaginate.engine.recipe import Recipe
 from imaginate.errors import ConfigError
 from imaginate.records import Image, LabelSpace, Sample
@@ -111,14 +112,3 @@ class RunContext:
         if value is None:
             raise ConfigError(f"no {role} was named: give --{role} ({hint})")
         return str(value)
-
-
-def pick_device(name: str) -> str:
-    """`auto` is CUDA, then Apple's MPS, then the CPU, whichever is there first."""
-    if name != "auto":
-        return name
-    import torch
-
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from imaginate import registry
 from imaginate.data.spec import DataSpec
+from imaginate.devices import check_device
 from imaginate.errors import ConfigError
 from imaginate.records import short_hash
 from imaginate.select import Selection, required_filters
@@ -57,6 +58,7 @@ class Roles:
 
     def __post_init__(self) -> None:
         check(self)
+        check_device(self.device)
 
 
 SECTIONS: dict[str, type] = {"data": DataSpec, "expand": Amount, "roles": Roles, "select": Selection, "write": Writing}

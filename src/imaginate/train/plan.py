@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from imaginate.errors import ConfigError
+from imaginate.devices import pick_device as pick_device
 from imaginate.train.augment import Policy
 from imaginate.train.recipes import Recipe
 
@@ -46,19 +46,6 @@ class TrainPlan:
         """Updates between two looks at the validation part: every epoch where it decides on more than the checkpoint,
         else at the resume points."""
         return max(1, self.epoch) if self.recipe.watches else self.span
-
-
-def pick_device(name: str) -> str:
-    """`auto` -> `cuda` where there is one, else `cpu`."""
-    import torch
-
-    if name != "auto":
-        try:
-            torch.empty(0, device=name)
-        except (RuntimeError, AssertionError) as error:
-            raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
-        return name
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 @contextmanager

@@ -1,0 +1,61 @@
+"""One check of the device for every command: a word that is none, and a device that this machine lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from imaginate.cli import main
+from imaginate.devices import check_device, pick_device
+from imaginate.errors import ConfigError
+from worlds import folder
+
+
+@pytest.mark.parametrize("name", ["auto", "cpu", "cuda", "cuda:1", "mps"])
+def test_every_documented_word_is_one(name: str) -> None:
+    check_device(name)
+
+
+@pytest.mark.parametrize("name", ["foo", "cuda:", "cuda:x", "gpu", "", "cpu "])
+def test_another_word_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be used: it must be auto, cpu, cuda, cuda:N or mps"):
+        pick_device(name)
+
+
+def test_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device() == "mps"
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device("auto") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto") == "cuda"
+
+
+ABSENT = "cuda:99" if torch.cuda.is_available() else "cuda"
+
+
+def commands(tmp: Path) -> dict[str, list[str]]:
+    data, out = str(folder(tmp / "data", each=2)), str(tmp / "out")
+    return {
+        "augmentation": ["expand", data, out, "--method", "cutout", "--quiet"],
+        "imagination": ["expand", data, out, "--method", "gif-mae", "--guide", "nano", "--prior", "nano", "--quiet"],
+        "plan": ["plan", data, "--method", "cutout"],
+        "guide": ["guide", "--guide", "nano", data],
+        "fit": ["fit", "textual-inversion", data, out, "--prior", "nano", "--quiet"],
+        "pool": ["pool", "build", out, data, "--guide", "nano", "--quiet"],
+        "train": ["train", data, "--out", out],
+    }
+
+
+@pytest.mark.parametrize("device", ["foo", ABSENT])
+@pytest.mark.parametrize("command", ["augmentation", "imagination", "plan", "guide", "fit", "pool", "train"])
+def test_every_command_says_so_in_one_line(
+    command: str, device: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*commands(tmp_path)[command], "--device", device]) == 2
+    error = capsys.readouterr().err
+    assert f"device {device!r} cannot be used" in error
+    assert error.count("\n") == 1, error
