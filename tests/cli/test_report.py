@@ -37,7 +37,8 @@ def test_a_real_run_with_seeds_that_it_does_not_hold(tmp_path: Path, capsys: Any
         (["a", "b", "--out", "c"], "html reports on one study at a time"),
         ([".", "--format", "pdf"], "unknown report format 'pdf'"),
         ([".", "--format", ","], "format must name at least one of"),
-        ([".", "--hourly-price", "-1"], "hourly price must be >= 0, got -1"),
+        ([".", "--hourly-price", "-1"], "hourly price must be in [0, inf), got -1"),
+        ([".", "--hourly-price", "inf"], "hourly price must be in [0, inf), got inf"),
         ([".", "--seeds", "0"], "seeds must be >= 1, got 0"),
     ],
 )

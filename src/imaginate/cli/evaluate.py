@@ -10,9 +10,10 @@ Writes RUN/evaluation.json, which `imaginate report` shows. What the images are 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Any
 
-from imaginate.cli._flags import add_settings, take
+from imaginate.cli._flags import add_settings, check_price, take
 from imaginate.errors import ConfigError, RunError
 
 
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--limit", type=int, metavar="N", help="use N evenly spread images of each side, at most")
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="images embedded at a time (default 32)")
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1, mps (default cpu)")
+    parser.add_argument("--device", default="cpu", help="auto, cpu, cuda, cuda:1, mps (default cpu)")
     parser.add_argument("--hourly-price", type=float, metavar="PRICE", help="price of the machine, an hour")
     parser.add_argument("--out", metavar="FILE", help="where to write (default: evaluation.json in the run)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
@@ -40,23 +41,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure, write, print a table."""
+    """Check, measure, write, print a table."""
     import json
-    from pathlib import Path
 
     from imaginate.evaluate.metrics.assess import Assessment
     from imaginate.settings import build
+    from imaginate.train.plan import pick_device
 
     for name in ("limit", "batch"):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise ConfigError(f"{name} must be >= 1, got {getattr(args, name)}")
-    settings = build(Assessment, take(args, Assessment))
-    result = _measure(args, settings)
-    out = Path(args.out) if args.out else Path(args.run) / "evaluation.json"
+    check_price(args.hourly_price)
+    settings, out = build(Assessment, take(args, Assessment)), _place(args)
+    args.device = pick_device(args.device)
+    text = json.dumps(_measure(args, settings), indent=2, ensure_ascii=False, allow_nan=False)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    _print(result, out)
+    out.write_text(text + "\n", encoding="utf-8")
+    _print(json.loads(text), out)
     return 0
+
+
+def _place(args: argparse.Namespace) -> Path:
+    """The file to write, refused where it cannot be one."""
+    if not args.out:
+        return Path(args.run) / "evaluation.json"
+    out = Path(args.out)
+    if out.is_dir():
+        raise ConfigError(f"out must be a file, got the folder {out}")
+    above = next(place for place in out.parents if place.exists())
+    if not above.is_dir():
+        raise ConfigError(f"out must lie in a folder, got {out}: {above} is a file")
+    return out
 
 
 def _measure(args: argparse.Namespace, settings: Any) -> dict[str, Any]:
@@ -93,7 +108,6 @@ def spread(samples: Any, limit: int | None) -> list[Any]:
 
 def _facts(path: str) -> dict[str, Any]:
     import json
-    from pathlib import Path
 
     file = Path(path) / "run.json"
     if not (Path(path) / "metadata.parquet").is_file() or not file.is_file():
@@ -102,7 +116,7 @@ def _facts(path: str) -> dict[str, Any]:
     return facts
 
 
-def _print(result: dict[str, Any], out: Any) -> None:
+def _print(result: dict[str, Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 

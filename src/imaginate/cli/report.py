@@ -12,6 +12,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from imaginate.cli._flags import check_price
 from imaginate.errors import ConfigError, ImaginateError
 
 
@@ -58,8 +59,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check(args: argparse.Namespace) -> None:
-    if args.hourly_price is not None and not args.hourly_price >= 0:
-        raise ConfigError(f"hourly price must be >= 0, got {args.hourly_price:g}")
+    check_price(args.hourly_price)
     for name in ("seeds", "copies"):
         if getattr(args, name) < 1:
             raise ConfigError(f"{name} must be >= 1, got {getattr(args, name)}")
