@@ -47,6 +47,11 @@ def test_signs(value: float, text: str) -> None:
         (81.234, "81.2"),
         (12345.6, "12\u202f346"),
         (-2.5, "−2.5"),
+        (999.6, "1\u202f000"),
+        (-99.96, "−100"),
+        (float("inf"), "infinite"),
+        (float("-inf"), "−infinite"),
+        (float("nan"), "not a number"),
     ],
 )
 def test_numbers_have_no_exponent(value: float, text: str) -> None:
@@ -58,3 +63,20 @@ def test_lists_are_shortened() -> None:
     assert words.listed(["a"]) == "a"
     assert words.listed(["a", "b", "c"]) == "a, b and c"
     assert words.listed([str(i) for i in range(10)], 3) == "0, 1, 2 and 7 more"
+
+
+@given(st.floats(1e-9, 1e12), st.integers(2, 6))
+def test_a_number_keeps_its_size(value: float, digits: int) -> None:
+    text = words.number(value, digits).replace(words.GROUP, "")
+    assert "e" not in text
+    assert float(text) == pytest.approx(value, rel=0.51 * 10 ** (1 - digits) if value < 1000 else 1e-3)
+
+
+@given(st.text("ab ", max_size=60), st.integers(4, 40))
+def test_long_names_keep_both_ends(text: str, limit: int) -> None:
+    short = words.shortened(text, limit)
+    assert len(short) <= limit or short == text
+    head, cut, tail = short.partition("…")
+    assert bool(cut) == (len(text) > limit)
+    assert text.startswith(head)
+    assert text.endswith(tail)

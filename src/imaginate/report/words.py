@@ -78,14 +78,20 @@ def number(value: float | int | None, digits: int = 3) -> str:
     """A number with about `digits` significant figures, thousands grouped."""
     if value is None:
         return "–"
-    if isinstance(value, int) or abs(value) >= 1000:
-        return f"{value:,.0f}".replace(",", GROUP).replace("-", MINUS)
-    if value != value or value in (float("inf"), float("-inf")):
-        return {True: "not a number", False: "infinite"}[value != value]
+    if not math.isfinite(value):
+        return "not a number" if math.isnan(value) else "infinite" if value > 0 else f"{MINUS}infinite"
+    text = f"{value:,.0f}" if isinstance(value, int) or abs(value) >= 1000 else _figures(value, digits)
+    return text.replace(",", GROUP).replace("-", MINUS)
+
+
+def _figures(value: float, digits: int) -> str:
+    """Below 1000 in size: no exponent where decimals say the same (999.6 is 1000, and 0.000021 stays so)."""
     text = f"{value:.{digits}g}"
-    if "e" in text and abs(value) >= 1e-9:
-        text = f"{value:.{digits - 1 - math.floor(math.log10(abs(value)))}f}".rstrip("0")
-    return text.replace("-", MINUS)
+    if "e" not in text or abs(value) < 1e-9:
+        return text
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0") if "." in text else text
 
 
 def seconds(value: float | None) -> str:
@@ -106,3 +112,11 @@ def listed(items: Sequence[str], limit: int = 8) -> str:
     """`a, b and c`, shortened where long."""
     shown = list(items[:limit]) + ([f"{len(items) - limit} more"] if len(items) > limit else [])
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1] if shown else "none"
+
+
+def shortened(text: str, limit: int) -> str:
+    """`a very long…the end`: at most `limit` characters; the end stays, as it is often what tells two names apart."""
+    if len(text) <= limit:
+        return text
+    tail = limit // 2
+    return f"{text[: limit - tail - 1].rstrip()}…{text[-tail:].lstrip()}"
