@@ -30,6 +30,7 @@ CLASSES = [
     "lotus",
     "sage",
 ]
+HELD_OUT = [50] * 11 + [3]  # the last class has too few for an interval
 REASONS = ["class not kept (guide says another)", "near-duplicate of its seed", "nan latents"]
 
 
@@ -184,16 +185,17 @@ def _arm(name: str, title: str, kind: str, gap: float, rng: random.Random, **mor
         return {"mean": gap + shift, "low": low, "high": high, "level": 0.95, "verdict": word}
 
     per_class = []
-    for cls in CLASSES:
+    for cls, held_out in zip(CLASSES, HELD_OUT, strict=True):
         change = 0.0 if reference else gap + rng.gauss(0, 0.06)
+        few = reference or held_out < 5
         per_class.append(
             {
                 "class": cls,
-                "held_out": 50,
+                "held_out": held_out,
                 "accuracy": 0.4 + change,
-                "change": change,
-                "low": change - 0.08,
-                "high": change + 0.08,
+                "change": None if reference else change,
+                "low": None if few else change - 0.08,
+                "high": None if few else change + 0.08,
             }
         )
     kinds = [
@@ -217,12 +219,20 @@ def _arm(name: str, title: str, kind: str, gap: float, rng: random.Random, **mor
         "name": name, "spec": kind, "kind": kind, "title": title, "method": None, "run": None, "ratio": None,
         "reference": reference, "baseline": kind.startswith("clip"),
         "images": {"original": 816, "synthetic": 0, "real": 0, "total": 816, "excluded": {}},
-        "units": [{"seed": s, "resample": 0, "top1": mean} for s in range(3)],
+        "units": [_unit(s, mean, 0 if kind == "clip-zero-shot" else 600) for s in range(3)],
         "top1": {"mean": mean, "se": 0.004, "n": 3}, "mean_per_class": {"mean": mean - 0.012, "se": 0.005, "n": 3},
         "difference": None if reference else {"top1": difference(0), "mean_per_class": difference(-0.003), "corruption": None},
         "per_class": per_class,
         "corruption": {"mean": mean - 0.15, "se": 0.004, "n": 3, "by_kind": {k: [mean - rng.uniform(0.05, 0.3)] for k in kinds}, "by_severity": [0.2], "severity_3": mean - 0.15},
         "seconds": 93.0, **more,
+    }  # fmt: skip
+
+
+def _unit(seed: int, mean: float, updates: int) -> dict[str, Any]:
+    return {
+        "seed": seed, "resample": 0, "top1": mean, "mean_per_class": mean - 0.012, "validation": 0.4, "best_update": updates,
+        "updates": updates, "epochs": round(updates * 64 / 816, 2), "stopped_early": False, "seconds": 31.0, "parameters": 393002,
+        "corruption": None, "per_class": [], "processes": 1, "device": "cpu", "precision": "float32",
     }  # fmt: skip
 
 
@@ -233,7 +243,8 @@ def make_study(folder: Path, *, unfinished: bool = True) -> Path:
     gif = make_run(folder.parent / "flowers-gif", "gif-sd")
     make_evaluation(gif)
     make_run(folder.parent / "flowers-prompt", "prompt", starts="class")
-    images = {"original": 816, "synthetic": 4080, "real": 0, "total": 4896, "excluded": {}}
+    excluded = {"child of a validation image": 1020, "shows a held-out image": 1}
+    images = {"original": 816, "synthetic": 4080, "real": 0, "total": 4896, "excluded": excluded}
     arms = [
         _arm("original", "original", "original", 0.0, rng),
         _arm("duplicate", "duplicated originals", "duplicate", -0.004, rng),
@@ -248,9 +259,13 @@ def make_study(folder: Path, *, unfinished: bool = True) -> Path:
         "format": "imaginate-study/1", "name": "flowers (made-up numbers)", "quick": unfinished, "complete": not unfinished,
         "missing": [{"arm": "real-500", "seed": s, "resample": 0} for s in range(3)] if unfinished else [],
         "versions": {"imaginate": "0.0-fixture", "torch": "0.0"},
-        "protocol": {"data": "flowers/", "split": "train", "held_out": "flowers/", "held_out_split": "test", "validation": 0.2, "arch": "small", "image_size": 32, "seeds": 3, "budget": "updates", "updates": 600, "level": 0.95, "reference": "original", "corruptions": "3"},
-        "data": {"name": "flowers", "classes": CLASSES, "titles": CLASSES, "train": 816, "validation": 204, "held_out": 600, "held_out_per_class": [50] * 12},
-        "leak": {"compared": [1020, 600], "same": 0, "near": 2, "removed": 2, "examples": [["train/1", "test/2"]], "allowed": False},
+        "protocol": {"data": "flowers/", "split": "train", "held_out": "flowers/", "held_out_split": "test", "validation": 0.2, "arch": "small", "image_size": 32, "seeds": 3, "recipe": "default", "budget": "updates", "updates": 600, "epochs": None, "drop_leak": True, "allow_leak": False, "recipe_settings": {"epochs": 60, "batch": 64, "lr": 0.0, "schedule": "cosine", "patience": None}, "level": 0.95, "reference": "original", "corruptions": "3"},
+        "data": {"name": "flowers", "classes": CLASSES, "titles": CLASSES, "train": 816, "validation": 204, "held_out": sum(HELD_OUT), "held_out_per_class": HELD_OUT},
+        "leak": {
+            "compared": [1020, 555], "same": 0, "near": 2, "removed": 2, "examples": [["train/1", "test/2"]], "allowed": False,
+            "runs": {"flowers-gif/": {"same": 0, "near": 1, "removed": 1}, "flowers-prompt/": {"same": 0, "near": 0, "removed": 0}},
+            "validation": None, "real": {"held_out": 1, "train": 12},
+        },
         "warnings": ["made-up numbers: a fixture of the tests, not a result"],
         "arms": arms,
         "curves": [{"run": "flowers-gif/", "title": "GIF-SD", "points": points}, {"run": "flowers-randaug/", "title": "RandAugment", "points": flat}],

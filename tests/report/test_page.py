@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import itertools
 import json
+import random
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,13 +123,154 @@ def test_arms_of_one_title_are_told_apart_everywhere(world: Path) -> None:
     assert table.read_text().count("\n|") == 1 + len(results["arms"]) + 2
 
 
-def test_unequal_budgets_and_leaks_are_said(world: Path) -> None:
-    protocol = json.loads((world / "study/results.json").read_text())["protocol"]
-    leak = {"compared": [10, 20], "same": 3, "near": 0, "removed": 0, "examples": [], "allowed": True}
-    edit(world / "study", protocol=protocol | {"budget": "epochs", "epochs": 60}, leak=leak)
-    words = page(world / "study").words
+def units(arms: list[dict[str, Any]], **changes: Callable[[int], object]) -> list[dict[str, Any]]:
+    """The arms with every trained classifier changed; each change is told the classifier's number."""
+    numbers = itertools.count()
+
+    def changed(unit: dict[str, Any]) -> dict[str, Any]:
+        if not unit["updates"]:
+            return unit
+        number = next(numbers)
+        return unit | {key: change(number) for key, change in changes.items()}
+
+    return [{**arm, "units": [changed(unit) for unit in arm["units"]]} for arm in arms]
+
+
+def test_the_budget_is_told_as_it_was_spent(world: Path) -> None:
+    study = world / "study"
+    results = json.loads((study / "results.json").read_text())
+    assert "trained for the same number of updates (600), whatever its size." in page(study).words
+
+    recipe = results["protocol"]["recipe_settings"] | {"patience": 20}
+    early = units(results["arms"], updates=lambda i: 600 - 10 * i, stopped_early=lambda i: 0 < i < 15)
+    edit(study, arms=early, protocol=results["protocol"] | {"recipe_settings": recipe})
+    words = page(study).words
+    assert "same number of updates" not in words
+    assert "Every arm was given up to 600 updates, whatever its size. 14 of 15 classifiers stopped earlier" in words
+    assert (
+        "after 460 to 590 updates, by the same rule for every arm (no better validation accuracy for 20 passes" in words
+    )
+
+    protocol = results["protocol"] | {"budget": "epochs", "updates": None}
+    larger = units(results["arms"], updates=lambda i: 600 if i < 6 else 3000)
+    edit(study, arms=larger, protocol=protocol)
+    words = page(study).words
+    assert "Every arm was trained for 60 epochs, so a larger set got more updates (600 to 3\u202f000)" in words
     assert "part of a gain may be training time" in words
-    assert "Accuracies may be too high" in words
+    edit(study, arms=early, protocol=protocol | {"recipe_settings": recipe})
+    assert "trained for up to 60 epochs" in page(study).words
+
+
+CLEAN = {"compared": [10, 20], "same": 0, "near": 0, "removed": 0, "examples": [], "allowed": False}
+
+
+@pytest.mark.parametrize(
+    ("leak", "said"),
+    [
+        ({"same": 3}, "Training images and held-out images: 3 pairs the same, 0 nearly the same"),
+        (
+            {"runs": {"flowers-gif/": {"same": 1, "near": 2, "removed": 0}}},
+            "New images of GIF-SD and held-out images: 1",
+        ),
+        ({"runs": {"a/unmeasured": {"same": 0, "near": 2, "removed": 0}}}, "New images of unmeasured and held-out"),
+        (
+            {"validation": {"held_out": 2, "train": 1, "removed": 0}},
+            "2 pairs with a held-out image and 1 pair with a tr",
+        ),
+    ],
+)
+def test_every_leak_is_said_at_the_top(world: Path, leak: dict[str, Any], said: str) -> None:
+    results = json.loads((world / "study/results.json").read_text())
+    for allowed in (True, False):
+        protocol = results["protocol"] | {"allow_leak": allowed, "drop_leak": not allowed}
+        edit(world / "study", leak=CLEAN | {"allowed": allowed} | leak, protocol=protocol)
+        words = page(world / "study").words
+        header = words[: words.index("Findings")]
+        assert said in header
+        assert ("Accuracies may be too high." in header) == allowed
+        assert ("; left in." in header) == allowed
+        assert ("was left out before anything was measured" in header) != allowed
+
+
+def test_what_was_removed_is_counted_run_by_run(world: Path) -> None:
+    words = page(world / "study").words
+    assert "0 pairs the same, 2 nearly the same; 2 held-out images left out of the measurement." in words
+    assert (
+        "New images of GIF-SD and held-out images: 0 pairs the same, 1 nearly the same; 1 new image left out" in words
+    )
+    assert "New images of class prompts" not in words
+    assert "Of the further real images, 1 that show a held-out image and 12 that show a training image" in words
+
+
+@pytest.mark.parametrize(
+    "leak", [None, CLEAN, CLEAN | {"runs": {"x": {"same": 0, "near": 0, "removed": 0}}, "real": None}]
+)
+def test_nothing_found_is_no_alert(world: Path, leak: dict[str, Any] | None) -> None:
+    edit(world / "study", leak=leak)
+    words = page(world / "study").words
+    assert "must be apart" not in words
+    assert ("None is the same or nearly the same." in words) == (leak is not None)
+
+
+def test_what_each_arm_was_trained_on(world: Path) -> None:
+    words = page(world / "study").words
+    assert "1\u202f020: child of a validation image" in words
+    assert "All were trained on cpu in float32." in words
+    results = json.loads((world / "study/results.json").read_text())
+    mixed = units(results["arms"], device=lambda i: "cpu" if i else "cuda")
+    plain = [{**arm, "images": {**arm["images"], "excluded": {}}} for arm in mixed]
+    edit(world / "study", arms=plain)
+    words = page(world / "study").words
+    assert "child of a validation image" not in words
+    assert "not all classifiers were trained on the same device" in words.lower()
+    assert "cpu in float32 and cuda in float32" in words
+
+
+def test_every_class_has_a_row(world: Path) -> None:
+    read = page(world / "study")
+    assert read.words.count("Every class (12)") == 4
+    assert read.words.count("too few held-out images") == 1 + 2 * 4, "the hint, the tally and the row of each arm"
+    assert "about 0.55 of 11 classes in each arm, and about 2.2 over all 4 arms" in read.words
+    arms = json.loads((world / "study/results.json").read_text())["arms"]
+    counted = [r for a in arms[1:5] for r in a["per_class"] if r["low"] is not None]
+    out = sum(r["low"] > 0 or r["high"] < 0 for r in counted)
+    assert f"Here it does so for {out}." in read.words
+
+
+def test_a_thousand_classes_and_fifteen_arms_stay_a_small_page(world: Path) -> None:
+    study = world / "study"
+    results = json.loads((study / "results.json").read_text())
+    rng = random.Random(0)
+    names = [f"n{i:08d}" for i in range(1000)]
+
+    def rows() -> list[dict[str, Any]]:
+        changes = [rng.gauss(0, 0.1) for _ in names]
+        known = [
+            {"low": c - 0.2, "high": c + 0.2} if i % 10 else {"low": None, "high": None} for i, c in enumerate(changes)
+        ]
+        return [
+            {"class": n, "held_out": 50 if d["low"] else 3, "accuracy": 0.5, "change": c, **d}
+            for n, c, d in zip(names, changes, known, strict=True)
+        ]
+
+    arms = [
+        {**results["arms"][3], "name": f"a{i}", "title": f"arm {i}", "run": None, "per_class": rows()}
+        for i in range(15)
+    ]
+    titles = [f"class {i // 2}" if i < 4 else f"class {i}" for i in range(1000)]
+    edit(study, arms=[results["arms"][0], *arms], data=results["data"] | {"classes": names, "titles": titles})
+    page_file, per_class = write_report(study, options=Options(seeds=1, copies=1))
+    assert page_file.stat().st_size < 1_600_000
+    words = Reader(page_file.read_text()).words
+    assert words.count("200 of 1\u202f000 classes of arm") == 15
+    assert "per_class.csv" in words
+    assert "100 not counted: too few held-out images" in words
+    with per_class.open() as file:
+        found = list(csv.DictReader(file))
+    assert len(found) == 15 * 1000 + 12
+    assert {row["class_title"] for row in found} >= {"class 0", "class 999"}
+    highest = max((r for r in arms[0]["per_class"] if r["low"] is not None), key=lambda r: r["change"])
+    assert titles[names.index(highest["class"])] in words
 
 
 def test_class_names_are_text_not_markup(world: Path) -> None:

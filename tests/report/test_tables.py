@@ -16,7 +16,7 @@ from imaginate.report import FORMATS, Options, write_report, write_tables
 
 def test_csv_and_json_hold_the_numbers_unrounded(world: Path, tmp_path: Path) -> None:
     files = write_report(world / "study", out=tmp_path / "out", formats=("csv", "json"))
-    assert [f.name for f in files] == ["report.csv", "report.json"]
+    assert [f.name for f in files] == ["report.csv", "report.json", "per_class.csv"]
     results = json.loads((world / "study/results.json").read_text())
     rows = list(csv.DictReader(io.StringIO(files[0].read_text())))
     assert [r["arm"] for r in rows] == [a["name"] for a in results["arms"]]
@@ -26,6 +26,23 @@ def test_csv_and_json_hold_the_numbers_unrounded(world: Path, tmp_path: Path) ->
             assert float(row["top1_low"]) == arm["difference"]["top1"]["low"]
             assert row["finding"] == arm["difference"]["top1"]["verdict"]
     assert float(rows[3]["seconds_per_image"]) > 0
+
+
+def test_per_class_holds_every_arm_and_class(world: Path, tmp_path: Path) -> None:
+    *_, file = write_report(world / "study", out=tmp_path, formats=("csv",))
+    results = json.loads((world / "study/results.json").read_text())
+    rows = list(csv.DictReader(io.StringIO(file.read_text())))
+    wanted = [(arm, r) for arm in results["arms"] for r in arm["per_class"]]
+    assert [(r["arm"], r["class"]) for r in rows] == [(arm["name"], r["class"]) for arm, r in wanted]
+    for row, (arm, r) in zip(rows, wanted, strict=True):
+        for key in ("accuracy", "change", "low", "high"):
+            assert row[key] == ("" if r[key] is None else repr(r[key]))
+        few = "reference" if arm["reference"] else "too few held-out images"
+        assert (row["finding"] in ("gain", "loss", "unclear")) == (r["low"] is not None)
+        assert r["low"] is not None or row["finding"] == few
+    assert write_report(world / "study", out=tmp_path) == [tmp_path / "report.html"], (
+        "a page with every class needs none"
+    )
 
 
 def test_markdown_and_latex_say_what_is_unclear(world: Path) -> None:

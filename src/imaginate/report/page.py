@@ -42,7 +42,7 @@ def _study_contents(study: View) -> list[tuple[str, str]]:
         ("table", "Accuracy", True),
         ("plots", "Plots", study["forest"] or study["curves"]),
     ]
-    found += [("classes", "Classes", study["classes"]), ("corruptions", "Corruptions", study["corruption"])]
+    found += [("classes", "Classes", study["classes"]["arms"]), ("corruptions", "Corruptions", study["corruption"])]
     found += [("exchange", "Real images", study["exchange"]), ("leaks", "Leaks", study["leak"])]
     found += [(f"run-{i}", run["title"], True) for i, run in enumerate(study["runs"], 1)]
     found += [("protocol", "Protocol", True)]

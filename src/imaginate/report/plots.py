@@ -13,6 +13,9 @@ from typing import Any
 from imaginate.report import svg, words
 
 WIDTH = 400
+WITH_ERRORS = 40  # classes up to which each has its interval drawn
+WITH_NAMES = 200  # classes up to which each bar has its name
+TITLE = 36  # letters of a title that fit beside its numbers
 Arm = Mapping[str, Any]
 
 
@@ -44,7 +47,7 @@ def _interval(title: str, d: Mapping[str, Any], x: svg.Scale, top: float) -> str
     word = words.verdict(d)
     y = top + 26
     marks = [
-        svg.text(12, top + 12, title, cls="strong"),
+        svg.titled(svg.text(12, top + 12, words.shortened(title, TITLE), cls="strong"), title),
         svg.text(WIDTH - 12, top + 12, words.points(d), anchor="end"),
     ]
     if d.get("low") is not None and d.get("high") is not None:
@@ -145,7 +148,7 @@ def class_changes(rows: Sequence[Mapping[str, Any]], title: str, reference: str)
     if not known:
         return ""
     left, right, top, bottom = 40.0, WIDTH - 8.0, 8.0, 168.0
-    errors = len(known) <= 40
+    errors = len(known) <= WITH_ERRORS
     sides = ("change", "low", "high") if errors else ("change",)
     low, high = svg.padded([100 * r[s] for r in known for s in sides if r.get(s) is not None], around=0.0)
     y = svg.linear(low, high, bottom, top)
@@ -154,8 +157,10 @@ def class_changes(rows: Sequence[Mapping[str, Any]], title: str, reference: str)
     for tick in svg.ticks(low, high):
         body.append(svg.line(left, y(tick), right, y(tick), "grid"))
         body.append(svg.text(left - 6, y(tick) + 4, words.signed(tick, _digits(low, high)), anchor="end"))
-    for i, r in enumerate(known):
-        body.append(_class_bar(r, left + i * step, step, y, errors))
+    if len(known) <= WITH_NAMES:
+        body += [_class_bar(r, left + i * step, step, y, errors) for i, r in enumerate(known)]
+    else:
+        body += _merged_bars(known, left, step, y)
     body.append(svg.line(left, y(0), right, y(0), "zero"))
     note = f"{len(known)} classes, sorted by change; percentage points"
     body.append(svg.text((left + right) / 2, bottom + 20, note, anchor="middle", cls="note"))
@@ -166,16 +171,29 @@ def class_changes(rows: Sequence[Mapping[str, Any]], title: str, reference: str)
 
 def _class_bar(r: Mapping[str, Any], left: float, step: float, y: svg.Scale, errors: bool) -> str:
     change = 100 * r["change"]
-    word = words.verdict(r)
     gap = min(2.0, step * 0.15)
     mark = svg.element(
         "rect", x=left + gap / 2, width=max(0.3, step - gap), y=min(y(0), y(change)),
-        height=max(0.6, abs(y(change) - y(0))), cls=f"bar {'up' if change > 0 else 'down'} {word}",
+        height=max(0.6, abs(y(change) - y(0))), cls=_bar_class(r) + (" edged" if errors else ""),
     )  # fmt: skip
     if errors and r.get("low") is not None and r.get("high") is not None:
         middle = left + step / 2
         mark += svg.line(middle, y(100 * r["low"]), middle, y(100 * r["high"]), "error")
-    return svg.titled(mark, f"{r['class']}: {words.points({**r, 'mean': r['change']})} points")
+    name = r.get("title") or r["class"]
+    return svg.titled(mark, f"{name}: {words.points({**r, 'mean': r['change']})} points")
+
+
+def _merged_bars(rows: Sequence[Mapping[str, Any]], left: float, step: float, y: svg.Scale) -> list[str]:
+    """Bars without names, one path for each look: a thousand classes must not make a large page."""
+    paths: dict[str, str] = {}
+    for i, r in enumerate(rows):
+        bar = f"M{left + i * step:.1f} {y(0):.1f}V{y(100 * r['change']):.1f}h{step:.2f}V{y(0):.1f}"
+        paths[_bar_class(r)] = paths.get(_bar_class(r), "") + bar
+    return [svg.element("path", d=path, cls=look) for look, path in paths.items()]
+
+
+def _bar_class(r: Mapping[str, Any]) -> str:
+    return f"bar {'up' if r['change'] > 0 else 'down'} {words.verdict(r)}"
 
 
 def histograms(groups: Sequence[tuple[str, Sequence[float]]], *, label: str, bins: int = 24) -> str:

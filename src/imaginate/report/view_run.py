@@ -12,6 +12,7 @@ from imaginate.report.read import Run
 from imaginate.report.thumbs import Thumb, thumb, thumb_of
 
 View = dict[str, Any]
+MOST_CLASSES = 200  # rows of a run's table of classes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,8 @@ def run_view(run: Run, options: Options, *, title: str = "") -> View:
         found = options.read_image(data.get("path"), data.get("split"), name) if options.read_image else None
         return found
 
-    seen = counts(run)
+    seen, classes = counts(run), _classes(run)
+    sheet = sheets.sheet(rows, seeds=options.seeds, copies=options.copies, read_seed=read_seed)
     return {
         "title": title or run.name,
         "name": run.name,
@@ -44,8 +46,10 @@ def run_view(run: Run, options: Options, *, title: str = "") -> View:
         "counts": seen,
         "facts": _facts(run, seen),
         "reasons": _reasons(run),
-        "classes": _classes(run),
-        "sheet": sheets.sheet(rows, seeds=options.seeds, copies=options.copies, read_seed=read_seed),
+        "classes": classes if len(classes) <= MOST_CLASSES else _fewest(classes),
+        "class_count": len(classes),
+        "sheet": sheet,
+        "sheet_cells": max((len(group.cells) for group in sheet), default=1),
         "rejects": sheets.rejects(rows, read_seed=read_seed),
         "scores": scores.scores(run),
         "guidance": scores.guidance(run),
@@ -113,6 +117,11 @@ def _classes(run: Run) -> list[View]:
     return [
         {"name": n, "title": t, "originals": real[n], "kept": kept[n], "rejected": refused[n]} for n, t in names.items()
     ]
+
+
+def _fewest(classes: list[View]) -> list[View]:
+    """The classes with the fewest new images, where a page cannot hold them all."""
+    return sorted(classes, key=lambda c: c["kept"])[:MOST_CLASSES]
 
 
 def _metrics(evaluation: Mapping[str, Any] | None) -> View | None:

@@ -9,11 +9,14 @@ from markupsafe import Markup
 
 from imaginate.report import plots, words
 from imaginate.report.read import Study
+from imaginate.report.view_classes import classes_view
+from imaginate.report.view_leaks import leak_view
 from imaginate.report.view_run import Options, View, cost, run_view
+from imaginate.report.view_training import budget_note, training_view
 
 KINDS = {
     "original": "the original images alone",
-    "duplicate": "the originals repeated: same updates, no new image",
+    "duplicate": "the originals repeated, no new image",
     "online-aug": "the originals with on-line augmentation",
     "run": "originals and new images",
     "synthetic": "new images alone",
@@ -31,6 +34,7 @@ def study_view(study: Study, options: Options) -> View:
     arms = results["arms"]
     reference = reference_title(results)
     others = [a for a in arms if not a.get("reference") and not a.get("baseline")]
+    level = results["protocol"].get("level", 0.95)
     return {
         "name": study.name,
         "quick": bool(results.get("quick")),
@@ -43,20 +47,21 @@ def study_view(study: Study, options: Options) -> View:
         ],
         "caution": caution(others, results["protocol"]),
         "reference": reference,
-        "level": f"{100 * results['protocol'].get('level', 0.95):g}",
+        "level": f"{100 * level:g}",
         "rows": [row(a, study, options) for a in arms],
         "has": {k: any(a.get(k) for a in arms) for k in ("corruption", "run")},
         "price": options.hourly_price,
         "forest": Markup(plots.forest(others, reference)),
         "forest_class": Markup(plots.forest(others, reference, key="mean_per_class")),
         "curves": curve_view(results.get("curves") or []),
-        "classes": [c for c in (class_view(a, reference) for a in others) if c],
+        "classes": classes_view(others, reference, results["data"], level),
         "corruption": corruption_view(arms),
         "exchange": [exchange_row(e, arms) for e in results.get("exchange") or []],
-        "leak": results.get("leak"),
+        "leak": leak_view(results.get("leak"), arms, results["protocol"]),
+        "training": training_view(arms),
         "warnings": results.get("warnings") or [],
         "protocol": protocol_view(results),
-        "budget": budget_note(results["protocol"]),
+        "budget": budget_note(results),
         "runs": [run_view(study.runs[name], options, title=title) for name, title in _run_titles(study).items()],
         "lost": dict(study.lost),
         "versions": ", ".join(f"{k} {v}" for k, v in (results.get("versions") or {}).items()),
@@ -142,7 +147,7 @@ def caution(arms: Sequence[Mapping[str, Any]], protocol: Mapping[str, Any]) -> l
 def row(arm: Mapping[str, Any], study: Study, options: Options) -> View:
     """One line of the headline table, values for sorting beside the words."""
     d = (arm.get("difference") or {}).get("top1")
-    images = arm.get("images") or {}
+    images = (arm.get("images") or {}) if arm["kind"] != "clip-zero-shot" else {}
     new = (images.get("synthetic") or 0) + (images.get("real") or 0)
     run = study.runs.get(arm.get("run") or "")
     spent = cost(run, options) if run and arm["kind"] in ("run", "synthetic") else None
@@ -154,7 +159,7 @@ def row(arm: Mapping[str, Any], study: Study, options: Options) -> View:
         "finding": "reference" if arm.get("reference") else words.verdict_word(word),
         "sign": "" if arm.get("reference") else words.verdict_sign(word),
         "images": _image_count(images.get("original"), new),
-        "images_value": (images.get("original") or 0) + new,
+        "images_value": (images.get("original") or 0) + new or None,
         "top1": words.accuracy(arm.get("top1")),
         "top1_value": (arm.get("top1") or {}).get("mean"),
         "n": (arm.get("top1") or {}).get("n"),
@@ -184,39 +189,6 @@ def curve_view(found: Sequence[Mapping[str, Any]]) -> View | None:
     plot = plots.curves(series, x_label="new images for each original", y_label="top-1, %")
     legend = [(Markup(plots.legend_mark(i)), title) for i, (title, _) in enumerate(series)]
     return {"plot": Markup(plot), "legend": legend}
-
-
-def class_view(arm: Mapping[str, Any], reference: str) -> View | None:
-    """Per-class change of one arm: the plot, the tally and the extremes."""
-    known = [r for r in arm.get("per_class") or [] if r.get("change") is not None]
-    if not known:
-        return None
-    known = sorted((_possible(r) for r in known), key=lambda r: -r["change"])
-    tally = {w: sum(words.verdict(r) == w for r in known) for w in ("gain", "loss", "unclear")}
-    some = min(5, len(known) // 2)
-    return {
-        "title": arm["title"],
-        "plot": Markup(plots.class_changes(known, arm["title"], reference)),
-        "tally": tally,
-        "total": len(known),
-        "best": [_class_row(r) for r in known[:some]],
-        "worst": [_class_row(r) for r in known[::-1][:some]],
-    }
-
-
-def _possible(r: Mapping[str, Any]) -> View:
-    """Interval ends cut to what a difference of two shares can be, [-1, 1]: few seeds make them wider than that."""
-    ends = {side: min(1.0, max(-1.0, r[side])) for side in ("low", "high") if r.get(side) is not None}
-    return {**r, **ends}
-
-
-def _class_row(r: Mapping[str, Any]) -> View:
-    return {
-        "name": r["class"],
-        "points": words.points({**r, "mean": r["change"]}),
-        "held_out": r.get("held_out"),
-        "word": words.verdict(r),
-    }
 
 
 def corruption_view(arms: Sequence[Mapping[str, Any]]) -> View | None:
@@ -257,17 +229,6 @@ def exchange_row(e: Mapping[str, Any], arms: Sequence[Mapping[str, Any]]) -> Vie
     return {**e, "title": title, "rate_text": rate, "real_text": words.number(e.get("real"))}
 
 
-def budget_note(protocol: Mapping[str, Any]) -> str:
-    """What every arm was given to train with; unequal budgets are said to be so."""
-    if protocol.get("budget") == "updates":
-        updates = words.number(protocol.get("updates"))
-        return f"Every arm was trained for the same number of updates ({updates}), whatever its size."
-    return (
-        f"Every arm was trained for {words.number(protocol.get('epochs'))} epochs, so a larger set got more updates: "
-        "part of a gain may be training time and not the new images."
-    )
-
-
 def protocol_view(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The protocol as pairs, empty values left out."""
     data = results["data"]
@@ -281,6 +242,8 @@ def protocol_view(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     flat: dict[str, Any] = {}
     for key, value in results["protocol"].items():
         flat |= {f"{key} {k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
+    if flat.get("recipe_settings lr") == 0:
+        flat["recipe_settings lr"] = "set by the batch size"
     return pairs + [(k.replace("_", " "), _plain(v)) for k, v in flat.items() if v is not None and v != []]
 
 

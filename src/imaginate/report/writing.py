@@ -1,4 +1,7 @@
-"""Reports into files: report.html, report.csv, report.md, report.tex, report.json, beside what they report on."""
+"""Reports into files: report.html, report.csv, report.md, report.tex, report.json, beside what they report on.
+
+With csv, and with a page that cannot show every class, a study also gets per_class.csv: a row an arm and class.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from imaginate.errors import ConfigError, RunError
 from imaginate.report import tables
 from imaginate.report.page import html
 from imaginate.report.read import Run, Study, read
+from imaginate.report.view_classes import MOST, class_rows
 from imaginate.report.view_run import Options
 from imaginate.settings import nearest
 
@@ -20,6 +24,7 @@ FORMATS = {
     "latex": "report.tex",
     "json": "report.json",
 }
+PER_CLASS = "per_class.csv"
 
 
 def write_report(
@@ -29,7 +34,8 @@ def write_report(
     formats: Sequence[str] = ("html",),
     options: Options | None = None,
 ) -> list[Path]:
-    """Report on a study or run folder, into the same folder or `out`. Returns the files, in the order of `formats`.
+    """Report on a study or run folder, into the same folder or `out`. Returns the files, in the order of `formats`,
+    per_class.csv last.
 
     Raises RunError for a folder that is neither, ConfigError for an unknown format.
     """
@@ -37,7 +43,8 @@ def write_report(
     source, options = read(path), options or Options()
     texts = [render(source, name, options) for name in formats]
     folder = Path(out) if out is not None else Path(path)
-    return [_write(folder / FORMATS[name], text) for name, text in zip(formats, texts, strict=True)]
+    files = [_write(folder / FORMATS[name], text) for name, text in zip(formats, texts, strict=True)]
+    return files + (_per_class([source], folder, formats) if isinstance(source, Study) else [])
 
 
 def write_tables(
@@ -57,7 +64,18 @@ def write_tables(
         "markdown": lambda: tables.to_markdown(made, note),
         "latex": lambda: tables.to_latex(made, note),
     }
-    return [_write(Path(out) / FORMATS[name], texts[name]()) for name in formats]
+    files = [_write(Path(out) / FORMATS[name], texts[name]()) for name in formats]
+    return files + _per_class(studies, Path(out), formats)
+
+
+def _per_class(studies: Sequence[Study], folder: Path, formats: Sequence[str]) -> list[Path]:
+    """per_class.csv, where csv was asked for or a page leaves classes out; nothing where no class was measured."""
+    arms = [arm for s in studies for arm in s.results["arms"]]
+    cut = any(len(arm.get("per_class") or []) > MOST for arm in arms)
+    if "csv" not in formats and not ("html" in formats and cut):
+        return []
+    rows = [row for s in studies for row in class_rows(s.name, s.results)]
+    return [_write(folder / PER_CLASS, tables.to_csv(rows))] if rows else []
 
 
 def render(source: Study | Run, name: str, options: Options) -> str:

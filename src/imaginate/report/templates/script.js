@@ -8,6 +8,10 @@
       var n = parseFloat(raw);
       return isNaN(n) ? null : n;
     }
+    if (cell.className === "num") {
+      var shown = parseFloat(cell.textContent.replace(/[\s,]/g, "").replace("\u2212", "-"));
+      return isNaN(shown) ? null : shown;
+    }
     return cell.textContent.trim().toLowerCase();
   }
   function sortBy(table, head, index) {
