@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from imaginate.errors import ConfigError
-from imaginate.evaluate.corruption import KINDS, corrupt
+from imaginate.evaluate.corruption import KINDS, chosen, corrupt
 
 library = pytest.importorskip("imagecorruptions")
 
@@ -19,6 +19,12 @@ def picture(size: int = 40) -> np.ndarray:
 
 def test_the_fifteen_kinds_are_the_librarys_in_the_tables_order() -> None:
     assert list(KINDS) == library.get_corruption_names("common")
+
+
+def test_glass_blur_repeats_itself_by_its_seed() -> None:
+    first = corrupt(picture(), "glass_blur", 3, 11)
+    assert (first == corrupt(picture(), "glass_blur", 3, 11)).all()
+    assert (first != corrupt(picture(), "glass_blur", 3, 12)).any()
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k != "glass_blur"])
@@ -40,3 +46,11 @@ def test_each_is_the_librarys_and_depends_on_its_seed_alone(kind: str) -> None:
 def test_small_images_are_refused() -> None:
     with pytest.raises(ConfigError, match="at least 32 px, got 16"):
         corrupt(picture(16), "fog", 3, 0)
+
+
+def test_the_corrupted_images_are_spread_over_the_classes() -> None:
+    label = np.array([0] * 40 + [1] * 20 + [2] * 10)
+    assert np.bincount(label[chosen(label, 7)]).tolist() == [4, 2, 1]
+    assert len(chosen(label, 1)) == 1
+    assert chosen(label, 1000).tolist() == list(range(70))
+    assert set(chosen(label, 7)) < set(chosen(label, 14))

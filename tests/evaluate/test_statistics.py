@@ -63,13 +63,38 @@ def test_class_means_against_a_loop_and_the_weights_agree(classes: int, units: i
     label = np.concatenate([np.arange(classes), rng.integers(0, classes, 20)])
     correct = rng.random((units, len(label))) < 0.5
     naive = [np.mean([correct[u][label == c].mean() for c in range(classes)]) for u in range(units)]
-    assert s.mean_per_class(correct, label, classes) == pytest.approx(naive)
+    assert s.class_accuracy(correct, label, classes).mean(1) == pytest.approx(naive)
     assert correct @ s.class_weight(label) == pytest.approx(naive)
 
 
 def test_the_standard_error_is_over_units_and_missing_for_one() -> None:
-    assert s.summary([0.1, 0.2, 0.3])["se"] == pytest.approx(0.1 / np.sqrt(3))
-    assert s.summary([0.4]) == {"mean": 0.4, "se": None, "n": 1}
+    assert s.summary([(0, 0), (1, 0), (2, 0)], [0.1, 0.2, 0.3])["se"] == pytest.approx(0.1 / np.sqrt(3))
+    assert s.summary([(0, 0)], [0.4]) == {"mean": 0.4, "se": None, "n": 1}
+
+
+def test_resamples_of_a_seed_are_one_unit() -> None:
+    keys = [(0, 0), (0, 1), (1, 0), (1, 1)]
+    found = s.summary(keys, [0.1, 0.3, 0.5, 0.7])
+    assert found == {"mean": pytest.approx(0.4), "se": pytest.approx(0.2), "n": 4}
+    assert s.summary(keys[:2], [0.1, 0.3])["se"] == pytest.approx(0.1)
+    wrong = 0
+    for trial in range(100):
+        rng = np.random.default_rng(trial)
+        three, five = rng.normal(0, 0.05, (3, 1, 1)), rng.random((2, 3, 5, 300))
+        arm, reference = five[0] < 0.5 + three, five[1] < 0.5
+        each = [(seed, r) for seed in range(3) for r in range(5)]
+        a, b = (s.by_seed(each, x.reshape(15, 300)) for x in (arm, reference))
+        found = s.difference(a, b, np.full(300, 1 / 300), level=0.95, draws=200, seed=trial)
+        wrong += found["verdict"] != "unclear"
+    assert wrong / 100 <= 0.08
+
+
+def test_a_class_of_few_held_out_images_has_no_interval() -> None:
+    label = np.array([0] * s.FEW + [1])
+    arm, reference = np.ones((3, len(label)), bool), np.zeros((3, len(label)), bool)
+    large, tiny = s.per_class(arm, reference, label, ["a", "b"], level=0.95, draws=100)
+    assert (large["low"], large["high"], large["change"]) == (1, 1, 1)
+    assert (tiny["low"], tiny["high"], tiny["change"]) == (None, None, 1)
 
 
 def test_the_exchange_rate_stays_inside_what_was_measured() -> None:

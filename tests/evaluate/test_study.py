@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 from imaginate.errors import ConfigError, RunError
 from imaginate.evaluate import unit
+from imaginate.evaluate.protocol import protocol_from
 from imaginate.evaluate.study import compare
 
 SMALL = {"arch": "small", "image_size": 32, "seeds": 2, "updates": 6, "batch": 8, "bootstrap": 100, "show": False}
@@ -103,14 +105,56 @@ def test_an_arm_is_added_and_nothing_is_trained_twice(world: Path, monkeypatch: 
     assert {u["updates"] for arm in found["arms"] for u in arm["units"]} == {first}
 
 
+def test_arms_that_are_not_named_stay_until_their_folder_is_deleted(world: Path) -> None:
+    study(world, ["original", "run:noise"], seeds=1)
+    found = study(world, ["online-aug"], seeds=1)
+    assert [arm["name"] for arm in found["arms"]] == ["original", "noise", "online-aug"]
+    assert found["arms"][2]["difference"] is not None
+    shutil.rmtree(world / "study" / "arms" / "noise")
+    shutil.rmtree(world / "noise")
+    found = study(world, ["original"], seeds=1)
+    assert [arm["name"] for arm in found["arms"]] == ["original", "online-aug"]
+
+
+def test_duplicate_keeps_the_size_that_it_first_had(world: Path, studies: ModuleType) -> None:
+    from imaginate.data import open_dataset
+
+    alone = study(world, ["original", "duplicate"], out="alone", seeds=1)
+    assert [arm["images"]["total"] for arm in alone["arms"]] == [15, 90]
+    study(world, ["original", "duplicate", "run:noise"], seeds=1)
+    seeds = {sample.id: sample.label for sample in open_dataset(world / "data").samples}
+    studies.write_run(world / "more", world / "data", seeds, copies=6)
+    found = study(world, [f"run:{world / 'more'}"], seeds=2)
+    sizes = {arm["name"]: [unit["epochs"] for unit in arm["units"]] for arm in found["arms"]}
+    assert sizes["duplicate"][0] == sizes["duplicate"][1] == round(6 * 8 / 45, 2)
+    assert any("more is larger than duplicate" in text and "--arm duplicate:6" in text for text in found["warnings"])
+
+
+def test_the_ratio_is_that_which_was_reached_and_titles_are_unique(world: Path) -> None:
+    arms = ["original", "run:noise@1", "run:noise@5", "other=run:noise", "synthetic:noise"]
+    found = study(world, arms, seeds=1)
+    assert [arm["ratio"] for arm in found["arms"]] == [None, 1.0, 2.0, 2.0, 2.0]
+    assert any("noise@5 has 2 new images for each original and not the 5 asked" in text for text in found["warnings"])
+    titles = [arm["title"] for arm in found["arms"]]
+    assert titles == ["original", "noise (noise@1)", "noise (noise@5)", "other", "noise, alone"]
+
+
+def test_the_same_images_in_another_place_are_the_same_study(world: Path) -> None:
+    first = study(world, ["original"], seeds=1)
+    shutil.copytree(world / "data", world / "moved")
+    moved, settings = world / "moved", {**SMALL, "seeds": 1, "held_out_split": "test", "device": "cpu"}
+    again = compare(moved, ["original"], moved, world / "study", **settings)
+    assert timeless(again["arms"]) == timeless(first["arms"])
+
+
 def test_another_protocol_other_images_or_another_folder_are_refused(world: Path, studies: ModuleType) -> None:
     study(world, ["original", "run:noise"], seeds=1)
     with pytest.raises(RunError, match=r"another protocol: updates is 7, was 6"):
         study(world, ["original"], updates=7)
     with pytest.raises(RunError, match=r"arm 'noise' of .* was another one"):
         study(world, ["original", "noise=run:noise@1"])
-    (world / "data" / "train" / "red" / "0.png").unlink()
-    with pytest.raises(RunError, match="changed since"):
+    (world / "data" / "test" / "red" / "0.png").unlink()
+    with pytest.raises(RunError, match="the held-out images have changed since"):
         study(world, ["original"])
     (world / "full").mkdir()
     (world / "full" / "letter.txt").write_text("dear")
@@ -126,10 +170,32 @@ def test_settings_are_checked_before_anything_is_read(world: Path) -> None:
         ({"validation": 1.0}, r"validation must be in \[0, 1\), got 1.0"),
         ({"budget": "money"}, "budget must be one of updates, epochs"),
         ({"sead": 1}, "unknown setting of compare: 'sead'"),
+        ({"epochs": 3}, "give one of them"),
+        ({"budget": "epochs"}, "takes --epochs"),
+        ({"replace_p": 0.5}, "without --mode replace"),
+        ({"reference": "orignal"}, "did you mean 'original'"),
+        ({"pretrained": True}, "small"),
+        ({"image_size": 16, "corruptions": "3"}, "at least 32 px"),
+        ({"recipe": "ret", "validation": 0}, "needs a validation part"),
     ]:
-        with pytest.raises(ConfigError, match=message):
+        with pytest.raises(ConfigError, match=message) as caught:
             study(world, ["original"], **changes)
+        assert "\n" not in str(caught.value)
     assert not (world / "study").exists()
+
+
+def test_a_wrong_guide_is_refused_before_anything_is_trained(world: Path) -> None:
+    with pytest.raises(ConfigError, match="clip must be nano or clip:ID"):
+        study(world, ["original", "clip-probe"], clip="nonsense")
+    assert not (world / "study" / "study.yaml").exists()
+
+
+def test_quick_changes_nothing_that_was_asked_for() -> None:
+    asked = {"data": "d", "held_out": "h", "quick": True}
+    assert protocol_from(asked).updates == 150
+    assert protocol_from({**asked, "epochs": 1}).updates is None
+    assert protocol_from({**asked, "budget": "epochs"}).updates is None
+    assert protocol_from({**asked, "updates": 7, "seeds": 5}).seeds == 5
 
 
 @pytest.mark.integration

@@ -31,7 +31,8 @@ _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+@-]*)=(.+)")
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One arm: `number` is duplicate's K or real's N, `ratio` new images for each original (None: all of them)."""
+    """One arm: `number` is duplicate's K or real's N, `ratio` new images for each original (None: all of them),
+    `renamed` whether the name was given."""
 
     name: str
     spec: str
@@ -39,6 +40,7 @@ class Arm:
     path: str | None = None
     ratio: float | None = None
     number: int | None = None
+    renamed: bool = False
 
     @property
     def baseline(self) -> bool:
@@ -68,14 +70,15 @@ def parse_arm(spec: str) -> Arm:
         raise ConfigError(f"unknown arm {spec!r}{nearest(kind, KINDS)}")
     if kind in _WITH_PATH and (rest or kind != "clip-finetune"):
         path, ratio = _path_ratio(rest, spec)
-        return Arm(name=name or _called(kind, path, ratio), spec=spec, kind=kind, path=path, ratio=ratio)
+        called = name or _called(kind, path, ratio)
+        return Arm(name=called, spec=spec, kind=kind, path=path, ratio=ratio, renamed=name is not None)
     number = None
     if kind in ("duplicate", "real") and (rest or kind == "real"):
         number = _count(rest, spec)
     elif rest:
         raise ConfigError(f"arm {spec!r}: {kind} takes nothing after it")
     called = kind if number is None else f"{kind}-{number}"
-    return Arm(name=name or called, spec=spec, kind=kind, number=number)
+    return Arm(name=name or called, spec=spec, kind=kind, number=number, renamed=name is not None)
 
 
 def _path_ratio(rest: str, spec: str) -> tuple[str, float | None]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from imaginate.evaluate.unit import Job
+    from imaginate.records import LabelSpace
     from imaginate.train.pool import ImagePool
 
 DISTILLED = 0.5  # share of the teacher's probabilities in the target
@@ -30,7 +31,7 @@ FINE_TUNE_LR = 0.002
 
 def classifier(job: Job, advance: Callable[[int], None], team: Team) -> tuple[nn.Module, State, TrainPlan]:
     """The classifier of a clip-... arm, on normalised images like every other one."""
-    guide = _guide(job)
+    guide = guide_of(job.clip, job.labels, job.plan.device)
     if job.kind == "clip-zero-shot":
         model = _headed(guide, *_text_head(guide)).eval()
         advance(job.plan.updates)
@@ -50,13 +51,13 @@ def classifier(job: Job, advance: Callable[[int], None], team: Team) -> tuple[nn
     return trained.model, trained.state, gentle
 
 
-def _guide(job: Job) -> Any:
+def guide_of(clip: str, labels: LabelSpace, device: str) -> Any:
+    """The guide that `--clip` names; ConfigError for one that does not classify by text."""
     from imaginate.models.guides import build_guide
 
-    guide = build_guide(job.clip, job.labels, device=job.plan.device)
-    if not hasattr(guide, "class_embeddings"):
-        raise ConfigError(f"clip must be nano or clip:ID, which classify by text, got {job.clip!r}")
-    return guide
+    if clip.partition(":")[0] not in ("nano", "clip"):
+        raise ConfigError(f"clip must be nano or clip:ID, which classify by text, got {clip!r}")
+    return build_guide(clip, labels, device=device)
 
 
 def _text_head(guide: Any) -> tuple[torch.Tensor, torch.Tensor]:

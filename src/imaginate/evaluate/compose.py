@@ -10,7 +10,6 @@ import numpy as np
 
 from imaginate.errors import DataError
 from imaginate.evaluate.arms import Arm
-from imaginate.train.leak import overlap
 from imaginate.evaluate.material import Material, Run
 from imaginate.evaluate.protocol import Protocol
 from imaginate.train.pool import ImagePool, join
@@ -39,8 +38,8 @@ class Composition:
         return {**counts, "total": sum(counts.values()), "excluded": dict(self.excluded)}
 
 
-def compose(arm: Arm, material: Material, protocol: Protocol, *, seed: int, resample: int, largest: int) -> Composition:
-    """The pools of one arm for one unit. `largest` is the size that `duplicate` grows to."""
+def compose(arm: Arm, material: Material, protocol: Protocol, *, seed: int, resample: int, times: int) -> Composition:
+    """The pools of one arm for one unit. `times`: how often `duplicate` without a number has each original."""
     train = material.train
     share = 0.0 if material.validation is not None else protocol.validation
     rows, inside = split(train.label, train.usable, share, seed)
@@ -48,14 +47,16 @@ def compose(arm: Arm, material: Material, protocol: Protocol, *, seed: int, resa
     base = (train.path, rows, train.label[rows], None if train.soft is None else train.soft[rows])
     classes = len(material.labels)
     if arm.kind == "duplicate":
-        times = 1 + arm.number if arm.number else max(1, round(largest / len(rows)))
+        times = 1 + arm.number if arm.number else times
         return Composition(train=join([base] * times, classes), validation=validation, original=len(rows) * times)
     if arm.kind == "real":
-        more = _real_rows(arm, material, seed, inside)
+        more = _real_rows(arm, material)
         extra = material.real
         assert extra is not None
         pool = join([base, (extra.path, more, extra.label[more], None)], classes)
-        return Composition(train=pool, validation=validation, original=len(rows), real=len(more))
+        return Composition(
+            train=pool, validation=validation, original=len(rows), real=len(more), excluded=material.real_dropped
+        )
     if arm.path is None:
         return Composition(train=join([base], classes), validation=validation, original=len(rows))
     run = material.runs[arm.path]
@@ -95,11 +96,8 @@ def _synthetic_rows(
     held_back = {material.train.ids[i] for i in inside}
     child = np.array([not held_back.isdisjoint(run.facts.parents.get(i, ())) for i in store.ids], bool)
     copy = np.zeros(len(store), bool)
-    orphans = np.array([not run.facts.parents.get(i) for i in store.ids], bool)
-    against = material.validation or material.train
-    if orphans.any():
-        wanted = set(inside.tolist()) if material.validation is None else None
-        copy[[i for i, j in overlap(store, against).pairs if wanted is None or j in wanted]] = True
+    wanted = set(inside.tolist())
+    copy[[i for i, j in run.shows if material.validation is not None or j in wanted]] = True
     excluded.update({CHILD: int((child & run.usable).sum()), COPY: int((copy & ~child & run.usable).sum())})
     usable = np.flatnonzero(run.usable & ~child & ~copy)
     per_class = np.bincount(material.train.label[rows], minlength=len(material.labels))
@@ -141,19 +139,14 @@ def _children(
     )
 
 
-def _real_rows(arm: Arm, material: Material, seed: int, inside: np.ndarray) -> np.ndarray:
-    """Up to N more real images of each class, smaller N inside larger; none that repeats a validation image."""
+def _real_rows(arm: Arm, material: Material) -> np.ndarray:
+    """Up to N more real images of each class, smaller N inside larger. None of them shows an image that the study has
+    already (`Screen.more_real`)."""
     store = material.real
     assert store is not None
-    assert arm.number is not None
-    wanted = set(inside.tolist())
-    against = material.validation or material.train
-    pairs = overlap(store, against).pairs
-    usable = store.usable.copy()
-    usable[[i for i, j in pairs if material.validation is not None or j in wanted]] = False
     rows: list[int] = []
     for index in np.unique(store.label):
-        of = np.flatnonzero(usable & (store.label == index))
+        of = np.flatnonzero(store.usable & (store.label == index))
         rows += np.random.default_rng(seed_of("real", int(index))).permutation(of)[: arm.number].tolist()
     if not rows:
         raise DataError(f"arm {arm.name!r} found no more real image")

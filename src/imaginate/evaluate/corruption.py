@@ -7,6 +7,7 @@ the same corrupted images, applied at the classifier's input size, and kept on d
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,17 +30,33 @@ KINDS = (
     "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
 )  # fmt: skip
 _SEEDED = ("impulse_noise", "glass_blur")
+SMALLEST = 32
 _KEEP_BYTES = 2 * 2**30
+
+
+def check_corruptions(size: int) -> None:
+    """ConfigError where the library is missing or the classifier's input is too small for it."""
+    if find_spec("imagecorruptions") is None:
+        raise ConfigError("corruption accuracy needs imagecorruptions: pip install imagecorruptions-imaug")
+    if size < SMALLEST:
+        raise ConfigError(f"corruptions need images of at least {SMALLEST} px, got {size}")
+
+
+def chosen(label: np.ndarray, count: int) -> np.ndarray:
+    """Labels (n,) -> `count` rows at most, spread over the classes in proportion, the same every time."""
+    keys = np.empty(len(label))
+    for index in np.unique(label):
+        rows = np.flatnonzero(label == index)
+        order = np.random.default_rng(seed_of("corrupted", int(index))).permutation(len(rows))
+        keys[rows[order]] = (np.arange(len(rows)) + 0.5) / len(rows)
+    return np.sort(np.argsort(keys, kind="stable")[:count])
 
 
 def corrupt(image: np.ndarray, kind: str, severity: int, seed: int) -> np.ndarray:
     """(s, s, 3) uint8, s >= 32 -> the same image corrupted; the draw depends on `seed` alone."""
-    if min(image.shape[:2]) < 32:
-        raise ConfigError(f"corruptions need images of at least 32 px, got {min(image.shape[:2])}")
-    try:
-        from imagecorruptions import corrupt as library
-    except ImportError:
-        raise ConfigError("corruption accuracy needs imagecorruptions: pip install imagecorruptions-imaug") from None
+    check_corruptions(min(image.shape[:2]))
+    from imagecorruptions import corrupt as library
+
     before = np.random.get_state()
     np.random.seed(seed % 2**32)
     try:

@@ -11,23 +11,26 @@ import numpy as np
 from imaginate.data import Dataset, DataSpec, load, open_dataset
 from imaginate.errors import DataError
 from imaginate.evaluate.arms import Arm
-from imaginate.train.leak import overlap
-from imaginate.train.lineage import RunFacts, read_run
 from imaginate.evaluate.protocol import Protocol
+from imaginate.evaluate.screen import Screen
 from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace
 from imaginate.train.augment import stored_size
+from imaginate.train.leak import overlap
+from imaginate.train.lineage import RunFacts, read_run
 from imaginate.train.pixels import Store, build_store
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """A finished run's new images; `usable` leaves out what could not be read and what overlaps the held-out set."""
+    """A finished run's new images; `usable` leaves out what could not be read and what overlaps the held-out set;
+    `shows` are pairs (row, row of the images that validation comes from): images without a seed that look the same."""
 
     facts: RunFacts
     store: Store
     usable: np.ndarray
     dropped: Mapping[str, int]
+    shows: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Material:
     real: Store | None
     runs: Mapping[str, Run]
     leak: Mapping[str, object]
+    real_dropped: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -68,7 +72,7 @@ def gather(protocol: Protocol, arms: list[Arm], cache: Path, *, show: bool = Tru
         stores = {path: decode(data) for path, data in news.items()}
         originals, outside = decode(train), decode(held)
         inside, more = (decode(d) if d is not None else None for d in (validation, real))
-    return _checked(protocol, train, held, originals, outside, inside, more, facts, stores)
+    return _checked(protocol, train, originals, outside, inside, more, facts, stores)
 
 
 def _decoder(protocol: Protocol, train: Dataset, cache: Path, progress: Bar) -> Callable[[Dataset], Store]:
@@ -84,7 +88,6 @@ def _decoder(protocol: Protocol, train: Dataset, cache: Path, progress: Bar) -> 
 def _checked(
     protocol: Protocol,
     train: Dataset,
-    held: Dataset,
     originals: Store,
     outside: Store,
     inside: Store | None,
@@ -92,34 +95,21 @@ def _checked(
     facts: Mapping[str, RunFacts],
     stores: Mapping[str, Store],
 ) -> Material:
-    """The leak check of every training image against the held-out ones, and what could not be read, counted."""
-    where = f"{protocol.held_out}, split {held.split}" if held.split else protocol.held_out
-    found = overlap(originals, outside)
-    if found.pairs and not (protocol.allow_leak or protocol.drop_leak):
-        raise DataError(found.describe(originals, outside, "the training images", where))
-    rows = np.flatnonzero(outside.usable)
-    if protocol.drop_leak:
-        rows = np.setdiff1d(rows, [j for _, j in found.pairs])
-    runs = {}
-    for path, store in stores.items():
-        other = overlap(store, outside)
-        if other.pairs and not (protocol.allow_leak or protocol.drop_leak):
-            raise DataError(other.describe(store, outside, f"the new images of {path}", where))
-        # A new image that shows a held-out one goes, unless it only repeats an original that does (then that one went).
-        bad = sorted({i for i, j in other.pairs if j in set(rows.tolist())}) if protocol.drop_leak else []
-        usable = store.usable.copy()
-        usable[bad] = False
-        runs[path] = Run(facts=facts[path], store=store, usable=usable, dropped={"shows a held-out image": len(bad)})
-    if more is not None:
-        more = _without(more, sorted({i for i, _ in overlap(more, outside).pairs}))
-    leak = {
-        "compared": list(found.compared),
-        "same": len(found.same),
-        "near": len(found.near),
-        "removed": int(outside.usable.sum() - len(rows)),
-        "examples": [[originals.ids[i], outside.ids[j]] for i, j in found.pairs[:5]],
-        "allowed": protocol.allow_leak,
-    }
+    """The overlaps of everything with everything that must be apart, and what could not be read, counted."""
+    screen = Screen(protocol, outside)
+    rows, leak = screen.originals(originals)
+    kept = {path: screen.run(path, store, rows) for path, store in stores.items()}
+    inside, leak["validation"] = screen.validation(inside, originals)
+    more, real = screen.more_real(more, originals, inside)
+    against = inside if inside is not None else originals
+    runs = {
+        path: Run(
+            facts=facts[path], store=store, usable=kept[path].usable, dropped=kept[path].dropped,
+            shows=_orphans_show(store, facts[path], against),
+        )
+        for path, store in stores.items()
+    }  # fmt: skip
+    leak |= {"runs": {path: one.told for path, one in kept.items()}, "real": real or None}
     named = {"the training set": originals, "the held-out set": outside, **stores}
     warnings = [
         f"{len(store.skipped)} images of {name} could not be read ({_reasons(store)})"
@@ -128,15 +118,16 @@ def _checked(
     ]
     return Material(
         name=train.name, labels=train.labels, train=originals, held=outside, held_rows=rows, validation=inside,
-        real=more, runs=runs, leak=leak, warnings=tuple(warnings),
+        real=more, real_dropped=real, runs=runs, leak=leak, warnings=tuple(warnings),
     )  # fmt: skip
 
 
-def _without(store: Store, rows: list[int]) -> Store:
-    """The store with these rows marked unusable: more real images never show a held-out one."""
-    content = store.content.copy()
-    content[rows] = 0
-    return replace(store, content=content)
+def _orphans_show(store: Store, facts: RunFacts, against: Store) -> tuple[tuple[int, int], ...]:
+    """(row of the run, row of what validation images come from): new images that name no seed (retrieved, prompted) and
+    show one of those images."""
+    if all(facts.parents.get(i) for i in store.ids):
+        return ()
+    return tuple((i, j) for i, j in overlap(store, against).pairs if not facts.parents.get(store.ids[i]))
 
 
 def _reasons(store: Store) -> str:
@@ -153,8 +144,22 @@ def _aligned(data: Dataset, train: Dataset, what: str) -> Dataset:
         raise DataError(f"{what} images have classes that the training set lacks: {_some(strange)}")
     if data.labels.names == names:
         return data
-    new = {label: names.index(data.labels.names[label]) for label in used}
-    return replace(data, labels=train.labels, samples=tuple(replace(s, label=new[s.label]) for s in data.samples))
+    new = {label: names.index(name) for label, name in enumerate(data.labels.names) if name in names}
+    samples = (
+        replace(s, label=new[s.label], soft_label=_scattered(s.soft_label, new, len(names))) for s in data.samples
+    )
+    return replace(data, labels=train.labels, samples=tuple(samples))
+
+
+def _scattered(soft: tuple[float, ...] | None, new: Mapping[int, int], classes: int) -> tuple[float, ...] | None:
+    """A soft label under the new numbers of its classes; the share of a class that has none is spread by the others."""
+    if soft is None:
+        return None
+    out = np.zeros(classes)
+    for label, share in enumerate(soft):
+        if label in new:
+            out[new[label]] = share
+    return tuple((out / out.sum()).tolist()) if out.sum() else None
 
 
 def _every_class(train: Dataset, held: Dataset) -> None:

@@ -15,8 +15,9 @@ from imaginate.settings import build, check, nearest, setting
 from imaginate.train.recipes import RECIPES, Recipe, adjust
 
 FORMAT = "imaginate-study/1"
-# Settings of the analysis alone: they may change on a finished study without training anything again.
-FREE = ("seeds", "level", "bootstrap", "reference", "allow_leak")
+# What may change on a finished study without training anything again: settings of the analysis, and where the images
+# lie (that they are the same images is checked by their fingerprints).
+FREE = ("seeds", "level", "bootstrap", "reference", "allow_leak", "data", "held_out", "real")
 QUICK: dict[str, Any] = {
     "arch": "small",
     "image_size": 32,
@@ -79,6 +80,8 @@ class Protocol:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.replace_p != 1 and self.mode != "replace":
+            raise ConfigError("replace-p does nothing without --mode replace")
 
     @property
     def size(self) -> int:
@@ -100,8 +103,15 @@ class Protocol:
 
 def protocol_from(values: Mapping[str, Any]) -> Protocol:
     """A protocol from plain values; `quick` changes the defaults, never what was asked for."""
-    quick = str(values.get("quick", False)).lower() == "true"
-    return build(Protocol, {**(QUICK if quick else {}), **values}, where="compare")
+    quick = dict(QUICK) if str(values.get("quick", False)).lower() == "true" else {}
+    if values.get("epochs") is not None or values.get("budget") == "epochs":
+        quick.pop("updates", None)
+    asked = build(Protocol, {**quick, **values}, where="compare")
+    if asked.updates is not None and asked.epochs is not None:
+        raise ConfigError("updates and epochs both say how long to train: give one of them")
+    if asked.updates is not None and asked.budget == "epochs":
+        raise ConfigError("budget epochs takes --epochs, not --updates")
+    return asked
 
 
 def settle(protocol: Protocol, stored: Mapping[str, Any] | None, place: str) -> Protocol:
@@ -109,9 +119,10 @@ def settle(protocol: Protocol, stored: Mapping[str, Any] | None, place: str) -> 
     if stored is None:
         return protocol
     now = asdict(protocol)
-    if now["updates"] is None and protocol.budget == "updates":
-        now["updates"] = stored.get("updates")
-    for key, value in now.items():
+    settled: dict[str, Any] = {"precision": stored.get("precision")} if protocol.precision == "auto" else {}
+    if protocol.updates is None and protocol.budget == "updates":
+        settled["updates"] = stored.get("updates")
+    for key, value in {**now, **settled}.items():
         if key not in FREE and value != stored.get(key):
             raise RunError(f"{place} is a study with another protocol: {key} is {value}, was {stored.get(key)}")
-    return replace(protocol, updates=now["updates"])
+    return replace(protocol, **settled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -16,11 +17,12 @@ from imaginate.evaluate.corruption import KINDS
 from imaginate.evaluate.material import Material
 from imaginate.evaluate.protocol import FORMAT, Protocol
 from imaginate.evaluate.unit import PREDICTIONS, RESULT, Job, write_json
+from imaginate.train.split import split
 from imaginate.versions import versions
 
 _UNIT = (
     "seed", "resample", "top1", "mean_per_class", "validation", "best_update", "updates", "epochs", "stopped_early",
-    "seconds", "parameters", "corruption", "per_class",
+    "seconds", "parameters", "corruption", "per_class", "processes", "device", "precision",
 )  # fmt: skip
 Key = tuple[int, int]
 
@@ -44,8 +46,8 @@ class Measured:
                     self.corruption[key] = saved["corruption_correct"]
 
     def matrix(self, keys: Sequence[Key]) -> np.ndarray:
-        """(units, n) correctness."""
-        return np.stack([self.correct[key] for key in keys])
+        """(units, n) correctness, a seed's resamples averaged."""
+        return statistics.by_seed(keys, np.stack([self.correct[key] for key in keys]))
 
 
 def write(
@@ -61,13 +63,13 @@ def write(
     known = {} if known is None else known
     measured = {arm.name: Measured([job for job in jobs if job.arm == arm.name]) for arm in arms}
     reference = measured.get(protocol.reference)
-    rows = []
+    rows, titles = [], _titles(arms, material)
     for arm in arms:
         own, other = measured[arm.name], reference if arm.name != protocol.reference else None
         if own.units:
             key = (arm.name, tuple(own.units), tuple(other.units) if other else ())
-            known[key] = rows_of = known.get(key) or _arm(arm, own, other, protocol, material)
-            rows.append(rows_of)
+            known[key] = row = known.get(key) or _arm(arm, own, other, protocol, material)
+            rows.append(row | {"title": titles[arm.name]})
     missing = [{"arm": j.arm, "seed": j.seed, "resample": j.resample} for j in jobs if not j.done()]
     found = {
         "format": FORMAT,
@@ -79,7 +81,7 @@ def write(
         "protocol": asdict(protocol) | {"image_size": protocol.size, "recipe_settings": asdict(protocol.schedule_of())},
         "data": _data(material, jobs),
         "leak": material.leak,
-        "warnings": [*material.warnings, *_warnings(protocol, arms, measured)],
+        "warnings": [*material.warnings, *_warnings(protocol, arms, measured, rows)],
         "arms": rows,
         "curves": _curves(rows, protocol),
         "exchange": _exchange(rows, protocol),
@@ -95,18 +97,14 @@ def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol
     base = reference.matrix(shared) if reference is not None and shared else None
     run = material.runs[arm.path].facts if arm.path else None
     images = units[0]["images"]
-    ratio = (
-        None
-        if run is None
-        else arm.ratio or round(images["synthetic"] / max(1, _originals(own, material, protocol)), 3)
-    )
+    ratio = None if run is None else round(images["synthetic"] / max(1, _originals(own, material, protocol)), 3)
     return {
-        "name": arm.name, "spec": arm.spec, "kind": arm.kind, "title": run.title if run else arm.name,
-        "method": run.method if run else None, "run": arm.path, "ratio": ratio,
+        "name": arm.name, "spec": arm.spec, "kind": arm.kind,
+        "method": run.method if run else None, "run": arm.path, "ratio": ratio, "asked_ratio": arm.ratio,
         "reference": arm.name == protocol.reference, "baseline": arm.baseline, "images": images,
-        "units": [{key: unit[key] for key in _UNIT} for unit in units],
-        "top1": statistics.summary([unit["top1"] for unit in units]),
-        "mean_per_class": statistics.summary([unit["mean_per_class"] for unit in units]),
+        "units": [{key: unit.get(key) for key in _UNIT} for unit in units],
+        "top1": statistics.summary(keys, [unit["top1"] for unit in units]),
+        "mean_per_class": statistics.summary(keys, [unit["mean_per_class"] for unit in units]),
         "difference": _differences(own, reference, shared, protocol),
         "per_class": statistics.per_class(
             own.matrix(shared or keys), base, own.label, material.labels.names, level=protocol.level,
@@ -119,9 +117,8 @@ def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol
 
 def _originals(own: Measured, material: Material, protocol: Protocol) -> int:
     """How many original images an arm with all of them trains on."""
-    images = next(iter(own.units.values()))["images"]
     share = 0.0 if material.validation is not None else protocol.validation
-    return int(images["original"] or round(material.train.usable.sum() * (1 - share)))
+    return len(split(material.train.label, material.train.usable, share, min(own.units)[0])[0])
 
 
 def _differences(
@@ -136,7 +133,10 @@ def _differences(
     both = [key for key in keys if key in own.corruption and key in reference.corruption]
     corruption = None
     if both:
-        a, b = (np.stack([m.corruption[key].mean((0, 1)) for key in both]) for m in (own, reference))
+        a, b = (
+            statistics.by_seed(both, np.stack([m.corruption[key].mean((0, 1)) for key in both]))
+            for m in (own, reference)
+        )
         corruption = statistics.difference(a, b, np.full(a.shape[1], 1 / a.shape[1]), **options)  # type: ignore[arg-type]
     return {**found, "corruption": corruption}
 
@@ -148,7 +148,7 @@ def _corruption(own: Measured, protocol: Protocol) -> dict[str, Any] | None:
     table = each.mean(0)
     third = protocol.severities.index(3) if 3 in protocol.severities else None
     return {
-        **statistics.summary(each.mean((1, 2)).tolist()),
+        **statistics.summary(list(own.corruption), each.mean((1, 2)).tolist()),
         "severities": list(protocol.severities),
         "by_kind": {kind: table[i].tolist() for i, kind in enumerate(KINDS)},
         "by_severity": table.mean(0).tolist(),
@@ -164,8 +164,24 @@ def _curves(rows: list[dict[str, Any]], protocol: Protocol) -> list[dict[str, An
         own = [row for row in rows if row["run"] == run and row["kind"] == "run"]
         if len(own) > 1:
             points = sorted((_point(row, row["ratio"]) for row in own), key=lambda point: point["ratio"])
-            curves.append({"run": run, "title": own[0]["title"], "points": start + points})
+            curves.append({"run": run, "title": _longest(own)["title"], "points": start + points})
     return curves
+
+
+def _longest(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return max(rows, key=lambda row: row["ratio"])
+
+
+def _titles(arms: Sequence[Arm], material: Material) -> dict[str, str]:
+    """What each arm is called in tables: the name that was given, else the method of its run, told apart by the arm's
+    name where two would be called the same."""
+    plain = {}
+    for arm in arms:
+        method = material.runs[arm.path].facts.title if arm.path else ""
+        told = {"run": method, "synthetic": f"{method}, alone", "clip-finetune": f"clip-finetune on {method}"}
+        plain[arm.name] = told.get(arm.kind, arm.name) if arm.path and not arm.renamed else arm.name
+    often = Counter(plain.values())
+    return {name: title if often[title] == 1 else f"{title} ({name})" for name, title in plain.items()}
 
 
 def _point(row: dict[str, Any], ratio: float) -> dict[str, Any]:
@@ -202,14 +218,48 @@ def _data(material: Material, jobs: Sequence[Job]) -> dict[str, Any]:
     }
 
 
-def _warnings(protocol: Protocol, arms: Sequence[Arm], measured: dict[str, Measured]) -> list[str]:
-    found = []
+def _warnings(
+    protocol: Protocol, arms: Sequence[Arm], measured: dict[str, Measured], rows: Sequence[dict[str, Any]]
+) -> list[str]:
+    found = [
+        f"{row['name']} has {row['ratio']:g} new images for each original and not the {row['asked_ratio']:g} asked for"
+        for row in rows
+        if row["asked_ratio"] is not None and abs(row["ratio"] - row["asked_ratio"]) > 0.02 * row["asked_ratio"]
+    ]
+    found += _thin(rows) + _outgrown(rows)
     if protocol.reference not in measured:
         found.append(f"no arm is called {protocol.reference!r}, so nothing is compared with it")
-    if protocol.seeds * protocol.resamples < 3:
-        found.append("fewer than 3 classifiers an arm: the spread between seeds is hardly known")
+    if protocol.seeds < 3:
+        found.append("fewer than 3 seeds: the spread between seeds is hardly known")
     if protocol.online_aug == "strong" and any(arm.kind == "online-aug" for arm in arms):
         found.append("online-aug is the same as original when --online-aug is strong for every arm")
     if protocol.allow_leak:
         found.append("held-out images were allowed among the training images: the accuracies are too high")
     return found
+
+
+def _thin(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Classes of too few held-out images for what is said of them."""
+    few = [row["class"] for row in (rows[0]["per_class"] if rows else []) if row["held_out"] < statistics.FEW]
+    if not few:
+        return []
+    return [
+        f"{len(few)} classes have fewer than {statistics.FEW} held-out images, such as {few[0]}: nothing can be said "
+        "of each, and the interval of the mean over classes is too narrow"
+    ]
+
+
+def _outgrown(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """A run that is much larger than `duplicate`, which was measured before it."""
+    sizes = {row["name"]: row["images"]["total"] for row in rows if row["kind"] == "duplicate"}
+    if not sizes:
+        return []
+    alike, size = max(sizes.items(), key=lambda item: item[1])
+    larger = [row for row in rows if row["kind"] == "run" and row["images"]["total"] > 1.5 * size]
+    if not larger:
+        return []
+    times = max(round(row["images"]["synthetic"] / row["images"]["original"]) for row in larger)
+    return [
+        f"{larger[0]['name']} is larger than {alike}, which was measured before it: "
+        f"--arm duplicate:{times} has its size"
+    ]

@@ -1,8 +1,9 @@
 """Means, standard errors, paired bootstrap intervals and the exchange rate, from per-image correctness.
 
-A *unit* is one trained classifier (a seed, or one of RET's resamples of a seed). Every arm has the same units, with the
-same validation part, the same order of draws and the same held-out images, so differences are taken unit by unit and
-image by image before anything is averaged.
+A *unit* is a seed: one trained classifier, or the mean over RET's resamples of a seed, which share its validation part
+and are no independent evidence (with one seed alone, its resamples are the units). Every arm has the same units, with
+the same validation part, the same order of draws and the same held-out images, so differences are taken unit by unit
+and image by image before anything is averaged.
 """
 
 from __future__ import annotations
@@ -14,10 +15,7 @@ from typing import Any
 
 import numpy as np
 
-
-def top1(correct: np.ndarray) -> np.ndarray:
-    """(units, n) in {0, 1} -> accuracy of each unit (units,)."""
-    return correct.mean(axis=-1)  # type: ignore[no-any-return]
+FEW = 5  # held-out images of a class below which no interval is given
 
 
 def class_accuracy(correct: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
@@ -28,16 +26,21 @@ def class_accuracy(correct: np.ndarray, label: np.ndarray, classes: int) -> np.n
         return sums / counts  # type: ignore[no-any-return]
 
 
-def mean_per_class(correct: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
-    """Mean over the classes of the accuracy in each (GIF's medical measure). (units,)"""
-    return np.nanmean(class_accuracy(correct, label, classes), axis=-1)  # type: ignore[no-any-return]
+def by_seed(keys: Sequence[tuple[int, int]], values: np.ndarray) -> np.ndarray:
+    """Values (classifiers, ...) of (seed, resample) keys -> (units, ...): the mean over the resamples of each seed;
+    unchanged where there is one seed alone."""
+    seeds = np.array([seed for seed, _ in keys])
+    values = np.asarray(values, float)
+    if len(set(seeds.tolist())) < 2:
+        return values
+    return np.stack([values[seeds == seed].mean(axis=0) for seed in dict.fromkeys(seeds.tolist())])
 
 
-def summary(values: Sequence[float]) -> dict[str, Any]:
-    """Mean and standard error (n - 1) over units; no error from one unit."""
-    array = np.asarray(values, float)
-    se = float(array.std(ddof=1) / np.sqrt(len(array))) if len(array) > 1 else None
-    return {"mean": float(array.mean()), "se": se, "n": len(array)}
+def summary(keys: Sequence[tuple[int, int]], values: Sequence[float]) -> dict[str, Any]:
+    """Mean and standard error (n - 1) over units, no error from one unit; `n` counts classifiers."""
+    units = by_seed(keys, np.asarray(values, float))
+    se = float(units.std(ddof=1) / np.sqrt(len(units))) if len(units) > 1 else None
+    return {"mean": float(np.mean(values)), "se": se, "n": len(values)}
 
 
 def difference(
@@ -50,7 +53,8 @@ def difference(
     strata: np.ndarray | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Paired bootstrap of `arm - reference`, both (units, n): units and images are resampled, pairs never split.
+    """Paired bootstrap of `arm - reference`, both (units, n) in [0, 1]: units and images are resampled, pairs never
+    split.
 
     `weight` (n,) sums to 1: 1/n for top-1, 1/(classes * images of the class) for the mean over classes, whose images
     are resampled within their class (`strata`). A percentile interval; `verdict` says whether it covers 0.
@@ -133,7 +137,8 @@ def accuracy_differences(
 def per_class(
     arm: np.ndarray, reference: np.ndarray | None, label: np.ndarray, names: Sequence[str], *, level: float, draws: int
 ) -> list[dict[str, Any]]:
-    """Accuracy of each class, and its change (RET Fig. 5A) with an interval."""
+    """Accuracy of each class, and its change (RET Fig. 5A), with an interval where the class has at least `FEW`
+    held-out images: resampling one or two of them over and over says nothing."""
     rows = []
     for index, name in enumerate(names):
         of = label == index
@@ -150,7 +155,9 @@ def per_class(
             if reference is not None:
                 weight = np.full(int(of.sum()), 1 / of.sum())
                 found = difference(arm[:, of], reference[:, of], weight, level=level, draws=draws, seed=index)
-                row.update(change=found["mean"], low=found["low"], high=found["high"])
+                row["change"] = found["mean"]
+                if of.sum() >= FEW:
+                    row.update(low=found["low"], high=found["high"])
         rows.append(row)
     return rows
 

@@ -7,27 +7,30 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from imaginate.errors import ConfigError, RunError
+from imaginate.errors import ConfigError
 from imaginate.evaluate import results
 from imaginate.evaluate.arms import Arm, parse_arms
 from imaginate.evaluate.compose import Composition, compose
 from imaginate.evaluate.material import Material, gather
-from imaginate.evaluate.protocol import FORMAT, Protocol, protocol_from, settle
+from imaginate.evaluate.protocol import Protocol, protocol_from, settle
+from imaginate.evaluate.studyfile import StudyFile
 from imaginate.evaluate.unit import Corrupting, Job, run_job
 from imaginate.progress import bar
-from imaginate.records import short_hash
+from imaginate.settings import nearest
 from imaginate.train.classifiers import check_arch
-from imaginate.train.plan import TrainPlan, pick_device
+from imaginate.train.plan import TrainPlan, arithmetic, pick_device
 from imaginate.train.pool import ImagePool, join
+from imaginate.train.recipes import check_watched
 from imaginate.train.stream import seed_of
-from imaginate.train.team import Team, assemble
+from imaginate.train.team import assemble
+
+DUPLICATES = 6  # of each original in `duplicate` where no run says how many: the originals and five copies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,8 @@ def compare(
     """Train every arm under one protocol and measure it on the held-out images; returns what results.json holds.
 
     `settings` are fields of `Protocol`. The same call on the same folder goes on where it was stopped, and trains only
-    the arms and seeds that are new.
+    the arms and seeds that are new. Arms of the folder that are not named stay in the study, until their folder under
+    arms/ is deleted.
     """
     protocol = protocol_from({"data": os.fspath(data), "held_out": os.fspath(held_out), **settings})
     hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, show=show)
@@ -66,13 +70,14 @@ class Study:
     """The arms of one call, on one folder."""
 
     def __init__(self, protocol: Protocol, arms: list[Arm], out: Path, hardware: Hardware) -> None:
-        protocol.schedule_of()
-        check_arch(protocol.arch)
+        self.file = StudyFile(out)
+        self.out, self.arms, self.hardware = out, self.file.with_earlier(arms), hardware
+        _check(protocol, self.arms)
         self.team, self.device = assemble(pick_device(hardware.device))
-        self.out, self.arms, self.hardware = out, arms, hardware
-        self.stored = _stored(out)
         self.known: dict[Any, dict[str, Any]] = {}
-        self.protocol = settle(protocol, self.stored.get("protocol"), str(out))
+        self.times = self.file.times
+        self.protocol = settle(protocol, self.file.protocol, str(out))
+        self.protocol = replace(self.protocol, precision=arithmetic(self.protocol.precision, self.device))
 
     def run(self) -> dict[str, Any]:
         """Read, check, train what is missing, put together."""
@@ -80,20 +85,23 @@ class Study:
         if not first:
             self.team.wait()
         material = gather(self.protocol, self.arms, self.out / "cache", show=self.hardware.show and first)
+        self._check_guide(material)
         composed = self._compositions(material)
-        self.protocol = self._budget(material, composed)
+        self.protocol = self._budget(composed)
         if first:
-            self._remember(material)
+            self.file.write(self.protocol, self.arms, material, self.times)
             self.team.wait()
         jobs = [self._job(arm, material, seed, r, made) for (arm, seed, r), made in self._each(composed)]
-        missing = [job for job in jobs if not job.done()]
-        together = self.hardware.workers > 1
-        for arm in [None] if together else dict.fromkeys(job.arm for job in missing):
-            self._train([job for job in missing if arm in (None, job.arm)])
+        found: dict[str, Any] = {}
+
+        def put_together(_: Job | None = None) -> None:
             if first:
-                results.write(self.out, self.protocol, self.arms, material, jobs, self.known)
+                found.update(results.write(self.out, self.protocol, self.arms, material, jobs, self.known))
+
+        self._train([job for job in jobs if not job.done()], put_together)
         self.team.wait()
-        return results.write(self.out, self.protocol, self.arms, material, jobs, self.known) if first else {}
+        put_together()
+        return found
 
     def units(self) -> list[tuple[int, int]]:
         """(seed, resample) of every unit of an arm."""
@@ -106,20 +114,26 @@ class Study:
             yield (by_name[name], seed, r), composition
 
     def _compositions(self, material: Material) -> dict[tuple[str, int, int], Composition]:
-        """The images of every unit; runs first, because `duplicate` grows to the size of the largest."""
-        found: dict[tuple[str, int, int], Composition] = {}
-        ordered = sorted(self.arms, key=lambda arm: arm.path is None)
-        for seed, r in self.units():
-            largest = 0
-            for arm in ordered:
-                size = largest or 6 * len(material.train)
-                made = compose(arm, material, self.protocol, seed=seed, resample=r, largest=size)
-                found[arm.name, seed, r] = made
-                if arm.path is not None:
-                    largest = max(largest, made.original + made.synthetic)
-        return {(a.name, s, r): found[a.name, s, r] for a in self.arms for s, r in self.units()}
+        """The images of every unit. The size of `duplicate` is settled when it first appears: that of the largest run
+        there is then."""
 
-    def _budget(self, material: Material, composed: dict[tuple[str, int, int], Composition]) -> Protocol:
+        def made(arm: Arm, seed: int, resample: int, times: int = 1) -> Composition:
+            return compose(arm, material, self.protocol, seed=seed, resample=resample, times=times)
+
+        grown = any(arm.kind == "duplicate" and not arm.number for arm in self.arms)
+        if grown and self.times is None:
+            runs = [made(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
+            self.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
+        return {(a.name, s, r): made(a, s, r, self.times or 1) for a in self.arms for s, r in self.units()}
+
+    def _check_guide(self, material: Material) -> None:
+        """Load the guide of the clip-... arms before anything is trained: a wrong one would be found hours later."""
+        if any(arm.baseline for arm in self.arms):
+            from imaginate.evaluate.clip_baselines import guide_of
+
+            guide_of(self.protocol.clip, material.labels, self.device)
+
+    def _budget(self, composed: dict[tuple[str, int, int], Composition]) -> Protocol:
         """The protocol with the number of updates settled: the recipe's epochs over the largest arm, for every arm."""
         recipe = self.protocol.schedule_of()
         if self.protocol.budget == "epochs" or self.protocol.updates is not None:
@@ -152,45 +166,24 @@ class Study:
         """The same held-out images for every unit: a share of each class."""
         if not self.protocol.severities:
             return None
-        label = material.held.label[material.held_rows]
-        share = self.protocol.corruption_images / len(label)
-        rows = np.arange(len(label)) if share >= 1 else split(label, np.ones(len(label), bool), share, 0)[1]
+        from imaginate.evaluate.corruption import chosen
+
+        rows = chosen(material.held.label[material.held_rows], self.protocol.corruption_images)
         return Corrupting(rows=rows, severities=self.protocol.severities)
 
-    def _train(self, jobs: list[Job]) -> None:
+    def _train(self, jobs: list[Job], finished: Callable[[Job], None]) -> None:
+        """Train them, here or on Ray; `finished` after each job on Ray, here after the last one of each arm."""
         if self.hardware.workers > 1 and len(jobs) > 1:
             from imaginate.evaluate.spread import spread
 
-            spread(jobs, self.hardware.workers, show=self.hardware.show)
+            spread(jobs, self.hardware.workers, show=self.hardware.show, finished=finished)
             return
-        for job in jobs:
-            show = self.hardware.show and self.team.main
-            with bar(job.title, job.plan.updates, unit="updates", show=show) as progress:
-                run_job(job, progress.advance, self.team)
-
-    def _remember(self, material: Material) -> None:
-        """Write study.yaml; RunError if the images of this folder's study have changed since."""
-        import yaml
-
-        data = {"train": material.train.fingerprint, "held_out": material.held.fingerprint}
-        arms = dict(self.stored.get("arms", {}))
-        if self.stored and self.stored.get("data") != data:
-            raise RunError(f"{self.out} is a study of other images: the training or held-out images have changed since")
-        for arm in self.arms:
-            mark = short_hash([arm.spec, material.runs[arm.path].store.fingerprint if arm.path else ""])
-            if arm.name in arms and arms[arm.name]["fingerprint"] != mark:
-                raise RunError(
-                    f"arm {arm.name!r} of {self.out} was another one ({arms[arm.name]['spec']}), or its images "
-                    "have changed; give it another name with --arm NAME=SPEC"
-                )
-            arms[arm.name] = {"spec": arm.spec, "fingerprint": mark}
-        self.out.mkdir(parents=True, exist_ok=True)
-        text = yaml.safe_dump(
-            {"format": FORMAT, "protocol": asdict(self.protocol), "data": data, "arms": arms}, sort_keys=False
-        )
-        part = self.out / "study.yaml.part"
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, self.out / "study.yaml")
+        show = self.hardware.show and self.team.main
+        for _, arm in groupby(jobs, key=lambda job: job.arm):
+            for job in arm:
+                with bar(job.title, job.plan.updates, unit="updates", show=show) as progress:
+                    run_job(job, progress.advance, self.team)
+            finished(job)
 
 
 def _held(material: Material) -> ImagePool:
@@ -198,22 +191,17 @@ def _held(material: Material) -> ImagePool:
     return join([(store.path, rows, store.label[rows], None)], len(material.labels))
 
 
-def _stored(out: Path) -> dict[str, Any]:
-    """What study.yaml says; RunError for a folder that holds something else."""
-    import yaml
+def _check(protocol: Protocol, arms: Sequence[Arm]) -> None:
+    """Refuse before anything is read what could not work after hours of training."""
+    recipe = protocol.schedule_of()
+    check_arch(protocol.arch, protocol.pretrained)
+    check_watched(recipe, protocol.validation > 0 or protocol.validation_split is not None)
+    if protocol.severities:
+        from imaginate.evaluate.corruption import check_corruptions
 
-    path = out / "study.yaml"
-    if not path.exists():
-        if out.exists() and (not out.is_dir() or any(p.name != "cache" for p in out.iterdir())):
-            raise RunError(f"{out} exists and is not a study; choose another --out")
-        return {}
-    try:
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise RunError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
-    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
-        raise ConfigError(f"{path} is not a study of this version ({FORMAT})")
-    return stored
-
-
-__all__ = ["Hardware", "Study", "Team", "compare"]
+        check_corruptions(protocol.size)
+    names = [arm.name for arm in arms]
+    if protocol.reference not in ("original", *names):
+        raise ConfigError(
+            f"reference {protocol.reference!r} is no arm of this study{nearest(protocol.reference, names)}"
+        )

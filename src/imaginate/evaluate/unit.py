@@ -15,7 +15,7 @@ from imaginate.evaluate.statistics import class_accuracy
 from imaginate.records import LabelSpace
 from imaginate.train import checkpoint
 from imaginate.train.loop import State, fit
-from imaginate.train.plan import TrainPlan
+from imaginate.train.plan import TrainPlan, arithmetic
 from imaginate.train.pool import ImagePool
 from imaginate.train.predict import predict
 from imaginate.train.team import SOLO, Team
@@ -91,7 +91,7 @@ def run_job(job: Job, advance: Callable[[int], None] = lambda _: None, team: Tea
         "best_update": state.best_update, "updates": state.update, "stopped_early": state.stopped,
         "epochs": round(state.update * plan.recipe.batch / max(1, len(job.train)), 2),
         "seconds": round(state.seconds, 1), "parameters": sum(p.numel() for p in model.parameters()),
-        "processes": team.size,
+        "processes": team.size, "device": plan.device, "precision": arithmetic(plan.precision, plan.device),
     }  # fmt: skip
     if job.keep_weights:
         _save_weights(model, job.folder / "weights.safetensors")

@@ -26,12 +26,12 @@ class Overlap:
         """All pairs, those with equal pixels first."""
         return self.same + self.near
 
-    def describe(self, train: Store, held: Store, what: str, held_name: str) -> str:
+    def describe(self, train: Store, held: Store, what: str, held_name: str, kind: str = "held-out") -> str:
         """One line for the person whose numbers would have been wrong."""
         i, j = self.pairs[0]
         count = len({b for _, b in self.pairs})
         return (
-            f"{count} of {self.compared[1]} held-out images ({held_name}) are also among {what} "
+            f"{count} of {self.compared[1]} {kind} images ({held_name}) are also among {what} "
             f"({len(self.same)} equal, {len(self.near)} near-equal pairs), such as {train.ids[i]} = {held.ids[j]}; "
             "--drop-leak leaves them out, --allow-leak goes on and marks the report"
         )

@@ -65,22 +65,21 @@ def repeatable(device: str) -> Iterator[None]:
         cudnn.deterministic, cudnn.benchmark = before
 
 
-def use_bfloat16(plan: TrainPlan) -> bool:
-    """Whether to compute in bfloat16: where the hardware multiplies in it (weights stay float32)."""
+def arithmetic(precision: Precision, device: str) -> Literal["float32", "bfloat16"]:
+    """What `auto` means on a device: bfloat16 where the hardware multiplies in it (weights stay float32)."""
     import torch
 
-    if plan.precision != "auto":
-        return plan.precision == "bfloat16"
-    if plan.device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported())
-    return bool(torch.cpu._is_amx_tile_supported())
+    if precision != "auto":
+        return precision
+    fast = torch.cuda.is_bf16_supported() if device.startswith("cuda") else torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"
 
 
 def autocast(plan: TrainPlan) -> AbstractContextManager[Any]:
     """bfloat16 where the hardware multiplies in it."""
     import torch
 
-    if not use_bfloat16(plan):
+    if arithmetic(plan.precision, plan.device) == "float32":
         return nullcontext()
     return torch.autocast(plan.device.split(":")[0], dtype=torch.bfloat16)
 

@@ -1,0 +1,101 @@
+"""What must be apart: training, new, validation and more real images against the held-out ones, and the last two
+against the training images. Overlaps are refused; `drop_leak` takes them out, `allow_leak` goes on and says so."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from imaginate.errors import DataError
+from imaginate.evaluate.protocol import Protocol
+from imaginate.train.leak import Overlap, overlap
+from imaginate.train.pixels import Store
+
+HELD_OUT = "shows a held-out image"
+TRAINING = "shows a training image"
+INSIDE = "shows a validation image"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """Of a run's new images: which are used, how many were dropped and why, and what was found."""
+
+    usable: np.ndarray  # (n,) bool
+    dropped: dict[str, int]
+    told: dict[str, int]
+
+
+class Screen:
+    """The held-out images, and what the protocol says about an overlap with them."""
+
+    def __init__(self, protocol: Protocol, outside: Store) -> None:
+        self.outside = outside
+        self.drop, self.allow = protocol.drop_leak, protocol.allow_leak
+        split = protocol.held_out_split
+        self.where = f"{protocol.held_out}, split {split}" if split else protocol.held_out
+
+    def originals(self, originals: Store) -> tuple[np.ndarray, dict[str, Any]]:
+        """The rows of the held-out images that are measured, and the facts for the report."""
+        found = self._found(originals, self.outside, "the training images", self.where)
+        rows = np.flatnonzero(self.outside.usable)
+        whole = len(rows)
+        if self.drop:
+            rows = np.setdiff1d(rows, [j for _, j in found.pairs])
+        return rows, {
+            "compared": list(found.compared),
+            "same": len(found.same),
+            "near": len(found.near),
+            "removed": whole - len(rows),
+            "examples": [[originals.ids[i], self.outside.ids[j]] for i, j in found.pairs[:5]],
+            "allowed": self.allow,
+        }
+
+    def run(self, path: str, store: Store, measured: np.ndarray) -> Kept:
+        """A run's new images without those that show a measured held-out image. One that only repeats an original which
+        does may stay: that held-out image went."""
+        found = self._found(store, self.outside, f"the new images of {path}", self.where)
+        kept = set(measured.tolist())
+        bad = sorted({i for i, j in found.pairs if j in kept}) if self.drop else []
+        usable = store.usable.copy()
+        usable[bad] = False
+        told = {"same": len(found.same), "near": len(found.near), "removed": len(bad)}
+        return Kept(usable=usable, dropped={HELD_OUT: len(bad)} if bad else {}, told=told)
+
+    def validation(self, inside: Store | None, originals: Store) -> tuple[Store | None, dict[str, int] | None]:
+        """A validation split without held-out images (the choice of the checkpoint would be made on the test) and
+        without training images (it would be made on memory)."""
+        if inside is None:
+            return None, None
+        held = self._found(inside, self.outside, "the validation split's images", self.where)
+        train = self._found(originals, inside, "the training images", "the validation split", what_held="validation")
+        bad = {i for i, _ in held.pairs} | {j for _, j in train.pairs} if self.drop else set()
+        told = {"held_out": len(held.pairs), "train": len(train.pairs), "removed": len(bad)}
+        return without(inside, bad), told
+
+    def more_real(
+        self, more: Store | None, originals: Store, inside: Store | None
+    ) -> tuple[Store | None, dict[str, int]]:
+        """More real images for real:N: never a held-out, a training or a validation image. Why how many went."""
+        dropped: dict[str, int] = {}
+        for reason, other in ((HELD_OUT, self.outside), (TRAINING, originals), (INSIDE, inside)):
+            if more is not None and other is not None:
+                bad = {i for i, _ in overlap(more, other).pairs}
+                more = without(more, bad)
+                dropped |= {reason: len(bad)} if bad else {}
+        return more, dropped
+
+    def _found(self, train: Store, held: Store, what: str, where: str, what_held: str = "held-out") -> Overlap:
+        found = overlap(train, held)
+        if found.pairs and not (self.drop or self.allow):
+            raise DataError(found.describe(train, held, what, where, what_held))
+        return found
+
+
+def without(store: Store, rows: Collection[int]) -> Store:
+    """The store with these rows marked unusable."""
+    content = store.content.copy()
+    content[list(rows)] = 0
+    return replace(store, content=content)
