@@ -44,9 +44,9 @@ def run(args: argparse.Namespace) -> int:
     """Check, measure, write, print a table."""
     import json
 
+    from imaginate.devices import pick_device
     from imaginate.evaluate.metrics.assess import Assessment
     from imaginate.settings import build
-    from imaginate.train.plan import pick_device
 
     for name in ("limit", "batch"):
         if getattr(args, name) is not None and getattr(args, name) < 1:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from imaginate.data import Dataset, load, open_dataset
+from imaginate.devices import pick_device
 from imaginate.errors import ConfigError
 from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace
@@ -21,7 +22,7 @@ from imaginate.train.classifiers import check_arch
 from imaginate.train.loop import Trained, fit
 from imaginate.train.parts import Choice, check_leak, choose, open_held
 from imaginate.train.pixels import Store, build_store
-from imaginate.train.plan import TrainPlan, pick_device
+from imaginate.train.plan import TrainPlan
 from imaginate.train.pool import ImagePool, join
 from imaginate.train.predict import predict
 from imaginate.train.recipes import RECIPES, Recipe, adjust, check_watched
