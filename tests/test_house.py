@@ -12,7 +12,7 @@ import pytest
 import imaginate
 
 SRC = Path(imaginate.__file__).parent
-FIRST = {"records", "errors", "settings", "contract", "progress", "devices", "versions", "ops"}
+FIRST = {"records", "errors", "settings", "contract", "progress", "cluster", "devices", "versions", "ops"}
 MODELS = FIRST | {"data", "models", "nano"}
 MAY: dict[str, set[str]] = {
     **dict.fromkeys(FIRST, FIRST),
@@ -68,7 +68,7 @@ def test_imports_go_one_way(path: Path) -> None:
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) in FIRST], ids=lambda p: str(p.relative_to(SRC)))
 def test_the_first_row_needs_no_third_party(path: Path) -> None:
     outside = {name[1:] for name in imports(path) if name.startswith(":")} - set(sys.stdlib_module_names)
-    allowed = {"ops": THIRD_PARTY_OF_OPS, "progress": {"rich"}, "devices": {"torch"}}
+    allowed = {"ops": THIRD_PARTY_OF_OPS, "progress": {"rich"}, "cluster": {"ray"}, "devices": {"torch"}}
     assert outside <= allowed.get(room(path), set()) | {"imaginate"}
 
 

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import errno
 import functools
-import importlib.machinery
 import json
 import os
 import subprocess
 import sys
 import threading
 import time
-import types
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import imaginate
+from imaginate import cluster
 from imaginate.engine import shard, workers
 from imaginate.engine.run import gather, lock
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
 from imaginate.write import tables
 from imaginate.write.store import Store, explained
+from pretended_ray import PretendedRay
 from worlds import folder, picture, png
 
 KNOBS: dict[str, Any] = {"method": "cutmix", "copies": 3, "shard": 6, "progress": False}
@@ -353,35 +351,10 @@ def test_a_short_job_is_done_before_ray_has_started(
             super().__init__(build, waiting)
             self._thread.join()
 
-    monkeypatch.setattr(workers, "_start", refuse)
+    monkeypatch.setattr(cluster, "start", refuse)
     monkeypatch.setattr(workers, "Home", Finished)
     imaginate.expand(str(data), tmp_path / "run", workers_count=2, **KNOBS)
     same(whole, tmp_path / "run")
-
-
-class PretendedRay(types.ModuleType):
-    """Ray's few verbs over threads of this process."""
-
-    exceptions = types.SimpleNamespace(RayError=ConnectionError)
-
-    def __init__(self) -> None:
-        super().__init__("ray")
-        self.__spec__ = importlib.machinery.ModuleSpec("ray", None)
-        self.pool = ThreadPoolExecutor(4, "actor")
-        self.is_initialized, self.cluster_resources = (lambda: True), dict
-        self.put, self.get = (lambda value: value), (lambda future: future.result())
-
-    def remote(self, **_: object) -> Any:
-        return lambda cls: types.SimpleNamespace(remote=lambda *given: self.actor(cls(*given)))
-
-    def actor(self, one: Any) -> Any:
-        return types.SimpleNamespace(
-            make=types.SimpleNamespace(remote=lambda number: self.pool.submit(one.make, number))
-        )
-
-    def wait(self, futures: list[Any], timeout: float | None) -> tuple[list[Any], list[Any]]:
-        done, rest = concurrent.futures.wait(futures, timeout, "FIRST_COMPLETED")
-        return list(done)[:1], [*list(done)[1:], *rest]
 
 
 @pytest.mark.parametrize("home", [True, False])
@@ -408,6 +381,18 @@ def test_who_makes_a_shard_does_not_change_the_result(
     same(whole, tmp_path / "run")
 
 
+def test_an_actor_is_sent_to_the_one_gpu_that_it_sees() -> None:
+    from imaginate.engine.recipe import recipe_from
+
+    ray, sent = PretendedRay(gpus=8), []
+    ray.put = sent.append
+    recipe = recipe_from({"data": {"path": "x"}, "method": "cutmix", "roles": {"device": "cuda:1"}})
+    workers._actors(ray, (recipe, None), "run", 3)  # type: ignore[arg-type]
+    assert [options["num_gpus"] for options in ray.asked] == [1.0]
+    assert sent[0][0].roles.device == "cuda"
+    assert recipe.roles.device == "cuda:1"
+
+
 def test_an_error_beside_ray_is_the_same_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(self: Store, name: str, content: bytes) -> None:
         if name.endswith(".png"):
@@ -416,7 +401,7 @@ def test_an_error_beside_ray_is_the_same_one_line(data: Path, tmp_path: Path, mo
 
     pytest.importorskip("ray")
     monkeypatch.setattr(Store, "put", full)
-    monkeypatch.setattr(workers, "_start", lambda *_: None)
+    monkeypatch.setattr(cluster, "start", lambda *_: None)
     monkeypatch.setattr(workers, "_actors", lambda *_: [])
     with pytest.raises(RunError, match="disk is full"):
         imaginate.expand(str(data), tmp_path / "run", workers_count=2, **KNOBS)

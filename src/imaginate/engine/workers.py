@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from importlib.util import find_spec
+from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
-from imaginate import registry
+from imaginate import cluster, registry
 from imaginate.engine.plan import Plan
 from imaginate.engine.recipe import Recipe
 from imaginate.engine.shard import ShardWorker
-from imaginate.errors import ConfigError, ImaginateError, RunError
+from imaginate.errors import ConfigError
 
 Announce = Callable[[int], None]
 
@@ -31,7 +32,7 @@ def run(
         for number in numbers:
             yield _told(worker.make(number), plan, announce)
         return
-    for summary in _on_ray(recipe, plan, root, numbers, count, address):
+    for summary in _on_ray(recipe, plan, root, numbers, count, cluster.address_of(address)):
         yield _told(summary, plan, announce)
 
 
@@ -45,22 +46,14 @@ def _on_ray(
 ) -> Iterator[dict[str, Any]]:
     """Ray actors. Where no network is needed and Ray is this machine's, this process is one of the `count` workers and
     begins at once, while Ray starts; a job that is done by then needs no Ray."""
-    if find_spec("ray") is None:
-        raise ConfigError("more than one worker needs Ray: pip install 'imaginate[ray]'")
+    cluster.require()
     waiting = deque(numbers)
     home = None if address is not None or _needs(recipe) else Home(lambda: ShardWorker(recipe, plan, root), waiting)
     try:
-        import ray
-
-        mine = not ray.is_initialized()
+        cluster.library()
         actors = min(count - 1 if home else count, len(waiting))
-        if actors and mine:
-            _start(ray, actors, address)
-        try:
+        with cluster.session(actors, address) as ray:
             yield from _spread(ray, (recipe, plan), root, waiting, actors, home)
-        finally:
-            if actors and mine:
-                ray.shutdown()
     finally:
         if home:
             home.stop()
@@ -70,23 +63,6 @@ def _needs(recipe: Recipe) -> bool:
     """Whether the method or a filter needs a network or a pool, which one process more would hold in memory."""
     judges = [registry.find("filters", name) for name, _ in recipe.all_filters()]
     return any(part.needs for part in (recipe.make_method(), *judges))
-
-
-def _start(ray: Any, actors: int, address: str | None) -> None:
-    import logging
-    import os
-
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 leaves a worker what all others leave
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address:
-        options["address"] = address
-    else:
-        options.update(num_cpus=actors, include_dashboard=False)
-    try:
-        ray.init(**options)
-    except Exception as error:  # Ray raises a bare one where its own processes do not start in time
-        raise RunError(f"cannot reach Ray at {address or 'this machine'}: {str(error).splitlines()[0]}") from None
 
 
 def _spread(
@@ -104,14 +80,16 @@ def _spread(
         if running:
             for reference in ray.wait(list(running), timeout=0.05 if home else None)[0]:
                 free.append(running.pop(reference))
-                yield _unwrap(ray, reference)
+                yield cluster.unwrap(ray, reference)
 
 
 def _actors(ray: Any, shared: tuple[Recipe, Plan], root: str, count: int) -> list[Any]:
-    gpus = ray.cluster_resources().get("GPU", 0)
-    actor = ray.remote(num_cpus=1, num_gpus=min(1.0, gpus / count), max_restarts=-1, max_task_retries=-1)(_RayWorker)
-    put = ray.put(shared)
-    return [actor.remote(put, root) for _ in range(count)]
+    share = cluster.gpu_share(ray.cluster_resources().get("GPU", 0), count)
+    actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=-1, max_task_retries=-1)(_RayWorker)
+    recipe, plan = shared
+    inside = replace(recipe, roles=replace(recipe.roles, device=cluster.device_inside(recipe.roles.device)))
+    put = ray.put((inside, plan))
+    return [actor.remote(put, root, os.getcwd()) for _ in range(count)]
 
 
 def _next(waiting: deque[int]) -> int | None:
@@ -161,33 +139,23 @@ class Home:
             self._results.put(error)
 
 
-def _unwrap(ray: Any, reference: Any) -> dict[str, Any]:
-    try:
-        kind, value = ray.get(reference)
-    except ray.exceptions.RayError as error:
-        raise RunError(f"a worker failed: {str(error).splitlines()[-1]}") from None
-    if kind == "error":
-        raise value
-    return value  # type: ignore[no-any-return]
-
-
 class _RayWorker:
-    """A ShardWorker inside a Ray actor. Deliberate errors travel as values, so that their one line survives."""
+    """A ShardWorker inside a Ray actor, which works where the caller works."""
 
-    def __init__(self, shared: tuple[Recipe, Plan], root: str) -> None:
+    def __init__(self, shared: tuple[Recipe, Plan], root: str, folder: str) -> None:
         self._shared, self._root = shared, root
         self._worker: ShardWorker | None = None
+        cluster.enter(folder)
 
     def make(self, number: int) -> tuple[str, Any]:
-        try:
-            if self._worker is None:
-                self._worker = ShardWorker(*self._shared, self._root)
-            return "done", self._worker.make(number)
-        except ImaginateError as error:
-            return "error", error
+        """For `cluster.unwrap`."""
+        return cluster.told(self._make, number)
+
+    def _make(self, number: int) -> dict[str, Any]:
+        if self._worker is None:
+            self._worker = ShardWorker(*self._shared, self._root)
+        return self._worker.make(number)
 
     def pid(self) -> int:
         """The process id, for tests that kill a worker."""
-        import os
-
         return os.getpid()

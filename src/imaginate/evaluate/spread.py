@@ -3,45 +3,66 @@
 from __future__ import annotations
 
 import os
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
-from imaginate.errors import ConfigError
+from imaginate import cluster
 from imaginate.evaluate.unit import Job, run_job
 from imaginate.progress import bar
 
 
-def spread(jobs: list[Job], workers: int, *, show: bool = True) -> None:
-    """Run jobs on up to `workers` Ray tasks at a time; the first error ends the others and is raised."""
-    try:
-        import ray
-    except ImportError:
-        raise ConfigError("workers above 1 need ray: pip install 'imaginate[ray]'") from None
-    started = not ray.is_initialized()
-    if started:
-        address = os.environ.get("RAY_ADDRESS")
-        local: dict[str, Any] = {} if address else {"num_cpus": max(workers, os.cpu_count() or 1)}
-        ray.init(address=address, include_dashboard=False, log_to_driver=False, **local)
-    gpu = any(job.plan.device.startswith("cuda") for job in jobs)
-    resources: Any = ray.cluster_resources  # untyped in ray
-    share = (resources().get("GPU", 0) / workers) if gpu else 0
-    task = ray.remote(num_cpus=1, num_gpus=share, max_retries=2)(run_job)
-    try:
-        _drain(ray, [(job, task) for job in jobs], workers, show)
-    finally:
-        if started:
-            ray.shutdown()
+def spread(
+    jobs: list[Job], workers: int, *, show: bool = True, finished: Callable[[Job], None] = lambda job: None
+) -> None:
+    """Run jobs on up to `workers` Ray tasks at a time; the first error ends the others and is raised.
 
-
-def _drain(ray: Any, todo: list[tuple[Job, Any]], workers: int, show: bool) -> None:
-    running: dict[Any, Job] = {}
-    with bar(f"{workers} workers", len(todo), unit="classifiers", show=show) as progress:
-        while todo or running:
-            while todo and len(running) < workers:
-                job, task = todo.pop(0)
-                running[task.remote(job)] = job
-            ready, _ = ray.wait(list(running), num_returns=1)
-            for reference in ready:
-                job = running.pop(reference)
-                ray.get(reference)
+    `finished` is called here, in the caller's process, with each job that is done, in the order in which they end.
+    """
+    workers = min(workers, len(jobs))
+    with cluster.session(workers, cluster.address_of(None)) as ray:
+        gpus = ray.cluster_resources().get("GPU", 0) if any(_on_gpu(job) for job in jobs) else 0
+        share = cluster.gpu_share(gpus, workers)
+        task = ray.remote(num_cpus=1, num_gpus=share, max_retries=2)(cluster.told)
+        with (
+            bar(f"{workers} workers", len(jobs), unit="classifiers", show=show) as progress,
+            closing(_finished(ray, task, jobs, workers)) as done,
+        ):
+            for job in done:
                 progress.note(job.title)
                 progress.advance(1)
+                finished(job)
+
+
+def _finished(ray: Any, task: Any, jobs: list[Job], workers: int) -> Generator[Job]:
+    """The jobs as they end, `workers` of them at a time. What is left when the caller stops asking is ended too: Ray
+    may be the caller's, and a job left behind would write into a folder of the next call."""
+    waiting, running = deque(jobs), dict[Any, Job]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                job = waiting.popleft()
+                running[task.remote(_work, os.getcwd(), _inside(job))] = job
+            for reference in ray.wait(list(running), num_returns=1)[0]:
+                job = running.pop(reference)
+                cluster.unwrap(ray, reference)
+                yield job
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
+
+
+def _on_gpu(job: Job) -> bool:
+    return job.plan.device.startswith("cuda")
+
+
+def _inside(job: Job) -> Job:
+    """The job as a worker runs it."""
+    return replace(job, plan=replace(job.plan, device=cluster.device_inside(job.plan.device)))
+
+
+def _work(folder: str, job: Job) -> None:
+    cluster.enter(folder)
+    run_job(job)

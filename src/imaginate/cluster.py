@@ -1,0 +1,134 @@
+"""What everyone needs who spreads work over Ray: start it, share out its GPUs, and bring errors home as one line.
+
+    with session(workers, address) as ray:
+        task = ray.remote(num_cpus=1, num_gpus=gpu_share(gpus, workers))(told)
+        result = unwrap(ray, task.remote(function, argument))
+
+Ray is imported where it is used, never by importing this file.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from imaginate.errors import ConfigError, ImaginateError, RunError
+
+_GRAIN = 10_000  # Ray counts resources in ten-thousandths
+_PATIENCE = 10  # seconds for somebody to answer at an address; Ray itself tries for minutes
+
+
+def require() -> None:
+    """Refuse work for several processes where Ray is not installed."""
+    if find_spec("ray") is None:
+        raise ConfigError("more than one worker needs Ray: pip install 'imaginate[ray]'")
+
+
+def library() -> Any:
+    """The Ray library, which takes a moment to import. Untyped: Ray's own types hide its decorators."""
+    require()
+    import ray
+
+    return ray
+
+
+def address_of(given: str | None) -> str | None:
+    """The cluster to use: the one that was named, or the one in RAY_ADDRESS; None is a Ray of this machine alone."""
+    return given or os.environ.get("RAY_ADDRESS") or None
+
+
+@contextmanager
+def session(workers: int, address: str | None = None) -> Iterator[Any]:
+    """Ray, ready for `workers`. It is started unless it runs already or there are no workers, and what was started
+    here is stopped at the end."""
+    ray = library()
+    mine = workers > 0 and not ray.is_initialized()
+    try:
+        if mine:
+            start(ray, workers, address)
+        yield ray
+    finally:
+        if mine:
+            ray.shutdown()
+
+
+def start(ray: Any, workers: int, address: str | None) -> None:
+    """Start Ray on this machine with room for `workers`, or join the cluster at `address`. RunError where it fails."""
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # a worker without a share keeps its GPUs in sight
+    os.environ.setdefault("RAY_worker_niceness", "0")  # Ray's own 15 leaves a worker what all others leave
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address:
+        options["address"] = address
+    else:  # `local`: beside a cluster that somebody started on this machine, not in it
+        options.update(address="local", num_cpus=workers, include_dashboard=False)
+    try:
+        _knock(address or "")
+        ray.init(**options)
+    except Exception as error:  # Ray raises a bare one where its own processes do not start in time
+        place = address or "this machine"
+        raise RunError(f"cannot reach Ray at {place}: {_lines(error)[0]}") from None
+
+
+def _knock(address: str) -> None:
+    """Raise OSError or ValueError where nobody answers at HOST:PORT; other forms of address are left to Ray."""
+    place = urlsplit("//" + address.removeprefix("ray://"))
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), _PATIENCE).close()
+
+
+def gpu_share(gpus: float, workers: int) -> float:
+    """The part of one GPU that each of `workers` asks for, so that all of them find room at once.
+
+    With a GPU for each, a whole one, for Ray gives no parts of several (8 GPUs, 3 workers: 1). With fewer, as many
+    share one as must: 2 GPUs and 3 workers give 1/2, since a worker that asks for 2/3 fits beside no other.
+    """
+    if gpus <= 0:
+        return 0.0
+    together = math.ceil(workers / gpus)
+    return (_GRAIN // together) / _GRAIN  # rounded down: three times 0.3334 would be more than one GPU
+
+
+def device_inside(name: str) -> str:
+    """What a worker calls the device that its caller calls `name`: it sees the GPUs that Ray gave it, numbered anew, so
+    `cuda:1` is `cuda`."""
+    return "cuda" if name.startswith("cuda:") else name
+
+
+def enter(folder: str) -> None:
+    """Work where the caller works, so that relative paths mean the same: the workers of a cluster that runs already
+    stand where it was started. A folder that this machine lacks is left out."""
+    if os.path.isdir(folder):
+        os.chdir(folder)
+
+
+def told(function: Callable[..., Any], *arguments: Any) -> tuple[str, Any]:
+    """("done", result), or ("error", error) for a deliberate error: as a value it keeps its type and its one line,
+    where an exception would come home inside one of Ray's. For `unwrap`."""
+    try:
+        return "done", function(*arguments)
+    except ImaginateError as error:
+        return "error", error
+
+
+def unwrap(ray: Any, reference: Any) -> Any:
+    """What `told` told, waited for: the result, or its error raised. A worker that died or met a bug is a RunError of
+    one line, whose cause holds the worker's traceback."""
+    try:
+        kind, value = ray.get(reference)
+    except ray.exceptions.RayError as error:
+        raise RunError(f"a worker failed: {_lines(error)[-1]}") from error
+    if kind == "error":
+        raise value
+    return value
+
+
+def _lines(error: Exception) -> list[str]:
+    """The lines of a message that say something; at least one."""
+    return [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]

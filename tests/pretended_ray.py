@@ -1,0 +1,48 @@
+"""Ray's few verbs over threads of this process, for tests of what is sent and of what comes back."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import importlib.machinery
+import types
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+
+class PretendedRay(types.ModuleType):
+    """It runs already and has `gpus` GPUs; `asked` holds the options of every actor class and task, `cancelled` what
+    was given up."""
+
+    exceptions = types.SimpleNamespace(RayError=ConnectionError)
+
+    def __init__(self, gpus: int = 0) -> None:
+        super().__init__("ray")
+        self.__spec__ = importlib.machinery.ModuleSpec("ray", None)
+        self.pool = ThreadPoolExecutor(4, "actor")
+        self.asked: list[dict[str, Any]] = []
+        self.cancelled: list[Future[Any]] = []
+        self.is_initialized, self.cluster_resources = (lambda: True), (lambda: {"GPU": float(gpus)} if gpus else {})
+        self.put, self.get = (lambda value: value), (lambda future: future.result())
+
+    def remote(self, **options: Any) -> Any:
+        self.asked.append(options)
+        return lambda target: types.SimpleNamespace(
+            remote=lambda *given: (
+                self.actor(target(*given)) if isinstance(target, type) else self.pool.submit(target, *given)
+            )
+        )
+
+    def actor(self, one: Any) -> Any:
+        return types.SimpleNamespace(
+            make=types.SimpleNamespace(remote=lambda number: self.pool.submit(one.make, number))
+        )
+
+    def wait(
+        self, futures: list[Any], *, num_returns: int = 1, timeout: float | None = None
+    ) -> tuple[list[Any], list[Any]]:
+        done, rest = concurrent.futures.wait(futures, timeout, "FIRST_COMPLETED")
+        return list(done)[:num_returns], [*list(done)[num_returns:], *rest]
+
+    def cancel(self, future: Future[Any], *, force: bool) -> None:
+        assert force
+        self.cancelled.append(future)
