@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.ops.score_names import GUIDED
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -23,6 +24,7 @@ class GifDalle:
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ("guide", "prior:unclip")
     paper: ClassVar[str] = "Zhang et al. 2023 (GIF-DALLE)"
+    scores: ClassVar[tuple[str, ...]] = GUIDED
 
     variant: Literal["default", "paper", "released"] = setting("default", "the definition of guidance", source="ours")
     guidance_scale: float = setting(4.0, "weight of the embedding", ge=0, le=100, source="GIF D.1")
@@ -45,17 +47,16 @@ class GifDalle:
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
         from imaginate.models.priors.imagine import generate, place, same_space
-        from imaginate.ops.guidance import ascend
         from imaginate.ops.imagination import (
             Imagined,
             all_seeds,
+            climb,
             embedding_score,
             encoded_logits,
             grid,
             seed_logits,
             to_candidates,
         )
-        from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
         from imaginate.ops.turn import turn
         from imaginate.ops.variants import variant
@@ -67,13 +68,12 @@ class GifDalle:
         same_space(guide, prior, pixels, encoded)
         repeated = pixels.repeat_interleave(copies, dim=0)
         latents = prior.encode(turn(repeated, seeds)) if how.turn_seed else encoded.repeat_interleave(copies, dim=0)
-        z, b = (grid(t.to(latents), requests) for t in draw(seeds, latents.shape[1:], "full"))
         of_seeds = encoded_logits(guide, encoded)
-        climb = ascend(grid(latents, requests), z, b, embedding_score(guide, of_seeds, how), eps=self.eps, variant=how)
-        made = generate(prior, climb.latents.flatten(0, 1), seeds, self.guidance_scale, self.steps, self.scheduler)
+        found = climb(requests, latents, embedding_score(guide, of_seeds, how), how, eps=self.eps, level="full")
+        made = generate(prior, found.latents.flatten(0, 1), seeds, self.guidance_scale, self.steps, self.scheduler)
         story = Imagined(
             images=grid(made.latents, requests),
-            climb=climb,
+            climb=found,
             seed_predicted=of_seeds.argmax(dim=-1),
             predicted=grid(seed_logits(guide, made.latents).argmax(dim=-1), requests),
             info={

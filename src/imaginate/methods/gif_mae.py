@@ -5,11 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.ops.score_names import GUIDED
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +27,7 @@ class GifMae:
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ("guide", "prior:mae")
     paper: ClassVar[str] = "Zhang et al. 2023 (GIF-MAE)"
+    scores: ClassVar[tuple[str, ...]] = GUIDED
 
     variant: Literal["default", "paper", "released"] = setting("default", "the definition of guidance", source="ours")
     eps: float = setting(0.8, "radius of the ball around the seed's latent", gt=0, source="Eq. 1")
@@ -40,30 +45,23 @@ class GifMae:
         return in_groups(requests, lambda group: self._expand(group, context))
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
-        from imaginate.ops.guidance import ascend
-        from imaginate.ops.imagination import Imagined, all_seeds, grid, image_score, seed_logits, to_candidates
-        from imaginate.ops.perturb import draw
+        from imaginate.ops.imagination import all_seeds, guided, to_candidates
         from imaginate.ops.pixels import stack
         from imaginate.ops.turn import turn
         from imaginate.ops.variants import variant
 
-        prior, guide, seeds, copies = context.prior, context.guide, all_seeds(requests), len(requests[0].copies)
+        prior, copies = context.prior, len(requests[0].copies)
         how = variant(self.variant, self.ascent_steps, self.ascent_step)
         pixels = stack([r.image for r in requests], prior.image_size)
         repeated = pixels.repeat_interleave(copies, dim=0)  # (n k, 3, s, s)
         if how.turn_seed:
-            repeated = turn(repeated, seeds)
+            repeated = turn(repeated, all_seeds(requests))
         latents = prior.encode(repeated) if how.turn_seed else prior.encode(pixels).repeat_interleave(copies, dim=0)
-        z, b = (grid(t.to(latents), requests) for t in draw(seeds, latents.shape[1:], self.level))
-        of_seeds = seed_logits(guide, pixels.to(latents.device))
-        score = image_score(guide, of_seeds, lambda flat: prior.decode(flat, repeated), how)
-        climb = ascend(grid(latents, requests), z, b, score, eps=self.eps, variant=how, shrink=prior.batch.shrink)
-        assert climb.after.images is not None
-        made = Imagined(
-            images=climb.after.images,
-            climb=climb,
-            seed_predicted=of_seeds.argmax(dim=-1),
-            predicted=climb.after.predicted,
-            info={"variant": self.variant, "eps": self.eps, "level": self.level, "ascent_steps": how.ascent_steps},
-        )
+        info = {"variant": self.variant, "eps": self.eps, "level": self.level, "ascent_steps": how.ascent_steps}
+
+        def decode(flat: Tensor) -> Tensor:
+            images: Tensor = prior.decode(flat, repeated)
+            return images
+
+        made = guided(requests, pixels, latents, decode, context, how, eps=self.eps, level=self.level, info=info)
         return to_candidates(requests, made, context.labels)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.ops.score_names import GUIDED
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -29,6 +30,7 @@ class GifSd:
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ("guide", "prior:stable-diffusion")
     paper: ClassVar[str] = "Zhang et al. 2023 (GIF-SD)"
+    scores: ClassVar[tuple[str, ...]] = GUIDED
 
     variant: Literal["default", "paper", "released"] = setting("default", "the definition of guidance", source="ours")
     strength: float = setting(0.5, "how much of the seed is noised away", gt=0, le=1, source="GIF B.4.1")
@@ -55,38 +57,24 @@ class GifSd:
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
         from imaginate.models.priors.imagine import place
-        from imaginate.ops.guidance import ascend
-        from imaginate.ops.imagination import Imagined, all_seeds, grid, image_score, seed_logits, to_candidates
-        from imaginate.ops.perturb import draw
+        from imaginate.ops.imagination import guided, to_candidates
         from imaginate.ops.pixels import stack
         from imaginate.ops.variants import variant
 
-        prior, guide, copies = context.prior, context.guide, len(requests[0].copies)
+        decode, copies = context.prior.decode, len(requests[0].copies)
         how = variant(self.variant, self.ascent_steps, self.ascent_step)
-        pixels = stack([r.image for r in requests], prior.image_size)
+        pixels = stack([r.image for r in requests], context.prior.image_size)
         diffused, prompts = self._diffuse(requests, pixels, how, context)
-        latents = grid(diffused.latents, requests)  # (n, k, c, h, w)
-        z, b = (grid(t.to(latents), requests) for t in draw(all_seeds(requests), latents.shape[2:], self.level))
-        of_seeds = seed_logits(guide, pixels.to(latents.device))
-        score = image_score(guide, of_seeds, prior.decode, how)
-        climb = ascend(latents, z, b, score, eps=self.eps, variant=how, shrink=prior.batch.shrink)
-        assert climb.after.images is not None
-        made = Imagined(
-            images=climb.after.images,
-            prompts=prompts,
-            climb=climb,
-            seed_predicted=of_seeds.argmax(dim=-1),
-            predicted=climb.after.predicted,
-            info={
-                "variant": self.variant,
-                "strength": self.strength,
-                "guidance_scale": self.guidance_scale,
-                "steps": self.steps,
-                "eps": self.eps,
-                "ascent_steps": how.ascent_steps,
-            },
-            **place(diffused, copies),
-        )
+        info = {
+            "variant": self.variant,
+            "strength": self.strength,
+            "guidance_scale": self.guidance_scale,
+            "steps": self.steps,
+            "eps": self.eps,
+            "ascent_steps": how.ascent_steps,
+        }
+        story = {"prompts": prompts, "info": info, **place(diffused, copies)}
+        made = guided(requests, pixels, diffused.latents, decode, context, how, eps=self.eps, level=self.level, **story)
         return to_candidates(requests, made, context.labels)
 
     def _diffuse(

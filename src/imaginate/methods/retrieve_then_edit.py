@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.records import Candidate, Request
+from imaginate.ops.score_names import GUIDED, NEIGHBOUR
+from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from imaginate.models.priors.imagine import Diffused
-    from imaginate.ops.imagination import Imagined
     from imaginate.ops.retrieval import Retrieval
 
 
@@ -31,6 +28,7 @@ class RetrieveThenEdit:
     starts_from: ClassVar[StartsFrom] = "class"
     needs: ClassVar[tuple[str, ...]] = ("guide", "pool", "prior:stable-diffusion")
     paper: ClassVar[str] = "Burg et al. 2023 (RET), conclusion"
+    scores: ClassVar[tuple[str, ...]] = (*(f"neighbour_{name}" for name in NEIGHBOUR), *GUIDED)
 
     edit: Literal["img2img", "gif"] = setting("img2img", "plain img2img, or guided imagination")
     query: Literal["text", "seeds", "both"] = setting("text", "the class's sentence, its seed images, or both averaged")
@@ -62,9 +60,10 @@ class RetrieveThenEdit:
 
     def _edited(self, neighbours: list[Candidate], context: Context) -> list[Candidate]:
         from imaginate.models.priors.imagine import How, diffuse, names_of, place
-        from imaginate.ops.imagination import Imagined, grid, to_candidates
+        from imaginate.ops.imagination import Imagined, grid, guided, to_candidates
         from imaginate.ops.pixels import stack
         from imaginate.ops.prompts import draw_prompts
+        from imaginate.ops.variants import variant
 
         asked = [
             Request(key=c.key, label=c.label, copies=(c.copy,), seeds=(c.seed,), image=c.image) for c in neighbours
@@ -72,42 +71,19 @@ class RetrieveThenEdit:
         prior = context.prior
         prompts = draw_prompts(asked, names_of(context), self.domains, self.adjectives)
         pixels = stack([r.image for r in asked], prior.image_size)
-        how = How(self.strength, self.guidance_scale, self.steps, self.scheduler)
-        made = diffuse(prior, pixels, [row[0] for row in prompts], [r.seeds[0] for r in asked], how)
-        info = {"strength": self.strength, "guidance_scale": self.guidance_scale, "steps": self.steps}
+        denoise = How(self.strength, self.guidance_scale, self.steps, self.scheduler)
+        made = diffuse(prior, pixels, [row[0] for row in prompts], [r.seeds[0] for r in asked], denoise)
+        info: dict[str, Scalar] = {"strength": self.strength, "guidance_scale": self.guidance_scale}
+        story: dict[str, Any] = {"prompts": prompts, **place(made, 1)}
         if self.edit == "gif":
-            imagined = self._guided(asked, pixels, made, context, prompts)
+            how, story["info"] = variant("default", None, None), {**info, "eps": self.eps}
+            imagined = guided(
+                asked, pixels, made.latents, prior.decode, context, how, eps=self.eps, level="channel", **story
+            )
         else:
             images = grid(prior.decode(made.latents), asked)
-            imagined = Imagined(images=images, prompts=prompts, info=info, **place(made, 1))
+            imagined = Imagined(images=images, info={**info, "steps": self.steps}, **story)
         return to_candidates(asked, imagined, context.labels)
-
-    def _guided(
-        self, asked: list[Request], pixels: Tensor, made: Diffused, context: Context, prompts: list[list[str]]
-    ) -> Imagined:
-        """GIF-SD's guidance of the diffused latents, channel-wise, with the default definition."""
-        from imaginate.models.priors.imagine import place
-        from imaginate.ops.guidance import ascend
-        from imaginate.ops.imagination import Imagined, all_seeds, grid, image_score, seed_logits
-        from imaginate.ops.perturb import draw
-        from imaginate.ops.variants import variant
-
-        prior, how = context.prior, variant("default", None, None)
-        latents = grid(made.latents, asked)  # (n, 1, c, h, w)
-        z, b = (grid(t.to(latents), asked) for t in draw(all_seeds(asked), latents.shape[2:], "channel"))
-        of_seeds = seed_logits(context.guide, pixels.to(latents.device))
-        score = image_score(context.guide, of_seeds, prior.decode, how)
-        climb = ascend(latents, z, b, score, eps=self.eps, variant=how, shrink=prior.batch.shrink)
-        assert climb.after.images is not None
-        return Imagined(
-            images=climb.after.images,
-            prompts=prompts,
-            climb=climb,
-            seed_predicted=of_seeds.argmax(dim=-1),
-            predicted=climb.after.predicted,
-            info={"strength": self.strength, "guidance_scale": self.guidance_scale, "eps": self.eps},
-            **place(made, 1),
-        )
 
     def _asked(self) -> Retrieval:
         from imaginate.ops.neighbours import Plan, Rules

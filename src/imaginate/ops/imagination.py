@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from imaginate.contract import Guide
+from imaginate.contract import Context, Guide
 from imaginate.ops.criteria import diversity, informativeness
-from imaginate.ops.guidance import Climb, Score, Scores
+from imaginate.ops.guidance import Climb, Score, Scores, ascend
+from imaginate.ops.perturb import Level, draw
 from imaginate.ops.variants import Variant
 from imaginate.records import Candidate, LabelSpace, Request, Scalar
 
@@ -99,6 +101,52 @@ def scores(
     apart = diversity(features, temperature=variant.temperature, mean=variant.mean)
     anchor = of_seeds.argmax(dim=-1, keepdim=True)
     return Scores(parts.kept, parts.gain, apart, logits.argmax(dim=-1), anchor, features, images)
+
+
+def climb(
+    requests: Sequence[Request],
+    latents: Tensor,
+    score: Score,
+    how: Variant,
+    *,
+    eps: float,
+    level: Level,
+    shrink: Callable[[], bool] = bool,
+) -> Climb:
+    """Perturb the latents (n k, ...) of all copies by draws of their own seeds (Eq. 1), then climb S (Eq. 2)."""
+    f = grid(latents, requests)
+    z, b = (grid(t.to(f), requests) for t in draw(all_seeds(requests), f.shape[2:], level))
+    return ascend(f, z, b, score, eps=eps, variant=how, shrink=shrink)
+
+
+def guided(
+    requests: Sequence[Request],
+    pixels: Tensor,
+    latents: Tensor,
+    decode: Callable[[Tensor], Tensor],
+    context: Context,
+    how: Variant,
+    *,
+    eps: float,
+    level: Level,
+    **story: Any,
+) -> Imagined:
+    """Guidance by what the guide sees in decoded images (GIF-SD, GIF-MAE).
+
+    Seeds `pixels` (n, 3, s, s) in [0, 1], latents (n k, ...) of their copies; `decode` maps such latents to images
+    (n k, 3, s, s) in [0, 1]. `story`: the other fields of Imagined.
+    """
+    of_seeds = seed_logits(context.guide, pixels.to(latents.device))
+    score = image_score(context.guide, of_seeds, decode, how)
+    found = climb(requests, latents, score, how, eps=eps, level=level, shrink=context.prior.batch.shrink)
+    assert found.after.images is not None
+    return Imagined(
+        images=found.after.images,
+        climb=found,
+        seed_predicted=of_seeds.argmax(dim=-1),
+        predicted=found.after.predicted,
+        **story,
+    )
 
 
 def to_candidates(requests: Sequence[Request], made: Imagined, labels: LabelSpace) -> list[Candidate]:

@@ -38,7 +38,7 @@ def units(path: str, name: str) -> Iterator[Unit]:
 def _items(path: str, name: str, group: int, column: str, start: int) -> Iterator[Item]:
     file = _file(path)
     schema = file.schema_arrow
-    struct = not _is_bytes(schema.field(column).type)
+    struct = features._is_struct(schema.field(column).type)
     label, names = _class_names(schema)
     status = [_STATUS] if _STATUS in schema.names else []
     wanted = dict.fromkeys([column, *fields.columns(schema.names), *([label] if label else []), *status])
@@ -73,25 +73,9 @@ def _file(path: str) -> Any:
 
 
 def _image_column(schema: Any) -> str | None:
-    told = features.of_schema(schema)
-    marked = [name for name, kind in told.items() if isinstance(kind, dict) and kind.get("_type") == "Image"]
-    held = [n for n in schema.names if _is_bytes(schema.field(n).type) or _is_struct(schema.field(n).type)]
-    order = [*marked, *features.IMAGE_NAMES, *held]
-    return next((name for name in order if name in held), None)
+    return features._image(schema, features.of_schema(schema))
 
 
 def _class_names(schema: Any) -> tuple[str | None, tuple[str, ...] | None]:
     columns = features.find(schema)
     return (columns.label, columns.names) if columns is not None else (None, None)
-
-
-def _is_bytes(kind: Any) -> bool:
-    import pyarrow.types as types
-
-    return bool(types.is_binary(kind) or types.is_large_binary(kind))
-
-
-def _is_struct(kind: Any) -> bool:
-    import pyarrow.types as types
-
-    return bool(types.is_struct(kind)) and any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
