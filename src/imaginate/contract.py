@@ -73,8 +73,12 @@ class Context(Protocol):
     """What a method or filter may use: the label space, the seed images, the device, and the roles that it named."""
 
     labels: LabelSpace
-    samples: Images
     device: str
+
+    @property
+    def samples(self) -> Images:
+        """The seed images of the dataset that is expanded."""
+        ...
 
     @property
     def guide(self) -> Guide:

@@ -14,8 +14,9 @@ import pkgutil
 import sys
 from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+from imaginate.contract import Filter, Method
 from imaginate.errors import ConfigError
 from imaginate.settings import build, nearest
 
@@ -33,6 +34,12 @@ def names(kind: Kind) -> tuple[str, ...]:
     return tuple(sorted(inside | set(_outside(kind))))
 
 
+@overload
+def find(kind: Literal["methods"], name: str) -> type[Method]: ...
+@overload
+def find(kind: Literal["filters"], name: str) -> type[Filter]: ...
+@overload
+def find(kind: Kind, name: str) -> type[Any]: ...
 def find(kind: Kind, name: str) -> type[Any]:
     """The class registered under a name. Raises ConfigError with the nearest name."""
     if name not in names(kind):
@@ -43,6 +50,12 @@ def find(kind: Kind, name: str) -> type[Any]:
     return _only_dataclass(importlib.import_module(f"imaginate.{kind}.{name.replace('-', '_')}"))
 
 
+@overload
+def make(kind: Literal["methods"], name: str, values: Mapping[str, Any] | None = None) -> Method: ...
+@overload
+def make(kind: Literal["filters"], name: str, values: Mapping[str, Any] | None = None) -> Filter: ...
+@overload
+def make(kind: Kind, name: str, values: Mapping[str, Any] | None = None) -> Any: ...
 def make(kind: Kind, name: str, values: Mapping[str, Any] | None = None) -> Any:
     """A method or filter from its name and plain settings."""
     return build(find(kind, name), values or {}, where=name)
