@@ -57,6 +57,7 @@ class StudyFile:
             "train": material.train, "held_out": material.held, "validation": material.validation, "real": material.real
         }  # fmt: skip
         now = {name: store.fingerprint for name, store in stores.items() if store is not None}
+        now["held_out"] = short_hash([now["held_out"], material.held_rows.tolist()])
         before: dict[str, str] = self.stored.get("data", {})
         for name, mark in now.items():
             if before.get(name, mark) != mark:

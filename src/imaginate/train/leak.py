@@ -1,4 +1,6 @@
-"""Held-out images among the training images: by content (equal pixels), and by look (perceptual hash and thumbnail)."""
+"""Held-out images among the training images: by content (equal pixels), and by look (perceptual hash and thumbnail,
+mirror images too). The borders are those at which altered copies are found and different pictures are not, weighed by
+`benchmarks/leak_control.py`."""
 
 from __future__ import annotations
 
@@ -9,8 +11,8 @@ import numpy as np
 from imaginate.train.hashing import same_look
 from imaginate.train.pixels import Store
 
-WITHIN_BITS = 4
-WITHIN_GREY = 6.0
+WITHIN_BITS = 8
+ALIKE = 0.97
 
 
 @dataclass
@@ -38,17 +40,18 @@ class Overlap:
 
 
 def overlap(train: Store, held: Store) -> Overlap:
-    """Every pair of the two stores that is the same picture."""
+    """Every pair of the two stores that is the same picture, or its mirror image."""
     places: dict[int, list[int]] = {}
     for j in np.flatnonzero(held.usable):
         places.setdefault(int(held.content[j]), []).append(int(j))
     same = [(int(i), j) for i in np.flatnonzero(train.usable) for j in places.get(int(train.content[i]), ())]
     rows = np.flatnonzero(train.usable)
     others = np.flatnonzero(held.usable)
-    looks = same_look(
-        train.perceptual[rows], train.thumbs[rows], held.perceptual[others], held.thumbs[others],
-        within=WITHIN_BITS, tone=WITHIN_GREY,
-    )  # fmt: skip
+    near: dict[tuple[int, int], None] = {}
+    for bits, thumbs in ((held.perceptual, held.thumbs), held.mirrored):
+        for i, j in same_look(
+            train.perceptual[rows], train.thumbs[rows], bits[others], thumbs[others], within=WITHIN_BITS, alike=ALIKE
+        ):
+            near[int(rows[i]), int(others[j])] = None
     known = set(same)
-    near = [(int(rows[i]), int(others[j])) for i, j in looks if (int(rows[i]), int(others[j])) not in known]
-    return Overlap(compared=(len(rows), len(others)), same=same, near=near)
+    return Overlap(compared=(len(rows), len(others)), same=same, near=[pair for pair in near if pair not in known])

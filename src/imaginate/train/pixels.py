@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,11 @@ class Store:
     def usable(self) -> np.ndarray:
         """(n,) bool: the rows that could be decoded."""
         return self.content.astype(bool)
+
+    @cached_property
+    def mirrored(self) -> tuple[np.ndarray, np.ndarray]:
+        """`perceptual` and `thumbs` of the mirror images."""
+        return looks(self.pixels()[:, :, ::-1])
 
     def pixels(self) -> np.ndarray:
         """(n, s, s, 3) uint8, a read-only memory map."""
