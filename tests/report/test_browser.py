@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -151,6 +152,56 @@ def test_it_fits_and_reads_on_phone_and_desktop(
     assert ratio >= 4.5, where
     paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
     assert (sum(int(v) for v in paper[4:-1].split(",")) < 200) == (scheme == "dark")
+
+
+def stretch(study: Path) -> None:
+    """Arms and classes with names that nothing can break, and a leak in every place."""
+    results = json.loads((study / "results.json").read_text())
+    long = "a_name_without_any_break_" * 4
+    results["data"] |= {
+        "classes": [long, *results["data"]["classes"][1:]],
+        "titles": [long, *results["data"]["classes"][1:]],
+    }
+    for arm in results["arms"]:
+        arm["per_class"][0]["class"] = long
+        arm["title"] = f"{long}{arm['name']}"
+    results["leak"] |= {"examples": [[long * 2, long]], "validation": {"held_out": 1, "train": 2, "removed": 3}}
+    results["curves"][0]["title"] = results["missing"][0]["arm"] = long
+    results["warnings"] = [long]
+    (study / "results.json").write_text(json.dumps(results))
+
+
+@pytest.mark.parametrize("width", [320, 390, 1200, 1280])
+def test_long_names_break_and_never_widen_the_page(browser: Any, world: Path, width: int) -> None:
+    stretch(world / "study")
+    show(browser, world / "study", width)
+    browser.execute_script("document.querySelectorAll('details').forEach(d => { d.open = true; });")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    outside = browser.execute_script("""
+        return Array.from(document.querySelectorAll('main *')).filter(e => !e.closest('.scroll, svg, pre, .sr') &&
+            e.getClientRects().length && e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80));
+    """)
+    assert outside == []
+
+
+def test_every_class_is_reached_by_keyboard(browser: Any, world: Path) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    show(browser, world / "study", 390)
+    place = browser.find_element(By.CSS_SELECTOR, "#classes details")
+    place.find_element(By.TAG_NAME, "summary").send_keys(Keys.ENTER)
+    buttons = place.find_elements(By.CSS_SELECTOR, "thead button")
+    read = "return Array.from(arguments[0].querySelectorAll('tbody tr'), r => r.cells[arguments[1]].textContent.trim())"
+    held_out = browser.execute_script(read, place, 4)
+    assert len(held_out) == 12
+    buttons[4].send_keys(Keys.ENTER)
+    assert browser.execute_script(read, place, 4) == sorted(held_out, key=int, reverse=True)
+    buttons[1].send_keys(Keys.ENTER)
+    changes = [float(text.split()[0].replace("−", "-")) for text in browser.execute_script(read, place, 1)]
+    assert changes == sorted(changes, reverse=True)
+    buttons[2].send_keys(Keys.ENTER)
+    assert "too few held-out images" in browser.execute_script(read, place, 2)
 
 
 def test_paper_shows_everything_in_light_colours(browser: Any, world: Path) -> None:

@@ -15,7 +15,7 @@ from imaginate.report import svg, words
 WIDTH = 400
 WITH_ERRORS = 40  # classes up to which each has its interval drawn
 WITH_NAMES = 200  # classes up to which each bar has its name
-TITLE = 36  # letters of a title that fit beside its numbers
+TITLE = 32  # letters of a title that fit beside its numbers
 Arm = Mapping[str, Any]
 
 
@@ -162,10 +162,14 @@ def class_changes(rows: Sequence[Mapping[str, Any]], title: str, reference: str)
     else:
         body += _merged_bars(known, left, step, y)
     body.append(svg.line(left, y(0), right, y(0), "zero"))
-    note = f"{len(known)} classes, sorted by change; percentage points"
+    note = f"{words.count(len(known), 'class', 'classes')}, sorted by change; percentage points"
     body.append(svg.text((left + right) / 2, bottom + 20, note, anchor="middle", cls="note"))
     up, down = sum(r["change"] > 0 for r in known), sum(r["change"] < 0 for r in known)
-    label = f"{title} against {reference}: {up} of {len(known)} classes are higher, {down} are lower."
+    sure = {word: sum(words.verdict(r) == word for r in known) for word in ("gain", "loss")}
+    label = (
+        f"{title} against {reference}: {up} of {len(known)} classes are higher, {down} are lower; with their whole "
+        f"interval on one side of 0: {sure['gain']} higher, {sure['loss']} lower."
+    )
     return svg.drawing(WIDTH, 196, body, label=label)
 
 

@@ -89,7 +89,7 @@ def chance(arms: Sequence[View], level: float) -> str:
     by_chance, every = (words.number((1 - level) * n) for n in (max(counted), sum(counted)))
     text = (
         f"Even if nothing had changed, a {100 * level:g} % interval would miss 0 for about "
-        f"{words.number((1 - level) * 100)} classes in 100: for about {by_chance} of "
+        f"{words.number((1 - level) * 100)} in 100 classes: for about {by_chance} of "
         f"{words.count(max(counted), 'class', 'classes')}"
     )
     if len(arms) > 1:

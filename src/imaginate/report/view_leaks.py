@@ -73,7 +73,9 @@ def _real(facts: Facts) -> str:
 def _pairs(facts: Facts) -> str:
     """`1 pair the same, 3 nearly the same`; empty where neither was found."""
     same, near = facts.get("same") or 0, facts.get("near") or 0
-    return f"{words.count(same, 'pair')} the same, {words.number(near)} nearly the same" if same or near else ""
+    if same and near:
+        return f"{words.count(same, 'pair')} the same, {words.number(near)} nearly the same"
+    return f"{words.count(same or near, 'pair')} {'the same' if same else 'nearly the same'}" if same or near else ""
 
 
 def _called(path: str, arms: Sequence[Facts]) -> str:
