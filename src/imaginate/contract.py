@@ -28,6 +28,10 @@ class Method(Protocol):
     starts_from: "sample" (augmentation, GIF, Boomerang: a request is one seed) or "class" (prompts, retrieval).
     needs: roles, any of "guide", "prior:mae", "prior:stable-diffusion", "prior:unclip", "adaptation", "pool".
     paper: a short citation shown by `imaginate methods`.
+
+    And where there is something to say: scores, the names of the scores that its candidates may carry (selection by
+    another name is refused), and `prepare(context)`, called once before any image is made, which refuses what the
+    settings name and is not there.
     """
 
     starts_from: ClassVar[StartsFrom]
@@ -44,7 +48,7 @@ class Filter(Protocol):
     """One judge of candidates. Class attributes, beside the settings:
 
     needs: roles as for methods. scope: "candidate" (each alone, or against its own seed and copies) or "run"
-    (against all that was kept: judged again, in order, when the run is put together).
+    (against all that was kept: judged again, in order, when the run is put together). `prepare(context)` as a method's.
     """
 
     needs: ClassVar[tuple[str, ...]]

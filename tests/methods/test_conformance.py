@@ -93,6 +93,7 @@ def test_answers_every_copy_in_order_with_valid_images(name: str, world: Any) ->
             assert len(c.soft_label) == len(world.labels)
             assert sum(c.soft_label) == pytest.approx(1)
         assert all(isinstance(v, float) for v in c.scores.values())
+        assert set(c.scores) <= set(getattr(method, "scores", ())), "scores that selection does not know of"
         assert all(isinstance(v, (str, int, float, bool, type(None))) for v in c.info.values())
 
 

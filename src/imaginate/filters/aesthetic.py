@@ -30,21 +30,29 @@ class Aesthetic:
     def __post_init__(self) -> None:
         check(self)
 
+    def prepare(self, context: Context) -> None:
+        """Load the head, so that one that is missing or does not fit is refused before the first image."""
+        self._layers(context)
+
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `low aesthetic score` or `nan score`."""
         from imaginate.filters._alike import embeddings
 
-        layers = _head(self.head)
-        guide = context.guide
+        layers = self._layers(context)
+        x = embeddings([c.image for c in candidates], context)
+        for weight, bias in layers:
+            x = x @ weight.to(x).T + bias.to(x)
+        return [self._verdict(float(score)) for score in x[:, 0]]
+
+    def _layers(self, context: Context) -> list[tuple[Any, Any]]:
+        """The head's, once they are known to fit the guide."""
+        layers, guide = _head(self.head), context.guide
         if layers[0][0].shape[1] != guide.dim:
             raise ModelError(
                 f"aesthetic head {self.head} takes embeddings of length {layers[0][0].shape[1]}, guide {guide.name} "
                 f"gives {guide.dim}; LAION's heads belong to clip:openai/clip-vit-large-patch14"
             )
-        x = embeddings([c.image for c in candidates], context)
-        for weight, bias in layers:
-            x = x @ weight.to(x).T + bias.to(x)
-        return [self._verdict(float(score)) for score in x[:, 0]]
+        return layers
 
     def _verdict(self, score: float) -> Verdict:
         if score != score:

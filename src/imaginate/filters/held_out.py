@@ -32,6 +32,10 @@ class HeldOut:
     def __post_init__(self) -> None:
         check(self)
 
+    def prepare(self, context: Context) -> None:
+        """Read the held-out images, so that a path that leads nowhere is refused before the first image."""
+        _signatures(self.path, self.split, self.bits)
+
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `held-out duplicate`."""
         from imaginate.filters._alike import embeddings, mirrored, signatures

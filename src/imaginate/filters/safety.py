@@ -31,6 +31,13 @@ class Safety:
     def __post_init__(self) -> None:
         check(self)
 
+    def prepare(self, context: Context) -> None:
+        """Load the checker, so that a missing one is refused before the first image."""
+        if self.checker == "opennsfw":
+            _opennsfw()
+        else:
+            _diffusers(self.checker, context.device)
+
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `unsafe`. Score: probability (or 0 / 1) of an unsafe image."""
         images = [c.image for c in candidates]

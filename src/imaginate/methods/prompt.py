@@ -51,6 +51,12 @@ class Prompt:
     def __post_init__(self) -> None:
         check(self)
 
+    def prepare(self, context: Context) -> None:
+        """The prompt set, so that a missing file is refused before the first image."""
+        from imaginate.ops import prompt_sets
+
+        prompt_sets.prompt_set(self.prompts)
+
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         from imaginate.models.generate import Sampler, candidates, copies, from_noise
         from imaginate.ops import prompt_sets

@@ -30,6 +30,7 @@ class RealGuidance:
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion", "guide")
     paper: ClassVar[str] = "He et al. 2022, arXiv:2210.07574"
+    scores: ClassVar[tuple[str, ...]] = ("class_probability",)
 
     strength: float = setting(
         0.5,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.ops.score_names import NEIGHBOUR
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -29,6 +30,7 @@ class Retrieval:
     starts_from: ClassVar[StartsFrom] = "class"
     needs: ClassVar[tuple[str, ...]] = ("guide", "pool")
     paper: ClassVar[str] = "Burg et al. 2023 (RET), 3.2"
+    scores: ClassVar[tuple[str, ...]] = NEIGHBOUR
 
     query: Literal["text", "seeds", "both"] = setting("text", "the class's sentence, its seed images, or both averaged")
     prompts: str = setting("simple-nows", "prompt set of the text query, or a file of templates", source="RET 3.2")
@@ -62,6 +64,12 @@ class Retrieval:
 
     def __post_init__(self) -> None:
         check(self)
+
+    def prepare(self, context: Context) -> None:
+        """The queries, so that a pool of another guide or a missing file is refused before the first image."""
+        from imaginate.ops.retrieval import lists
+
+        lists(context, self._asked())
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i for copy i; fewer where a class's list ends."""

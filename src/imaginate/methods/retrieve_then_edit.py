@@ -48,6 +48,12 @@ class RetrieveThenEdit:
     def __post_init__(self) -> None:
         check(self)
 
+    def prepare(self, context: Context) -> None:
+        """The queries, so that a pool of another guide or a missing file is refused before the first image."""
+        from imaginate.ops.retrieval import lists
+
+        lists(context, self._asked())
+
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i edited for copy i; refused neighbours come back as failed, with the reason."""
         from imaginate.ops.retrieval import lists
