@@ -43,7 +43,10 @@ class _Shown:
 
 @contextmanager
 def bar(text: str, total: float | None, *, unit: str = "images", done: float = 0, show: bool = True) -> Iterator[Bar]:
-    """A progress bar over `total` pieces, of which `done` were finished earlier (they do not count in the rate)."""
+    """A progress bar over `total` pieces, of which `done` were finished earlier (they do not count in the rate).
+
+    Where the total is not known beforehand, it is what was counted in the end.
+    """
     if not show:
         yield Silent()
         return
@@ -53,7 +56,8 @@ def bar(text: str, total: float | None, *, unit: str = "images", done: float = 0
 
     class Rate(ProgressColumn):
         def render(self, task: Any) -> Text:
-            speed = task.finished_speed or task.speed
+            over = task.finished_time
+            speed = (task.completed - done) / over if over else task.speed
             return Text(f"{speed:,.1f} {unit}/s" if speed else f"- {unit}/s", style="cyan")
 
     console = Console(stderr=True, file=None if _notebook() else sys.stderr)
@@ -61,6 +65,8 @@ def bar(text: str, total: float | None, *, unit: str = "images", done: float = 0
     with Progress(*columns, console=console, transient=False) as progress:
         task = progress.add_task(text, total=total, completed=int(done))
         yield _Shown(progress, task)
+        if total is None:
+            progress.update(task, total=progress.tasks[0].completed)
 
 
 def _notebook() -> bool:
