@@ -56,9 +56,7 @@ def run_imaginate(data: Path, out: Path, method: str, workers: int) -> None:
     """Our engine."""
     import imaginate
 
-    imaginate.expand(
-        str(data), out, method=method, copies=COPIES, workers_count=workers, originals="none", progress=False
-    )
+    imaginate.expand(str(data), out, method=method, copies=COPIES, workers=workers, originals="none", progress=False)
 
 
 def run_limit(data: Path, out: Path, method: str, workers: int) -> None:

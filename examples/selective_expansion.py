@@ -42,8 +42,9 @@ def main() -> None:
     guide = build_guide(args.guide, dataset.labels, samples=SeedImages(dataset.samples))
     for name, settings in ARMS.items():
         out = args.out / name
-        shared = {"shots": args.shots, "copies": args.copies, "tries": args.tries, "guide": args.guide, "seed": 0}
-        run = imaginate.expand(args.data, out, args.method, **shared, **settings)
+        shared = {"shots": args.shots, "copies": args.copies, "tries": args.tries, "seed": 0}
+        guided = {**settings, "guide": args.guide} if settings else {}
+        run = imaginate.expand(args.data, out, args.method, **shared, **guided)
         print(f"\n{name}: {run.kept} kept of {run.wanted} wanted")
         for reason, count in run.rejected.items():
             print(f"  {count:>6} {reason}")

@@ -43,8 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ImaginateError as error:
         print(f"imaginate: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("imaginate: interrupted; the same command goes on where this one stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        told = str(stop) or "interrupted; the same command goes on where this one stopped"
+        print(f"imaginate: {told}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     out = _paths(args, values)
     from imaginate.engine.run import expand
 
-    result = expand(out=out, recipe=values, workers_count=args.workers, ray=args.ray, progress=not args.quiet)
+    result = expand(out=out, recipe=values, workers=args.workers, ray=args.ray, progress=not args.quiet)
     print(result)
     print(f"look at {result.path}/contact-sheet.png, or: imaginate inspect {result.path}")
     return 0

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge, move, rewrite the tables, print the counts."""
-    from imaginate.engine.run import lock
+    from imaginate.engine.folder import lock
     from imaginate.errors import RunError
     from imaginate.write import tables
     from imaginate.write.store import Store
@@ -65,8 +65,7 @@ def _rejudge(args: argparse.Namespace, store: Any) -> Outcome:
     labels = LabelSpace(tuple(ClassInfo(**{k: _tuple(v) for k, v in c.items() if k in known}) for c in infos))
     context = RunContext(recipe, labels, list(samples.values()))
     judges = rejudge.make_judges([*recipe.filters, *_held_out(args)])
-    if any("guide" in j.judge.needs for j in judges):
-        _ = context.guide
+    context.prepare(*(j.judge for j in judges))
     with bar("judging", None) as shown:
         options: dict[str, Any] = {"reconsider": args.reconsider, "dry_run": args.dry_run}
         return rejudge.rejudge(store, judges, context, samples, seen=lambda n: shown.advance(n), **options)
@@ -79,11 +78,11 @@ def _recipe(args: argparse.Namespace, store: Any) -> Recipe:
     import yaml
 
     from imaginate.cli._recipe import parse_filter
-    from imaginate.engine.recipe import recipe_from
+    from imaginate.engine.recipe import read_recipe
 
     values = yaml.safe_load(store.get("recipe.yaml"))
     values["filters"] = [parse_filter(text) for text in args.filter]
-    recipe = recipe_from(values)
+    recipe = read_recipe(values)
     roles = dataclasses.replace(recipe.roles, guide=args.guide or recipe.roles.guide, device=args.device)
     return dataclasses.replace(recipe, roles=roles)
 

@@ -25,7 +25,7 @@ _MAGIC = (
     b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51",
 )  # fmt: skip
 _MAGIC_PPM = tuple(b"P%d" % n + space for n in range(1, 7) for space in (b"\n", b" ", b"\r", b"\t"))
-_SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".gitignore", ".gitkeep", ".nomedia"})
+_SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".gitignore", ".gitkeep", ".nomedia", ".lock"})
 _OWN_FILES = frozenset({"classes.yaml", "classes.yml", "classes.json"})
 
 
@@ -35,7 +35,7 @@ def system_folder(name: str) -> bool:
 
 
 def system_file(name: str) -> bool:
-    """A file that file managers leave behind (`.DS_Store`, `._photo.jpg`)."""
+    """A file that file managers, and runs, leave behind (`.DS_Store`, `._photo.jpg`, `.lock`)."""
     return name in _SYSTEM_FILES or name.startswith("._")
 
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from imaginate import registry
 from imaginate.contract import Guide, Pool
 from imaginate.data.decoding import decode_tensor, load
 from imaginate.devices import pick_device
+from imaginate.engine.checks import needs_of
 from imaginate.engine.recipe import Recipe
 from imaginate.errors import ConfigError
 from imaginate.records import Image, LabelSpace, Sample
@@ -93,13 +93,16 @@ class RunContext:
 
         return open_pool(self._named("pool", "folder from `imaginate pool build`"))
 
-    def prepare(self) -> None:
-        """Build what the method names now, so that a missing role is refused before any work is done."""
-        filters = [registry.find("filters", name) for name, _ in self.recipe.all_filters()]
-        for need in dict.fromkeys([*self.method.needs, *(n for f in filters for n in f.needs)]):
+    def prepare(self, *parts: Any) -> None:
+        """Build now what methods and filters will use, so that what is missing is refused before any work is done."""
+        needs = dict.fromkeys(need for part in parts for need in needs_of(part))
+        for need in needs:
             getattr(self, need.split(":", 1)[0])
-        if self.recipe.roles.adaptation and any(need.startswith("prior:") for need in self.method.needs):
+        if self.recipe.roles.adaptation and any(need.startswith("prior:") for need in needs):
             _ = self.adaptation
+        for part in parts:
+            if hasattr(part, "prepare"):
+                part.prepare(self)
 
     def keep(self) -> None:
         """Write what the guide learnt of the seed images into the cache folder."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imaginate.data import Dataset, conflicts, content_hash
@@ -63,9 +63,12 @@ class Plan:
         return sum(unit.wanted for shard in self.shards for unit in shard)
 
 
-def make_plan(recipe: Recipe, dataset: Dataset) -> Plan:
-    """Read every seed once (bytes only), set aside what cannot be used, and cut the rest into shards."""
-    samples, hashes, skipped = _usable(dataset)
+def make_plan(recipe: Recipe, dataset: Dataset, seen: Callable[[], None] = lambda: None) -> Plan:
+    """Read every seed once (bytes only), set aside what cannot be used, and cut the rest into shards.
+
+    `seen` is told of every image that was read.
+    """
+    samples, hashes, skipped = _usable(dataset, seen)
     method = recipe.make_method()
     if method.starts_from == "class":
         units = _class_units(recipe, dataset.labels, samples, whole="pool" in method.needs)
@@ -76,7 +79,7 @@ def make_plan(recipe: Recipe, dataset: Dataset) -> Plan:
     return Plan(dataset.labels, samples, tuple(hashes), shards, tuple(skipped), counts)
 
 
-def _usable(dataset: Dataset) -> tuple[list[Sample], list[str], list[tuple[str, str]]]:
+def _usable(dataset: Dataset, seen: Callable[[], None]) -> tuple[list[Sample], list[str], list[tuple[str, str]]]:
     """Samples, their content hashes, and (id, reason) of what is skipped: unreadable, or under two labels at once."""
     skipped = [(s.id, s.reason) for s in dataset.skipped]
     digests = []
@@ -87,6 +90,7 @@ def _usable(dataset: Dataset) -> tuple[list[Sample], list[str], list[tuple[str, 
             digest = ""
             skipped.append((sample.id, str(error)))
         digests.append(digest)
+        seen()
     clash = conflicts(dataset.samples, digests, dataset.labels)
     skipped += clash.items()
     used = [(s, d) for s, d in zip(dataset.samples, digests, strict=True) if d and s.id not in clash]

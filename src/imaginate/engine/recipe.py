@@ -18,6 +18,7 @@ from typing import Any, Literal
 from imaginate import registry
 from imaginate.data.spec import DataSpec
 from imaginate.devices import check_device
+from imaginate.engine.checks import check_recipe
 from imaginate.errors import ConfigError
 from imaginate.records import short_hash
 from imaginate.select import Selection, required_filters
@@ -83,15 +84,26 @@ class Recipe:
 
     def all_filters(self) -> list[tuple[str, Mapping[str, Any]]]:
         """The filters asked for, those that the selection rests on, and leak control where a held-out set is named."""
-        wanted: list[tuple[str, Mapping[str, Any]]] = [(name, dict(values)) for name, values in self.filters]
+        place = {"path": self.roles.held_out, "split": self.roles.held_out_split} if self.roles.held_out else {}
+        wanted: list[tuple[str, Mapping[str, Any]]] = [
+            (name, {**place, **values} if name == "held-out" else dict(values)) for name, values in self.filters
+        ]
         named = {name for name, _ in wanted}
         for name, values in required_filters(self.select):
             if name not in named:
                 wanted.append((name, dict(values)))
                 named.add(name)
         if self.roles.held_out and "held-out" not in named:
-            wanted.append(("held-out", {"path": self.roles.held_out, "split": self.roles.held_out_split}))
+            wanted.append(("held-out", place))
         return wanted
+
+    def as_given(self) -> dict[str, Any]:
+        """Plain values that make this recipe again, without what follows from them: each can be changed alone."""
+        return {
+            **{key: plain(getattr(self, key)) for key in SECTIONS},
+            "method": {"name": self.method, **self.settings},
+            "filters": [{"name": name, **values} for name, values in self.filters],
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, every default written out."""
@@ -126,10 +138,18 @@ def determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def recipe_from(values: Mapping[str, Any]) -> Recipe:
-    """A recipe from plain nested values (a YAML file, or flags gathered by section).
+    """A recipe from plain nested values (a YAML file, or flags gathered by section), checked as a whole.
 
-    Raises ConfigError for an unknown key (with the nearest name), a missing one, or a value outside its rule.
+    Raises ConfigError for an unknown key (with the nearest name), a missing one, a value outside its rule, a role that
+    is needed and not named, or named and not needed.
     """
+    recipe = read_recipe(values)
+    check_recipe(recipe)
+    return recipe
+
+
+def read_recipe(values: Mapping[str, Any]) -> Recipe:
+    """The recipe as it is written: every key and value checked, each alone."""
     known = [*SECTIONS, "method", "filters"]
     for key in values:
         if key not in known:
@@ -139,30 +159,65 @@ def recipe_from(values: Mapping[str, Any]) -> Recipe:
         key: build(cls, _mapping(values.get(key) or {}, key), where=f"recipe section {key!r}")
         for key, cls in SECTIONS.items()
     }
-    filters = tuple(_named(item, "filters") for item in values.get("filters") or [])
-    recipe = Recipe(method=name, settings=settings, filters=filters, **sections)
-    method = recipe.make_method()
-    _need(recipe.roles, name, method.needs)
-    for filter_name, filter_values in recipe.all_filters():
-        _need(recipe.roles, f"filter {filter_name}", registry.make("filters", filter_name, filter_values).needs)
-    if recipe.expand.per_class is not None and method.starts_from != "class":
-        raise ConfigError(f"per_class is for class-started methods, {name} starts from seed images: use copies")
-    return recipe
+    filters = tuple(_named(item, "filters") for item in _listed(values.get("filters")))
+    return Recipe(method=name, settings=settings, filters=filters, **sections)
 
 
-def _need(roles: Roles, who: str, needs: tuple[str, ...]) -> None:
-    """Refuse a role that nobody named, before anything is read or written."""
-    for need in needs:
-        role = need.split(":", 1)[0]
-        if getattr(roles, role) is None:
-            hint = next(s.rule.help for s in settings_of(Roles) if s.name == role)
-            raise ConfigError(f"{who} needs a {role}: give --{role} ({hint})")
+def gather(
+    recipe: Recipe | Mapping[str, Any] | None, data: str | None, method: str | None, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Loose keywords, or flags, sorted into the sections of a recipe: they override what the recipe itself says."""
+    given = recipe.as_given() if isinstance(recipe, Recipe) else recipe or {}
+    named = _chosen(given.get("method"), method)
+    values = {**given, "method": named}
+    own = {s.name for s in settings_of(registry.find("methods", named["name"]))}
+    homes = {s.name: key for key, cls in SECTIONS.items() for s in settings_of(cls)}
+    for key, value in settings.items():
+        if key in own:
+            named[key] = value
+        elif key == "filters":
+            values["filters"] = value
+        elif key in homes:
+            _put(values, homes[key], key, value)
+        else:
+            raise ConfigError(f"unknown setting {key!r} of {named['name']}{nearest(key, own | set(homes))}")
+    if data is not None:
+        _put(values, "data", "path", data)
+    if "filters" not in settings and {"held_out", "held_out_split"} & settings.keys():
+        values["filters"] = [_anywhere(item) for item in _listed(values.get("filters"))]
+    return values
+
+
+def _chosen(current: Any, method: str | None) -> dict[str, Any]:
+    """The recipe's method with its settings, unless another is asked for."""
+    name, settings = (None, {}) if current is None else _named(current, "method")
+    if method is not None and method != name:
+        return {"name": method}
+    if name is None:
+        raise ConfigError("no method: give --method NAME (`imaginate methods` lists them) or a recipe")
+    return {"name": name, **settings}
+
+
+def _put(values: dict[str, Any], section: str, key: str, value: Any) -> None:
+    values[section] = {**_mapping(values.get(section) or {}, section), key: value}
+
+
+def _anywhere(item: Any) -> Any:
+    """A recipe's filter; leak control without the dataset that it named, in favour of one that is named now."""
+    name, values = _named(item, "filters")
+    return {"name": name, **{k: v for k, v in values.items() if name != "held-out" or k not in ("path", "split")}}
 
 
 def _mapping(value: Any, key: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise ConfigError(f"recipe section {key!r} must be a mapping of settings, got {value!r}")
     return value
+
+
+def _listed(value: Any) -> list[Any]:
+    if value is not None and not isinstance(value, (list, tuple)):
+        raise ConfigError(f"recipe key 'filters' must be a list of filters, got {value!r}")
+    return list(value or [])
 
 
 def _named(value: Any, key: str) -> tuple[str, dict[str, Any]]:

@@ -6,22 +6,23 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from imaginate import __version__
 from imaginate.data import open_dataset
-from imaginate.engine import finish, workers
+from imaginate.engine import finish, folder
+from imaginate.engine import workers as making
+from imaginate.engine.folder import RECIPE
 from imaginate.engine.plan import Plan, make_plan
-from imaginate.engine.recipe import Recipe, changes, determining, recipe_from
+from imaginate.engine.recipe import Recipe, changes, determining, gather, recipe_from
 from imaginate.engine.shard import marker_name
 from imaginate.errors import ConfigError, RunError
 from imaginate.progress import Bar, bar
-from imaginate.write.store import Store, explained
+from imaginate.write.store import Store
 
-RECIPE, RUN = "recipe.yaml", "run.json"
+RUN = "run.json"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def expand(
     method: str | None = None,
     *,
     recipe: Recipe | Mapping[str, Any] | None = None,
-    workers_count: int = 1,
+    workers: int = 1,
     ray: str | None = None,
     progress: bool = True,
     **settings: Any,
@@ -65,55 +66,31 @@ def expand(
 
     `data` is a path (see docs/data.md), `out` a local folder or an fsspec url, `method` a registered name; every other
     keyword is a setting of the method or of a section of the recipe (`copies=5`, `guide="nano"`, `format="jpeg"`).
-    A whole `recipe` (mapping or Recipe) can be given instead. Raises ImaginateError (DataError, ConfigError,
-    ModelError, RunError) with one line that says what to do.
+    A whole `recipe` (mapping or Recipe) can be given instead, or beside them: they override it. `workers`: processes
+    that make images, on Ray when more than one. Raises ImaginateError (DataError, ConfigError, ModelError, RunError)
+    with one line that says what to do, and KeyboardInterrupt with one that says how far it came.
     """
-    full = recipe if isinstance(recipe, Recipe) else recipe_from(gather(recipe, data, method, settings))
-    store = Store(out) if os.fspath(out) else None
-    if store is None:
+    full = recipe_from(gather(recipe, data, method, settings))
+    if not os.fspath(out):
         raise ConfigError("out must name the output folder")
-    with lock(store):
-        return _expand(full, store, workers_count, ray, progress)
+    store = Store(out)
+    folder.refuse(store, [path for path in (full.data.path, full.roles.held_out) if path])
+    plan = _read(full, progress)
+    with folder.lock(store):
+        return _expand(full, plan, store, workers, ray, progress)
 
 
-def gather(
-    recipe: Mapping[str, Any] | None, data: str | None, method: str | None, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Loose keywords sorted into the sections of a recipe; a recipe's own values come first, keywords override them."""
-    from imaginate import registry
-    from imaginate.engine.recipe import SECTIONS
-    from imaginate.settings import nearest, settings_of
-
-    values: dict[str, Any] = {k: dict(v) if isinstance(v, Mapping) else v for k, v in (recipe or {}).items()}
-    current = values.get("method")
-    named = {"name": current} if isinstance(current, str) else dict(current or {})
-    if method is not None:
-        named = named if named.get("name") == method else {"name": method}
-    if not named:
-        raise ConfigError("no method: give --method NAME (`imaginate methods` lists them) or a recipe")
-    if data is not None:
-        values.setdefault("data", {})["path"] = data
-    own = {s.name for s in settings_of(registry.find("methods", named["name"]))}
-    homes = {s.name: key for key, cls in SECTIONS.items() for s in settings_of(cls)}
-    for key, value in settings.items():
-        if key in own:
-            named[key] = value
-        elif key == "filters":
-            values["filters"] = value
-        elif key in homes:
-            values.setdefault(homes[key], {})[key] = value
-        else:
-            raise ConfigError(f"unknown setting {key!r} of {named['name']}{nearest(key, own | set(homes))}")
-    values["method"] = named
-    return values
+def _read(recipe: Recipe, progress: bool) -> Plan:
+    """The plan of the run; every seed image is read once for it."""
+    with bar("reading", None, show=progress) as shown:
+        dataset = open_dataset(recipe.data)
+        plan = make_plan(recipe, dataset, seen=shown.advance)
+        shown.note(f"read {len(dataset.samples)} images")
+    return plan
 
 
-def _expand(recipe: Recipe, store: Store, count: int, ray: str | None, progress: bool) -> Run:
-    _refuse_foreign(store)
+def _expand(recipe: Recipe, plan: Plan, store: Store, count: int, ray: str | None, progress: bool) -> Run:
     known = json.loads(store.get(RUN)) if store.exists(RUN) and _made_anything(store) else None
-    with bar("reading", None, show=progress) as reading:
-        plan = make_plan(recipe, open_dataset(recipe.data))
-        reading.note(f"read {len(plan.samples)} images")
     fingerprint = recipe.fingerprint(plan.data_fingerprint)
     if known is None:
         _begin(store, recipe, plan, fingerprint)
@@ -130,12 +107,12 @@ def _expand(recipe: Recipe, store: Store, count: int, ray: str | None, progress:
     finished_images = sum(u.wanted for n in set(range(len(plan.shards))) - set(missing) for u in plan.shards[n])
     with bar(title, plan.wanted, done=finished_images, show=progress) as shown:
         try:
-            for summary in workers.run(recipe, plan, store.root, missing, count, ray, _announcer(shown)):
+            for summary in making.run(recipe, plan, store.root, missing, count, ray, _announcer(shown)):
                 made += summary["kept"]
                 done += 1
         except KeyboardInterrupt:
             message = f"stopped with {done} of {len(plan.shards)} shards done; the same command goes on from there"
-            raise RunError(message) from None
+            raise KeyboardInterrupt(message) from None
     session = {"seconds": round(time.time() - started, 3), "images": made, "workers": count}
     totals = finish.put_together(store, recipe, plan, session)
     store.clean()
@@ -146,17 +123,10 @@ def _announcer(shown: Bar) -> Callable[[int], None]:
     return lambda images: shown.advance(images)
 
 
-def _refuse_foreign(store: Store) -> None:
-    if store.exists(RECIPE) or not store.exists(""):
-        return
-    others = [name for name in store.names() if name != ".lock"]
-    if others:
-        raise RunError(f"{store.root} is not empty and is not a run (it has {others[0]}); choose a new or empty folder")
-
-
 def _made_anything(store: Store) -> bool:
     """Whether an image was ever written here: a run that stopped before that can begin again with another recipe."""
-    return any(store.exists(name) for name in ("images", "rejected", marker_name(0)))
+    markers = [name for name in store.names("shards") if name.endswith(".json")]
+    return bool(markers) or any(store.exists(name) for name in ("images", "rejected"))
 
 
 def _begin(store: Store, recipe: Recipe, plan: Plan, fingerprint: str) -> None:
@@ -223,27 +193,3 @@ def _result(store: Store, totals: Mapping[str, Any], plan: Plan) -> Run:
         skipped=totals["skipped"],
         wanted=plan.wanted,
     )
-
-
-@contextmanager
-def lock(store: Store) -> Iterator[None]:
-    """One process at a time on a local folder; a second one is refused. The lock ends with the process.
-
-    On an object store there is no lock: two processes would do the same work twice, with the same result.
-    """
-    if not store.local:
-        yield
-        return
-    import fcntl
-
-    with explained(store.root):
-        os.makedirs(store.root, exist_ok=True)
-        handle = open(store.path(".lock"), "ab")  # noqa: SIM115
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"{store.root} is being written by another process; wait for it or use a new folder"
-            ) from None
-        yield

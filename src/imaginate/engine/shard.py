@@ -32,6 +32,7 @@ class Work:
     unit: Unit
     request: Request
     copies: Iterator[int]
+    original: bytes | None = None
     judged: list[Judged] = field(default_factory=list)
     asked: int = 0
     exhausted: bool = False
@@ -52,7 +53,7 @@ class ShardWorker:
         self.writers = ThreadPoolExecutor(2) if self.method.needs or self.filters else None
         if self.writers is None:
             _one_thread()
-        self.context.prepare()
+        self.context.prepare(self.method, *(f for _, f in made))
 
     def make(self, number: int) -> dict[str, Any]:
         """Make and commit one shard; returns its marker. Finished shards are not made again."""
@@ -75,27 +76,27 @@ class ShardWorker:
             works = []
             for unit in units[start : start + self.recipe.expand.batch]:
                 try:
-                    works.append(self._begin(unit, rows))
+                    works.append(self._begin(unit))
                 except ImageError as error:
                     skipped.append((unit.key, str(error)))
             self._generate([w for w in works if w.unit.wanted])
-            for work in works:
-                rows.extend(self._finish(work, pending))
+            chosen = [set(select.choose(self.recipe.select, w.judged, wanted=w.unit.wanted)) for w in works]
+            # Only now is anything written: what goes wrong with the first images leaves a folder that can begin again.
+            rows += [self._keep_original(w.unit, w.request, w.original) for w in works if w.original is not None]
+            for work, positions in zip(works, chosen, strict=True):
+                rows.extend(self._finish(work, positions, pending))
             _settle(pending)
         return rows, skipped
 
-    def _begin(self, unit: Unit, rows: list[dict[str, Any]]) -> Work:
+    def _begin(self, unit: Unit) -> Work:
         if unit.index is None:
-            request = Request(key=unit.key, label=unit.label, copies=(), seeds=())
-        else:
-            sample = self.plan.samples[unit.index]
-            keep = self.recipe.write.originals != "none" and unit.start == 0
-            data = sample.source.read() if keep else None
-            image = self.context.samples.image(unit.index, data)
-            request = Request(key=unit.key, label=unit.label, copies=(), seeds=(), sample=sample, image=image)
-            if data is not None:
-                rows.append(self._keep_original(unit, request, data))
-        return Work(unit, request, unit.copies())
+            return Work(unit, Request(key=unit.key, label=unit.label, copies=(), seeds=()), unit.copies())
+        sample = self.plan.samples[unit.index]
+        keep = self.recipe.write.originals != "none" and unit.start == 0
+        data = sample.source.read() if keep else None
+        image = self.context.samples.image(unit.index, data)
+        request = Request(key=unit.key, label=unit.label, copies=(), seeds=(), sample=sample, image=image)
+        return Work(unit, request, unit.copies(), data)
 
     def _generate(self, works: list[Work]) -> None:
         """Ask, judge, and ask again for what is still missing, until all is there or the budget is spent."""
@@ -146,8 +147,7 @@ class ShardWorker:
         for (work, _, candidate), verdict, extra, info in zip(fresh, verdicts, scores, infos, strict=True):
             work.judged.append((with_findings(candidate, extra, info), verdict))
 
-    def _finish(self, work: Work, pending: list[Future[None]]) -> list[dict[str, Any]]:
-        chosen = set(select.choose(self.recipe.select, work.judged, wanted=work.unit.wanted))
+    def _finish(self, work: Work, chosen: set[int], pending: list[Future[None]]) -> list[dict[str, Any]]:
         rows = []
         for position, (candidate, verdict) in enumerate(work.judged):
             kept = position in chosen
