@@ -11,7 +11,7 @@ from imaginate.report import words
 View = dict[str, Any]
 Facts = Mapping[str, Any]
 IN_HEADER = 4
-OTHERS = {"held_out": "a held-out image", "train": "a training image", "validation": "a validation image"}
+OTHERS = {"held_out": "a held-out image", "train": "a training image"}
 
 
 def leak_view(leak: Facts | None, arms: Sequence[Facts], protocol: Facts) -> View | None:
@@ -66,7 +66,9 @@ def _validation(facts: Facts, left_in: bool) -> str:
 
 
 def _real(facts: Facts) -> str:
-    shown = [f"{words.number(facts[key])} that show {OTHERS[key]}" for key in OTHERS if facts.get(key)]
+    """`facts`: counts by what such an image shows (`held_out`, `train`), or by the reason in words."""
+    reasons = {key: f"show {OTHERS[key]}" if key in OTHERS else str(key).replace("shows", "show", 1) for key in facts}
+    shown = [f"{words.number(n)} that {reasons[key]}" for key, n in facts.items() if n]
     return f"Of the further real images, {words.listed(shown)} were left out." if shown else ""
 
 
