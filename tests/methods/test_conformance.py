@@ -15,7 +15,7 @@ import torch
 from imaginate import registry
 from imaginate.engine.recipe import SECTIONS
 from imaginate.errors import ConfigError
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, Request, image_seed
 from imaginate.settings import settings_of
 from roles import world_for
 
@@ -119,6 +119,20 @@ def test_does_not_depend_on_the_batch(name: str, world: Any) -> None:
             assert torch.equal(c.image, other.image)
         else:
             assert torch.allclose(c.image, other.image, atol=2e-3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (300, 1)])
+def test_takes_the_smallest_images(name: str, world: Any, size: tuple[int, int]) -> None:
+    method = make(name)
+    if method.starts_from != "sample":
+        return
+    image = torch.randint(0, 256, (3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    copies = tuple(range(2 if method.needs else 40))  # enough for every random operation to have its turn
+    seeds = tuple(image_seed(0, name, "small", copy) for copy in copies)
+    asked = Request(key="small", label=0, copies=copies, seeds=seeds, sample=world.samples.sample(0), image=image)
+    for c in method.expand([asked], world):
+        assert c.failed is None
+        assert min(c.image.shape) >= 1
 
 
 def test_leaves_seed_images_alone(name: str, world: Any) -> None:

@@ -66,7 +66,7 @@ def by_picture(change: Callable[[Any], Any]) -> Operator:
     """An operator from one on Pillow images."""
 
     def apply(x: Planes) -> Planes:
-        return np.ascontiguousarray(np.asarray(change(picture(x))).transpose(2, 0, 1))
+        return np.array(np.asarray(change(picture(x))).transpose(2, 0, 1), order="C")  # always a copy, never read-only
 
     return apply
 
