@@ -8,7 +8,7 @@ import pytest
 
 import imaginate
 from imaginate.data import load, open_dataset
-from imaginate.errors import RunError
+from imaginate.errors import ConfigError, RunError
 from imaginate.write.export import FORMATS, export
 from worlds import folder
 
@@ -61,3 +61,16 @@ def test_plain_readers_load_a_run(run: Path, tmp_path: Path) -> None:
         loaded.column_names
     )
     assert all(image.size == (32, 24) for image in loaded["image"])
+
+
+def test_what_cannot_be_exported_is_one_line(run: Path, tmp_path: Path) -> None:
+    for per_file in (0, -3):
+        with pytest.raises(ConfigError, match=rf"per_file must be in \[1, inf\), got {per_file}"):
+            export(str(run), str(tmp_path / "out"), "parquet", per_file=per_file)
+    assert not (tmp_path / "out").exists()
+    for form in FORMATS:
+        with pytest.raises(RunError, match="cannot write /proc/x: ") as caught:
+            export(str(run), "/proc/x", form)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(RunError, match="cannot open foo://x: "):
+        export(str(run), "foo://x", "csv")

@@ -27,10 +27,12 @@ def run(args: argparse.Namespace) -> int:
     """Make the dataset and the runs, and say where to look."""
     from imaginate import expand
     from imaginate.data.textures import make_textures
+    from imaginate.write.store import explained
 
     data = os.path.join(args.out, "textures")
     if not os.path.exists(os.path.join(data, "classes.yaml")):
-        make_textures(data)
+        with explained(args.out):
+            make_textures(data)
     print(f"{data}: ten classes of real pictures, train and held-out crops from disjoint halves")
     sheets = []
     for name, settings in RUNS:

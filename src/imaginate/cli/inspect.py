@@ -19,6 +19,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the summary."""
     from imaginate.errors import RunError
     from imaginate.write import tables
+    from imaginate.write.sheet import contact_sheet
     from imaginate.write.store import Store
 
     store = Store(args.run)
@@ -26,17 +27,22 @@ def run(args: argparse.Namespace) -> int:
         state = "has not finished; give its command again" if store.exists("recipe.yaml") else "is not a run folder"
         raise RunError(f"{args.run} {state}")
     kept, rejected = tables.read(store), tables.read(store, tables.REJECTED)
+    sheet = contact_sheet(store, rows=args.rows) if args.sheet else b""
     if args.image:
         print(one_image(args.image, kept.to_pylist() + rejected.to_pylist()))
     else:
         print(summary(store, kept, rejected))
     if args.sheet:
-        from imaginate.write.sheet import contact_sheet
-
-        with open(args.sheet, "wb") as file:
-            file.write(contact_sheet(store, rows=args.rows))
+        _write(args.sheet, sheet)
         print(f"contact sheet: {args.sheet}")
     return 0
+
+
+def _write(path: str, data: bytes) -> None:
+    from imaginate.write.store import explained
+
+    with explained(path), open(path, "wb") as file:
+        file.write(data)
 
 
 def one_image(part: str, rows: list[dict[str, Any]]) -> str:

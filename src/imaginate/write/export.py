@@ -26,6 +26,8 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     """
     if form not in FORMATS:
         raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
+    if per_file < 1:
+        raise ConfigError(f"per_file must be in [1, inf), got {per_file}")
     source, target = Store(run), Store(out)
     if not source.exists(tables.KEPT):
         raise RunError(f"{run} is not a finished run folder")

@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from imaginate.errors import ConfigError
 from imaginate.write import tables
 from imaginate.write.store import Store
 
@@ -18,6 +19,8 @@ Row = Mapping[str, Any]
 
 def contact_sheet(store: Store, *, rows: int = 12, copies: int = 7, rejected: bool = True) -> bytes:
     """PNG bytes: up to `rows` seeds (or classes), spread evenly over the run, each with up to `copies` images."""
+    if rows < 1:
+        raise ConfigError(f"rows must be in [1, inf), got {rows}")
     groups = _groups(store, rows, rejected)
     return draw([(head, members[:copies]) for head, members in groups], store)
 

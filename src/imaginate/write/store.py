@@ -131,25 +131,35 @@ class Store:
     def _fs(self) -> Any:
         import fsspec
 
-        return fsspec.core.url_to_fs(self.root)[0]
+        try:
+            return fsspec.core.url_to_fs(self.root)[0]
+        except (ImportError, ValueError) as error:  # a package that is not installed, or a protocol that is none
+            raise RunError(f"cannot open {self.root}: {_first_line(error)}") from None
+
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space and give the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and give the same command again",
+    errno.EFBIG: "a file grew over the allowed size; raise the limit and give the same command again",
+    errno.EROFS: "it is on a read-only file system; choose another place",
+    errno.EACCES: "no permission to write there; choose another place",
+    errno.EPERM: "no permission to write there; choose another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
+    errno.EEXIST: "a part of the path is a file, not a folder; choose another place",
+    errno.EISDIR: "it is a folder, not a file; choose another place",
+}
 
 
 @contextmanager
-def explained(root: str) -> Iterator[None]:
+def explained(place: str) -> Iterator[None]:
     """Turns the operating system's errors into one line that says what to do."""
     try:
         yield
     except OSError as error:
-        advice = {
-            errno.ENOSPC: "the disk is full; free some space and give the same command again",
-            errno.EDQUOT: "the disk quota is used up; free some space and give the same command again",
-            errno.EFBIG: "a file grew over the allowed size; raise the limit and give the same command again",
-            errno.EROFS: "it is on a read-only file system; choose another output folder",
-            errno.EACCES: "no permission to write there; choose another output folder",
-            errno.EPERM: "no permission to write there; choose another output folder",
-            errno.ENOTDIR: "a part of the path is a file, not a folder; choose another output folder",
-            errno.EEXIST: "a part of the path is a file, not a folder; choose another output folder",
-        }.get(error.errno or 0)
-        if advice is None:
-            raise
-        raise RunError(f"cannot write {root}: {advice}") from None
+        words = error.strerror or _first_line(error)
+        advice = _ADVICE.get(error.errno or 0, f"{words}; choose another place")
+        raise RunError(f"cannot write {place}: {advice}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
