@@ -78,7 +78,9 @@ def test_methods_tells_range_default_paper_and_equation(capsys: pytest.CaptureFi
     [
         (["expnd"], "unknown command 'expnd'; did you mean 'expand'?"),
         (["expand", "DATA", "OUT"], "no method"),
-        (["expand", "OUT", "--method", "cutout"], "no dataset"),
+        (["expand", "DATA", "--method", "cutout"], "OUT is missing: imaginate expand DATA OUT --method NAME"),
+        (["expand", "--method", "cutout"], "give the dataset and the output folder: imaginate expand DATA OUT"),
+        (["expand", "DATA", "OUT", "more", "--method", "cutout"], "give the dataset and the output folder"),
         (["expand", "DATA", "OUT", "--method", "cutot"], "did you mean 'cutout'?"),
         (["expand", "/no/such/place", "OUT", "--method", "cutout"], "/no/such/place"),
         (["expand", "DATA", "OUT", "--method", "cutout", "--size", "3"], "size must be in (0, 1], got 3"),
@@ -88,14 +90,100 @@ def test_methods_tells_range_default_paper_and_equation(capsys: pytest.CaptureFi
         (["expand", "DATA", "OUT", "--method", "cutout", "--filter", "nothing"], "unknown filter 'nothing'"),
         (["inspect", "/no/such/run"], "is not a run folder"),
         (["expand", "OUT", "--recipe", "/no/such.yaml"], "cannot read recipe /no/such.yaml"),
+        (["expand", "DATA", "/proc/x", "--method", "cutout"], "cannot write /proc/x: "),
+        (["expand", "DATA", "foo://x", "--method", "cutout"], "cannot open foo://x: "),
+        (["expand", "DATA", "OUT", "--method", "cutout", "--filter", "quality:side"], "side needs a value: side=..."),
+        (["expand", "DATA", "OUT", "--method", "cutout", "--filter", "quality:sid=3"], "did you mean 'side'?"),
+        (["expand", "DATA", "OUT", "--method", "cutout", "--magnitude", "3"], "--magnitude is a flag of randaugment"),
+        (["expand", "DATA", "OUT", "--method", "cutout", "--ratio=3"], "--ratio is a flag of"),
+        (["expand", "DATA", "OUT", "--method", "cutout", "--copys", "3"], "did you mean '--copies'?"),
+        (["methods", "quality"], "quality is a filter: imaginate methods --filters quality"),
+        (["methods", "--filters", "cutout"], "cutout is a method: imaginate methods cutout"),
+        (["methods", "cutot"], "did you mean 'cutout'?"),
+        (["expand", "OUT", "--recipe", "RECIPE"], "no dataset: imaginate expand DATA OUT"),
+        (["expand", "OUT", "--recipe", "RECIPE", "--split", "x"], "no dataset: imaginate expand DATA OUT"),
+        (["plan", "--method", "cutout"], "no dataset: imaginate plan DATA"),
+        (["demo", "FILE"], "cannot write FILE: a part of the path is a file"),
     ],
 )
 def test_bad_input_is_one_clear_line(
     arguments: list[str], words: str, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    places = {"DATA": data, "OUT": str(tmp_path / "out")}
+    (tmp_path / "file").touch()
+    (tmp_path / "run.yaml").write_text("method: cutout\ndata:\n")
+    places = {name: str(tmp_path / part) for name, part in (("OUT", "out"), ("FILE", "file"), ("RECIPE", "run.yaml"))}
+    places["DATA"] = data
     assert main([places.get(a, a) for a in arguments] + (["--quiet"] if arguments[0] == "expand" else [])) == 2
     error = capsys.readouterr().err
-    assert words in error
+    assert words.replace("DATA", data, words.startswith("OUT is missing")).replace("FILE", places["FILE"]) in error
     assert error.count("\n") == 1
     assert error.startswith("imaginate: ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["DATA", "--method", "cutout", "OUT", "--copies", "1"],
+        ["--method", "cutout", "DATA", "--copies", "1", "OUT"],
+        ["--method=cutout", "--copies=1", "DATA", "OUT"],
+    ],
+)
+def test_flags_may_stand_between_the_paths(arguments: list[str], data: str, tmp_path: Path) -> None:
+    places = {"DATA": data, "OUT": str(tmp_path / "out")}
+    assert main(["expand", *(places.get(a, a) for a in arguments), "--quiet"]) == 0
+    assert (tmp_path / "out" / "metadata.parquet").exists()
+
+
+def test_flags_may_stand_between_the_paths_of_every_command(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["fit", "imagic", data, "--prior", "nano", str(tmp_path / "out"), "--device", "foo"]) == 2
+    assert "device 'foo' cannot be used" in capsys.readouterr().err
+
+
+def test_a_stop_is_told_as_one(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from imaginate.engine.shard import ShardWorker
+
+    def stopped(self: ShardWorker, number: int) -> dict[str, object]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ShardWorker, "make", stopped)
+    assert main(["expand", data, str(tmp_path / "run"), "--method", "cutout", "--quiet"]) == 130
+    told = capsys.readouterr().err
+    assert told == "imaginate: stopped with 0 of 1 shards done; the same command goes on from there\n"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--sheet", "/proc/x.png"], "cannot write /proc/x.png: "),
+        (["--sheet", "FOLDER"], "cannot write FOLDER: "),
+        (["--sheet", "PNG", "--rows", "0"], "rows must be in [1, inf), got 0"),
+    ],
+)
+def test_a_sheet_that_cannot_be_drawn_is_one_line(
+    flags: list[str], words: str, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, places = str(tmp_path / "run"), {"PNG": str(tmp_path / "a.png"), "FOLDER": str(tmp_path)}
+    assert main(["expand", data, run, "--method", "cutout", "--copies", "1", "--quiet"]) == 0
+    capsys.readouterr()
+    assert main(["inspect", run, *(places.get(f, f) for f in flags)]) == 2
+    shown = capsys.readouterr()
+    assert shown.err.count("\n") == 1
+    assert words.replace("FOLDER", places["FOLDER"]) in shown.err
+    assert not (tmp_path / "a.png").exists()
+
+
+def test_flags_and_keywords_make_one_recipe(data: str, tmp_path: Path) -> None:
+    """The command line and the library sort settings into a recipe by the same rule."""
+    from imaginate.cli._recipe import recipe_values
+    from imaginate.engine.recipe import gather
+
+    (tmp_path / "run.yaml").write_text("method: {name: cutout, size: 0.3}\nexpand:\nwrite: {format: webp}\n")
+    words = ["--recipe", str(tmp_path / "run.yaml"), "--copies", "2", "--fill", "7", "--filter", "quality:side=3"]
+    parser = parser_of("expand", words)
+    given = {"copies": "2", "fill": "7", "filters": [{"name": "quality", "side": "3"}]}
+    base = {"method": {"name": "cutout", "size": 0.3}, "expand": None, "write": {"format": "webp"}}
+    assert recipe_values(parser.parse_args(words), data) == gather(base, data, None, given)

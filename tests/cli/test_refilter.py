@@ -146,6 +146,13 @@ def test_bad_input_is_one_line(tmp_path, run_folder, capsys):
     assert main(["refilter", str(run_folder), "--held-out-split", "test"]) == 2
 
 
+def test_a_guide_that_the_run_did_not_have_can_be_named_now(run_folder, capsys):
+    assert main(["refilter", str(run_folder), "--filter", "consistency", "--guide", "nano", "--dry-run"]) == 0
+    shown = capsys.readouterr()
+    assert "18 images judged" in shown.out
+    assert "18/18" in shown.err, "the bar ends with the number of images"
+
+
 def test_a_moved_source_is_asked_for(run_folder, tmp_path, capsys):
     (tmp_path / "data").rename(tmp_path / "moved")
     command = ["refilter", str(run_folder), "--filter", "seed-duplicate", "--dry-run"]

@@ -24,7 +24,12 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """ConfigError in place of usage and exit."""
-        unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0]
+        unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0].split("=")[0]
+        if message.startswith("unrecognized") and "--method" in self._option_string_actions:
+            from imaginate.cli._recipe import owners
+
+            if named := owners(unknown):
+                raise ConfigError(f"{message}; {unknown} is a flag of {', '.join(named)}")
         close = difflib.get_close_matches(unknown, self._option_string_actions, n=1, cutoff=0.6)
         mean = f"; did you mean {close[0]!r}?" if close and close[0] != unknown else f" (see `{self.prog} --help`)"
         raise ConfigError(message + mean)
@@ -63,7 +68,13 @@ def _dispatch(args: list[str]) -> int:
         raise ConfigError(f"unknown command {name!r}{nearest(name, commands())}")
     module = importlib.import_module(f"imaginate.cli.{name.replace('-', '_')}")
     parser = parser_of(name, rest)
-    return int(module.run(parser.parse_args(rest)))
+    return int(module.run(_parsed(parser, rest)))
+
+
+def _parsed(parser: argparse.ArgumentParser, rest: list[str]) -> argparse.Namespace:
+    """Flags may stand between the paths, except where sub-commands have flags of their own."""
+    nested = any(action.nargs == argparse.PARSER for action in parser._get_positional_actions())
+    return parser.parse_args(rest) if nested else parser.parse_intermixed_args(rest)
 
 
 def parser_of(name: str, rest: Sequence[str] = ()) -> argparse.ArgumentParser:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imaginate import registry
-from imaginate.cli._flags import add_settings, take
-from imaginate.engine.recipe import SECTIONS
+from imaginate.cli._flags import add_settings
+from imaginate.engine.recipe import SECTIONS, gather
 from imaginate.errors import ConfigError
 from imaginate.settings import nearest, settings_of
 
@@ -76,35 +76,40 @@ def load_recipe(path: str) -> dict[str, Any]:
     return values
 
 
-def recipe_values(args: argparse.Namespace) -> dict[str, Any]:
-    """The recipe file, overridden by the flags that were given."""
-    values: dict[str, Any] = load_recipe(args.recipe) if args.recipe else {}
-    named = values.get("method")
-    method = {"name": named} if isinstance(named, str) else dict(named or {})
-    if args.method and method.get("name") != args.method:
-        method = {"name": args.method}
-    if "name" not in method:
-        raise ConfigError("no method: give --method NAME (`imaginate methods` lists them) or a recipe")
-    method.update(take(args, registry.find("methods", method["name"]), prefix="method."))
-    values["method"] = method
-    for key, cls in SECTIONS.items():
-        given = take(args, cls, prefix=f"{key}.")
-        if given:
-            values[key] = {**(values.get(key) or {}), **given}
+def recipe_values(args: argparse.Namespace, data: str | None) -> dict[str, Any]:
+    """The recipe file, overridden by the dataset and the flags that were given."""
+    recipe = load_recipe(args.recipe) if args.recipe else None
+    given = {dest.split(".", 1)[1]: value for dest, value in vars(args).items() if "." in dest}
     if args.filter:
-        values["filters"] = [parse_filter(text) for text in args.filter]
-    return values
+        given["filters"] = [parse_filter(text) for text in args.filter]
+    return gather(recipe, data, args.method, given)
+
+
+def need_data(values: Mapping[str, Any], how: str) -> None:
+    """ConfigError that says how to name the dataset, where neither a flag nor the recipe does."""
+    section = values.get("data") or {}
+    if isinstance(section, Mapping) and not section.get("path"):
+        raise ConfigError(f"no dataset: {how}")
 
 
 def parse_filter(text: str) -> dict[str, Any]:
-    """`quality:blur=20,blank=3` -> {"name": "quality", "blur": "20", "blank": "3"}."""
+    """`quality:side=32,sharpness=0.01` -> {"name": "quality", "side": "32", "sharpness": "0.01"}."""
     name, _, rest = text.partition(":")
     known = [s.name for s in settings_of(registry.find("filters", name))]
     values: dict[str, Any] = {"name": name}
     for part in rest.split(",") if rest else []:
         key, sign, value = part.partition("=")
         key = key.replace("-", "_")
-        if not sign or key not in known:
+        if key not in known:
             raise ConfigError(f"filter {name}: {part!r} is not one of its settings{nearest(key, known)}")
+        if not sign:
+            raise ConfigError(f"filter {name}: {key} needs a value: {key}=...")
         values[key] = value
     return values
+
+
+def owners(flag: str) -> list[str]:
+    """The methods that have a flag of their own by this name."""
+    wanted = flag.replace("--no-", "--", 1)
+    every = {name: settings_of(registry.find("methods", name)) for name in registry.names("methods")}
+    return [name for name, settings in every.items() if any(s.flag in (flag, wanted) for s in settings)]

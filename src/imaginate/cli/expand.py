@@ -10,9 +10,8 @@ The same command on the same folder finishes a run that was interrupted.
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from imaginate.cli._recipe import add_dynamic, add_recipe_flags, recipe_values
+from imaginate.cli._recipe import add_dynamic, add_recipe_flags, need_data, recipe_values
 from imaginate.errors import ConfigError
 
 __all__ = ["add_arguments", "add_dynamic", "run"]
@@ -32,8 +31,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Make or finish the run, then say what is in it."""
-    values = recipe_values(args)
-    out = _paths(args, values)
+    data, out = _paths(args)
+    values = recipe_values(args, data)
+    need_data(values, "imaginate expand DATA OUT --recipe FILE, or data: {path: ...} in the recipe")
     from imaginate.engine.run import expand
 
     result = expand(out=out, recipe=values, workers=args.workers, ray=args.ray, progress=not args.quiet)
@@ -42,12 +42,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _paths(args: argparse.Namespace, values: dict[str, Any]) -> str:
+def _paths(args: argparse.Namespace) -> tuple[str | None, str]:
+    """The dataset, if it is given here, and the output folder."""
     paths = list(args.paths)
-    if len(paths) == 2:
-        values.setdefault("data", {})["path"] = paths.pop(0)
-    if len(paths) != 1:
+    if len(paths) == 1 and not args.recipe:
+        raise ConfigError(f"OUT is missing: imaginate expand {paths[0]} OUT --method NAME")
+    if len(paths) not in (1, 2):
         raise ConfigError("give the dataset and the output folder: imaginate expand DATA OUT --method NAME")
-    if not values.get("data", {}).get("path"):
-        raise ConfigError("no dataset: imaginate expand DATA OUT, or data: {path: ...} in the recipe")
-    return str(paths[0])
+    return (paths[0] if len(paths) == 2 else None), str(paths[-1])

@@ -6,6 +6,7 @@ import argparse
 import inspect
 
 from imaginate import registry
+from imaginate.errors import ConfigError
 from imaginate.settings import settings_of, type_name
 
 
@@ -18,8 +19,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table, or one entry."""
     kind: registry.Kind = "filters" if args.filters else "methods"
+    if args.name:
+        _refuse_the_other(kind, args.name)
     print(one(kind, args.name) if args.name else listing(kind))
     return 0
+
+
+def _refuse_the_other(kind: registry.Kind, name: str) -> None:
+    """A filter is not asked for as a method, nor a method as a filter."""
+    other: registry.Kind = "methods" if kind == "filters" else "filters"
+    if name not in registry.names(kind) and name in registry.names(other):
+        flag = "--filters " if other == "filters" else ""
+        raise ConfigError(f"{name} is a {other[:-1]}: imaginate methods {flag}{name}")
 
 
 def listing(kind: registry.Kind) -> str:

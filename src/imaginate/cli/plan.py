@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from imaginate.cli._recipe import add_dynamic, add_recipe_flags, recipe_values
-from imaginate.errors import ConfigError
+from imaginate.cli._recipe import add_dynamic, add_recipe_flags, need_data, recipe_values
 
 __all__ = ["add_arguments", "add_dynamic", "run"]
 
@@ -18,11 +17,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    values = recipe_values(args)
-    if args.data:
-        values.setdefault("data", {})["path"] = args.data
-    if not values.get("data", {}).get("path"):
-        raise ConfigError("no dataset: imaginate plan DATA --method NAME")
+    values = recipe_values(args, args.data)
+    need_data(values, "imaginate plan DATA --method NAME")
     from imaginate.engine.forecast import forecast
     from imaginate.engine.recipe import recipe_from
 
