@@ -14,10 +14,11 @@ import pytest
 
 from imaginate.errors import DataError
 from imaginate.evaluate.arms import parse_arms
-from imaginate.evaluate.compose import CHILD, COPY, compose
+from imaginate.evaluate.compose import compose
 from imaginate.evaluate.material import Material, gather
 from imaginate.evaluate.protocol import Protocol, protocol_from
 from imaginate.evaluate.screen import HELD_OUT, TRAINING
+from imaginate.train.parts import CHILD, COPY, _scattered
 from imaginate.train.split import split
 
 
@@ -249,8 +250,6 @@ def test_what_a_run_shows_is_told_where_it_is_allowed(tmp_path: Path, studies: M
 
 
 def test_soft_labels_follow_their_classes(tmp_path: Path, studies: ModuleType) -> None:
-    from imaginate.evaluate.material import _scattered
-
     assert _scattered((0.7, 0.3), {0: 2, 1: 0}, 3) == pytest.approx((0.3, 0.0, 0.7))
     assert _scattered(None, {0: 1}, 2) is None
     data = studies.write_folder(tmp_path / "data", {"train": 6, "test": 4})

@@ -12,12 +12,10 @@ from imaginate.errors import DataError
 from imaginate.evaluate.arms import Arm
 from imaginate.evaluate.material import Material, Run
 from imaginate.evaluate.protocol import Protocol
+from imaginate.train.parts import CHILD, COPY
 from imaginate.train.pool import ImagePool, join
 from imaginate.train.split import split
 from imaginate.train.stream import seed_of
-
-CHILD = "child of a validation image"
-COPY = "same as a validation image"
 
 
 @dataclass(frozen=True, kw_only=True)

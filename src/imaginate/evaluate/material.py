@@ -18,6 +18,7 @@ from imaginate.records import LabelSpace
 from imaginate.train.augment import stored_size
 from imaginate.train.leak import overlap
 from imaginate.train.lineage import RunFacts, read_run
+from imaginate.train.parts import aligned, some
 from imaginate.train.pixels import Store, build_store
 
 
@@ -57,15 +58,15 @@ def gather(protocol: Protocol, arms: list[Arm], cache: Path, *, show: bool = Tru
         origin="all", subset_seed=protocol.subset_seed,
     )  # fmt: skip
     train = open_dataset(spec)
-    held = _aligned(_held_out(protocol, train), train, "held-out")
+    held = aligned(_held_out(protocol, train), train, "held-out")
     _every_class(train, held)
     validation = real = None
     if protocol.validation_split:
-        validation = _aligned(open_dataset(protocol.data, split=protocol.validation_split), train, "validation")
+        validation = aligned(open_dataset(protocol.data, split=protocol.validation_split), train, "validation")
     if any(arm.kind == "real" for arm in arms):
         real = _more_real(protocol, train)
     facts = {arm.path: read_run(arm.path, [s.id for s in train.samples]) for arm in arms if arm.path}
-    news = {path: _aligned(open_dataset(path, origin="synthetic"), train, f"run {path}") for path in facts}
+    news = {path: aligned(open_dataset(path, origin="synthetic"), train, f"run {path}") for path in facts}
     total = sum(len(d) for d in (train, held, validation, real, *news.values()) if d is not None)
     with bar("reading images", total, show=show) as progress:
         decode = _decoder(protocol, train, cache, progress)
@@ -135,33 +136,6 @@ def _reasons(store: Store) -> str:
     return ", ".join(f"{reason}: {reasons.count(reason)}" for reason in sorted(set(reasons)))
 
 
-def _aligned(data: Dataset, train: Dataset, what: str) -> Dataset:
-    """The dataset with its labels renumbered by class name into the training set's label space."""
-    names = train.labels.names
-    used = {sample.label for sample in data.samples}
-    strange = [data.labels.names[label] for label in sorted(used) if data.labels.names[label] not in names]
-    if strange:
-        raise DataError(f"{what} images have classes that the training set lacks: {_some(strange)}")
-    if data.labels.names == names:
-        return data
-    new = {label: names.index(name) for label, name in enumerate(data.labels.names) if name in names}
-    samples = (
-        replace(s, label=new[s.label], soft_label=_scattered(s.soft_label, new, len(names))) for s in data.samples
-    )
-    return replace(data, labels=train.labels, samples=tuple(samples))
-
-
-def _scattered(soft: tuple[float, ...] | None, new: Mapping[int, int], classes: int) -> tuple[float, ...] | None:
-    """A soft label under the new numbers of its classes; the share of a class that has none is spread by the others."""
-    if soft is None:
-        return None
-    out = np.zeros(classes)
-    for label, share in enumerate(soft):
-        if label in new:
-            out[new[label]] = share
-    return tuple((out / out.sum()).tolist()) if out.sum() else None
-
-
 def _every_class(train: Dataset, held: Dataset) -> None:
     """Each class must be on both sides: otherwise a mean over classes means something else in each arm."""
     for data, what in (
@@ -170,7 +144,7 @@ def _every_class(train: Dataset, held: Dataset) -> None:
     ):
         missing = [name for name, count in data.counts().items() if count == 0]
         if missing:
-            raise DataError(f"{what} has no image of {len(missing)} classes: {_some(missing)}")
+            raise DataError(f"{what} has no image of {len(missing)} classes: {some(missing)}")
 
 
 def _held_out(protocol: Protocol, train: Dataset) -> Dataset:
@@ -183,7 +157,7 @@ def _held_out(protocol: Protocol, train: Dataset) -> Dataset:
 def _more_real(protocol: Protocol, train: Dataset) -> Dataset:
     """More real images for real:N: a named dataset, or what shots and fraction left out of the training split."""
     if protocol.real or protocol.real_split:
-        return _aligned(open_dataset(protocol.real or protocol.data, split=protocol.real_split), train, "real")
+        return aligned(open_dataset(protocol.real or protocol.data, split=protocol.real_split), train, "real")
     return _rest(protocol, train, "real:N, without --real or --real-split,")
 
 
@@ -196,7 +170,3 @@ def _rest(protocol: Protocol, train: Dataset, what: str) -> Dataset:
     if not rest:
         raise DataError(f"{what} is empty: shots or fraction leaves no image out")
     return replace(whole, samples=rest)
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

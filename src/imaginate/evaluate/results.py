@@ -16,7 +16,8 @@ from imaginate.evaluate.arms import Arm
 from imaginate.evaluate.corruption import KINDS
 from imaginate.evaluate.material import Material
 from imaginate.evaluate.protocol import FORMAT, Protocol
-from imaginate.evaluate.unit import PREDICTIONS, RESULT, Job, write_json
+from imaginate.evaluate.unit import PREDICTIONS, RESULT, Job
+from imaginate.train.kept import write_json
 from imaginate.train.split import split
 from imaginate.versions import versions
 

@@ -4,7 +4,7 @@ against the training images. Overlaps are refused; `drop_leak` takes them out, `
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,7 +73,7 @@ class Screen:
         train = self._found(originals, inside, "the training images", "the validation split", what_held="validation")
         bad = {i for i, _ in held.pairs} | {j for _, j in train.pairs} if self.drop else set()
         told = {"held_out": len(held.pairs), "train": len(train.pairs), "removed": len(bad)}
-        return without(inside, bad), told
+        return _without(inside, bad), told
 
     def more_real(
         self, more: Store | None, originals: Store, inside: Store | None
@@ -83,7 +83,7 @@ class Screen:
         for reason, other in ((HELD_OUT, self.outside), (TRAINING, originals), (INSIDE, inside)):
             if more is not None and other is not None:
                 bad = {i for i, _ in overlap(more, other).pairs}
-                more = without(more, bad)
+                more = _without(more, bad)
                 dropped |= {reason: len(bad)} if bad else {}
         return more, dropped
 
@@ -94,8 +94,5 @@ class Screen:
         return found
 
 
-def without(store: Store, rows: Collection[int]) -> Store:
-    """The store with these rows marked unusable."""
-    content = store.content.copy()
-    content[list(rows)] = 0
-    return replace(store, content=content)
+def _without(store: Store, rows: Collection[int]) -> Store:
+    return store.only(np.setdiff1d(np.arange(len(store)), list(rows)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 from imaginate.evaluate.statistics import class_accuracy
 from imaginate.records import LabelSpace
 from imaginate.train import checkpoint
+from imaginate.train.kept import put, write_json
 from imaginate.train.loop import State, fit
 from imaginate.train.plan import TrainPlan, arithmetic
 from imaginate.train.pool import ImagePool
@@ -78,8 +77,7 @@ def run_job(job: Job, advance: Callable[[int], None] = lambda _: None, team: Tea
 
         found = corruption_correct(plan, model, job.held_out, job.corrupting.rows, job.corrupting.severities)
         arrays |= {"corruption_rows": job.corrupting.rows, "corruption_correct": found}
-    job.folder.mkdir(parents=True, exist_ok=True)
-    _replace(job.folder / PREDICTIONS, lambda path: np.savez_compressed(path, **arrays))  # type: ignore[arg-type]
+    put(job.folder / PREDICTIONS, lambda part: _save_arrays(part, arrays))
     write_json(job.folder / HISTORY, state.history)
     each = class_accuracy(correct[None], label, plan.classes)[0]
     result = {
@@ -115,16 +113,9 @@ def _save_weights(model: nn.Module, path: Path) -> None:
     from safetensors.torch import save_file
 
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    _replace(path, lambda part: save_file(state, part))
+    put(path, lambda part: save_file(state, part))
 
 
-def write_json(path: Path, value: Any) -> None:
-    text = json.dumps(value, indent=1, allow_nan=False)
-    _replace(path, lambda part: part.write_text(text + "\n", encoding="utf-8"))
-
-
-def _replace(path: Path, write: Callable[[Path], Any]) -> None:
-    """Write beside, then rename: a reader sees the old file or the whole new one."""
-    part = path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
-    write(part)
-    os.replace(part, path)
+def _save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    with path.open("wb") as file:  # given a name, numpy would add to it
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]

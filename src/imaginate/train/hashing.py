@@ -51,6 +51,6 @@ def same_look(
 
 def _standardised(thumbs: np.ndarray) -> np.ndarray:
     """(n, s, s) uint8 -> (n, s * s) float32 of mean 0 and length 1; 0 for an image of one grey."""
-    flat = thumbs.reshape(len(thumbs), -1).astype(np.float32)
+    flat = thumbs.reshape(len(thumbs), THUMB * THUMB).astype(np.float32)
     flat -= flat.mean(axis=1, keepdims=True)
     return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)  # type: ignore[no-any-return]

@@ -49,9 +49,9 @@ def overlap(train: Store, held: Store) -> Overlap:
     others = np.flatnonzero(held.usable)
     near: dict[tuple[int, int], None] = {}
     for bits, thumbs in ((held.perceptual, held.thumbs), held.mirrored):
-        for i, j in same_look(
+        for a, b in same_look(
             train.perceptual[rows], train.thumbs[rows], bits[others], thumbs[others], within=WITHIN_BITS, alike=ALIKE
         ):
-            near[int(rows[i]), int(others[j])] = None
+            near[int(rows[a]), int(others[b])] = None
     known = set(same)
     return Overlap(compared=(len(rows), len(others)), same=same, near=[pair for pair in near if pair not in known])

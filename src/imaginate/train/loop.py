@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,9 @@ def fit(
     with torch.random.fork_rng(), repeatable(plan.device):
         model = (build or _builder(plan))().to(plan.device).to(memory_format=torch.channels_last)
         optimizer = optimizer_of(model, plan)
-        key = short_hash([plan, len(train), train.label.tolist(), train.row.tolist()])
+        key = short_hash(
+            [replace(plan, device=plan.device.partition(":")[0]), len(train), train.label.tolist(), train.row.tolist()]
+        )
         state, best = checkpoint.resume(folder, key, State, model, optimizer)
         advance(state.update)
         worker = team.wrap(model)

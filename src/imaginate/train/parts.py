@@ -3,7 +3,7 @@ part is trained on, not even a child of it, and no held-out image is among what 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,7 +40,7 @@ def choose(dataset: Dataset, store: Store, share: float, seed: int) -> Choice:
         child = fresh & np.array([not held_back.isdisjoint(parents.get(i, ())) for i in store.ids], bool)
         orphan = fresh & np.array([not parents.get(i) for i in store.ids], bool)
         copy = np.zeros(len(store), bool)
-        copy[[i for i, _ in overlap(_only(store, orphan), _only(store, inside)).pairs]] = True
+        copy[[i for i, _ in overlap(store.only(orphan), store.only(inside)).pairs]] = True
         fresh &= ~child & ~copy
         excluded = {key: int(what.sum()) for key, what in ((CHILD, child), (COPY, copy)) if what.any()}
     rows = np.union1d(rows, np.flatnonzero(fresh))
@@ -51,13 +51,39 @@ def choose(dataset: Dataset, store: Store, share: float, seed: int) -> Choice:
 
 def open_held(path: str, split: str | None, train: Dataset) -> Dataset:
     """The held-out dataset with its labels renumbered by class name into the training set's label space."""
-    held = open_dataset(path, split=split)
-    names, theirs = train.labels.names, held.labels.names
-    strange = sorted({theirs[s.label] for s in held.samples} - set(names))
+    return aligned(open_dataset(path, split=split), train, "held-out")
+
+
+def aligned(data: Dataset, train: Dataset, what: str) -> Dataset:
+    """The dataset with its labels, soft ones too, renumbered by class name into the training set's label space.
+    DataError for images of a class that the training set lacks."""
+    names, theirs = train.labels.names, data.labels.names
+    strange = sorted({theirs[s.label] for s in data.samples} - set(names))
     if strange:
-        raise DataError(f"held-out images have classes that the training set lacks: {', '.join(strange[:5])}")
-    samples = tuple(replace(s, label=names.index(theirs[s.label])) for s in held.samples)
-    return replace(held, labels=train.labels, samples=samples)
+        raise DataError(f"{what} images have classes that the training set lacks: {some(strange)}")
+    if theirs == names:
+        return data
+    new = {label: names.index(name) for label, name in enumerate(theirs) if name in names}
+    samples = (
+        replace(s, label=new[s.label], soft_label=_scattered(s.soft_label, new, len(names))) for s in data.samples
+    )
+    return replace(data, labels=train.labels, samples=tuple(samples))
+
+
+def _scattered(soft: tuple[float, ...] | None, new: Mapping[int, int], classes: int) -> tuple[float, ...] | None:
+    """A soft label under the new numbers of its classes; the share of a class that has none is spread by the others."""
+    if soft is None:
+        return None
+    out = np.zeros(classes)
+    for label, share in enumerate(soft):
+        if label in new:
+            out[new[label]] = share
+    return tuple((out / out.sum()).tolist()) if out.sum() else None
+
+
+def some(names: Sequence[str]) -> str:
+    """`a, b, c, d, e and 7 more`."""
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def check_leak(
@@ -65,7 +91,7 @@ def check_leak(
 ) -> tuple[np.ndarray, dict[str, int | bool]]:
     """The held-out rows to measure on, and what was found: DataError where a held-out image is among the `used` rows,
     unless that is allowed, or such images are dropped from the measurement."""
-    train = _only(store, used)
+    train = store.only(used)
     found = overlap(train, held)
     if found.pairs and not (allow or drop):
         raise DataError(found.describe(train, held, "the training images", where))
@@ -76,10 +102,3 @@ def check_leak(
         raise DataError(f"no held-out image ({where}) is left to measure on")
     removed = int(held.usable.sum() - len(rows))
     return rows, {"same": len(found.same), "near": len(found.near), "removed": removed, "allowed": allow}
-
-
-def _only(store: Store, which: np.ndarray) -> Store:
-    """The store with all rows but these, by mask or by number, marked unusable."""
-    mask = np.zeros(len(store), bool)
-    mask[which] = True
-    return replace(store, content=np.where(mask, store.content, np.uint64(0)))

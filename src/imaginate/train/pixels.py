@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,12 @@ class Store:
     def mirrored(self) -> tuple[np.ndarray, np.ndarray]:
         """`perceptual` and `thumbs` of the mirror images."""
         return looks(self.pixels()[:, :, ::-1])
+
+    def only(self, which: np.ndarray) -> Store:
+        """The store with all rows but these, by mask or by number, marked unusable."""
+        mask = np.zeros(len(self), bool)
+        mask[which] = True
+        return replace(self, content=np.where(mask, self.content, np.uint64(0)))
 
     def pixels(self) -> np.ndarray:
         """(n, s, s, 3) uint8, a read-only memory map."""
