@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import sys
 import tempfile
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests")]
 
 CLASSES = 10
-DATA = ROOT.parent / "shared" / "data" / "imagenette-96.zip"
+DATA = Path(os.environ.get("IMAGINATE_SHARED") or ROOT.parent / "shared") / "data" / "imagenette-96.zip"
 
 
 def main() -> None:

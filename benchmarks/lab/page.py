@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import statistics
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from arms import AUGMENTATIONS, BUILT_IN, CLIP_ARMS, GIF, RET, Entry
+from arms import AUGMENTATIONS, BUILT_IN, CLIP_ARMS, ENTRIES, GIF, RET, Entry
 from paper import GIF_TABLE_1, RET_TABLE_1
 from targets import TARGETS
 
 HEAD = """# Results of the miniature laboratory
 
-Written by `python benchmarks/lab/lab.py` from `benchmarks/results/lab.json`; do not edit by hand.
+Written by `python benchmarks/lab/lab.py` from `benchmarks/results/lab.json`; do not edit by hand. Where the images come
+from: [benchmark data](benchmark-data.md).
 
 Small data, small priors (trained on Tiny-ImageNet, on a CPU), a small classifier, few updates: what is *true here* says
 how the methods behave in this corner, not what full-size priors would do. Both papers' figures stand beside ours for
@@ -54,8 +56,9 @@ def _targets(data: dict[str, Any]) -> str:
     for name, one in data.items():
         ratios = sorted({round(arm["ratio"]) for arm in one["arms"] if arm["ratio"]})
         p, d = one["protocol"], one["data"]
+        title = f"[{one['title']}](benchmark-data.md#{Path(TARGETS[name].path).stem})"
         rows.append([
-            one["title"], TARGETS[name].note, d["train"], d["validation"], d["held_out"],
+            title, TARGETS[name].note, d["train"], d["validation"], d["held_out"],
             f"{p['arch']}, {p['image_size']} px", p["updates"], p["seeds"], ", ".join(f"{r:g}" for r in ratios),
         ])  # fmt: skip
     leaks = [
@@ -72,7 +75,7 @@ def _gif(data: dict[str, Any]) -> str:
     lines: list[tuple[str, str, str | None]] = [(n, t, g) for n, (t, g, _) in BUILT_IN.items()]
     lines += [(e.name, e.title, e.gif) for e in (*AUGMENTATIONS, *GIF)]
     for key, title, gif in lines:
-        cells = [title]
+        cells = [_linked(key, title)]
         for name, one in data.items():
             cells.append(_cell(one, key))
             if TARGETS[name].gif:
@@ -104,7 +107,7 @@ def _ret(data: dict[str, Any]) -> str:
     order = {name: i for i, name in enumerate(RET_TABLE_1)}
     lines += [(e.name, e.title, e.ret) for e in sorted(RET, key=lambda e: order.get(e.ret or "", 99))]
     for key, title, ret in lines:
-        rows.append([title, *(_cell(one, key) for one in data.values()), RET_TABLE_1.get(ret or "", "")])
+        rows.append([_linked(key, title), *(_cell(one, key) for one in data.values()), RET_TABLE_1.get(ret or "", "")])
     return "## Generation against retrieval (RET Table 1)\n\n" + _table(rows)
 
 
@@ -113,7 +116,9 @@ def _clip(data: dict[str, Any]) -> str:
     if not any(_find(one, key) for one in data.values() for key in CLIP_ARMS):
         return ""
     rows = [["baseline", *(f"{one['title']}, here" for one in data.values())]]
-    rows += [[title, *(_cell(one, key) for one in data.values())] for key, (title, _) in CLIP_ARMS.items()]
+    rows += [
+        [_linked(key, title), *(_cell(one, key) for one in data.values())] for key, (title, _) in CLIP_ARMS.items()
+    ]
     return (
         "## The guide itself (GIF Tables 1 and 4)\n\nThe bundled miniature CLIP, at the classifier's input size.\n\n"
         + _table(rows)
@@ -123,29 +128,31 @@ def _clip(data: dict[str, Any]) -> str:
 def _real(data: dict[str, Any]) -> str:
     """More real images, and how many synthetic ones are worth one of them."""
     rows = [["target", "arm", "more real images", "accuracy (difference)"]]
-    worth = [["target", "arm", "synthetic images", "worth so many real ones", "synthetic for one real (interval)"]]
     for one in data.values():
         for arm in (a for a in one["arms"] if a["kind"] == "real"):
-            rows.append([one["title"], arm["name"], arm["images"]["real"], _cell(one, arm["name"])])
-        for line in one["exchange"]:
-            real = "-" if line["real"] is None else f"{line['real']:.0f}"
-            rate = (
-                line["note"]
-                if line["rate"] is None
-                else f"{line['rate']:.1f} ({_end(line['low'])} to {_end(line['high'])})"
-            )
-            worth.append([one["title"], line["arm"], line["synthetic"], real, rate])
+            name = f"[{arm['name']}](compare.md#arms)"
+            rows.append([one["title"], name, arm["images"]["real"], _cell(one, arm["name"])])
     if len(rows) == 1:
         return ""
+    return "## More real images, the upper bound\n\n" + _table(rows) + "\n\n" + _exchange(data)
+
+
+def _exchange(data: dict[str, Any]) -> str:
+    """The arms that have a rate as a table; how many have none, and why, as a line a target."""
+    rows = [["target", "arm", "synthetic images", "worth so many real ones", "synthetic for one real (interval)"]]
+    refused = []
+    for one in data.values():
+        without = Counter(line["note"].replace(": ", ", ") for line in one["exchange"] if line["rate"] is None)
+        for line in (line for line in one["exchange"] if line["rate"] is not None):
+            rate = f"{line['rate']:.1f} ({_end(line['low'])} to {_end(line['high'])})"
+            rows.append([one["title"], _linked(line["arm"]), line["synthetic"], f"{line['real']:.0f}", rate])
+        if without:
+            why = "; ".join(f"{note} ({count})" for note, count in without.most_common())
+            count = f"{without.total()} of {len(one['exchange'])} arms"
+            refused.append(f"- {one['title']}, no rate for {count}: {why}.")
     told = "Read from the measured curve of real:N arms, inside its range only; an end outside it is shown as ?."
-    return (
-        "## More real images, the upper bound\n\n"
-        + _table(rows)
-        + "\n\n### Exchange rate\n\n"
-        + told
-        + "\n\n"
-        + _table(worth)
-    )
+    parts = [told, _table(rows) if len(rows) > 1 else "", "\n".join(refused)]
+    return "### Exchange rate\n\n" + "\n\n".join(part for part in parts if part)
 
 
 def _end(value: float | None) -> str:
@@ -159,8 +166,30 @@ def _missing(data: dict[str, Any]) -> str:
         reasons: dict[str, list[str]] = {}
         for name, reason in one["missing"].items():
             reasons.setdefault(reason, []).append(name)
-        lines += [f"- {one['title']}, {reason}: {', '.join(names)}" for reason, names in reasons.items()]
+        lines += [
+            f"- {one['title']}, {reason}: {len(names)} of {len(ENTRIES)} runs ({_folded(names)})"
+            for reason, names in reasons.items()
+        ]
     return "## Not measured\n\n" + "\n".join(lines) if lines else ""
+
+
+def _folded(names: list[str]) -> str:
+    """Names of arms, those of one method as `method (this, that)`."""
+    methods: dict[str, list[str]] = {}
+    for name in names:
+        methods.setdefault(ENTRIES[name].method if name in ENTRIES else name, []).append(name)
+    return ", ".join(
+        found[0]
+        if len(found) == 1
+        else f"{method} ({', '.join(name.removeprefix(method).lstrip('-') or 'default' for name in found)})"
+        for method, found in methods.items()
+    )
+
+
+def _linked(name: str, title: str = "") -> str:
+    """The title of an arm, linked to where its method, or the arm itself, is described."""
+    place = f"methods.md#{ENTRIES[name].method}" if name in ENTRIES else "compare.md#arms"
+    return f"[{title or name}]({place})"
 
 
 def _find(one: dict[str, Any], name: str) -> dict[str, Any] | None:
