@@ -7,6 +7,7 @@ python docs/generate.py --check    # fail where one is out of date
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -22,25 +23,25 @@ HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py from the code: change the code, then run `make docs`. -->\n"
 
 
-def settings_table(settings: list[Setting]) -> str:
-    """One row per setting."""
+def settings_table(settings: list[Setting], head: str = "flag") -> str:
+    """One row per setting: its flag, or the key by which `--filter NAME:key=value` knows it."""
     if not settings:
         return "No settings.\n"
-    rows = [f"| `{s.flag}` | {describe(s).replace('|', '¦')} |" for s in settings]
-    return "\n".join(["| flag | meaning |", "| --- | --- |", *rows]) + "\n"
+    rows = [f"| `{s.flag if head == 'flag' else s.name}` | {describe(s).replace('|', '¦')} |" for s in settings]
+    return "\n".join([f"| {head} | meaning |", "| --- | --- |", *rows]) + "\n"
 
 
 def registered(kind: registry.Kind, title: str, intro: str) -> str:
     """A page of all methods, or all filters."""
-    lines = [NOTE, f"# {title}", "", intro, "", "| name | idea | needs | from |", "| --- | --- | --- | --- |"]
+    columns = ("name", "idea", "needs", "from") if kind == "methods" else ("name", "idea", "needs")
+    lines = [NOTE, f"# {title}", "", intro, "", f"| {' | '.join(columns)} |", "|" + " --- |" * len(columns)]
     parts = []
     for name in registry.names(kind):
         cls = registry.find(kind, name)
-        needs = ", ".join(cls.needs) or "nothing"
-        lines.append(f"| [`{name}`](#{name}) | {registry.summary(cls)} | {needs} | {getattr(cls, 'paper', '')} |")
-        import inspect
-
-        parts += [f"## {name}", "", inspect.getdoc(cls) or "", "", settings_table(settings_of(cls))]
+        cells = [f"[`{name}`](#{name})", registry.summary(cls), ", ".join(cls.needs) or "nothing"]
+        lines.append(f"| {' | '.join([*cells, cls.paper] if kind == 'methods' else cells)} |")
+        table = settings_table(settings_of(cls), "flag" if kind == "methods" else "key")
+        parts += [f"## {name}", "", inspect.getdoc(cls) or "", "", table]
     return "\n".join([*lines, "", *parts])
 
 

@@ -1,0 +1,93 @@
+"""The pages stay true where a machine can tell: links lead somewhere, imports exist, the example of a method is one."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from imaginate import methods, registry
+from imaginate.records import Request
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
+IMPORT = re.compile(r"^\s*(?:>>> )?from (imaginate[\w.]*) import ([\w, ]+)", re.MULTILINE)
+
+
+def snippets(page: Path) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: Path) -> set[str]:
+    """Of the headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_a_file_and_a_heading(page: Path) -> None:
+    for place, heading in LINK.findall(page.read_text(encoding="utf-8")):
+        there = (page.parent / place) if place else page
+        assert there.exists(), place
+        assert not heading or heading in anchors(there), f"{place}#{heading}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_in_the_pages_is_python_and_imports_what_there_is(page: Path) -> None:
+    for code in snippets(page):
+        compile(code, page.name, "exec")
+    for module, names in IMPORT.findall(page.read_text(encoding="utf-8")):
+        found = importlib.import_module(module)
+        for name in names.replace(" ", "").split(","):
+            assert hasattr(found, name) or importlib.import_module(f"{module}.{name}"), f"{module}.{name}"
+
+
+@pytest.fixture
+def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The name of CONTRIBUTING's method, laid down as a file among the methods."""
+    (code,) = snippets(ROOT / "CONTRIBUTING.md")
+    (tmp_path / "posterise.py").write_text(code, encoding="utf-8")
+    monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
+    registry.names.cache_clear()
+    yield "posterise"
+    registry.names.cache_clear()
+
+
+def test_the_method_of_contributing_runs_as_it_is_printed(example: str) -> None:
+    assert example in registry.names("methods")
+    assert "highest bits" in registry.summary(registry.find("methods", example))
+    image = torch.arange(256, dtype=torch.uint8).view(1, 16, 16).repeat(3, 1, 1)
+    request = Request(key="a", label=0, copies=(0, 1), seeds=(5, 6), image=image)
+    made = registry.make("methods", example, {"bits": 3}).expand([request], None)  # type: ignore[arg-type]
+    assert [(c.copy, c.seed) for c in made] == [(0, 5), (1, 6)]
+    for candidate in made:
+        assert torch.equal(candidate.image, image // 32 * 32)
+
+
+def test_the_page_of_the_laboratory_links_its_rows_and_lists_no_empty_rate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "lab"))
+    found = json.loads((ROOT / "benchmarks/results/lab.json").read_text(encoding="utf-8"))
+    line = {"arm": "cutout", "synthetic": 90, "real": 30.0, "rate": 3.0, "low": 2.0, "high": None, "note": ""}
+    next(one for one in found["targets"].values() if one["exchange"])["exchange"].append(line)
+    importlib.import_module("page").write_page(found, tmp_path / "results.md")
+    text = (tmp_path / "results.md").read_text(encoding="utf-8")
+    for place, heading in LINK.findall(text):
+        assert heading in anchors(ROOT / "docs" / place) if heading else (ROOT / "docs" / place).exists()
+    rates = text.split("### Exchange rate")[1].split("## ")[0]
+    rows = [row.split(" | ")[1:] for row in rates.splitlines() if row.startswith("| ")][2:]
+    assert rows.count(["[cutout](methods.md#cutout)", "90", "30", "3.0 (2.0 to ?) |"]) == 1
+    lines = [line for one in found["targets"].values() for line in one["exchange"]]
+    assert len(rows) == sum(line["rate"] is not None for line in lines)
+    told = sum(int(n) for n in re.findall(r"no rate for (\d+) of", rates))
+    assert told == len(lines) - len(rows)
+    assert text.count("not run yet") == sum(
+        "not run yet" in one["missing"].values() for one in found["targets"].values()
+    )
