@@ -168,3 +168,16 @@ def test_a_filter_that_compares_embeddings_takes_and_needs_a_guide(data: Path) -
     assert recipe_from(gather(None, str(data), "cutout", {"guide": "nano", **alike})).roles.guide == "nano"
     with pytest.raises(ConfigError, match="filter seed-duplicate needs a guide"):
         recipe_from(gather(None, str(data), "cutout", alike))
+
+
+@pytest.mark.parametrize(
+    ("method", "wrong"),
+    [("prompt", {"prompts": "nowhere"}), ("retrieval", {"exclude": "no"}), ("retrieve-then-edit", {"exclude": "no"})],
+)
+def test_a_file_that_a_class_started_method_lacks_is_missed_before_the_originals_are_written(
+    method: str, wrong: dict[str, str]
+) -> None:
+    from imaginate import registry
+
+    with pytest.raises(ConfigError, match="no"):
+        registry.make("methods", method, wrong).prepare(None)

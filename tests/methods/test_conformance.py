@@ -76,6 +76,8 @@ def test_declaration(name: str) -> None:
 def test_answers_every_copy_in_order_with_valid_images(name: str, world: Any) -> None:
     method = make(name)
     asked = requests_of(world, method, name)
+    if hasattr(method, "prepare"):
+        method.prepare(world)
     given = method.expand(asked, world)
     slots = [(r.key, copy, seed) for r in asked for copy, seed in zip(r.copies, r.seeds, strict=True)]
     assert [(c.key, c.copy, c.seed) for c in given] == slots

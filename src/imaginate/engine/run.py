@@ -82,8 +82,8 @@ def expand(
 
 def _read(recipe: Recipe, progress: bool) -> Plan:
     """The plan of the run; every seed image is read once for it."""
-    with bar("reading", None, show=progress) as shown:
-        dataset = open_dataset(recipe.data)
+    dataset = open_dataset(recipe.data)
+    with bar("reading", len(dataset.samples), show=progress) as shown:
         plan = make_plan(recipe, dataset, seen=shown.advance)
         shown.note(f"read {len(dataset.samples)} images")
     return plan
