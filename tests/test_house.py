@@ -17,7 +17,7 @@ MODELS = FIRST | {"data", "models", "nano"}
 MAY: dict[str, set[str]] = {
     **dict.fromkeys(FIRST, FIRST),
     "data": FIRST | {"data"},
-    "models": FIRST | {"models", "nano", "data"},
+    "models": FIRST | {"models", "nano"},
     "nano": FIRST | {"nano"},
     **{room: MODELS | {room} for room in ("fit", "pool", "methods", "filters", "select")},
     "registry": FIRST,
