@@ -158,8 +158,8 @@ def _compare(target: Target, args: argparse.Namespace, groups: list[str]) -> Non
     """One study over every run that is finished; arms that it already has are not trained again."""
     place = args.work / target.name
     runs = [f"run:{place / 'runs' / n}" for n in ENTRIES if (place / "runs" / n / "metadata.parquet").exists()]
-    # `duplicate` grows to the size of the largest run: so never before there is one
-    arms = [name for name in BUILT_IN if runs or name != "duplicate"] + runs
+    own = {"duplicate": f"duplicate=duplicate:{args.copies}"}  # the size of the usual run
+    arms = [own.get(name, name) for name in BUILT_IN] + runs
     arms += list(target.real_arms) if "real" in groups or _had(place, "real-") else []
     arms += list(CLIP_ARMS) if "clip" in groups or _had(place, "clip-") else []
     data = str(args.data / target.path)
