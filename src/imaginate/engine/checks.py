@@ -27,8 +27,10 @@ def check_recipe(recipe: Recipe) -> None:
     method = recipe.make_method()
     judges = [(name, registry.make("filters", name, values)) for name, values in recipe.all_filters()]
     _need(recipe.roles, recipe.method, method)
+    asked = {name for name, _ in recipe.filters}
     for name, judge in judges:
-        _need(recipe.roles, f"filter {name}", judge)
+        why = "" if name in asked or name == "held-out" else f", which --select {recipe.select.policy} rests on,"
+        _need(recipe.roles, f"filter {name}{why}", judge)
     _refuse_unused(recipe.roles, recipe.method, [method, *(judge for _, judge in judges)])
     _one_held_out(recipe)
     _refuse_unscored(recipe, method, judges)
