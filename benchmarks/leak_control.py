@@ -29,10 +29,8 @@ from imaginate.data import load, open_dataset
 from imaginate.errors import DataError, ImageError
 from imaginate.filters._alike import mirrored, signatures
 from imaginate.ops.similarity import SignatureIndex
-from imaginate.train.augment import stored_size
-from imaginate.train.hashing import looks, same_look
+from imaginate.train.hashing import Looks, Watcher, same_look
 from imaginate.train.leak import WITHIN_BITS
-from imaginate.train.pixels import fit_square
 
 BITS = tuple(range(17))
 ALIKE = (0.0, 0.9, 0.95, 0.97, 0.98, 0.99)
@@ -54,33 +52,32 @@ def measure(path: str, count: int) -> dict[str, Any]:
     known = SignatureIndex(64)
     for number, signed in enumerate(signatures(held)):
         known.add(str(number), signed)
-    squares = _squares(held)
+    known_looks = _looks(held)
     chosen = held[:: max(1, len(held) // count)][:count]
     others = {name: [_altered(x, fn) for x in chosen] for name, fn in ALTERATIONS.items()}
     others["train"] = list(_images(path, "train", count))
     shares = {name: _share(images, known) for name, images in others.items()}
-    study = {name: _study_share(_squares(images), squares) for name, images in others.items()}
+    study = {name: _study_share(_looks(images), known_looks) for name, images in others.items()}
     for name, row in shares.items():
         told = " ".join(f"{100 * v:5.1f}" for v in (*row[::2], *study[name]))
         print(f"{Path(path).name:24} {name:16} {told}")
     return {"held_out": len(held), "train": shares.pop("train"), "altered": shares, "study": study}
 
 
-def _squares(images: list[Tensor]) -> np.ndarray:
-    """As a study keeps them at 32 px input: (n, 32, 32, 3) uint8."""
-    return np.stack([fit_square(x.permute(1, 2, 0).numpy(), stored_size(32)) for x in images])
+def _looks(images: list[Tensor]) -> tuple[Looks, Looks]:
+    """As a study takes them: of the images, of their mirror images."""
+    watcher = Watcher(len(images))
+    for row, image in enumerate(images):
+        watcher.see(row, image.permute(1, 2, 0).numpy())
+    return watcher.finish()
 
 
-def _study_share(images: np.ndarray, held: np.ndarray) -> list[float]:
+def _study_share(images: tuple[Looks, Looks], held: tuple[Looks, Looks]) -> list[float]:
     """Share of images that a study's leak check calls a held-out one, for each correlation."""
     shares = []
     for alike in ALIKE:
-        hits = {
-            i
-            for other in (held, held[:, :, ::-1])
-            for i, _ in same_look(*looks(images), *looks(other), within=WITHIN_BITS, alike=alike)
-        }
-        shares.append(round(len(hits) / len(images), 4))
+        hits = {i for other in held for i, _ in same_look(images[0], other, within=WITHIN_BITS, alike=alike)}
+        shares.append(round(len(hits) / len(images[0].bits), 4))
     return shares
 
 

@@ -418,7 +418,7 @@ def test_errors_are_one_line(data: Path, tmp_path: Path) -> None:
 def test_a_missing_role_is_refused_before_anything_is_written(data: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="gif-mae needs a guide: give --guide"):
         imaginate.expand(str(data), tmp_path / "run", method="gif-mae", prior="nano", progress=False)
-    with pytest.raises(ConfigError, match="filter consistency, which --select .* rests on, needs a guide: give --guide"):
+    with pytest.raises(ConfigError, match="filter consistency needs a guide: give --guide"):
         imaginate.expand(str(data), tmp_path / "run", **KNOBS, filters=[{"name": "consistency"}])
     assert not (tmp_path / "run").exists()
 

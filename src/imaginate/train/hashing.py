@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from typing import NamedTuple
 
 import numpy as np
 
-THUMB = 16
+THUMB, SIDE = 16, 64
+_CHUNK = 512
+
+
+class Looks(NamedTuple):
+    """What n images look like: perceptual hashes (n, 64) bool, grey thumbnails (n, 16, 16) uint8."""
+
+    bits: np.ndarray
+    thumbs: np.ndarray
 
 
 def content_hash(image: np.ndarray) -> int:
@@ -15,32 +24,59 @@ def content_hash(image: np.ndarray) -> int:
     return int.from_bytes(digest, "big") or 1
 
 
-def looks(pixels: np.ndarray, chunk: int = 512) -> tuple[np.ndarray, np.ndarray]:
-    """(n, s, s, 3) uint8 -> perceptual hashes (n, 64) bool and grey thumbnails (n, 16, 16) uint8."""
+class Watcher:
+    """The looks of `count` images and of their mirror images, taken as they come by, whole and whatever their shape;
+    rows that were never seen stay 0."""
+
+    def __init__(self, count: int) -> None:
+        self._plain, self._mirrored = (
+            Looks(np.zeros((count, 64), bool), np.zeros((count, THUMB, THUMB), np.uint8)) for _ in range(2)
+        )
+        self._rows: list[int] = []
+        self._small: list[np.ndarray] = []
+
+    def see(self, row: int, image: np.ndarray) -> None:
+        """(h, w, 3) uint8 of a row."""
+        from PIL import Image
+
+        small = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+        self._rows.append(row)
+        self._small.append(np.asarray(small))
+        if len(self._rows) == _CHUNK:
+            self._flush()
+
+    def finish(self) -> tuple[Looks, Looks]:
+        """Of the images, of their mirror images."""
+        self._flush()
+        return self._plain, self._mirrored
+
+    def _flush(self) -> None:
+        if not self._rows:
+            return
+        batch = np.stack(self._small)
+        for seen, images in ((self._plain, batch), (self._mirrored, batch[:, :, ::-1])):
+            seen.bits[self._rows], seen.thumbs[self._rows] = looks(images)
+        self._rows, self._small = [], []
+
+
+def looks(images: np.ndarray) -> Looks:
+    """(n, s, s, 3) uint8 -> what they look like."""
     import torch
     import torch.nn.functional as F
 
     from imaginate.ops.similarity import hash_bits, phash
 
-    bits = np.zeros((len(pixels), 64), bool)
-    thumbs = np.zeros((len(pixels), THUMB, THUMB), np.uint8)
-    for start in range(0, len(pixels), chunk):
-        batch = torch.from_numpy(np.array(pixels[start : start + chunk])).permute(0, 3, 1, 2)
-        rows = slice(start, start + len(batch))
-        bits[rows] = hash_bits(phash(batch)).numpy()
-        small = F.interpolate(batch.float().mean(1, keepdim=True), size=(THUMB, THUMB), mode="area")
-        thumbs[rows] = small[:, 0].round().byte().numpy()
-    return bits, thumbs
+    batch = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    small = F.interpolate(batch.float().mean(1, keepdim=True), size=(THUMB, THUMB), mode="area")
+    return Looks(hash_bits(phash(batch)).bool().numpy(), small[:, 0].round().byte().numpy())
 
 
-def same_look(
-    bits: np.ndarray, thumbs: np.ndarray, other_bits: np.ndarray, other_thumbs: np.ndarray, *, within: int, alike: float
-) -> list[tuple[int, int]]:
-    """Pairs (i, j) of images that look the same: hashes (n, 64) at most `within` bits apart, and thumbnails (n, 16, 16)
-    whose correlation is at least `alike` in [-1, 1], whatever their brightness and contrast (the second test drops the
-    chance matches that small or plain images give)."""
-    a, b = (x.astype(np.float32) * 2 - 1 for x in (bits, other_bits))
-    flat, other = _standardised(thumbs), _standardised(other_thumbs)
+def same_look(some: Looks, others: Looks, *, within: int, alike: float) -> list[tuple[int, int]]:
+    """Pairs (i, j) of images that look the same: hashes at most `within` bits apart, and thumbnails whose correlation
+    is at least `alike` in [-1, 1], whatever their brightness and contrast (the second test drops the chance matches
+    that small or plain images give)."""
+    a, b = (x.bits.astype(np.float32) * 2 - 1 for x in (some, others))
+    flat, other = _standardised(some.thumbs), _standardised(others.thumbs)
     found: list[tuple[int, int]] = []
     for start in range(0, len(a), 1024):
         near = np.argwhere(a[start : start + 1024] @ b.T >= 64 - 2 * within) + np.array([start, 0])

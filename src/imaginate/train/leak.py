@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from imaginate.train.hashing import same_look
+from imaginate.train.hashing import Looks, same_look
 from imaginate.train.pixels import Store
 
 WITHIN_BITS = 8
@@ -45,13 +45,15 @@ def overlap(train: Store, held: Store) -> Overlap:
     for j in np.flatnonzero(held.usable):
         places.setdefault(int(held.content[j]), []).append(int(j))
     same = [(int(i), j) for i in np.flatnonzero(train.usable) for j in places.get(int(train.content[i]), ())]
-    rows = np.flatnonzero(train.usable)
-    others = np.flatnonzero(held.usable)
+    rows, others = np.flatnonzero(train.usable), np.flatnonzero(held.usable)
+    own = _part(train.looks, rows)
     near: dict[tuple[int, int], None] = {}
-    for bits, thumbs in ((held.perceptual, held.thumbs), held.mirrored):
-        for a, b in same_look(
-            train.perceptual[rows], train.thumbs[rows], bits[others], thumbs[others], within=WITHIN_BITS, alike=ALIKE
-        ):
+    for look in (held.looks, held.mirrored):
+        for a, b in same_look(own, _part(look, others), within=WITHIN_BITS, alike=ALIKE):
             near[int(rows[a]), int(others[b])] = None
     known = set(same)
     return Overlap(compared=(len(rows), len(others)), same=same, near=[pair for pair in near if pair not in known])
+
+
+def _part(looks: Looks, rows: np.ndarray) -> Looks:
+    return Looks(looks.bits[rows], looks.thumbs[rows])

@@ -7,7 +7,6 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ import numpy as np
 
 from imaginate.errors import ImageError
 from imaginate.records import Sample, short_hash
-from imaginate.train.hashing import content_hash, looks
+from imaginate.train.hashing import Looks, Watcher, content_hash
+
+FORMAT = 2  # of the files; another number, and what an earlier version decoded is decoded again
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,8 @@ class Store:
     ids: tuple[str, ...]
     label: np.ndarray  # (n,) int64
     content: np.ndarray  # (n,) uint64, of the decoded pixels at full size; 0 for an unreadable image
-    perceptual: np.ndarray  # (n, 64) bool
-    thumbs: np.ndarray  # (n, 16, 16) uint8, grey
+    looks: Looks  # of the whole images
+    mirrored: Looks  # of their mirror images
     soft: np.ndarray | None  # (n, classes) float32; rows without a soft label are one-hot
     meta: tuple[dict[str, Any], ...]
     skipped: dict[str, str]
@@ -41,11 +42,6 @@ class Store:
     def usable(self) -> np.ndarray:
         """(n,) bool: the rows that could be decoded."""
         return self.content.astype(bool)
-
-    @cached_property
-    def mirrored(self) -> tuple[np.ndarray, np.ndarray]:
-        """`perceptual` and `thumbs` of the mirror images."""
-        return looks(self.pixels()[:, :, ::-1])
 
     def only(self, which: np.ndarray) -> Store:
         """The store with all rows but these, by mask or by number, marked unusable."""
@@ -71,7 +67,7 @@ def build_store(
     paths = [str(getattr(s.source, "path", "")) for s in samples]
     state = {path: _state(path) for path in set(paths)}
     rows = [[s.id, s.label, s.soft_label, repr(s.source), state[path]] for s, path in zip(samples, paths, strict=True)]
-    key = short_hash([size, classes, rows])
+    key = short_hash([FORMAT, size, classes, rows])
     pixels, facts = folder / f"{key}.npy", folder / f"{key}.npz"
     if not (pixels.exists() and facts.exists()):
         folder.mkdir(parents=True, exist_ok=True)
@@ -103,6 +99,7 @@ def _decode(
     out = np.lib.format.open_memmap(part, mode="w+", dtype=np.uint8, shape=(len(samples), size, size, 3))
     content = np.zeros(len(samples), np.uint64)
     skipped: dict[str, str] = {}
+    watcher = Watcher(len(samples))
     for i, sample in enumerate(samples):
         try:
             image = np.ascontiguousarray(load(sample).permute(1, 2, 0).numpy())
@@ -110,19 +107,25 @@ def _decode(
             skipped[sample.id] = str(error)
         else:
             out[i], content[i] = fit_square(image, size), content_hash(image)
+            watcher.see(i, image)
         advance(1)
     out.flush()
-    perceptual, thumbs = looks(out)
     del out
     os.replace(part, pixels)
     part = facts.with_suffix(f".{os.getpid()}.part.npz")
-    np.savez(part, content=content, perceptual=perceptual, thumbs=thumbs, skipped=json.dumps(skipped))
+    seen = watcher.finish()
+    arrays = {f"{name}{k}": x for name, look in zip(_LOOKS, seen, strict=True) for k, x in enumerate(look)}
+    np.savez(part, content=content, skipped=json.dumps(skipped), **arrays)  # type: ignore[arg-type]
     os.replace(part, facts)
+
+
+_LOOKS = ("look", "mirrored")
 
 
 def _open(samples: Sequence[Sample], pixels: Path, facts: Path, classes: int) -> Store:
     with np.load(facts) as saved:
-        content, perceptual, thumbs = saved["content"], saved["perceptual"], saved["thumbs"]
+        content = saved["content"]
+        plain, mirrored = (Looks(saved[f"{name}0"], saved[f"{name}1"]) for name in _LOOKS)
         skipped: dict[str, str] = json.loads(str(saved["skipped"]))
     labels = np.array([s.label for s in samples], np.int64)
     return Store(
@@ -130,8 +133,8 @@ def _open(samples: Sequence[Sample], pixels: Path, facts: Path, classes: int) ->
         ids=tuple(s.id for s in samples),
         label=labels,
         content=content,
-        perceptual=perceptual,
-        thumbs=thumbs,
+        looks=plain,
+        mirrored=mirrored,
         soft=_soft(samples, labels, classes),
         meta=tuple(dict(s.meta) for s in samples),
         skipped=skipped,
