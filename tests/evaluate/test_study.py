@@ -136,7 +136,7 @@ def test_the_ratio_is_that_which_was_reached_and_titles_are_unique(world: Path) 
     assert [arm["ratio"] for arm in found["arms"]] == [None, 1.0, 2.0, 2.0, 2.0]
     assert any("noise@5 has 2 new images for each original and not the 5 asked" in text for text in found["warnings"])
     titles = [arm["title"] for arm in found["arms"]]
-    assert titles == ["original", "noise (noise@1)", "noise (noise@5)", "other", "noise, alone"]
+    assert titles == ["original", "noise@1", "noise@5", "other", "noise, alone"]
 
 
 def test_the_same_images_in_another_place_are_the_same_study(world: Path) -> None:

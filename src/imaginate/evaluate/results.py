@@ -182,7 +182,8 @@ def _titles(arms: Sequence[Arm], material: Material) -> dict[str, str]:
         told = {"run": method, "synthetic": f"{method}, alone", "clip-finetune": f"clip-finetune on {method}"}
         plain[arm.name] = told.get(arm.kind, arm.name) if arm.path and not arm.renamed else arm.name
     often = Counter(plain.values())
-    return {name: title if often[title] == 1 else f"{title} ({name})" for name, title in plain.items()}
+    apart = {name: name if title in name else f"{title} ({name})" for name, title in plain.items()}
+    return {name: title if often[title] == 1 else apart[name] for name, title in plain.items()}
 
 
 def _point(row: dict[str, Any], ratio: float) -> dict[str, Any]:
