@@ -12,7 +12,7 @@ from imaginate.train.hashing import Looks, same_look
 from imaginate.train.pixels import Store
 
 WITHIN_BITS = 8
-ALIKE = 0.97
+ALIKE = 0.95
 
 
 @dataclass
