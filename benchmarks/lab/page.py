@@ -35,8 +35,28 @@ def write_page(found: dict[str, Any], path: Path) -> None:
     """Tables over all targets that have results."""
     targets = [name for name in TARGETS if name in found["targets"]]
     data = {name: found["targets"][name] for name in targets}
-    parts = [HEAD, _targets(data), _gif(data), _ret(data), _clip(data), _real(data), _missing(data)]
+    parts = [HEAD, _short(data), _targets(data), _gif(data), _ret(data), _clip(data), _real(data), _missing(data)]
     path.write_text("\n\n".join(part for part in parts if part).rstrip() + "\n")
+
+
+def _short(data: dict[str, Any]) -> str:
+    """Of each target: which arms stand out, by the verdicts of the tables below, best first."""
+    lines = []
+    for one in data.values():
+        measure = "mean_per_class" if one.get("medical") else "top1"
+        verdicts: dict[str, list[tuple[float, str]]] = {"gain": [], "loss": [], "unclear": []}
+        for arm in (arm for arm in one["arms"] if arm["difference"]):
+            gap = arm["difference"][measure]
+            verdicts[gap["verdict"]].append((gap["mean"], arm["name"]))
+        named = {
+            verdict: ", ".join(f"{name} {100 * mean:+.1f}" for mean, name in sorted(found, reverse=True)) or "none"
+            for verdict, found in verdicts.items()
+        }
+        lines.append(
+            f"- **{one['title']}**, {len(one['arms'])} arms. Better than the originals: {named['gain']}. "
+            f"Worse: {named['loss']}. No difference shown: {len(verdicts['unclear'])}."
+        )
+    return "## In short\n\nDifferences to *original* in points.\n\n" + "\n".join(lines)
 
 
 def _targets(data: dict[str, Any]) -> str:
