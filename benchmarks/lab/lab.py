@@ -247,7 +247,7 @@ def _record(target: Target, args: argparse.Namespace, results: dict, missing: di
         "medical": target.medical,
         "protocol": {k: v for k, v in results["protocol"].items() if k not in skip},
         "data": {k: results["data"][k] for k in ("train", "validation", "held_out")},
-        "leak": results["leak"],
+        "leak": results["leak"] | {"runs": {Path(k).name: v for k, v in results["leak"]["runs"].items()}},
         "complete": results["complete"],
         "nano_weights": _read(args.work / target.name / "weights.json"),  # by arm; empty where it used none
         "versions": results["versions"],

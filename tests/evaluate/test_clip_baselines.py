@@ -55,7 +55,7 @@ def pool_of(folder: Path, name: str, seed: int, count: int = 30) -> ImagePool:
 def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     torch.set_num_threads(1)
     guide = ColourGuide()
-    monkeypatch.setattr(clip_baselines, "_guide", lambda job: guide)
+    monkeypatch.setattr(clip_baselines, "guide_of", lambda *_: guide)
     plan = TrainPlan(
         arch="small", classes=3, size=8, recipe=Recipe(batch=10, lr=0.05), updates=40, epoch=3, seed=0,
         precision="float32",
@@ -77,7 +77,7 @@ def test_zero_shot_believes_the_texts_and_training_mends_them(job: Job) -> None:
     assert zero == pytest.approx(1 / 3)
     assert state.update == 0
     assert accuracy(job, "clip-probe")[0] == 1.0
-    guide = clip_baselines._guide(job)
+    guide = clip_baselines.guide_of(job.clip, job.labels, "cpu")
     before = guide.model.weight.clone()
     tuned, state = accuracy(job, "clip-finetune")
     assert tuned > zero
@@ -86,7 +86,7 @@ def test_zero_shot_believes_the_texts_and_training_mends_them(job: Job) -> None:
 
 
 def test_fine_tuning_starts_at_the_zero_shot_answers(job: Job) -> None:
-    guide = clip_baselines._guide(job)
+    guide = clip_baselines.guide_of(job.clip, job.labels, "cpu")
     still = replace(job.plan, recipe=replace(job.plan.recipe, lr=1e-12, weight_decay=0.0), updates=1)
     zero, _ = accuracy(job, "clip-zero-shot")
     assert accuracy(replace(job, plan=still), "clip-finetune")[0] == zero
@@ -94,7 +94,7 @@ def test_fine_tuning_starts_at_the_zero_shot_answers(job: Job) -> None:
 
 
 def test_distilled_targets_are_half_label_half_teacher(job: Job) -> None:
-    guide = clip_baselines._guide(job)
+    guide = clip_baselines.guide_of(job.clip, job.labels, "cpu")
     targets = clip_baselines._taught(guide, job)
     images = job.train.images(np.arange(30)).float() / 255
     teacher = (guide.logits(guide.embed(images)) / 4).softmax(-1).numpy()
