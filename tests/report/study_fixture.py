@@ -264,7 +264,7 @@ def make_study(folder: Path, *, unfinished: bool = True) -> Path:
         "leak": {
             "compared": [1020, 555], "same": 0, "near": 2, "removed": 2, "examples": [["train/1", "test/2"]], "allowed": False,
             "runs": {"flowers-gif/": {"same": 0, "near": 1, "removed": 1}, "flowers-prompt/": {"same": 0, "near": 0, "removed": 0}},
-            "validation": None, "real": {"held_out": 1, "train": 12},
+            "validation": None, "real": {"shows a held-out image": 1, "shows a training image": 12},
         },
         "warnings": ["made-up numbers: a fixture of the tests, not a result"],
         "arms": arms,

@@ -6,7 +6,6 @@ the same corrupted images, applied at the classifier's input size, and kept on d
 
 from __future__ import annotations
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ import numpy as np
 
 from imaginate.errors import ConfigError
 from imaginate.records import short_hash
+from imaginate.train.kept import put
 from imaginate.train.plan import TrainPlan
 from imaginate.train.pool import ImagePool
 from imaginate.train.predict import logits_of
@@ -96,10 +96,13 @@ def _images(held: ImagePool, rows: np.ndarray, size: int, kind: str, severity: i
         image = image[:, gap : gap + size, gap : gap + size].permute(1, 2, 0).contiguous()
         out[place] = corrupt(image.numpy(), kind, severity, seed_of("corrupt", int(row), kind, severity))
     if keep:
-        part = path.with_name(f"{path.stem}.{os.getpid()}.part.npy")
-        np.save(part, out)
-        os.replace(part, path)
+        put(path, lambda part: _save(part, out))
     return out
+
+
+def _save(path: Path, array: np.ndarray) -> None:
+    with path.open("wb") as file:  # given a name, numpy would add to it
+        np.save(file, array)
 
 
 def _tensor(images: np.ndarray) -> torch.Tensor:

@@ -126,9 +126,8 @@ def _checked(
 def _orphans_show(store: Store, facts: RunFacts, against: Store) -> tuple[tuple[int, int], ...]:
     """(row of the run, row of what validation images come from): new images that name no seed (retrieved, prompted) and
     show one of those images."""
-    if all(facts.parents.get(i) for i in store.ids):
-        return ()
-    return tuple((i, j) for i, j in overlap(store, against).pairs if not facts.parents.get(store.ids[i]))
+    orphan = np.array([not facts.parents.get(i) for i in store.ids], bool)
+    return tuple(overlap(store.only(orphan), against).pairs) if orphan.any() else ()
 
 
 def _reasons(store: Store) -> str:

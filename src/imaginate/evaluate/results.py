@@ -165,12 +165,10 @@ def _curves(rows: list[dict[str, Any]], protocol: Protocol) -> list[dict[str, An
         own = [row for row in rows if row["run"] == run and row["kind"] == "run"]
         if len(own) > 1:
             points = sorted((_point(row, row["ratio"]) for row in own), key=lambda point: point["ratio"])
-            curves.append({"run": run, "title": _longest(own)["title"], "points": start + points})
+            curves.append(
+                {"run": run, "title": max(own, key=lambda row: row["ratio"])["title"], "points": start + points}
+            )
     return curves
-
-
-def _longest(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return max(rows, key=lambda row: row["ratio"])
 
 
 def _titles(arms: Sequence[Arm], material: Material) -> dict[str, str]:

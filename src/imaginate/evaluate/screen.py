@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from imaginate.errors import DataError
 from imaginate.evaluate.protocol import Protocol
-from imaginate.train.leak import Overlap, overlap
+from imaginate.train.leak import Overlap, checked, measured, overlap
 from imaginate.train.pixels import Store
 
 HELD_OUT = "shows a held-out image"
@@ -34,30 +33,28 @@ class Screen:
     def __init__(self, protocol: Protocol, outside: Store) -> None:
         self.outside = outside
         self.drop, self.allow = protocol.drop_leak, protocol.allow_leak
+        self.tolerated = self.drop or self.allow
         split = protocol.held_out_split
         self.where = f"{protocol.held_out}, split {split}" if split else protocol.held_out
 
     def originals(self, originals: Store) -> tuple[np.ndarray, dict[str, Any]]:
         """The rows of the held-out images that are measured, and the facts for the report."""
-        found = self._found(originals, self.outside, "the training images", self.where)
-        rows = np.flatnonzero(self.outside.usable)
-        whole = len(rows)
-        if self.drop:
-            rows = np.setdiff1d(rows, [j for _, j in found.pairs])
+        found = self._held_out("the training images", originals)
+        rows = measured(found, self.outside, drop=self.drop)
         return rows, {
             "compared": list(found.compared),
             "same": len(found.same),
             "near": len(found.near),
-            "removed": whole - len(rows),
+            "removed": int(self.outside.usable.sum()) - len(rows),
             "examples": [[originals.ids[i], self.outside.ids[j]] for i, j in found.pairs[:5]],
             "allowed": self.allow,
         }
 
-    def run(self, path: str, store: Store, measured: np.ndarray) -> Kept:
-        """A run's new images without those that show a measured held-out image. One that only repeats an original which
-        does may stay: that held-out image went."""
-        found = self._found(store, self.outside, f"the new images of {path}", self.where)
-        kept = set(measured.tolist())
+    def run(self, path: str, store: Store, rows: np.ndarray) -> Kept:
+        """A run's new images without those that show a held-out image that is measured (`rows`). One that only repeats
+        an original which does may stay: that held-out image went."""
+        found = self._held_out(f"the new images of {path}", store)
+        kept = set(rows.tolist())
         bad = sorted({i for i, j in found.pairs if j in kept}) if self.drop else []
         usable = store.usable.copy()
         usable[bad] = False
@@ -69,8 +66,11 @@ class Screen:
         without training images (it would be made on memory)."""
         if inside is None:
             return None, None
-        held = self._found(inside, self.outside, "the validation split's images", self.where)
-        train = self._found(originals, inside, "the training images", "the validation split", what_held="validation")
+        held = self._held_out("the validation split's images", inside)
+        train = checked(
+            originals, inside, "the training images", "the validation split", tolerated=self.tolerated,
+            kind="validation",
+        )  # fmt: skip
         bad = {i for i, _ in held.pairs} | {j for _, j in train.pairs} if self.drop else set()
         told = {"held_out": len(held.pairs), "train": len(train.pairs), "removed": len(bad)}
         return _without(inside, bad), told
@@ -87,11 +87,8 @@ class Screen:
                 dropped |= {reason: len(bad)} if bad else {}
         return more, dropped
 
-    def _found(self, train: Store, held: Store, what: str, where: str, what_held: str = "held-out") -> Overlap:
-        found = overlap(train, held)
-        if found.pairs and not (self.drop or self.allow):
-            raise DataError(found.describe(train, held, what, where, what_held))
-        return found
+    def _held_out(self, what: str, store: Store) -> Overlap:
+        return checked(store, self.outside, what, self.where, tolerated=self.tolerated)
 
 
 def _without(store: Store, rows: Collection[int]) -> Store:

@@ -13,6 +13,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from imaginate.devices import pick_device
 from imaginate.errors import ConfigError
 from imaginate.evaluate import results
 from imaginate.evaluate.arms import Arm, parse_arms
@@ -24,7 +25,7 @@ from imaginate.evaluate.unit import Corrupting, Job, run_job
 from imaginate.progress import bar
 from imaginate.settings import nearest
 from imaginate.train.classifiers import check_arch
-from imaginate.train.plan import TrainPlan, arithmetic, pick_device
+from imaginate.train.plan import TrainPlan, arithmetic
 from imaginate.train.pool import ImagePool, join
 from imaginate.train.recipes import check_watched
 from imaginate.train.stream import seed_of
@@ -75,7 +76,6 @@ class Study:
         _check(protocol, self.arms)
         self.team, self.device = assemble(pick_device(hardware.device))
         self.known: dict[Any, dict[str, Any]] = {}
-        self.times = self.file.times
         self.protocol = settle(protocol, self.file.protocol, str(out))
         self.protocol = replace(self.protocol, precision=arithmetic(self.protocol.precision, self.device))
 
@@ -85,20 +85,21 @@ class Study:
         if not first:
             self.team.wait()
         material = gather(self.protocol, self.arms, self.out / "cache", show=self.hardware.show and first)
-        self._check_guide(material)
         composed = self._compositions(material)
         self.protocol = self._budget(composed)
-        if first:
-            self.file.write(self.protocol, self.arms, material, self.times)
-            self.team.wait()
         jobs = [self._job(arm, material, seed, r, made) for (arm, seed, r), made in self._each(composed)]
+        missing = [job for job in jobs if not job.done()]
+        self._check_guide(missing, material)
+        if first:
+            self.file.write(self.protocol, self.arms, material)
+            self.team.wait()
         found: dict[str, Any] = {}
 
         def put_together(_: Job | None = None) -> None:
             if first:
                 found.update(results.write(self.out, self.protocol, self.arms, material, jobs, self.known))
 
-        self._train([job for job in jobs if not job.done()], put_together)
+        self._train(missing, put_together)
         self.team.wait()
         put_together()
         return found
@@ -121,14 +122,14 @@ class Study:
             return compose(arm, material, self.protocol, seed=seed, resample=resample, times=times)
 
         grown = any(arm.kind == "duplicate" and not arm.number for arm in self.arms)
-        if grown and self.times is None:
+        if grown and self.file.times is None:
             runs = [made(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
-            self.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
-        return {(a.name, s, r): made(a, s, r, self.times or 1) for a in self.arms for s, r in self.units()}
+            self.file.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
+        return {(a.name, s, r): made(a, s, r, self.file.times or 1) for a in self.arms for s, r in self.units()}
 
-    def _check_guide(self, material: Material) -> None:
+    def _check_guide(self, missing: list[Job], material: Material) -> None:
         """Load the guide of the clip-... arms before anything is trained: a wrong one would be found hours later."""
-        if any(arm.baseline for arm in self.arms):
+        if any(job.kind.startswith("clip-") for job in missing):
             from imaginate.evaluate.clip_baselines import guide_of
 
             guide_of(self.protocol.clip, material.labels, self.device)

@@ -3,7 +3,6 @@ seen. A study is continued only where nothing of that has changed."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,10 +13,14 @@ from imaginate.evaluate.arms import Arm, parse_arm
 from imaginate.evaluate.material import Material
 from imaginate.evaluate.protocol import FORMAT, Protocol
 from imaginate.records import short_hash
+from imaginate.train.kept import put
+
+NAME = "study.yaml"
 
 
 class StudyFile:
-    """What an earlier call wrote into the folder; all empty in a new one."""
+    """What an earlier call wrote into the folder, all empty in a new one. `times`: how often `duplicate` has each
+    original, once that is settled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -36,7 +39,7 @@ class StudyFile:
         }
         return list({**earlier, **named}.values())
 
-    def write(self, protocol: Protocol, arms: Sequence[Arm], material: Material, times: int | None) -> None:
+    def write(self, protocol: Protocol, arms: Sequence[Arm], material: Material) -> None:
         """Replace the file; RunError if images of this folder's study have changed since."""
         import yaml
 
@@ -44,13 +47,11 @@ class StudyFile:
             "format": FORMAT,
             "protocol": asdict(protocol),
             "data": self._data(material),
-            **({} if times is None else {"duplicate": times}),
+            **({} if self.times is None else {"duplicate": self.times}),
             "arms": self._arms(arms, material),
         }
-        self.folder.mkdir(parents=True, exist_ok=True)
-        part = self.folder / "study.yaml.part"
-        part.write_text(yaml.safe_dump(found, sort_keys=False), encoding="utf-8")
-        os.replace(part, self.folder / "study.yaml")
+        text = yaml.safe_dump(found, sort_keys=False)
+        put(self.folder / NAME, lambda part: part.write_text(text, encoding="utf-8"))
 
     def _data(self, material: Material) -> dict[str, str]:
         stores = {
@@ -85,7 +86,7 @@ def _stored(folder: Path) -> dict[str, Any]:
     """What study.yaml says; RunError for a folder that holds something else."""
     import yaml
 
-    path = folder / "study.yaml"
+    path = folder / NAME
     if not path.exists():
         if folder.exists() and (not folder.is_dir() or any(p.name != "cache" for p in folder.iterdir())):
             raise RunError(f"{folder} exists and is not a study; choose another --out")

@@ -66,9 +66,8 @@ def _validation(facts: Facts, left_in: bool) -> str:
 
 
 def _real(facts: Facts) -> str:
-    """`facts`: counts by what such an image shows (`held_out`, `train`), or by the reason in words."""
-    reasons = {key: f"show {OTHERS[key]}" if key in OTHERS else str(key).replace("shows", "show", 1) for key in facts}
-    shown = [f"{words.number(n)} that {reasons[key]}" for key, n in facts.items() if n]
+    """`facts`: counts by the reason in words, such as `shows a held-out image`."""
+    shown = [f"{words.number(n)} that {reason.replace('shows', 'show', 1)}" for reason, n in facts.items() if n]
     return f"Of the further real images, {words.listed(shown)} were left out." if shown else ""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from imaginate.errors import DataError
 from imaginate.train.hashing import Looks, same_look
 from imaginate.train.pixels import Store
 
@@ -28,7 +29,7 @@ class Overlap:
         """All pairs, those with equal pixels first."""
         return self.same + self.near
 
-    def describe(self, train: Store, held: Store, what: str, held_name: str, kind: str = "held-out") -> str:
+    def describe(self, train: Store, held: Store, what: str, held_name: str, kind: str) -> str:
         """One line for the person whose numbers would have been wrong."""
         i, j = self.pairs[0]
         count = len({b for _, b in self.pairs})
@@ -37,6 +38,21 @@ class Overlap:
             f"({len(self.same)} equal, {len(self.near)} near-equal pairs), such as {train.ids[i]} = {held.ids[j]}; "
             "--drop-leak leaves them out, --allow-leak goes on and marks the report"
         )
+
+
+def checked(train: Store, held: Store, what: str, where: str, *, tolerated: bool, kind: str = "held-out") -> Overlap:
+    """The overlap; DataError that names one pair, unless it is tolerated. `what` the training side is, `where` and of
+    which `kind` the other one."""
+    found = overlap(train, held)
+    if found.pairs and not tolerated:
+        raise DataError(found.describe(train, held, what, where, kind))
+    return found
+
+
+def measured(found: Overlap, held: Store, *, drop: bool) -> np.ndarray:
+    """The held-out rows that are measured: all that can be read, or those of them that overlap nothing."""
+    rows = np.flatnonzero(held.usable)
+    return np.setdiff1d(rows, [j for _, j in found.pairs]) if drop else rows
 
 
 def overlap(train: Store, held: Store) -> Overlap:

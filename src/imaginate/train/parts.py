@@ -10,7 +10,7 @@ import numpy as np
 
 from imaginate.data import Dataset, open_dataset
 from imaginate.errors import DataError
-from imaginate.train.leak import overlap
+from imaginate.train.leak import checked, measured, overlap
 from imaginate.train.lineage import family
 from imaginate.train.pixels import Store
 from imaginate.train.split import split
@@ -91,13 +91,8 @@ def check_leak(
 ) -> tuple[np.ndarray, dict[str, int | bool]]:
     """The held-out rows to measure on, and what was found: DataError where a held-out image is among the `used` rows,
     unless that is allowed, or such images are dropped from the measurement."""
-    train = store.only(used)
-    found = overlap(train, held)
-    if found.pairs and not (allow or drop):
-        raise DataError(found.describe(train, held, "the training images", where))
-    rows = np.flatnonzero(held.usable)
-    if drop:
-        rows = np.setdiff1d(rows, [j for _, j in found.pairs])
+    found = checked(store.only(used), held, "the training images", where, tolerated=allow or drop)
+    rows = measured(found, held, drop=drop)
     if not len(rows):
         raise DataError(f"no held-out image ({where}) is left to measure on")
     removed = int(held.usable.sum() - len(rows))

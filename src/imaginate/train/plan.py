@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from imaginate.devices import pick_device as pick_device
 from imaginate.train.augment import Policy
 from imaginate.train.recipes import Recipe
 
