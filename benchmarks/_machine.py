@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from imaginate.versions import versions
+from imaginate.devices import versions
 
 RESULTS = Path(__file__).parent / "results"
 

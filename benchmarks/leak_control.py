@@ -7,8 +7,8 @@ mirrored, ...) should be found; (b) images of the train split should not, unless
 truth is in (b) too, so its share at few bits is no error. Both are compared with the whole test split as the filter
 does it: perceptual hash, mirror image too. Chosen: the most bits at which (b) is still what it is at two bits.
 
-A study refuses to go on where it finds one, so its check (`train/leak.py`) asks more: 8 bits at most, and thumbnails of
-at least this correlation. `study` has the same shares by correlation.
+A study refuses to go on where it finds one, so its check (`training/leaks.py`) asks more: 8 bits at most, and
+thumbnails of at least this correlation. `study` has the same shares by correlation.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from torch import Tensor
 
 from imaginate.data import load, open_dataset
 from imaginate.errors import DataError, ImageError
-from imaginate.filters._alike import mirrored, signatures
+from imaginate.filters.core.alike import mirrored, signatures
 from imaginate.ops.similarity import SignatureIndex
-from imaginate.train.hashing import Looks, Watcher, same_look
-from imaginate.train.leak import WITHIN_BITS
+from imaginate.training.image_hashes import ImageHashes, Watcher, matching
+from imaginate.training.leaks import WITHIN_BITS
 
 BITS = tuple(range(17))
 ALIKE = (0.0, 0.9, 0.95, 0.97, 0.98, 0.99)
@@ -64,7 +64,7 @@ def measure(path: str, count: int) -> dict[str, Any]:
     return {"held_out": len(held), "train": shares.pop("train"), "altered": shares, "study": study}
 
 
-def _looks(images: list[Tensor]) -> tuple[Looks, Looks]:
+def _looks(images: list[Tensor]) -> tuple[ImageHashes, ImageHashes]:
     """As a study takes them: of the images, of their mirror images."""
     watcher = Watcher(len(images))
     for row, image in enumerate(images):
@@ -72,11 +72,11 @@ def _looks(images: list[Tensor]) -> tuple[Looks, Looks]:
     return watcher.finish()
 
 
-def _study_share(images: tuple[Looks, Looks], held: tuple[Looks, Looks]) -> list[float]:
+def _study_share(images: tuple[ImageHashes, ImageHashes], held: tuple[ImageHashes, ImageHashes]) -> list[float]:
     """Share of images that a study's leak check calls a held-out one, for each correlation."""
     shares = []
     for alike in ALIKE:
-        hits = {i for other in held for i, _ in same_look(images[0], other, within=WITHIN_BITS, alike=alike)}
+        hits = {i for other in held for i, _ in matching(images[0], other, within=WITHIN_BITS, alike=alike)}
         shares.append(round(len(hits) / len(images[0].bits), 4))
     return shares
 

@@ -104,11 +104,11 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
 def our_loop(args: argparse.Namespace, folder: Path, batch: int) -> tuple[float, Iterator[None]]:
     """Seconds to encode 4 images of each of 10 classes, and endless steps of `batch` images over all classes."""
     from imaginate.data import open_dataset
-    from imaginate.fit import make
-    from imaginate.fit.core.images import prepare
-    from imaginate.fit.core.loop import Trainer
-    from imaginate.fit.core.objective import Objective
-    from imaginate.fit.core.plan import Plan, Task
+    from imaginate.personalisation import make
+    from imaginate.personalisation.core.images import prepare
+    from imaginate.personalisation.core.loop import Trainer
+    from imaginate.personalisation.core.objective import Objective
+    from imaginate.personalisation.core.plan import Plan, Task
 
     prior, plan = prior_of(args), Plan(batch=batch, held_out=0.0)
     dataset = open_dataset(str(DATA), split="train", shots=4)
@@ -133,8 +133,8 @@ def example_loop(args: argparse.Namespace) -> Iterator[None]:
     from PIL import Image
 
     from imaginate.data import open_dataset
-    from imaginate.fit.core.objective import Objective
-    from imaginate.ops.prompt_texts import TEXTUAL_INVERSION
+    from imaginate.personalisation.core.objective import Objective
+    from imaginate.prompts.texts import TEXTUAL_INVERSION
 
     prior = prior_of(args)
     tokenizer, encoder, vae, unet = prior.tokenizer, prior.text_encoder, prior.vae, prior.unet
@@ -210,7 +210,7 @@ SHOWN = 5
 def rows(args: argparse.Namespace) -> dict[str, Any]:
     """Fit every technique and expand by every method on the nano prior; losses, and one row of pictures a method."""
     from imaginate.data import DataSpec
-    from imaginate.fit.core.run import fit
+    from imaginate.personalisation.core.run import fit
 
     torch.set_num_threads(1)
     work = Path(args.work or tempfile.mkdtemp())
@@ -277,7 +277,7 @@ def _made(
 
 def _categories(settings: dict[str, Any]) -> int:
     """Images a class that show every category of the prompt set once: five of `sariyildiz`, else one."""
-    from imaginate.ops.prompt_sets import prompt_set
+    from imaginate.prompts.sets import prompt_set
 
     return len(prompt_set(settings.get("prompts", "simple")).categories)
 

@@ -81,15 +81,15 @@ def _pool(root: Path) -> Any:
 
 def _with_adaptation(world: World, name: str, tmp: pytest.TempPathFactory) -> None:
     """What one step of the technique of the method's own name learns; pseudowords for a method of another name."""
-    from imaginate import fit
+    from imaginate import personalisation as fit
 
     technique = name if name in fit.names() else "textual-inversion"
     world.prior, world.adaptation = _once(f"adapted {technique}", lambda: _adapted(technique, world, tmp))
 
 
 def _adapted(technique: str, world: World, tmp: pytest.TempPathFactory) -> tuple[Any, Any]:
-    from imaginate import fit
-    from imaginate.models.adaptation import load_adaptation
+    from imaginate import personalisation as fit
+    from imaginate.models.adaptations.folder import load_adaptation
     from imaginate.models.priors import build_prior
 
     data = _once("data", lambda: str(folder(tmp.mktemp("data"), each=2)))

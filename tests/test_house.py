@@ -12,20 +12,20 @@ import pytest
 import imaginate
 
 SRC = Path(imaginate.__file__).parent
-FIRST = {"records", "errors", "settings", "contract", "progress", "cluster", "devices", "versions", "ops"}
-MODELS = FIRST | {"data", "models", "nano"}
+FIRST = {"records", "errors", "settings", "contract", "files", "progress", "cluster", "devices", "ops"}
+SECOND = ("registry", "prompts", "nano", "data", "models")  # each may import those before it
+BUILT_ON = FIRST | set(SECOND)
 MAY: dict[str, set[str]] = {
     **dict.fromkeys(FIRST, FIRST),
-    "data": FIRST | {"data"},
-    "models": FIRST | {"models", "nano"},
-    "nano": FIRST | {"nano"},
-    **{room: MODELS | {room} for room in ("fit", "pool", "methods", "filters", "select")},
-    "registry": FIRST,
-    "engine": MODELS | {"engine", "registry", "write", "select", "pool", "fit", "__version__"},
-    "write": MODELS | {"write", "registry"},
-    "train": MODELS | {"train", "evaluate"},
-    "evaluate": MODELS | {"train", "evaluate"},
-    "report": {"records", "errors", "settings", "report", "__version__"},
+    **{room: FIRST | set(SECOND[: place + 1]) for place, room in enumerate(SECOND)},
+    **{room: BUILT_ON | {room} for room in ("personalisation", "pool", "methods", "filters", "select")},
+    "write": BUILT_ON | {"write"},
+    "engine": BUILT_ON | {"engine", "write", "select", "pool", "personalisation", "__version__"},
+    "training": BUILT_ON | {"training"},
+    "evaluation": BUILT_ON | {"training", "evaluation"},
+    "reports": FIRST | {"reports", "__version__"},
+    "workflows": BUILT_ON
+    | {"personalisation", "pool", "select", "write", "engine", "training", "evaluation", "reports", "workflows"},
 }
 THIRD_PARTY_OF_OPS = {"torch"}
 FREE = {"cli", "__init__", "__main__"}
@@ -48,6 +48,42 @@ def imports(path: Path) -> set[str]:
     return found
 
 
+def module(path: Path) -> str:
+    """The dotted name of a file: `imaginate.engine.plan`, `imaginate.data` for an `__init__.py`."""
+    parts = path.relative_to(SRC.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path, known: set[str]) -> set[str]:
+    """The modules of the package that a file imports anywhere; `from package import name` is the module `name`, where
+    there is one, else the package."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names} & known
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                found |= {inner if inner in known else node.module} & known
+    return found - {module(path)}
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """The groups of nodes that reach one another (strongly connected components of more than one node)."""
+    reach: dict[str, set[str]] = {}
+    for start in graph:
+        seen: set[str] = set()
+        todo = list(graph[start])
+        while todo:
+            name = todo.pop()
+            if name not in seen:
+                seen.add(name)
+                todo += graph.get(name, ())
+        reach[start] = seen
+    rings = {frozenset(b for b in reach[a] if a in reach[b]) for a in graph if a in reach[a]}
+    return sorted(sorted(ring) for ring in rings)
+
+
 def room(path: Path) -> str:
     return path.relative_to(SRC).parts[0].removesuffix(".py")
 
@@ -65,10 +101,27 @@ def test_imports_go_one_way(path: Path) -> None:
     assert inside <= MAY[room(path)], f"{room(path)} may not import {sorted(inside - MAY[room(path)])}"
 
 
+def test_no_circle_of_imports() -> None:
+    every = sorted(SRC.rglob("*.py"))
+    known = {module(path) for path in every}
+    assert circles({module(path): imported_modules(path, known) for path in every}) == []
+
+
+def test_a_circle_would_be_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"a"}, "d": {"a"}}) == [["a", "b", "c"]]
+    assert circles({"a": {"b"}, "b": {"c"}, "c": set()}) == []
+
+
 @pytest.mark.parametrize("path", [p for p in FILES if room(p) in FIRST], ids=lambda p: str(p.relative_to(SRC)))
 def test_the_first_row_needs_no_third_party(path: Path) -> None:
     outside = {name[1:] for name in imports(path) if name.startswith(":")} - set(sys.stdlib_module_names)
-    allowed = {"ops": THIRD_PARTY_OF_OPS, "progress": {"rich"}, "cluster": {"ray"}, "devices": {"torch"}}
+    allowed = {
+        "ops": THIRD_PARTY_OF_OPS,
+        "progress": {"rich"},
+        "cluster": {"ray"},
+        "devices": {"torch"},
+        "files": {"fsspec"},
+    }
     assert outside <= allowed.get(room(path), set()) | {"imaginate"}
 
 

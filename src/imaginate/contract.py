@@ -96,7 +96,7 @@ class Context(Protocol):
 
     @property
     def adaptation(self) -> Any:
-        """The adaptation loaded into the prior (`fit/`); ConfigError where none was given."""
+        """The adaptation loaded into the prior (`personalisation/`); ConfigError where none was given."""
         ...
 
     @property

@@ -1,8 +1,13 @@
-"""Where networks compute: one word, checked the same way by every command."""
+"""Where networks compute, and what a result was computed with: every command says both the same way."""
 
 from __future__ import annotations
 
+import os
+import platform
 import re
+import sys
+from importlib import metadata
+from typing import Any
 
 from imaginate.errors import ConfigError
 
@@ -32,3 +37,27 @@ def pick_device(name: str = "auto") -> str:
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
     return name
+
+
+PACKAGES = (
+    "imaginate", "torch", "torchvision", "transformers", "diffusers", "timm", "numpy", "pillow", "pyarrow", "ray",
+)  # fmt: skip
+
+
+def versions() -> dict[str, str]:
+    """Python, and those of `PACKAGES` that are installed."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """The size of the machine: cores and accelerator."""
+    import torch
+
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {"platform": sys.platform, "cores": os.cpu_count(), "gpu": gpu}

@@ -7,11 +7,11 @@ point in [0, 1].
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
+
+from imaginate.files import derive_seed, short_hash
 
 Image: TypeAlias = Any
 Scalar: TypeAlias = str | int | float | bool | None
@@ -146,12 +146,4 @@ class Verdict:
 
 def image_seed(run_seed: int, method: str, key: str, copy: int) -> int:
     """The random seed of one image, in [0, 2**63): a hash of what it is, never of when or where it is made."""
-    text = json.dumps([run_seed, method, key, copy], ensure_ascii=False)
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
-
-
-def short_hash(value: object) -> str:
-    """Sixteen hex digits of any JSON-able value or dataclass, independent of key order."""
-    plain = asdict(value) if hasattr(value, "__dataclass_fields__") else value  # type: ignore[call-overload]
-    text = json.dumps(plain, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+    return derive_seed(run_seed, method, key, copy)

@@ -1,12 +1,12 @@
-"""Finds methods and filters by file name: `methods/flip_crop.py` is registered as `flip-crop`.
+"""Finds members by file name: `methods/flip_crop.py` is registered as the method `flip-crop`.
 
-The class of a file is its only public dataclass. Outside packages add theirs by the entry point groups
-`imaginate.methods` and `imaginate.filters` (name = registered name, value = the class).
+The member of a file is its only public class. Folders inside a room (`core/`) hold what the members share, and are not
+looked at. Outside packages add theirs by the entry point group of the room (`imaginate.methods`, `imaginate.filters`,
+...; name = registered name, value = the class).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import importlib
 import inspect
 import os
@@ -23,14 +23,27 @@ from imaginate.settings import build, nearest
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-Kind = Literal["methods", "filters"]
+Kind = Literal["methods", "filters", "techniques", "readers", "guides", "priors", "metrics"]
+
+# Where the files of each kind of member are, and what one of them is called in a message.
+ROOMS: Mapping[Kind, tuple[str, str]] = {
+    "methods": ("imaginate.methods", "method"),
+    "filters": ("imaginate.filters", "filter"),
+    "techniques": ("imaginate.personalisation", "technique"),
+    "readers": ("imaginate.data.readers", "format"),
+    "guides": ("imaginate.models.guides", "guide"),
+    "priors": ("imaginate.models.priors", "prior family"),
+    "metrics": ("imaginate.evaluation.metrics", "metric"),
+}
 
 
 @cache
 def names(kind: Kind) -> tuple[str, ...]:
     """All registered names, sorted; imports none of them."""
-    package = importlib.import_module(f"imaginate.{kind}")
-    inside = {m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__) if not m.name.startswith("_")}
+    package = importlib.import_module(ROOMS[kind][0])
+    inside = {
+        m.name.replace("_", "-") for m in pkgutil.iter_modules(package.__path__) if not m.ispkg and m.name[0] != "_"
+    }
     return tuple(sorted(inside | set(_outside(kind))))
 
 
@@ -43,11 +56,11 @@ def find(kind: Kind, name: str) -> type[Any]: ...
 def find(kind: Kind, name: str) -> type[Any]:
     """The class registered under a name. Raises ConfigError with the nearest name."""
     if name not in names(kind):
-        raise ConfigError(f"unknown {kind[:-1]} {name!r}{nearest(name, names(kind))}")
+        raise ConfigError(f"unknown {ROOMS[kind][1]} {name!r}{nearest(name, names(kind))}")
     outside = _outside(kind)
     if name in outside:
         return outside[name].load()  # type: ignore[no-any-return]
-    return _only_dataclass(importlib.import_module(f"imaginate.{kind}.{name.replace('-', '_')}"))
+    return _only_class(importlib.import_module(f"{ROOMS[kind][0]}.{name.replace('-', '_')}"))
 
 
 @overload
@@ -57,7 +70,7 @@ def make(kind: Literal["filters"], name: str, values: Mapping[str, Any] | None =
 @overload
 def make(kind: Kind, name: str, values: Mapping[str, Any] | None = None) -> Any: ...
 def make(kind: Kind, name: str, values: Mapping[str, Any] | None = None) -> Any:
-    """A method or filter from its name and plain settings."""
+    """A member from its name and plain settings."""
     return build(find(kind, name), values or {}, where=name)
 
 
@@ -98,13 +111,12 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _only_dataclass(module: Any) -> type[Any]:
+def _only_class(module: Any) -> type[Any]:
     found = [
         value
         for name, value in vars(module).items()
-        if dataclasses.is_dataclass(value) and isinstance(value, type)
-        if value.__module__ == module.__name__ and not name.startswith("_")
+        if isinstance(value, type) and value.__module__ == module.__name__ and not name.startswith("_")
     ]
     if len(found) != 1:
-        raise ConfigError(f"{module.__name__} must define exactly one public dataclass, has {len(found)}")
+        raise ConfigError(f"{module.__name__} must define exactly one public class, has {len(found)}")
     return found[0]

@@ -9,7 +9,7 @@ import pytest
 
 from imaginate.cli import main, parser_of
 from imaginate.cli.fit import hint
-from imaginate.models.adaptation import read_manifest
+from imaginate.models.adaptations.folder import read_manifest
 from worlds import folder
 
 CHOOSE = ["fit", "imagic", "a", "b", "--select-by", "accuracy"]  # told before the fit, which may take hours

@@ -11,8 +11,8 @@ from PIL import Image
 
 import imaginate
 from imaginate.cli import main
+from imaginate.files import Folder
 from imaginate.write import tables
-from imaginate.write.store import Store
 
 
 def _scene(number: int) -> np.ndarray:
@@ -34,7 +34,7 @@ def run_folder(tmp_path):
 
 
 def _state(run: Path) -> tuple[list[dict], list[dict], list[str]]:
-    store = Store(run)
+    store = Folder(run)
     files = sorted(str(p.relative_to(run)) for side in ("images", "rejected") for p in (run / side).rglob("*.png"))
     return tables.read(store).to_pylist(), tables.read(store, tables.REJECTED).to_pylist(), files
 
@@ -91,12 +91,12 @@ def test_killed_anywhere_the_same_command_finishes(run_folder, monkeypatch, rest
     command = ["refilter", str(run_folder), *([] if restoring else ["--filter", "quality"])]
     if restoring:
         main(["refilter", str(run_folder), "--filter", "quality"])
-    whole = {"put": Store.put, "move": Store.move}
+    whole = {"put": Folder.put, "move": Folder.move}
     for stop in range(1, 40):
         count = 0
 
         def counted(name: str, stop: int = stop):
-            def act(self: Store, *args: object) -> None:
+            def act(self: Folder, *args: object) -> None:
                 nonlocal count
                 count += 1
                 if count == stop:
@@ -106,10 +106,10 @@ def test_killed_anywhere_the_same_command_finishes(run_folder, monkeypatch, rest
             return act
 
         for name in whole:
-            monkeypatch.setattr(Store, name, counted(name))
+            monkeypatch.setattr(Folder, name, counted(name))
         code = main(command)
         for name, original in whole.items():
-            monkeypatch.setattr(Store, name, original)
+            monkeypatch.setattr(Folder, name, original)
         kept, refused, files = _state(run_folder)
         assert {r["file_name"] for r in kept} <= set(files), "the kept table never names a missing file"
         assert len({(r["seed_image"], r["copy"]) for r in kept + refused}) == 6 + 18, "no row is ever lost"

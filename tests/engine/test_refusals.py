@@ -12,8 +12,8 @@ import pytest
 import imaginate
 from imaginate.engine.recipe import gather, recipe_from
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
+from imaginate.files import Folder
 from imaginate.write import tables
-from imaginate.write.store import Store
 from worlds import folder
 
 KNOBS: dict[str, Any] = {"method": "cutout", "copies": 1, "progress": False}
@@ -75,7 +75,7 @@ def test_keywords_override_a_recipe_object_as_flags_override_a_file(data: Path, 
     whole = recipe_from(gather(None, "elsewhere", "randaugment", {"copies": 5, "num_ops": 1, "format": "webp"}))
     run = imaginate.expand(str(data), tmp_path / "run", recipe=whole, copies=2, num_ops=3, progress=False)
     assert run.kept == 12
-    rows = tables.read(Store(tmp_path / "run")).to_pylist()
+    rows = tables.read(Folder(tmp_path / "run")).to_pylist()
     assert {row["file_name"][-5:] for row in rows if row["method"]} == {".webp"}
     told = (tmp_path / "run" / "recipe.yaml").read_text()
     assert "num_ops: 3" in told

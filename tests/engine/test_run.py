@@ -21,8 +21,8 @@ from imaginate.engine import shard, workers
 from imaginate.engine.folder import lock
 from imaginate.engine.recipe import gather
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
+from imaginate.files import Folder, explained
 from imaginate.write import tables
-from imaginate.write.store import Store, explained
 from pretended_ray import PretendedRay
 from worlds import folder, picture, png
 
@@ -59,7 +59,7 @@ def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_is_complete_and_says_so(data: Path, whole: Path) -> None:
-    table = tables.read(Store(whole))
+    table = tables.read(Folder(whole))
     assert table.num_rows == 12 + 36
     for name in table["file_name"].to_pylist():
         assert (whole / name).is_file()
@@ -88,17 +88,17 @@ def test_asking_again_changes_nothing(data: Path, whole: Path) -> None:
 def test_stopped_at_any_write_it_finishes_with_the_same_bytes(
     data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
 ) -> None:
-    put, count = Store.put, iter(range(10**6))
+    put, count = Folder.put, iter(range(10**6))
 
-    def failing(self: Store, name: str, content: bytes) -> None:
+    def failing(self: Folder, name: str, content: bytes) -> None:
         if next(count) == after:
             raise MemoryError("pulled the plug")
         put(self, name, content)
 
-    monkeypatch.setattr(Store, "put", failing)
+    monkeypatch.setattr(Folder, "put", failing)
     with pytest.raises(MemoryError):
         imaginate.expand(str(data), tmp_path / "run", **KNOBS)
-    monkeypatch.setattr(Store, "put", put)
+    monkeypatch.setattr(Folder, "put", put)
     imaginate.expand(str(data), tmp_path / "run", **KNOBS)
     same(whole, tmp_path / "run")
 
@@ -130,7 +130,7 @@ def test_a_foreign_folder_is_left_alone(data: Path, tmp_path: Path) -> None:
 
 
 def test_two_writers_one_is_refused(data: Path, tmp_path: Path) -> None:
-    with lock(Store(tmp_path / "run")), pytest.raises(RunError, match="being written by another process"):
+    with lock(Folder(tmp_path / "run")), pytest.raises(RunError, match="being written by another process"):
         imaginate.expand(str(data), tmp_path / "run", **KNOBS)
 
 
@@ -195,7 +195,7 @@ def test_hostile_class_names_stay_inside(tmp_path: Path) -> None:
     folders = [p.name for p in (tmp_path / "out" / "run" / "images").iterdir()]
     assert len({f.casefold() for f in folders}) == len(names)
     assert not any(f.startswith(".") for f in folders)
-    table = tables.read(Store(tmp_path / "out" / "run"))
+    table = tables.read(Folder(tmp_path / "out" / "run"))
     assert set(table["class_name"].to_pylist()) == set(names)
 
 
@@ -230,7 +230,7 @@ def test_formats_sizes_and_originals(data: Path, tmp_path: Path) -> None:
 def test_a_run_is_a_dataset(whole: Path, tmp_path: Path) -> None:
     run = imaginate.expand(str(whole), tmp_path / "next", method="mixup", copies=1, origin="synthetic", progress=False)
     assert (run.originals, run.kept) == (36, 36)
-    rows = [r for r in tables.read(Store(tmp_path / "next")).to_pylist() if r["method"] is None]
+    rows = [r for r in tables.read(Folder(tmp_path / "next")).to_pylist() if r["method"] is None]
     assert {r["origin"] for r in rows} == {"synthetic"}
     assert all(sum(r["soft_label"]) == pytest.approx(1) for r in rows)
 
@@ -395,13 +395,13 @@ def test_an_actor_is_sent_to_the_one_gpu_that_it_sees() -> None:
 
 
 def test_an_error_beside_ray_is_the_same_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Store, name: str, content: bytes) -> None:
+    def full(self: Folder, name: str, content: bytes) -> None:
         if name.endswith(".png"):
             with explained(self.root):
                 raise OSError(errno.ENOSPC, "no space")
 
     pytest.importorskip("ray")
-    monkeypatch.setattr(Store, "put", full)
+    monkeypatch.setattr(Folder, "put", full)
     monkeypatch.setattr(cluster, "start", lambda *_: None)
     monkeypatch.setattr(workers, "_actors", lambda *_: [])
     with pytest.raises(RunError, match="disk is full"):

@@ -27,7 +27,7 @@ def test_the_first_of_two_alike_stays(toy):
 
 
 def test_the_streaming_form_needs_no_image(toy):
-    from imaginate.filters._alike import signatures
+    from imaginate.filters.core.alike import signatures
 
     images = [toy.picture(i % 4) if i % 3 else _noisy(toy.picture(i % 4)) for i in range(9)]
     judge = NearDuplicate()

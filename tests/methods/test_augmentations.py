@@ -106,7 +106,7 @@ def test_randaugment_operators_on_ugly_images() -> None:
     """Flat, two-valued, one-pixel: what histograms and stretches stumble over."""
     from torchvision.transforms.v2 import functional as tvf
 
-    from imaginate.methods._operators import auto_contrast, equalize
+    from imaginate.methods.core.operators import auto_contrast, equalize
 
     two = torch.randint(0, 2, (3, 9, 40), dtype=torch.uint8) * 60 + 20
     ugly = [torch.full((3, 7, 5), 9, dtype=torch.uint8), two, torch.zeros(3, 1, 1, dtype=torch.uint8)]

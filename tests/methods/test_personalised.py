@@ -10,9 +10,9 @@ import torch
 
 from imaginate import registry
 from imaginate.errors import ConfigError
-from imaginate.models.adaptation import Adaptation
+from imaginate.models.adaptations.folder import Adaptation
 from imaginate.ops.conditioning import Conditioning
-from imaginate.ops.prompt_sets import SETS
+from imaginate.prompts.sets import SETS
 from imaginate.records import ClassInfo, LabelSpace
 from roles import world_for
 from worlds import World

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from imaginate.errors import ModelError
-from imaginate.nano.train import clip, judge, linear_start, mae, sd, structured, tokenizer, unclip, vae
+from imaginate.nano.training import clip, judge, linear_start, mae, sd, structured, tokenizer, unclip, vae
 
 diffusers = pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")
@@ -171,7 +171,7 @@ def test_judge_is_saved_with_its_own_accuracy(monkeypatch: pytest.MonkeyPatch, t
 
     import numpy as np
 
-    from imaginate.nano.train import common, data
+    from imaginate.nano.training import common, data
 
     rng = np.random.default_rng(0)
     labels, pixels = rng.integers(0, 2, 250), rng.integers(0, 256, (250, 64, 64, 3)).astype(np.uint8)

@@ -10,7 +10,7 @@ import pytest
 
 from imaginate import nano
 from imaginate.errors import ModelError
-from imaginate.nano.train import ship
+from imaginate.nano.training import ship
 
 ROOT = Path(__file__).resolve().parents[2]
 

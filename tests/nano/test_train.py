@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from imaginate.errors import ConfigError
-from imaginate.nano.train import captions, common, data
+from imaginate.nano.training import captions, common, data
 
 PLAN = common.Plan(steps=8, batch=4, lr=1e-2, muon_lr=0.02, warmup=2, ema=0.9, precision="float32")
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaginate.errors import ModelError
+from imaginate.methods.core.imagination import scores
 from imaginate.ops.criteria import diversity, informativeness
 from imaginate.ops.guidance import Scores, ascend, inside, scaled_draws
-from imaginate.ops.imagination import scores
 from imaginate.ops.noise import normal, pick, uniform
 from imaginate.ops.perturb import draw, noise_shape, perturb
 from imaginate.ops.project import project

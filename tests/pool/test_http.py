@@ -14,7 +14,7 @@ import torch
 
 from colour_guide import ColourGuide
 from imaginate.errors import ConfigError, ImageError, ModelError, RunError
-from imaginate.ops.neighbours import Neighbours, Plan, Rules
+from imaginate.methods.core.neighbours import Neighbours, Rules, SearchPlan
 from imaginate.pool.http import HttpPool
 from worlds import picture, png
 
@@ -115,7 +115,7 @@ def test_partial_results_are_used_and_said(backend: Backend) -> None:
     guide, pool = ColourGuide(), pool_of(backend, timeout=0.2, tries=1)
     backend.only_first = True
     queries = guide.embed_text(["red", "green", "blue"])
-    found = Neighbours(pool, guide, 0, queries, (torch.zeros(0, 12), []), Rules(cosine=1.01), Plan(wanted=10))
+    found = Neighbours(pool, guide, 0, queries, (torch.zeros(0, 12), []), Rules(cosine=1.01), SearchPlan(wanted=10))
     reasons = [found.get(i).refused for i in range(15)]  # type: ignore[union-attr]
     assert reasons[2] == "source disappeared"
     assert reasons.count("") >= 10

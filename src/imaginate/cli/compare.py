@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from imaginate.cli._flags import add_settings, take
-from imaginate.evaluate.protocol import Protocol
+from imaginate.evaluation.protocol import Protocol
 
 ARMS = """arms (--arm, repeated):
   original              the original training images
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compare, then print one line an arm."""
     from imaginate.errors import ConfigError
-    from imaginate.evaluate.study import compare
+    from imaginate.evaluation.study import compare
 
     if args.workers < 1:
         raise ConfigError(f"workers must be at least 1, got {args.workers}")

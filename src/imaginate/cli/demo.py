@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the dataset and the runs, and say where to look."""
     from imaginate import expand
     from imaginate.data.textures import make_textures
-    from imaginate.write.store import explained
+    from imaginate.files import explained
 
     data = os.path.join(args.out, "textures")
     if not os.path.exists(os.path.join(data, "classes.yaml")):

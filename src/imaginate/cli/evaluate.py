@@ -19,7 +19,7 @@ from imaginate.errors import ConfigError, RunError
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, the held-out data, the features."""
-    from imaginate.evaluate.metrics.assess import Assessment
+    from imaginate.evaluation.metrics.assess import Assessment
 
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--against", required=True, metavar="DATA", help="the dataset that holds the held-out images")
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     import json
 
     from imaginate.devices import pick_device
-    from imaginate.evaluate.metrics.assess import Assessment
+    from imaginate.evaluation.metrics.assess import Assessment
     from imaginate.settings import build
 
     for name in ("limit", "batch"):
@@ -55,8 +55,9 @@ def run(args: argparse.Namespace) -> int:
     settings, out = build(Assessment, take(args, Assessment)), _place(args)
     args.device = pick_device(args.device)
     text = json.dumps(_measure(args, settings), indent=2, ensure_ascii=False, allow_nan=False)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(text + "\n", encoding="utf-8")
+    from imaginate.files import replace_file
+
+    replace_file(out, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
     _print(json.loads(text), out)
     return 0
 
@@ -76,8 +77,8 @@ def _place(args: argparse.Namespace) -> Path:
 
 def _measure(args: argparse.Namespace, settings: Any) -> dict[str, Any]:
     from imaginate.data import open_dataset
-    from imaginate.evaluate.metrics.assess import Sets, assess, spent
-    from imaginate.evaluate.metrics.features import build_extractor, extract
+    from imaginate.evaluation.metrics.assess import Sets, assess, spent
+    from imaginate.evaluation.metrics.features import build_extractor, extract
     from imaginate.progress import bar
 
     facts = _facts(args.run)

@@ -18,11 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imaginate import fit as techniques
+from imaginate import personalisation as techniques
 from imaginate.cli._flags import add_settings, take
 from imaginate.data.spec import DataSpec
 from imaginate.errors import ConfigError
-from imaginate.fit.core.settings import Plan
+from imaginate.personalisation.core.settings import FitPlan
 from imaginate.settings import settings_of
 
 
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     add_settings(parser.add_argument_group("data"), DataSpec, prefix="data.", skip=("path",))
-    add_settings(parser.add_argument_group("training, for every technique"), Plan, prefix="plan.")
+    add_settings(parser.add_argument_group("training, for every technique"), FitPlan, prefix="plan.")
     group = parser.add_argument_group("choice of the checkpoint")
     group.add_argument(
         "--select-by", choices=("loss", "accuracy"), default="loss",
@@ -70,15 +70,15 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("give technique, dataset and output folder: imaginate fit NAME DATA OUT --prior PRIOR")
     cls = techniques.find(args.technique)
     from imaginate.devices import pick_device
-    from imaginate.fit.core.run import describe, fit
     from imaginate.models.priors import build_prior
+    from imaginate.personalisation.core.run import describe, fit
     from imaginate.settings import build
 
     technique = build(cls, take(args, cls, prefix="technique."), where=args.technique)
-    plan = build(Plan, take(args, Plan, prefix="plan."), where="fit")
+    plan = build(FitPlan, take(args, FitPlan, prefix="plan."), where="fit")
     data = build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data")
     if args.select_by == "accuracy":
-        from imaginate.cli._checkpoint import check_choice
+        from imaginate.workflows.select_checkpoint import check_choice
 
         check_choice(args, plan.held_out)
     device = pick_device(args.device)
@@ -88,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
         args.technique, data, args.out, prior=prior, settings=plain(technique), plan=plan, progress=not args.quiet
     )
     if args.select_by == "accuracy":
-        from imaginate.cli._checkpoint import choose
+        from imaginate.workflows.select_checkpoint import choose
 
         del prior
         manifest = choose(args, data, device)

@@ -124,12 +124,11 @@ def _log(count: int) -> float:
 
 
 def _write(path: str, value: dict[str, Any]) -> None:
-    import json
-    from pathlib import Path
 
     from imaginate.errors import ConfigError
+    from imaginate.files import json_bytes, replace_file
 
     try:
-        Path(path).write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        replace_file(path, lambda partial: partial.write_bytes(json_bytes(value)))
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {error.strerror}") from None

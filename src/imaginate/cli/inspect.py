@@ -18,11 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the summary."""
     from imaginate.errors import RunError
+    from imaginate.files import Folder
     from imaginate.write import tables
     from imaginate.write.sheet import contact_sheet
-    from imaginate.write.store import Store
 
-    store = Store(args.run)
+    store = Folder(args.run)
     if not store.exists(tables.KEPT):
         state = "has not finished; give its command again" if store.exists("recipe.yaml") else "is not a run folder"
         raise RunError(f"{args.run} {state}")
@@ -39,10 +39,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write(path: str, data: bytes) -> None:
-    from imaginate.write.store import explained
+    from imaginate.files import explained, replace_file
 
-    with explained(path), open(path, "wb") as file:
-        file.write(data)
+    with explained(path):
+        replace_file(path, lambda partial: partial.write_bytes(data))
 
 
 def one_image(part: str, rows: list[dict[str, Any]]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from imaginate.engine.recipe import Recipe
-    from imaginate.engine.rejudge import Outcome
+    from imaginate.engine.refilter import Outcome
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +33,10 @@ def run(args: argparse.Namespace) -> int:
     """Judge, move, rewrite the tables, print the counts."""
     from imaginate.engine.folder import lock
     from imaginate.errors import RunError
+    from imaginate.files import Folder
     from imaginate.write import tables
-    from imaginate.write.store import Store
 
-    store = Store(args.run)
+    store = Folder(args.run)
     if not store.exists(tables.KEPT) or not store.exists("recipe.yaml"):
         state = "has not finished; give its command again" if store.exists("recipe.yaml") else "is not a run folder"
         raise RunError(f"{args.run} {state}")
@@ -51,7 +51,7 @@ def _rejudge(args: argparse.Namespace, store: Any) -> Outcome:
     import json
 
     from imaginate.cli._progress import bar
-    from imaginate.engine import rejudge
+    from imaginate.engine import refilter
     from imaginate.engine.context import RunContext
     from imaginate.records import ClassInfo, LabelSpace
     from imaginate.write import tables
@@ -59,16 +59,16 @@ def _rejudge(args: argparse.Namespace, store: Any) -> Outcome:
     recipe = _recipe(args, store)
     kept = tables.read(store)
     spec = dataclasses.replace(recipe.data, path=args.data) if args.data else recipe.data
-    samples = rejudge.open_samples(spec, kept.to_pylist(), store)
+    samples = refilter.open_samples(spec, kept.to_pylist(), store)
     known = {f.name for f in dataclasses.fields(ClassInfo)}
     infos = json.loads(store.get("run.json"))["classes"]
     labels = LabelSpace(tuple(ClassInfo(**{k: _tuple(v) for k, v in c.items() if k in known}) for c in infos))
     context = RunContext(recipe, labels, list(samples.values()))
-    judges = rejudge.make_judges([*recipe.filters, *_held_out(args)])
+    judges = refilter.make_judges([*recipe.filters, *_held_out(args)])
     context.prepare(*(j.judge for j in judges))
     with bar("judging", None) as shown:
         options: dict[str, Any] = {"reconsider": args.reconsider, "dry_run": args.dry_run}
-        return rejudge.rejudge(store, judges, context, samples, seen=lambda n: shown.advance(n), **options)
+        return refilter.refilter(store, judges, context, samples, seen=lambda n: shown.advance(n), **options)
 
 
 def _recipe(args: argparse.Namespace, store: Any) -> Recipe:

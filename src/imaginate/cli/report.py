@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and print the files' names."""
-    from imaginate.report import Options, write_report, write_tables
+    from imaginate.reports import Options, write_report, write_tables
 
     _check(args)
     formats = tuple(dict.fromkeys(f for f in args.format.split(",") if f))

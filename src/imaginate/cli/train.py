@@ -10,7 +10,7 @@ from imaginate.cli._flags import add_settings, take
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The folder, the device and the training settings."""
-    from imaginate.train.single import Training
+    from imaginate.training.classifier import Training
 
     parser.add_argument("data", help="dataset or run to train on")
     parser.add_argument("--out", required=True, help="folder of the classifier; the same command goes on after a stop")
@@ -20,8 +20,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, or find a finished classifier, then print what was reached."""
-    from imaginate.train.kept import is_finished
-    from imaginate.train.single import Training, train
+    from imaginate.training.classifier import Training, train
+    from imaginate.training.folder import is_finished
 
     before = is_finished(args.out)
     found = train(args.data, args.out, device=args.device, **take(args, Training))

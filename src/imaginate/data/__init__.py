@@ -10,10 +10,18 @@ from imaginate.data.spec import DataSpec
 
 if TYPE_CHECKING:
     from imaginate.data.decoding import decode, load
-    from imaginate.data.duplicates import conflicts, content_hash
+    from imaginate.data.duplicates import conflicts, sha256
 
 __all__ = [
-    "DataSpec", "Dataset", "Skipped", "conflicts", "content_hash", "decode", "load", "open_dataset", "verify",
+    "DataSpec",
+    "Dataset",
+    "Skipped",
+    "conflicts",
+    "decode",
+    "load",
+    "open_dataset",
+    "sha256",
+    "verify",
 ]  # fmt: skip
 
 
@@ -22,6 +30,6 @@ def __getattr__(name: str) -> Any:  # numpy and Pillow only when an image is wan
 
     if name in ("decode", "load"):
         return getattr(import_module("imaginate.data.decoding"), name)
-    if name in ("conflicts", "content_hash"):
+    if name in ("conflicts", "sha256"):
         return getattr(import_module("imaginate.data.duplicates"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from imaginate.records import LabelSpace, Sample
 
 
-def content_hash(data: bytes) -> str:
-    """The SHA-256 of an image's encoded bytes, in hex."""
+def sha256(data: bytes) -> str:
+    """The SHA-256 of an image's encoded bytes, as `sha256sum` prints it: a run's list of seeds can be checked by it."""
     return hashlib.sha256(data).hexdigest()
 
 

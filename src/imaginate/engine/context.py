@@ -82,7 +82,7 @@ class RunContext:
     @cached_property
     def adaptation(self) -> Any:
         """The adaptation written by `imaginate fit`, checked against prior and label space."""
-        from imaginate.models.adaptation import load_adaptation
+        from imaginate.models.adaptations.folder import load_adaptation
 
         return load_adaptation(self._named("adaptation", "folder from `imaginate fit`"), self.prior, self.labels)
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from imaginate.devices import machine, versions
 from imaginate.engine.plan import Plan
 from imaginate.engine.recipe import Recipe
-from imaginate.engine.settle import rejected_name, settle
+from imaginate.engine.run_filters import rejected_name, run_filters
 from imaginate.engine.shard import marker_name, rows_name
-from imaginate.versions import versions
+from imaginate.files import Folder, json_bytes
 from imaginate.write import card, sheet, tables
-from imaginate.write.store import Store
 
 
-def put_together(store: Store, recipe: Recipe, plan: Plan, session: Mapping[str, Any]) -> dict[str, Any]:
+def put_together(store: Folder, recipe: Recipe, plan: Plan, session: Mapping[str, Any]) -> dict[str, Any]:
     """Merge the shards' rows, write `skipped.csv`, `README.md`, `contact-sheet.png`, and close `run.json`."""
     markers = [json.loads(store.get(marker_name(n))) for n in range(len(plan.shards))]
     shards = [rows_name(n) for n in range(len(plan.shards))]
-    refused = settle(store, recipe, plan, shards)
+    refused = run_filters(store, recipe, plan, shards)
     tables.merge(store, shards, {name: (rejected_name(name), reason) for name, reason in refused.items()})
     skipped = [*plan.skipped, *(tuple(item) for m in markers for item in m["skipped"])]
     store.put("skipped.csv", _csv([("id", "reason"), *skipped]))
@@ -57,21 +56,6 @@ def cost(sessions: list[dict[str, Any]]) -> dict[str, float | None]:
 def classes(plan: Plan) -> list[dict[str, Any]]:
     """The label space, in label order, with counts of seeds and of wanted images."""
     return [{**asdict(info), **plan.counts[info.name]} for info in plan.labels]
-
-
-def machine() -> dict[str, Any]:
-    """The size of the machine: cores and accelerator."""
-    import os
-
-    import torch
-
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {"platform": sys.platform, "cores": os.cpu_count(), "gpu": gpu}
-
-
-def json_bytes(value: Any) -> bytes:
-    """Readable JSON."""
-    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="surrogateescape")
 
 
 def _csv(rows: list[Any]) -> bytes:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from imaginate.data.urls import is_url
 from imaginate.errors import RunError
-from imaginate.write.store import Store, explained
+from imaginate.files import Folder, explained
 
 RECIPE, LOCK = "recipe.yaml", ".lock"
 
 
-def refuse(store: Store, datasets: list[str]) -> None:
+def refuse(store: Folder, datasets: list[str]) -> None:
     """RunError where nothing may be written: the folder meets a dataset, is somebody else's, or is written just now."""
     for path in datasets:
         _refuse_overlap(store, path)
@@ -23,7 +23,7 @@ def refuse(store: Store, datasets: list[str]) -> None:
             pass
 
 
-def _refuse_overlap(store: Store, path: str) -> None:
+def _refuse_overlap(store: Folder, path: str) -> None:
     """What is written inside a dataset would be read as a part of it the next time."""
     if not store.local or is_url(path):
         return
@@ -40,7 +40,7 @@ def _inside(path: str, folder: str) -> bool:
     return path.startswith(folder.rstrip(os.sep) + os.sep)
 
 
-def _refuse_foreign(store: Store) -> None:
+def _refuse_foreign(store: Folder) -> None:
     if store.exists(RECIPE) or not store.exists(""):
         return
     others = [name for name in store.names() if name != LOCK]
@@ -49,7 +49,7 @@ def _refuse_foreign(store: Store) -> None:
 
 
 @contextmanager
-def lock(store: Store) -> Iterator[None]:
+def lock(store: Folder) -> Iterator[None]:
     """One process at a time on a local folder; a second one is refused. The lock ends with the process.
 
     On an object store there is no lock: two processes would do the same work twice, with the same result.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from imaginate.data import Dataset, conflicts, content_hash
+from imaginate.data import Dataset, conflicts, sha256
 from imaginate.engine.recipe import Recipe
 from imaginate.errors import DataError, ImageError
-from imaginate.records import LabelSpace, Sample, short_hash
+from imaginate.files import short_hash
+from imaginate.records import LabelSpace, Sample
 from imaginate.select import allocate
 
 
@@ -85,7 +86,7 @@ def _usable(dataset: Dataset, seen: Callable[[], None]) -> tuple[list[Sample], l
     digests = []
     for sample in dataset.samples:
         try:
-            digest = content_hash(sample.source.read())
+            digest = sha256(sample.source.read())
         except ImageError as error:
             digest = ""
             skipped.append((sample.id, str(error)))

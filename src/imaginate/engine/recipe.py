@@ -20,7 +20,7 @@ from imaginate.data.spec import DataSpec
 from imaginate.devices import check_device
 from imaginate.engine.checks import check_recipe
 from imaginate.errors import ConfigError
-from imaginate.records import short_hash
+from imaginate.files import short_hash
 from imaginate.select import Selection, required_filters
 from imaginate.settings import build, check, nearest, setting, settings_of
 from imaginate.write.images import Writing

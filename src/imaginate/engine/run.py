@@ -19,8 +19,8 @@ from imaginate.engine.plan import Plan, make_plan
 from imaginate.engine.recipe import Recipe, changes, determining, gather, recipe_from
 from imaginate.engine.shard import marker_name
 from imaginate.errors import ConfigError, RunError
+from imaginate.files import Folder, json_bytes
 from imaginate.progress import Bar, bar
-from imaginate.write.store import Store
 
 RUN = "run.json"
 
@@ -40,7 +40,7 @@ class Run:
         """`metadata.parquet` (or `rejected.parquet`) as a pyarrow table."""
         from imaginate.write import tables
 
-        return tables.read(Store(self.path), tables.REJECTED if rejected else tables.KEPT)
+        return tables.read(Folder(self.path), tables.REJECTED if rejected else tables.KEPT)
 
     def __str__(self) -> str:
         why = ", ".join(f"{n} {reason}" for reason, n in self.rejected.items())
@@ -73,7 +73,7 @@ def expand(
     full = recipe_from(gather(recipe, data, method, settings))
     if not os.fspath(out):
         raise ConfigError("out must name the output folder")
-    store = Store(out)
+    store = Folder(out)
     folder.refuse(store, [path for path in (full.data.path, full.roles.held_out) if path])
     plan = _read(full, progress)
     with folder.lock(store):
@@ -89,7 +89,7 @@ def _read(recipe: Recipe, progress: bool) -> Plan:
     return plan
 
 
-def _expand(recipe: Recipe, plan: Plan, store: Store, count: int, ray: str | None, progress: bool) -> Run:
+def _expand(recipe: Recipe, plan: Plan, store: Folder, count: int, ray: str | None, progress: bool) -> Run:
     known = json.loads(store.get(RUN)) if store.exists(RUN) and _made_anything(store) else None
     fingerprint = recipe.fingerprint(plan.data_fingerprint)
     if known is None:
@@ -123,13 +123,13 @@ def _announcer(shown: Bar) -> Callable[[int], None]:
     return lambda images: shown.advance(images)
 
 
-def _made_anything(store: Store) -> bool:
+def _made_anything(store: Folder) -> bool:
     """Whether an image was ever written here: a run that stopped before that can begin again with another recipe."""
     markers = [name for name in store.names("shards") if name.endswith(".json")]
     return bool(markers) or any(store.exists(name) for name in ("images", "rejected"))
 
 
-def _begin(store: Store, recipe: Recipe, plan: Plan, fingerprint: str) -> None:
+def _begin(store: Folder, recipe: Recipe, plan: Plan, fingerprint: str) -> None:
     import yaml
 
     text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
@@ -146,10 +146,10 @@ def _begin(store: Store, recipe: Recipe, plan: Plan, fingerprint: str) -> None:
     }
     seeds = "".join(f"{h}  {s.id}\n" for s, h in zip(plan.samples, plan.hashes, strict=True))
     store.put("shards/seeds.sha256", seeds.encode(errors="surrogateescape"))
-    store.put(RUN, finish.json_bytes(facts))
+    store.put(RUN, json_bytes(facts))
 
 
-def _same(store: Store, known: Mapping[str, Any], recipe: Recipe, plan: Plan, fingerprint: str) -> None:
+def _same(store: Folder, known: Mapping[str, Any], recipe: Recipe, plan: Plan, fingerprint: str) -> None:
     if known.get("fingerprint") == fingerprint:
         return
     import yaml
@@ -171,7 +171,7 @@ def _same(store: Store, known: Mapping[str, Any], recipe: Recipe, plan: Plan, fi
     )
 
 
-def _changed(store: Store, plan: Plan) -> str:
+def _changed(store: Folder, plan: Plan) -> str:
     lines = store.get("shards/seeds.sha256").decode(errors="surrogateescape").splitlines()
     before = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
     now = {s.id: h for s, h in zip(plan.samples, plan.hashes, strict=True)}
@@ -184,7 +184,7 @@ def _changed(store: Store, plan: Plan) -> str:
     return f"{', '.join(f'{n} {kind}' for kind, n in kinds.items()) or 'labels'}, first: {first}"
 
 
-def _result(store: Store, totals: Mapping[str, Any], plan: Plan) -> Run:
+def _result(store: Folder, totals: Mapping[str, Any], plan: Plan) -> Run:
     return Run(
         path=store.root,
         originals=totals["originals"],

@@ -16,11 +16,11 @@ from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan, Unit
 from imaginate.engine.recipe import Recipe
 from imaginate.errors import ImageError
+from imaginate.files import Folder
 from imaginate.ops.similarity import signature
 from imaginate.records import Candidate, Request, Scalar, Verdict, image_seed
 from imaginate.write import names, tables
 from imaginate.write.images import EXTENSIONS, encode, original, to_uint8
-from imaginate.write.store import Store
 
 Judged = tuple[Candidate, Verdict]
 
@@ -42,7 +42,7 @@ class ShardWorker:
     """Makes shards of one run, in this process. Models are built once and kept between shards."""
 
     def __init__(self, recipe: Recipe, plan: Plan, root: str) -> None:
-        self.recipe, self.plan, self.store = recipe, plan, Store(root)
+        self.recipe, self.plan, self.store = recipe, plan, Folder(root)
         cache = self.store.path("cache") if self.store.local else None
         self.context = RunContext(recipe, plan.labels, plan.samples, cache)
         self.method = self.context.method
@@ -85,7 +85,7 @@ class ShardWorker:
             rows += [self._keep_original(w.unit, w.request, w.original) for w in works if w.original is not None]
             for work, positions in zip(works, chosen, strict=True):
                 rows.extend(self._finish(work, positions, pending))
-            _settle(pending)
+            _collect(pending)
         return rows, skipped
 
     def _begin(self, unit: Unit) -> Work:
@@ -243,7 +243,7 @@ def _summary(number: int, rows: list[dict[str, Any]], skipped: list[tuple[str, s
     }
 
 
-def _settle(pending: list[Future[None]]) -> None:
+def _collect(pending: list[Future[None]]) -> None:
     for future in pending:
         future.result()
     pending.clear()

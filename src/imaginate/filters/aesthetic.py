@@ -36,7 +36,7 @@ class Aesthetic:
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `low aesthetic score` or `nan score`."""
-        from imaginate.filters._alike import embeddings
+        from imaginate.filters.core.alike import embeddings
 
         layers = self._layers(context)
         x = embeddings([c.image for c in candidates], context)

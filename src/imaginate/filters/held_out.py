@@ -38,7 +38,7 @@ class HeldOut:
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `held-out duplicate`."""
-        from imaginate.filters._alike import embeddings, mirrored, signatures
+        from imaginate.filters.core.alike import embeddings, mirrored, signatures
 
         index = _signatures(self.path, self.split, self.bits)
         images = [c.image for c in candidates]

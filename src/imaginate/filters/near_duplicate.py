@@ -49,7 +49,7 @@ class NearDuplicate:
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate, in the order given: of two that are alike, the first stays."""
-        from imaginate.filters._alike import embeddings, signatures
+        from imaginate.filters.core.alike import embeddings, signatures
 
         index = self.index()
         images = [c.image for c in candidates]

@@ -88,7 +88,7 @@ def _diffusers(spec: str, device: str) -> tuple[Any, Any]:
 
     import torch
 
-    from imaginate.models.guides import checkpoints
+    from imaginate.models import checkpoints
     from imaginate.models.guides.preprocess import from_transformers
 
     network = checkpoints.model(spec, StableDiffusionSafetyChecker, device=device, dtype=torch.float32)

@@ -31,7 +31,7 @@ class SeedDuplicate:
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; candidates without a seed image are kept."""
-        from imaginate.filters._alike import embeddings, signatures
+        from imaginate.filters.core.alike import embeddings, signatures
         from imaginate.ops.similarity import colour_distance, hamming
 
         seeded = [i for i, r in enumerate(requests) if r.image is not None]

@@ -33,7 +33,7 @@ class Boomerang:
         check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
-        from imaginate.models.generate import Sampler, candidates, copies, from_seeds
+        from imaginate.methods.core.generate import Sampler, candidates, copies, from_seeds
 
         wanted = copies(requests)
         how = Sampler(steps=self.steps, guidance_scale=1.0, scheduler=self.scheduler)

@@ -44,7 +44,7 @@ class DaFusion:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Every copy: a strength of its own, the seed noised to it and denoised."""
-        from imaginate.models.generate import Sampler, candidates, copies, from_seeds
+        from imaginate.methods.core.generate import Sampler, candidates, copies, from_seeds
         from imaginate.ops.noise import pick
 
         adaptation, wanted = context.adaptation, copies(requests)

@@ -12,7 +12,7 @@ from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
-    from imaginate.models.generate import Copy
+    from imaginate.methods.core.generate import Copy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class DiffMix:
         """Every copy: a seed of another class, a strength, and the edit towards the wanted class."""
         from dataclasses import replace
 
-        from imaginate.models.generate import Sampler, candidates, copies, from_seeds
+        from imaginate.methods.core.generate import Sampler, candidates, copies, from_seeds
         from imaginate.ops.noise import pick
 
         if len(context.labels) < 2:

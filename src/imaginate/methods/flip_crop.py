@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.ops.answers import answer_each
+from imaginate.methods.core.answers import answer_each
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 

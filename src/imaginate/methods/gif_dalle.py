@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.ops.score_names import GUIDED
+from imaginate.methods.core.score_names import GUIDED
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -41,13 +41,12 @@ class GifDalle:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""
-        from imaginate.ops.imagination import in_groups
+        from imaginate.methods.core.imagination import in_groups
 
         return in_groups(requests, lambda group: self._expand(group, context))
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
-        from imaginate.models.priors.imagine import generate, place, same_space
-        from imaginate.ops.imagination import (
+        from imaginate.methods.core.imagination import (
             Imagined,
             all_seeds,
             climb,
@@ -57,6 +56,7 @@ class GifDalle:
             seed_logits,
             to_candidates,
         )
+        from imaginate.methods.core.imagine import generate, place, same_space
         from imaginate.ops.pixels import stack
         from imaginate.ops.turn import turn
         from imaginate.ops.variants import variant

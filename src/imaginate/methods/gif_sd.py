@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.ops.score_names import GUIDED
+from imaginate.methods.core.score_names import GUIDED
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from imaginate.models.priors.imagine import Diffused
+    from imaginate.methods.core.imagine import Diffused
     from imaginate.ops.variants import Variant
 
 
@@ -51,13 +51,13 @@ class GifSd:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""
-        from imaginate.ops.imagination import in_groups
+        from imaginate.methods.core.imagination import in_groups
 
         return in_groups(requests, lambda group: self._expand(group, context))
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
-        from imaginate.models.priors.imagine import place
-        from imaginate.ops.imagination import guided, to_candidates
+        from imaginate.methods.core.imagination import guided, to_candidates
+        from imaginate.methods.core.imagine import place
         from imaginate.ops.pixels import stack
         from imaginate.ops.variants import variant
 
@@ -81,10 +81,10 @@ class GifSd:
         self, requests: list[Request], pixels: Tensor, how: Variant, context: Context
     ) -> tuple[Diffused, list[list[str]]]:
         """Latents of every copy (n k, c, h, w) and their prompts; one diffusion a seed where the variant says so."""
-        from imaginate.models.priors.imagine import How, diffuse, names_of, repeat
-        from imaginate.ops.imagination import all_seeds
-        from imaginate.ops.prompts import draw_prompts
+        from imaginate.methods.core.imagination import all_seeds
+        from imaginate.methods.core.imagine import How, diffuse, names_of, repeat
         from imaginate.ops.turn import turn
+        from imaginate.prompts.guided import draw_prompts
 
         copies, names = len(requests[0].copies), names_of(context)
         prompts = draw_prompts(requests, names, self.domains, self.adjectives)

@@ -31,13 +31,13 @@ class Mae:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests: K random perturbations of each seed's latent."""
-        from imaginate.ops.imagination import in_groups
+        from imaginate.methods.core.imagination import in_groups
 
         return in_groups(requests, lambda group: self._expand(group, context))
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
+        from imaginate.methods.core.imagination import Imagined, all_seeds, grid, to_candidates
         from imaginate.ops.guidance import inside
-        from imaginate.ops.imagination import Imagined, all_seeds, grid, to_candidates
         from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
 

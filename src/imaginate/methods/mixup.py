@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.ops.answers import answer_each
-from imaginate.ops.partners import draw_partner, mixed_label
+from imaginate.methods.core.answers import answer_each
+from imaginate.methods.core.partners import draw_partner, mixed_label
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 

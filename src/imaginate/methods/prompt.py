@@ -53,13 +53,13 @@ class Prompt:
 
     def prepare(self, context: Context) -> None:
         """The prompt set, so that a missing file is refused before the first image."""
-        from imaginate.ops import prompt_sets
+        from imaginate.prompts import sets as prompt_sets
 
         prompt_sets.prompt_set(self.prompts)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
-        from imaginate.models.generate import Sampler, candidates, copies, from_noise
-        from imaginate.ops import prompt_sets
+        from imaginate.methods.core.generate import Sampler, candidates, copies, from_noise
+        from imaginate.prompts import sets as prompt_sets
 
         chosen = prompt_sets.prompt_set(self.prompts)
         labels = self._labels(chosen, context)
@@ -76,8 +76,8 @@ class Prompt:
 
     def _labels(self, chosen: Any, context: Context) -> LabelSpace:
         """The classes with what WordNet adds; what a class cannot be asked for is logged once a process."""
-        from imaginate.models import wordnet
-        from imaginate.ops import prompt_sets
+        from imaginate.prompts import sets as prompt_sets
+        from imaginate.prompts import wordnet
 
         labels = context.labels
         key = (labels, chosen.name, self.wordnet)
@@ -101,7 +101,7 @@ def _fitting(labels: LabelSpace, tokenizer: Any, notes: tuple[str, ...]) -> tupl
     """The classes without the definitions that do not fit, with the name, into the text encoder's context."""
     from dataclasses import replace
 
-    from imaginate.ops.prompt_sets import full_name
+    from imaginate.prompts.sets import full_name
 
     if tokenizer is None:
         return labels, notes

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.ops.answers import answer_each
+from imaginate.methods.core.answers import answer_each
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -30,7 +30,7 @@ class Randaugment:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size."""
-        from imaginate.methods._operators import operators
+        from imaginate.methods.core.operators import operators
 
         pairs = operators(self.magnitude, self.fill)
         return answer_each(requests, lambda request, seed: {"image": self._apply(pairs, request.image, seed)})

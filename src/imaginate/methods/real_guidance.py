@@ -60,8 +60,8 @@ class RealGuidance:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Every copy edited; those that the guide refuses come back as failed, with their probability."""
-        from imaginate.models.generate import Sampler, candidates, copies, from_seeds
-        from imaginate.ops.prompt_sets import full_name
+        from imaginate.methods.core.generate import Sampler, candidates, copies, from_seeds
+        from imaginate.prompts.sets import full_name
 
         wanted = copies(requests)
         infos = [context.labels[c.label] for c in wanted]

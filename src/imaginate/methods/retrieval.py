@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.ops.score_names import NEIGHBOUR
+from imaginate.methods.core.score_names import NEIGHBOUR
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
-    from imaginate.ops.retrieval import Retrieval as Asked
+    from imaginate.methods.core.retrieval import Retrieval as Asked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +67,21 @@ class Retrieval:
 
     def prepare(self, context: Context) -> None:
         """The queries, so that a pool of another guide or a missing file is refused before the first image."""
-        from imaginate.ops.retrieval import lists
+        from imaginate.methods.core.retrieval import lists
 
         lists(context, self._asked())
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i for copy i; fewer where a class's list ends."""
-        from imaginate.ops.retrieval import lists
+        from imaginate.methods.core.retrieval import lists
 
         found = lists(context, self._asked())
         return [candidate for request in requests for candidate in found.candidates(request)]
 
     def _asked(self) -> Asked:
-        from imaginate.ops.neighbours import Plan, Rules
-        from imaginate.ops.retrieval import Retrieval as Asked
-        from imaginate.ops.retrieval import exclusions
+        from imaginate.methods.core.neighbours import Rules, SearchPlan
+        from imaginate.methods.core.retrieval import Retrieval as Asked
+        from imaginate.methods.core.retrieval import exclusions
 
         rules = Rules(
             aesthetic=self.aesthetic,
@@ -94,5 +94,5 @@ class Retrieval:
             exclude=exclusions(self.exclude),
         )
         order = {"order": self.order, "weight": self.weight, "clusters": self.clusters}
-        plan = Plan(wanted=1, ask=self.ask, widen=self.widen, **order)  # type: ignore[arg-type]
+        plan = SearchPlan(wanted=1, ask=self.ask, widen=self.widen, **order)  # type: ignore[arg-type]
         return Asked(query=self.query, prompts=self.prompts, rules=rules, plan=plan, short=self.short)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.ops.score_names import GUIDED, NEIGHBOUR
+from imaginate.methods.core.score_names import GUIDED, NEIGHBOUR
 from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
-    from imaginate.ops.retrieval import Retrieval
+    from imaginate.methods.core.retrieval import Retrieval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +50,13 @@ class RetrieveThenEdit:
 
     def prepare(self, context: Context) -> None:
         """The queries, so that a pool of another guide or a missing file is refused before the first image."""
-        from imaginate.ops.retrieval import lists
+        from imaginate.methods.core.retrieval import lists
 
         lists(context, self._asked())
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i edited for copy i; refused neighbours come back as failed, with the reason."""
-        from imaginate.ops.retrieval import lists
+        from imaginate.methods.core.retrieval import lists
 
         found = lists(context, self._asked())
         neighbours = [candidate for request in requests for candidate in found.candidates(request)]
@@ -65,11 +65,11 @@ class RetrieveThenEdit:
         return [c if c.failed is not None else _told(next(edited), c) for c in neighbours]
 
     def _edited(self, neighbours: list[Candidate], context: Context) -> list[Candidate]:
-        from imaginate.models.priors.imagine import How, diffuse, names_of, place
-        from imaginate.ops.imagination import Imagined, grid, guided, to_candidates
+        from imaginate.methods.core.imagination import Imagined, grid, guided, to_candidates
+        from imaginate.methods.core.imagine import How, diffuse, names_of, place
         from imaginate.ops.pixels import stack
-        from imaginate.ops.prompts import draw_prompts
         from imaginate.ops.variants import variant
+        from imaginate.prompts.guided import draw_prompts
 
         asked = [
             Request(key=c.key, label=c.label, copies=(c.copy,), seeds=(c.seed,), image=c.image) for c in neighbours
@@ -92,8 +92,8 @@ class RetrieveThenEdit:
         return to_candidates(asked, imagined, context.labels)
 
     def _asked(self) -> Retrieval:
-        from imaginate.ops.neighbours import Plan, Rules
-        from imaginate.ops.retrieval import Retrieval, exclusions
+        from imaginate.methods.core.neighbours import Rules, SearchPlan
+        from imaginate.methods.core.retrieval import Retrieval, exclusions
 
         rules = Rules(
             aesthetic=self.aesthetic,
@@ -101,7 +101,7 @@ class RetrieveThenEdit:
             contrastive=self.contrastive,
             exclude=exclusions(self.exclude),
         )
-        return Retrieval(query=self.query, prompts=self.prompts, rules=rules, plan=Plan(wanted=1))
+        return Retrieval(query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1))
 
 
 def _told(made: Candidate, neighbour: Candidate) -> Candidate:

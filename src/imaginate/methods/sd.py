@@ -40,17 +40,17 @@ class Sd:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, each its own prompt and diffusion."""
-        from imaginate.ops.imagination import in_groups
+        from imaginate.methods.core.imagination import in_groups
 
         return in_groups(requests, lambda group: self._expand(group, context))
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
-        from imaginate.models.priors.imagine import How, diffuse, names_of, place
+        from imaginate.methods.core.imagination import Imagined, all_seeds, grid, to_candidates
+        from imaginate.methods.core.imagine import How, diffuse, names_of, place
         from imaginate.ops.guidance import inside
-        from imaginate.ops.imagination import Imagined, all_seeds, grid, to_candidates
         from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
-        from imaginate.ops.prompts import draw_prompts
+        from imaginate.prompts.guided import draw_prompts
 
         prior, seeds, copies = context.prior, all_seeds(requests), len(requests[0].copies)
         pixels = stack([r.image for r in requests], prior.image_size).repeat_interleave(copies, dim=0)

@@ -38,7 +38,7 @@ class TextualInversion:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """New images of each class from noise."""
-        from imaginate.models.generate import Sampler, by_words
+        from imaginate.methods.core.generate import Sampler, by_words
 
         how = Sampler(
             steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler, negative=self.negative

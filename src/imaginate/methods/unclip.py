@@ -35,14 +35,14 @@ class Unclip:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, each decoded from its own noise."""
-        from imaginate.ops.imagination import in_groups
+        from imaginate.methods.core.imagination import in_groups
 
         return in_groups(requests, lambda group: self._expand(group, context))
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
-        from imaginate.models.priors.imagine import generate, place
+        from imaginate.methods.core.imagination import Imagined, all_seeds, grid, to_candidates
+        from imaginate.methods.core.imagine import generate, place
         from imaginate.ops.guidance import inside
-        from imaginate.ops.imagination import Imagined, all_seeds, grid, to_candidates
         from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
 

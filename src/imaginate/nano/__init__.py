@@ -1,6 +1,6 @@
 """The bundled miniature models: a CLIP, a ViTMAE, a Stable Diffusion and a Stable unCLIP for 64 px images.
 
-All four are trained from scratch on Tiny-ImageNet (`python -m imaginate.nano.train`), saved in the formats of
+All four are trained from scratch on Tiny-ImageNet (`python -m imaginate.nano.training`), saved in the formats of
 transformers and diffusers, and found by name: `path("clip")` is a folder that `from_pretrained` reads unchanged.
 """
 
@@ -30,7 +30,7 @@ def path(name: str) -> Path:
     folder = weights() / name
     if not any((folder / index).is_file() for index in ("config.json", "model_index.json")):
         raise ModelError(
-            f"nano model {name} has no weights in {folder}, reinstall or run python -m imaginate.nano.train"
+            f"nano model {name} has no weights in {folder}, reinstall or run python -m imaginate.nano.training"
         )
     missing = [part for part in SHARED if name == "unclip" and not (folder / part).is_dir()]
     return _assembled(folder, [weights() / "sd" / part for part in missing]) if missing else folder

@@ -6,16 +6,16 @@ never shift anything: all draws are made on the CPU in float32 and moved afterwa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
 
+from imaginate.files import derive_seed
+
 
 def substream(seed: int, name: str) -> int:
     """A seed in [0, 2**63) for one purpose (`posterior`, `prompt`, ...) of the image with this seed."""
-    text = f"{seed}/{name}".encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") >> 1
+    return derive_seed(f"{seed}/{name}")
 
 
 def stream(seed: int, name: str) -> torch.Generator:

@@ -20,9 +20,9 @@ from typing import Any
 
 from imaginate.contract import Guide, Tensor
 from imaginate.errors import ConfigError, ImageError, ModelError, RunError
+from imaginate.files import content_hash
 from imaginate.pool import refs
 from imaginate.pool.fields import facts
-from imaginate.pool.rows import content_id
 from imaginate.records import Image, Scalar
 
 
@@ -129,7 +129,7 @@ def _row(item: dict[str, Any]) -> dict[str, Scalar]:
         "width": None,
         "height": None,
         **known,
-        "id": content_id(str(place).encode()),
+        "id": content_hash(str(place).encode()),
         "source": str(place),
         "similarity": round(float(item.get("similarity", 0.0)), 6),
         "_image": item.get("image"),

@@ -10,7 +10,7 @@ from typing import Any
 
 from imaginate.contract import Guide
 from imaginate.errors import ImageError
-from imaginate.pool.rows import content_id
+from imaginate.files import content_hash
 from imaginate.pool.sources import usable
 from imaginate.pool.units import Item
 
@@ -53,7 +53,7 @@ def prepare(items: Sequence[Item], guide: Guide, *, store: str, known: Callable[
             if item.bad:
                 raise ImageError(item.bad)
             place = data if data is not None else (item.ref or "").encode()
-            read.append((item, content_id(place), data))
+            read.append((item, content_hash(place), data))
         except ImageError as error:
             out.skipped.append((item.name, str(error)))
     there = known([key for _, key, _ in read])

@@ -13,7 +13,6 @@ embedded, twice, whatever it is called. `signature` is perceptual hash and coars
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -96,11 +95,6 @@ def skipped_schema() -> Any:
     import pyarrow as pa
 
     return pa.schema([("source", pa.string()), ("reason", pa.string())])
-
-
-def content_id(data: bytes) -> str:
-    """The id of an image: 32 hex digits of a hash of its encoded bytes (or of its URL)."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def packed(vectors: Any) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from imaginate.files import short_hash as digest
 from imaginate.records import ImageSource, Scalar
-from imaginate.records import short_hash as digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from imaginate.errors import ConfigError, RunError
+from imaginate.files import Folder
 from imaginate.write import tables
-from imaginate.write.store import Store
 
 FORMATS = ("webdataset", "parquet", "csv")
 
@@ -28,7 +28,7 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
         raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
     if per_file < 1:
         raise ConfigError(f"per_file must be in [1, inf), got {per_file}")
-    source, target = Store(run), Store(out)
+    source, target = Folder(run), Folder(out)
     if not source.exists(tables.KEPT):
         raise RunError(f"{run} is not a finished run folder")
     if target.exists("") and target.names():
@@ -44,7 +44,7 @@ def _batches(table: Any, size: int) -> Iterator[Any]:
         yield table.slice(start, size)
 
 
-def _webdataset(source: Store, target: Store, table: Any, per_file: int) -> None:
+def _webdataset(source: Folder, target: Folder, table: Any, per_file: int) -> None:
     for number, batch in enumerate(_batches(table, per_file)):
         with target.writing(f"shard-{number:06d}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
             for index, row in enumerate(batch.to_pylist()):
@@ -62,7 +62,7 @@ def _member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(info, io.BytesIO(data))
 
 
-def _parquet(source: Store, target: Store, table: Any, per_file: int) -> None:
+def _parquet(source: Folder, target: Folder, table: Any, per_file: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -91,7 +91,7 @@ def _feature(kind: Any) -> dict[str, Any]:
     return {"dtype": words.get(kind, "string"), "_type": "Value"}
 
 
-def _csv(source: Store, target: Store, table: Any, per_file: int) -> None:
+def _csv(source: Folder, target: Folder, table: Any, per_file: int) -> None:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(table.column_names)
@@ -102,5 +102,5 @@ def _csv(source: Store, target: Store, table: Any, per_file: int) -> None:
     target.put("manifest.csv", out.getvalue().encode())
 
 
-def _class_names(source: Store) -> list[str]:
+def _class_names(source: Folder) -> list[str]:
     return [c["name"] for c in json.loads(source.get("run.json"))["classes"]]

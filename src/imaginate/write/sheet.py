@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imaginate.errors import ConfigError
+from imaginate.files import Folder
 from imaginate.write import tables
-from imaginate.write.store import Store
 
 CELL, GAP, TEXT = 128, 8, 30
 INK, PAPER, KEPT, REFUSED, SOFT = "#1b1b1b", "#ffffff", "#2e7d32", "#c62828", "#666666"
@@ -17,7 +17,7 @@ _COLUMNS = ("file_name", "label", "class_name", "origin", "seed_image", "method"
 Row = Mapping[str, Any]
 
 
-def contact_sheet(store: Store, *, rows: int = 12, copies: int = 7, rejected: bool = True) -> bytes:
+def contact_sheet(store: Folder, *, rows: int = 12, copies: int = 7, rejected: bool = True) -> bytes:
     """PNG bytes: up to `rows` seeds (or classes), spread evenly over the run, each with up to `copies` images."""
     if rows < 1:
         raise ConfigError(f"rows must be in [1, inf), got {rows}")
@@ -25,7 +25,7 @@ def contact_sheet(store: Store, *, rows: int = 12, copies: int = 7, rejected: bo
     return draw([(head, members[:copies]) for head, members in groups], store)
 
 
-def _groups(store: Store, limit: int, rejected: bool) -> list[tuple[Row | None, list[Row]]]:
+def _groups(store: Folder, limit: int, rejected: bool) -> list[tuple[Row | None, list[Row]]]:
     """(the original or None, its images) for evenly spread seeds; class-started images group by class.
 
     Two passes, so that only the rows of the chosen seeds are ever in memory.
@@ -51,7 +51,7 @@ def _key(row: Row) -> tuple[int, str]:
     return row["label"], row["seed_image"] or ""
 
 
-def _rows(store: Store, files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+def _rows(store: Folder, files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
     """Rows of the tables, a small batch in memory at a time; with every score where all columns are wanted."""
     import pyarrow.parquet as pq
 
@@ -63,7 +63,7 @@ def _rows(store: Store, files: Sequence[str], columns: Sequence[str]) -> Iterato
                 yield from batch.to_pylist()
 
 
-def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Store) -> bytes:
+def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Folder) -> bytes:
     """Draw a sheet from rows of a run's tables."""
     from PIL import Image, ImageDraw, ImageFont
 
@@ -87,7 +87,7 @@ def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Store) -> by
     return out.getvalue()
 
 
-def _cell(page: Any, pen: Any, font: Any, left: int, top: int, row: Row, store: Store, *, seed: bool) -> None:
+def _cell(page: Any, pen: Any, font: Any, left: int, top: int, row: Row, store: Folder, *, seed: bool) -> None:
     picture = _thumbnail(store, row["file_name"])
     page.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
     colour = INK if seed else KEPT if row["kept"] else REFUSED
@@ -103,7 +103,7 @@ def _no_seed(pen: Any, font: Any, left: int, top: int, row: Row) -> None:
     pen.text((left, top + CELL // 2 + 5), _fit(row["seed_image"] or "", font), fill=SOFT, font=font)
 
 
-def _thumbnail(store: Store, name: str) -> Any:
+def _thumbnail(store: Folder, name: str) -> Any:
     from PIL import Image
 
     with Image.open(io.BytesIO(store.get(name))) as opened:

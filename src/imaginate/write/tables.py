@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from imaginate.write.store import Store
+from imaginate.files import Folder
 
 BASE = pa.schema(
     [
@@ -63,7 +63,7 @@ def encoded(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return out.getvalue()
 
 
-def merge(store: Store, shards: Iterable[str], refused: Mapping[str, tuple[str, str]]) -> dict[str, int]:
+def merge(store: Folder, shards: Iterable[str], refused: Mapping[str, tuple[str, str]]) -> dict[str, int]:
     """Stream the shard tables, in order, into `metadata.parquet` (kept) and `rejected.parquet`. Memory: one shard.
 
     `refused`: file name -> (its name now, the reason), for images that a shard kept and the whole run did not.
@@ -106,7 +106,7 @@ def fitted(part: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def _parts(
-    store: Store, names: list[str], schema: pa.Schema, kept: bool, refused: Mapping[str, tuple[str, str]]
+    store: Folder, names: list[str], schema: pa.Schema, kept: bool, refused: Mapping[str, tuple[str, str]]
 ) -> Iterator[pa.Table]:
     import pyarrow.compute as pc
 
@@ -129,10 +129,10 @@ def _settled(part: pa.Table, refused: Mapping[str, tuple[str, str]]) -> pa.Table
     return fitted(table(rows), part.schema)
 
 
-def _read(store: Store, name: str) -> pa.Table:
+def _read(store: Folder, name: str) -> pa.Table:
     return pq.read_table(io.BytesIO(store.get(name)))
 
 
-def read(store: Store, name: str = KEPT) -> pa.Table:
+def read(store: Folder, name: str = KEPT) -> pa.Table:
     """`metadata.parquet` or `rejected.parquet` of a run."""
     return _read(store, name)

@@ -95,7 +95,7 @@ def test_ensemble_is_the_mean_over_sentences(clip_dir):
 
 def test_the_80_templates_are_clips():
     open_clip = pytest.importorskip("open_clip")
-    from imaginate.models.guides.prompts import templates
+    from imaginate.prompts.zero_shot import templates
 
     assert list(templates("clip-80")) == [t("{}") for t in open_clip.OPENAI_IMAGENET_TEMPLATES]
 

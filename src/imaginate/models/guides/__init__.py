@@ -24,7 +24,7 @@ from imaginate.settings import nearest
 if TYPE_CHECKING:
     import torch
 
-    from imaginate.models.guides.prompts import Prompts
+    from imaginate.prompts.zero_shot import Prompts
 
 KINDS = ("clip", "nano", "prototypes", "probe", "finetuned", "random-init")
 _TRAINED = ("prototypes", "probe", "finetuned")

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from imaginate.errors import ModelError
-from imaginate.models.guides import checkpoints
+from imaginate.models import checkpoints
 from imaginate.models.guides.preprocess import Preprocess, from_timm, from_transformers, plain
 from imaginate.settings import nearest
 

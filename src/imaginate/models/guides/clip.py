@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imaginate.errors import ModelError
-from imaginate.models.guides import checkpoints
+from imaginate.models import checkpoints
 from imaginate.models.guides.preprocess import Preprocess, from_transformers
-from imaginate.models.guides.prompts import Prompts, check_titles, templates
 from imaginate.models.guides.store import EmbeddingStore, weights_key
+from imaginate.prompts.zero_shot import Prompts, check_titles, templates
 from imaginate.records import LabelSpace
 
 FAMILIES = ("clip", "siglip")

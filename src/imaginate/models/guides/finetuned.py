@@ -6,7 +6,6 @@ stay frozen, and the epoch with the lowest validation loss wins. GIF does not sa
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,12 +15,13 @@ from torch.nn import functional as F
 
 from imaginate.contract import Images
 from imaginate.errors import ModelError
+from imaginate.files import replace_file, short_hash
 from imaginate.models.guides.backbones import load_backbone
 from imaginate.models.guides.probe import train_head, validation_part
 from imaginate.models.guides.prototypes import check_every_class
 from imaginate.models.guides.store import EmbeddingStore, content_key, embed_seeds
 from imaginate.ops.batching import map_images
-from imaginate.records import LabelSpace, short_hash
+from imaginate.records import LabelSpace
 
 EPOCHS, PATIENCE, BATCH, BACKBONE_RATE, HEAD_RATE = 20, 3, 32, 1e-5, 1e-3
 
@@ -150,7 +150,5 @@ def _save(file: Path | None, network: nn.Module, head: nn.Module) -> None:
         return
     from safetensors.torch import save_file
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f"{file.name}.{os.getpid()}.part")
-    save_file({k: v.contiguous() for k, v in _state(network, head).items()}, partial)
-    os.replace(partial, file)
+    tensors = {name: value.contiguous() for name, value in _state(network, head).items()}
+    replace_file(file, lambda partial: save_file(tensors, partial))

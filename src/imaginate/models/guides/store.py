@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +12,14 @@ from torch import Tensor
 
 from imaginate.contract import Images
 from imaginate.errors import DataError, ImageError, ModelError
+from imaginate.files import content_hash, replace_file, short_hash
 from imaginate.ops.batching import map_images
-from imaginate.records import short_hash
 
 
 def content_key(image: Tensor) -> str:
     """A hash of one image's shape, type and pixels."""
     head = f"{tuple(image.shape)}{image.dtype}".encode()
-    return hashlib.blake2b(head + image.contiguous().cpu().numpy().tobytes(), digest_size=16).hexdigest()
+    return content_hash(head, image.contiguous().cpu().numpy().tobytes())
 
 
 class EmbeddingStore:
@@ -71,24 +69,22 @@ class EmbeddingStore:
             return
         from safetensors.torch import save_file
 
-        self.path.mkdir(parents=True, exist_ok=True)
         keys = sorted(self._new)
         target = self.path / f"{short_hash(keys)}.safetensors"
-        partial = target.with_suffix(f".{os.getpid()}.part")
         names = torch.tensor([list(bytes.fromhex(key)) for key in keys], dtype=torch.uint8)
-        save_file({"keys": names, "embeddings": torch.stack([self._rows[key] for key in keys])}, partial)
-        os.replace(partial, target)
+        rows = {"keys": names, "embeddings": torch.stack([self._rows[key] for key in keys])}
+        replace_file(target, lambda partial: save_file(rows, partial))
         self._new.clear()
 
 
 def weights_key(network: Any) -> str:
     """A hash of a sample of the weights and of their type: the owner of embeddings is the network as it is now."""
-    digest = hashlib.blake2b(digest_size=16)
+    chunks = []
     for name, weight in network.state_dict().items():
         flat = weight.detach().flatten()
         some = flat[:: max(1, flat.numel() // 64)].double().cpu().numpy()
-        digest.update(f"{name}{weight.dtype}{tuple(weight.shape)}".encode() + some.tobytes())
-    return digest.hexdigest()
+        chunks += [f"{name}{weight.dtype}{tuple(weight.shape)}".encode(), some.tobytes()]
+    return content_hash(*chunks)
 
 
 def _read(path: Path) -> dict[str, Tensor]:

@@ -13,8 +13,8 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from imaginate.errors import ModelError
+from imaginate.models.adaptations.loading import Adaptation, adapt
 from imaginate.models.priors import memory
-from imaginate.models.priors.adaptation import Adaptation, adapt
 from imaginate.models.priors.loading import freeze, locate, normaliser, precision, quiet, read
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.pixels import resize

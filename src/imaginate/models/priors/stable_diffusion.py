@@ -14,8 +14,8 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from imaginate.errors import ConfigError, ModelError
+from imaginate.models.adaptations.loading import Adaptation, adapt
 from imaginate.models.priors import memory
-from imaginate.models.priors.adaptation import Adaptation, adapt
 from imaginate.models.priors.loading import dtype_argument, freeze, locate, precision, quiet, read
 from imaginate.models.priors.sampling import denoise, guide_free, scale_embedding
 from imaginate.models.priors.schedulers import make_scheduler, noised, start, step_arguments

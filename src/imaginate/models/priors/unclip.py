@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from imaginate.errors import ConfigError, ModelError
+from imaginate.models.adaptations.loading import Adaptation, adapt
 from imaginate.models.priors import memory
-from imaginate.models.priors.adaptation import Adaptation, adapt
 from imaginate.models.priors.loading import dtype_argument, freeze, locate, normaliser, precision, quiet, read
 from imaginate.models.priors.schedulers import make_scheduler, start, step_arguments
 from imaginate.models.priors.unclip_decoders import Decoder, KarloDecoder, StableDecoder, karlo_parts

@@ -1,0 +1,99 @@
+"""study.yaml: the protocol, the arms and the fingerprints of their images, and what was settled when they were first
+seen. A study is continued only where nothing of that has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from imaginate.errors import RunError
+from imaginate.evaluation.arms import Arm, parse_arm
+from imaginate.evaluation.material import Material
+from imaginate.evaluation.protocol import FORMAT, Protocol
+from imaginate.files import replace_file, short_hash
+
+NAME = "study.yaml"
+
+
+class StudyFile:
+    """What an earlier call wrote into the folder, all empty in a new one. `times`: how often `duplicate` has each
+    original, once that is settled."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.stored = _stored(folder)
+        self.protocol: dict[str, Any] | None = self.stored.get("protocol")
+        self.times: int | None = self.stored.get("duplicate")
+
+    def with_earlier(self, arms: Sequence[Arm]) -> list[Arm]:
+        """The arms that the study has already, in their order, and the new ones. An arm whose folder is gone is
+        forgotten."""
+        named = {arm.name: arm for arm in arms}
+        earlier = {
+            name: parse_arm(entry["spec"])
+            for name, entry in self.stored.get("arms", {}).items()
+            if name in named or (self.folder / "arms" / name).is_dir()
+        }
+        return list({**earlier, **named}.values())
+
+    def write(self, protocol: Protocol, arms: Sequence[Arm], material: Material) -> None:
+        """Replace the file; RunError if images of this folder's study have changed since."""
+        import yaml
+
+        found = {
+            "format": FORMAT,
+            "protocol": asdict(protocol),
+            "data": self._data(material),
+            **({} if self.times is None else {"duplicate": self.times}),
+            "arms": self._arms(arms, material),
+        }
+        text = yaml.safe_dump(found, sort_keys=False)
+        replace_file(self.folder / NAME, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+    def _data(self, material: Material) -> dict[str, str]:
+        stores = {
+            "train": material.train, "held_out": material.held, "validation": material.validation, "real": material.real
+        }  # fmt: skip
+        now = {name: store.fingerprint for name, store in stores.items() if store is not None}
+        now["held_out"] = short_hash([now["held_out"], material.held_rows.tolist()])
+        before: dict[str, str] = self.stored.get("data", {})
+        for name, mark in now.items():
+            if before.get(name, mark) != mark:
+                raise RunError(
+                    f"{self.folder} is a study of other images: the {name.replace('_', '-')} images have changed since"
+                )
+        return {**before, **now}
+
+    def _arms(self, arms: Sequence[Arm], material: Material) -> dict[str, dict[str, str]]:
+        before: dict[str, dict[str, str]] = self.stored.get("arms", {})
+        entries = {}
+        for arm in arms:
+            images = material.runs[arm.path].store.fingerprint if arm.path else ""
+            mark = short_hash([arm.kind, arm.ratio, arm.number, images])
+            if arm.name in before and before[arm.name]["fingerprint"] != mark:
+                raise RunError(
+                    f"arm {arm.name!r} of {self.folder} was another one ({before[arm.name]['spec']}), or its images "
+                    "have changed; give it another name with --arm NAME=SPEC"
+                )
+            entries[arm.name] = {"spec": arm.spec, "fingerprint": mark}
+        return entries
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    """What study.yaml says; RunError for a folder that holds something else."""
+    import yaml
+
+    path = folder / NAME
+    if not path.exists():
+        if folder.exists() and (not folder.is_dir() or any(p.name != "cache" for p in folder.iterdir())):
+            raise RunError(f"{folder} exists and is not a study; choose another --out")
+        return {}
+    try:
+        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise RunError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
+    if not isinstance(stored, dict) or stored.get("format") != FORMAT:
+        raise RunError(f"{path} is not a study of this version ({FORMAT})")
+    return stored

@@ -1,0 +1,208 @@
+"""A study: arms trained under one protocol, resumable arm by arm and seed by seed, and put together in results.json.
+
+STUDY/study.yaml   cache/   arms/<arm>/seed-<n>/{state.pt, history.json, predictions.npz, result.json}   results.json
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from imaginate.devices import pick_device
+from imaginate.errors import ConfigError
+from imaginate.evaluation import results
+from imaginate.evaluation.arms import Arm, parse_arms
+from imaginate.evaluation.compose import Composition, compose
+from imaginate.evaluation.folder import StudyFile
+from imaginate.evaluation.job import Corrupting, Job, run_job
+from imaginate.evaluation.material import Material, gather
+from imaginate.evaluation.protocol import Protocol, continue_with, protocol_from
+from imaginate.files import derive_seed
+from imaginate.progress import bar
+from imaginate.settings import nearest
+from imaginate.training.architectures import check_arch
+from imaginate.training.distributed import assemble
+from imaginate.training.plan import TrainPlan, arithmetic
+from imaginate.training.recipes import check_watched
+from imaginate.training.training_set import TrainingSet, join
+
+DUPLICATES = 6  # of each original in `duplicate` where no run says how many: the originals and five copies
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hardware:
+    """Where the classifiers are trained; changes nothing of what is compared."""
+
+    device: str = "auto"
+    workers: int = 1
+    keep_weights: bool = False
+    show: bool = True
+
+
+def compare(
+    data: str | os.PathLike[str],
+    arms: Sequence[str],
+    held_out: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    workers: int = 1,
+    keep_weights: bool = False,
+    show: bool = True,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Train every arm under one protocol and measure it on the held-out images; returns what results.json holds.
+
+    `settings` are fields of `Protocol`. The same call on the same folder goes on where it was stopped, and trains only
+    the arms and seeds that are new. Arms of the folder that are not named stay in the study, until their folder under
+    arms/ is deleted.
+    """
+    protocol = protocol_from({"data": os.fspath(data), "held_out": os.fspath(held_out), **settings})
+    hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, show=show)
+    return Study(protocol, parse_arms(list(arms)), Path(out), hardware).run()
+
+
+class Study:
+    """The arms of one call, on one folder."""
+
+    def __init__(self, protocol: Protocol, arms: list[Arm], out: Path, hardware: Hardware) -> None:
+        self.file = StudyFile(out)
+        self.out, self.arms, self.hardware = out, self.file.with_earlier(arms), hardware
+        _check(protocol, self.arms)
+        self.team, self.device = assemble(pick_device(hardware.device))
+        self.known: dict[Any, dict[str, Any]] = {}
+        self.protocol = continue_with(protocol, self.file.protocol, str(out))
+        self.protocol = replace(self.protocol, precision=arithmetic(self.protocol.precision, self.device))
+
+    def run(self) -> dict[str, Any]:
+        """Read, check, train what is missing, put together."""
+        first = self.team.main
+        if not first:
+            self.team.wait()
+        material = gather(self.protocol, self.arms, self.out / "cache", show=self.hardware.show and first)
+        composed = self._compositions(material)
+        self.protocol = self._budget(composed)
+        jobs = [self._job(arm, material, seed, r, made) for (arm, seed, r), made in self._each(composed)]
+        missing = [job for job in jobs if not job.done()]
+        self._check_guide(missing, material)
+        if first:
+            self.file.write(self.protocol, self.arms, material)
+            self.team.wait()
+        found: dict[str, Any] = {}
+
+        def put_together(_: Job | None = None) -> None:
+            if first:
+                found.update(results.write(self.out, self.protocol, self.arms, material, jobs, self.known))
+
+        self._train(missing, put_together)
+        self.team.wait()
+        put_together()
+        return found
+
+    def units(self) -> list[tuple[int, int]]:
+        """(seed, resample) of every unit of an arm."""
+        return [(seed, r) for seed in range(self.protocol.seeds) for r in range(self.protocol.resamples)]
+
+    def _each(self, composed: dict[Any, Composition]) -> Iterator[tuple[tuple[Arm, int, int], Composition]]:
+        """Arm by arm in the order given, unit by unit."""
+        by_name = {arm.name: arm for arm in self.arms}
+        for (name, seed, r), composition in composed.items():
+            yield (by_name[name], seed, r), composition
+
+    def _compositions(self, material: Material) -> dict[tuple[str, int, int], Composition]:
+        """The images of every unit. The size of `duplicate` is settled when it first appears: that of the largest run
+        there is then."""
+
+        def made(arm: Arm, seed: int, resample: int, times: int = 1) -> Composition:
+            return compose(arm, material, self.protocol, seed=seed, resample=resample, times=times)
+
+        grown = any(arm.kind == "duplicate" and not arm.number for arm in self.arms)
+        if grown and self.file.times is None:
+            runs = [made(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
+            self.file.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
+        return {(a.name, s, r): made(a, s, r, self.file.times or 1) for a in self.arms for s, r in self.units()}
+
+    def _check_guide(self, missing: list[Job], material: Material) -> None:
+        """Load the guide of the clip-... arms before anything is trained: a wrong one would be found hours later."""
+        if any(job.kind.startswith("clip-") for job in missing):
+            from imaginate.evaluation.clip_baselines import guide_of
+
+            guide_of(self.protocol.clip, material.labels, self.device)
+
+    def _budget(self, composed: dict[tuple[str, int, int], Composition]) -> Protocol:
+        """The protocol with the number of updates settled: the recipe's epochs over the largest arm, for every arm."""
+        recipe = self.protocol.schedule_of()
+        if self.protocol.budget == "epochs" or self.protocol.updates is not None:
+            return self.protocol
+        largest = max(len(c.train) for (_, s, r), c in composed.items() if (s, r) == (0, 0))
+        return replace(self.protocol, updates=recipe.epochs * math.ceil(largest / recipe.batch))
+
+    def _job(self, arm: Arm, material: Material, seed: int, resample: int, made: Composition) -> Job:
+        protocol = self.protocol
+        recipe = protocol.schedule_of()
+        originals = len(material.train) * (1 - protocol.validation if material.validation is None else 1)
+        own = protocol.budget == "epochs"
+        epoch = max(1, math.ceil((len(made.train) if own else originals) / recipe.batch))
+        plan = TrainPlan(
+            arch=protocol.arch, classes=len(material.labels), size=protocol.size, recipe=recipe,
+            updates=recipe.epochs * epoch if own else protocol.updates or 0, epoch=epoch,
+            seed=derive_seed("unit", seed, resample), pretrained=protocol.pretrained, augment=protocol.online_aug,
+            device=self.device, precision=protocol.precision,
+        )  # fmt: skip
+        tail = f"-resample-{resample}" if protocol.resamples > 1 else ""
+        return Job(
+            arm=arm.name, kind=arm.kind, seed=seed, resample=resample, plan=plan, train=made.train,
+            validation=made.validation, held_out=_held(material),
+            folder=self.out / "arms" / arm.name / f"seed-{seed}{tail}",
+            images=made.images, labels=material.labels, clip=protocol.clip, corrupting=self._corrupting(material),
+            keep_weights=self.hardware.keep_weights,
+        )  # fmt: skip
+
+    def _corrupting(self, material: Material) -> Corrupting | None:
+        """The same held-out images for every unit: a share of each class."""
+        if not self.protocol.severities:
+            return None
+        from imaginate.evaluation.corruption import chosen
+
+        rows = chosen(material.held.label[material.held_rows], self.protocol.corruption_images)
+        return Corrupting(rows=rows, severities=self.protocol.severities)
+
+    def _train(self, jobs: list[Job], finished: Callable[[Job], None]) -> None:
+        """Train them, here or on Ray; `finished` after each job on Ray, here after the last one of each arm."""
+        if self.hardware.workers > 1 and len(jobs) > 1:
+            from imaginate.evaluation.workers import spread
+
+            spread(jobs, self.hardware.workers, show=self.hardware.show, finished=finished)
+            return
+        show = self.hardware.show and self.team.main
+        for _, arm in groupby(jobs, key=lambda job: job.arm):
+            for job in arm:
+                with bar(job.title, job.plan.updates, unit="updates", show=show) as progress:
+                    run_job(job, progress.advance, self.team)
+            finished(job)
+
+
+def _held(material: Material) -> TrainingSet:
+    store, rows = material.held, material.held_rows
+    return join([(store.path, rows, store.label[rows], None)], len(material.labels))
+
+
+def _check(protocol: Protocol, arms: Sequence[Arm]) -> None:
+    """Refuse before anything is read what could not work after hours of training."""
+    recipe = protocol.schedule_of()
+    check_arch(protocol.arch, protocol.pretrained)
+    check_watched(recipe, protocol.validation > 0 or protocol.validation_split is not None)
+    if protocol.severities:
+        from imaginate.evaluation.corruption import check_corruptions
+
+        check_corruptions(protocol.size)
+    names = [arm.name for arm in arms]
+    if protocol.reference not in ("original", *names):
+        raise ConfigError(
+            f"reference {protocol.reference!r} is no arm of this study{nearest(protocol.reference, names)}"
+        )

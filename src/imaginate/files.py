@@ -1,0 +1,240 @@
+"""Files: THE atomic replace, THE content hash, THE seed derivation, and where a run keeps what.
+
+Everything that writes a file goes through `Folder` (a run, a pool, an export: local or any fsspec url) or through
+`replace_file` (one local file). A reader, and a process that was killed, never sees half a file.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import itertools
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from imaginate.errors import RunError
+
+# The files of a run.
+RECIPE, RUN, LOCK = "recipe.yaml", "run.json", ".lock"
+KEPT, REJECTED, SKIPPED = "metadata.parquet", "rejected.parquet", "skipped.csv"
+CARD, SHEET, SEEDS = "README.md", "contact-sheet.png", "shards/seeds.sha256"
+
+PARTIAL = ".partial"  # the folder of files that are being written, inside the folder that they are for
+_COUNT = itertools.count()  # of temporary files, of the whole process: threads write at the same time
+_MASK = os.umask(0)  # can only be read by setting it
+os.umask(_MASK)
+
+
+def content_hash(*chunks: bytes, size: int = 16) -> str:
+    """`2 * size` hex digits of bytes: two equal files, arrays or texts have the same."""
+    digest = hashlib.blake2b(digest_size=size)
+    for chunk in chunks:
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def short_hash(value: object) -> str:
+    """Sixteen hex digits of any JSON-able value or dataclass, independent of key order."""
+    plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    return content_hash(json.dumps(plain, sort_keys=True, ensure_ascii=False, default=str).encode(), size=8)
+
+
+def derive_seed(*parts: object) -> int:
+    """A random seed in [0, 2**63) from what it is for: a single text as it stands, or any JSON-able parts."""
+    single = len(parts) == 1 and isinstance(parts[0], str)
+    text = str(parts[0]) if single else json.dumps(parts, ensure_ascii=False)
+    return int(content_hash(text.encode(errors="surrogatepass"), size=8), 16) >> 1
+
+
+def replace_file(path: str | os.PathLike[str], write: Callable[[Path], Any]) -> None:
+    """`write(partial)` makes a file or a folder next to `path`; it then takes the place of `path`, whole or not at all.
+
+    A folder takes the place of a folder. Raises what `write` raises, after the partial file is removed.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}-{next(_COUNT)}{PARTIAL}")
+    try:
+        write(partial)
+        if partial.is_file():
+            partial.chmod(0o666 & ~_MASK)  # some libraries write files that their owner alone may read
+        if partial.is_dir() and target.is_dir() and not target.is_symlink():
+            shutil.rmtree(target)
+        os.replace(partial, target)
+    except BaseException:
+        if partial.is_dir() and not partial.is_symlink():
+            shutil.rmtree(partial, ignore_errors=True)
+        else:
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def is_partial(name: str) -> bool:
+    """Whether a file name is one of `replace_file`'s unfinished ones, which a killed process may leave."""
+    return name.startswith(".") and name.endswith(PARTIAL)
+
+
+def remove_partials(folder: str | os.PathLike[str]) -> None:
+    """Remove the unfinished files of killed processes directly inside a folder. Call it only while nobody writes."""
+    for path in Path(folder).glob(f".*{PARTIAL}"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def json_bytes(value: Any) -> bytes:
+    """Readable JSON."""
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="surrogateescape")
+
+
+class Folder:
+    """Atomic reads and writes under one root: a local path or any fsspec url. Nothing outside it is touched. Picklable,
+    so that workers can share it."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.fspath(root).rstrip("/") or "/"
+        self.local = "://" not in self.root
+        self._made: set[str] = set()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Folder, (self.root,)
+
+    def path(self, name: str) -> str:
+        """The full path or url of a file of this folder. Raises RunError for a name that leaves it."""
+        if ".." in name.split("/") or name.startswith("/"):
+            raise RunError(f"refusing to write {name!r}: it would leave {self.root}")
+        return f"{self.root}/{name}"
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a whole file, atomically. Raises RunError when the disk is full or read-only."""
+        with explained(self.root):
+            if not self.local:
+                self._remote().pipe_file(self.path(name), data)
+                return
+            target = self.path(name)
+            self._make(os.path.dirname(target))
+            partial = self._partial()
+            with open(partial, "wb") as file:
+                file.write(data)
+            os.replace(partial, target)
+
+    def link(self, name: str, target: str) -> None:
+        """A symbolic link to an absolute path (local folders only)."""
+        with explained(self.root):
+            place = self.path(name)
+            self._make(os.path.dirname(place))
+            partial = self._partial()
+            os.symlink(os.path.abspath(target), partial)
+            os.replace(partial, place)
+
+    def move(self, name: str, to: str) -> None:
+        """Move a file inside the folder; the target must not exist."""
+        if self.exists(to):
+            raise RunError(f"refusing to move {name} onto {to}: it exists already in {self.root}")
+        with explained(self.root):
+            if self.local:
+                self._make(os.path.dirname(self.path(to)))
+                os.rename(self.path(name), self.path(to))
+            else:
+                self._remote().mv(self.path(name), self.path(to))
+
+    def get(self, name: str) -> bytes:
+        """The bytes of a file. Raises RunError where there is none."""
+        try:
+            if self.local:
+                return Path(self.path(name)).read_bytes()
+            return self._remote().cat_file(self.path(name))  # type: ignore[no-any-return]
+        except FileNotFoundError:
+            raise RunError(f"{self.root} has no {name}: not a run folder, or a damaged one") from None
+
+    def exists(self, name: str) -> bool:
+        """Whether there is such a file or folder."""
+        return os.path.lexists(self.path(name)) if self.local else bool(self._remote().exists(self.path(name)))
+
+    def names(self, folder: str = "") -> list[str]:
+        """Names directly inside a folder, sorted; empty where there is none. Unfinished files are not listed."""
+        place = self.path(folder) if folder else self.root
+        if self.local:
+            return sorted(n for n in os.listdir(place) if n != PARTIAL) if os.path.isdir(place) else []
+        if not self._remote().exists(place):
+            return []
+        listed = self._remote().ls(place, detail=False, refresh=True)
+        return sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in listed)
+
+    def open(self, name: str) -> Any:
+        """A file opened for reading (binary)."""
+        return open(self.path(name), "rb") if self.local else self._remote().open(self.path(name), "rb")
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Any]:
+        """A file opened for writing that appears under its name only when all of it has been written."""
+        with explained(self.root):
+            if not self.local:
+                with self._remote().open(self.path(name), "wb") as file:
+                    yield file
+                return
+            self._make(os.path.dirname(self.path(name)))
+            partial = self._partial()
+            with open(partial, "wb") as file:
+                yield file
+            os.replace(partial, self.path(name))
+
+    def clean(self) -> None:
+        """Remove the unfinished files of this and of killed processes. Call it only while holding the lock."""
+        if self.local:
+            shutil.rmtree(self.path(PARTIAL), ignore_errors=True)
+            self._made.discard(self.path(PARTIAL))
+
+    def _partial(self) -> str:
+        folder = self.path(PARTIAL)
+        self._make(folder)
+        return f"{folder}/{os.uname().nodename}-{os.getpid()}-{next(_COUNT)}"
+
+    def _make(self, path: str) -> None:
+        if path not in self._made:
+            os.makedirs(path, exist_ok=True)
+            self._made.add(path)
+
+    def _remote(self) -> Any:
+        import fsspec
+
+        try:
+            return fsspec.core.url_to_fs(self.root)[0]
+        except (ImportError, ValueError) as error:  # a package that is not installed, or a protocol that is none
+            raise RunError(f"cannot open {self.root}: {first_line(error)}") from None
+
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full; free some space and give the same command again",
+    errno.EDQUOT: "the disk quota is used up; free some space and give the same command again",
+    errno.EFBIG: "a file grew over the allowed size; raise the limit and give the same command again",
+    errno.EROFS: "it is on a read-only file system; choose another place",
+    errno.EACCES: "no permission to write there; choose another place",
+    errno.EPERM: "no permission to write there; choose another place",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; choose another place",
+    errno.EEXIST: "a part of the path is a file, not a folder; choose another place",
+    errno.EISDIR: "it is a folder, not a file; choose another place",
+}
+
+
+@contextmanager
+def explained(place: str | os.PathLike[str]) -> Iterator[None]:
+    """Turns the operating system's errors into one RunError line that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        words = error.strerror or first_line(error)
+        advice = _ADVICE.get(error.errno or 0, f"{words}; choose another place")
+        raise RunError(f"cannot write {os.fspath(place)}: {advice}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its type's name where it has none."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

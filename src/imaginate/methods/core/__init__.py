@@ -1,0 +1,1 @@
+"""What expansion methods share."""

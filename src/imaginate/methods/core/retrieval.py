@@ -1,0 +1,213 @@
+"""From a class to its list of neighbours: the query, the class's own images, and one list a class and process."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imaginate.contract import Context, Guide, TextGuide
+from imaginate.errors import ConfigError, ImageError, RunError
+from imaginate.methods.core.neighbours import Neighbour, Neighbours, Rules, SearchPlan
+from imaginate.ops.batching import map_images
+from imaginate.ops.similarity import signature
+from imaginate.prompts import sets as prompt_sets
+from imaginate.records import Candidate, Request, image_seed
+
+log = logging.getLogger("imaginate")
+Query = Literal["text", "seeds", "both"]
+Short = Literal["keep", "drop", "fail", "even"]
+Seeds = tuple[Tensor, list[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrieval:
+    """What is asked of the pool: the kind of query, the prompt set, the rules, and how far to look (`wanted` unset)."""
+
+    query: Query = "text"
+    prompts: str = "simple-nows"
+    rules: Rules
+    plan: SearchPlan
+    short: Short = "keep"
+
+
+class Lists:
+    """The lists of neighbours of all classes, made when first asked for and kept while the pool is open."""
+
+    def __init__(self, context: Context, asked: Retrieval) -> None:
+        self._pool, self._guide, self._asked, self._context = context.pool, context.guide, asked, context
+        self._pool.check(self._guide)
+        self._wanted: dict[int, int] = {}
+        self._lists: dict[int, Neighbours] = {}
+        self._shares: dict[tuple[int, int], int] = {}
+        self._seeds: dict[int, Seeds] = {}
+        self._members = _members(context)
+        self._queries = self._all_queries()
+
+    def of(self, request: Request) -> Neighbours:
+        """The list of a class, as long as the most images that were asked of it at once make it."""
+        wanted = len(request.copies)
+        if self._wanted.get(request.label, 0) < wanted:
+            self._wanted[request.label] = wanted
+            self._lists[request.label] = self._make(request.label, wanted)
+        return self._lists[request.label]
+
+    def candidates(self, request: Request) -> list[Candidate]:
+        """Neighbour i for copy i of a request, refused ones as failed; those beyond the list's end are left out."""
+        neighbours = self.of(request)
+        prompt = sentences(self._asked.prompts, self._context, request.label) if self._asked.query != "seeds" else []
+        text = prompt[0] if len(prompt) == 1 else f"{self._asked.prompts} ({len(prompt)} sentences)" if prompt else None
+        limit = self._share(request.label)
+        out = []
+        for copy, seed in zip(request.copies, request.seeds, strict=True):
+            found = neighbours.get(copy)
+            if found is None or neighbours.passed(copy) > limit > 0:
+                break
+            if limit == 0 and not found.refused:
+                found = replace(found, refused="class ends short")
+            out.append(_candidate(request, copy, seed, found, neighbours, text))
+        return out
+
+    def _share(self, label: int) -> int:
+        """How many images of a class may be used, by the policy for classes that end short; these are named, once."""
+        wanted = self._wanted[label]
+        if (label, wanted) not in self._shares:
+            self._shares[label, wanted] = self._decide(label, wanted)
+        return self._shares[label, wanted]
+
+    def _decide(self, label: int, wanted: int) -> int:
+        short, name = self._asked.short, self._context.labels[label].name
+        usable = self._lists[label].usable(wanted)
+        if short == "even":
+            lists = [self._make(other, wanted) for other in range(len(self._queries))]
+            return max(1, min(one.usable(wanted) for one in lists))
+        if usable >= wanted:
+            return sys.maxsize
+        said = f"class {name!r} ends short: {usable} of {wanted} images pass, of {self._lists[label].seen} neighbours"
+        if short == "fail":
+            raise RunError(f"{said}; use a larger pool, looser rules, or short keep, drop or even")
+        log.warning(said + (": dropped" if short == "drop" else ""))
+        return 0 if short == "drop" else sys.maxsize
+
+    def _make(self, label: int, wanted: int) -> Neighbours:
+        a = self._asked
+        plan = replace(a.plan, wanted=wanted)
+        return Neighbours(self._pool, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan)
+
+    def _all_queries(self) -> Tensor:
+        """(classes, dim), unit norm: text, mean of the seeds, or the mean of both."""
+        parts = []
+        if self._asked.query in ("text", "both"):
+            parts.append(self._texts())
+        if self._asked.query in ("seeds", "both"):
+            parts.append(torch.stack([self._centre(label) for label in range(len(self._context.labels))]))
+        return F.normalize(torch.stack(parts).mean(dim=0), dim=-1)
+
+    def _texts(self) -> Tensor:
+        guide = self._guide
+        if not isinstance(guide, TextGuide):
+            raise ConfigError(f"query text needs a guide that reads text (nano, clip:...), not {guide.name}: use seeds")
+        rows = [guide.embed_text(sentences(self._asked.prompts, self._context, i)) for i in range(len(guide.labels))]
+        return F.normalize(torch.stack([row.mean(dim=0) for row in rows]).float().cpu(), dim=-1)
+
+    def _centre(self, label: int) -> Tensor:
+        vectors = self._of_seeds(label)[0]
+        if not len(vectors):
+            name = self._context.labels[label].name
+            raise ConfigError(f"class {name!r} has no seed image to search with: use query text")
+        return F.normalize(vectors.mean(dim=0), dim=0)
+
+    def _of_seeds(self, label: int) -> Seeds:
+        if label not in self._seeds:
+            self._seeds[label] = _embedded(self._context, self._guide, self._members.get(label, []))
+        return self._seeds[label]
+
+
+def sentences(name: str, context: Context, label: int) -> list[str]:
+    """All sentences of a prompt set for one class (each template once), white space in names as the set says."""
+    chosen = prompt_sets.prompt_set(name)
+    info = context.labels[label]
+    templates = [t for category in prompt_sets.usable(chosen, info) for t in category.templates]
+    if not templates:
+        raise ConfigError(f"prompt set {name} has no sentence for class {info.name!r}")
+    seeds = [image_seed(0, "retrieval", info.name, i) for i in range(len(templates))]
+    return [prompt_sets.fill(t, info, s, strip=chosen.strip) for t, s in zip(templates, seeds, strict=True)]
+
+
+def _candidate(
+    request: Request, copy: int, seed: int, found: Neighbour, neighbours: Neighbours, text: str | None
+) -> Candidate:
+    """A neighbour as a candidate, with all that is known of where it comes from."""
+    row, image, failed = found.row, None, found.refused
+    if not failed:
+        try:
+            image = neighbours.image(row)
+        except ImageError as error:
+            failed = str(error)
+    told = {name: row.get(name) for name in ("source", "url", "licence", "caption")}
+    look = str(row["signature"])[:16] if row.get("signature") else None
+    return Candidate(
+        key=request.key,
+        label=request.label,
+        copy=copy,
+        seed=seed,
+        image=image,
+        prompt=text,
+        scores=found.scores,
+        info={"origin": "retrieved", "pool_id": row.get("id"), "rank": copy, "phash": look, **told},
+        failed=failed or None,
+    )
+
+
+_KEPT: OrderedDict[object, Lists] = OrderedDict()
+
+
+def lists(context: Context, asked: Retrieval) -> Lists:
+    """The lists for this context, kept between calls (of the last few contexts): ranked once a process."""
+    key = (asked, context.labels, id(context.pool), id(context.samples), id(context.guide))
+    if key not in _KEPT:
+        _KEPT[key] = Lists(context, asked)
+        while len(_KEPT) > 4:
+            _KEPT.popitem(last=False)
+    return _KEPT[key]
+
+
+def exclusions(path: str | None) -> tuple[str, ...]:
+    """The lines of an exclude file: ids, perceptual hashes, sources, URLs (with `*` and `?`); `#` starts a remark."""
+    if path is None:
+        return ()
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise ConfigError(f"no exclude file at {path}")
+    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def _members(context: Context) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for index in range(len(context.samples)):
+        found.setdefault(context.samples.sample(index).label, []).append(index)
+    return found
+
+
+def _embedded(context: Context, guide: Guide, indices: Sequence[int]) -> Seeds:
+    """Embeddings (n, dim) and signatures of seed images; unreadable ones are left out (the engine names them)."""
+    images = []
+    for index in indices:
+        try:
+            images.append(context.samples.image(index))
+        except ImageError:
+            continue
+    if not images:
+        return torch.zeros(0, guide.dim), []
+    with torch.no_grad():
+        vectors = map_images(guide.embed, images, device=context.device).float().cpu()
+    return vectors, [signature(image.unsqueeze(0))[0] for image in images]

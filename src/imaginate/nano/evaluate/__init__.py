@@ -1,1 +1,0 @@
-"""Measurement of the bundled models: `python -m imaginate.nano.evaluate clip|mae|sd|unclip`."""

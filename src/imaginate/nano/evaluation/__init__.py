@@ -1,0 +1,1 @@
+"""Measurement of the bundled models: `python -m imaginate.nano.evaluation clip|mae|sd|unclip`."""

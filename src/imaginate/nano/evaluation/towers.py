@@ -1,0 +1,53 @@
+"""Measurements of nano-clip and nano-mae."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from imaginate import nano
+from imaginate.nano.evaluation import measure, sheets
+from imaginate.nano.training import data
+
+
+def clip(root: Path, folder: Path, count: int) -> dict[str, Any]:
+    """Zero-shot accuracy on val, with one template and with several; images a second."""
+    from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
+
+    model = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
+    tok, processor = AutoTokenizer.from_pretrained(folder), AutoImageProcessor.from_pretrained(folder)
+    images = data.load(root, "val")
+    x, y = images.batch(data.picks_of_step(len(images), min(count, len(images)), 0, 0))
+    seen = measure.image_vectors(model, processor, x)
+    one = measure.class_vectors(model, tok, nano.labels(), measure.TEMPLATES[:1])
+    several = measure.class_vectors(model, tok, nano.labels(), measure.TEMPLATES)
+    sheets.ranked(x, seen @ several.T, nano.labels(), folder / "samples.png")
+    return {
+        "val_images": len(y),
+        "zero_shot_top1": measure.top(seen @ several.T, y, 1),
+        "zero_shot_top5": measure.top(seen @ several.T, y, 5),
+        "zero_shot_top1_one_template": measure.top(seen @ one.T, y, 1),
+        "target_top1": {"cpu": 0.45, "gpu": 0.55},
+        "images": measure.rate(lambda: measure.image_vectors(model, processor, x[:128]), 128),
+    }
+
+
+def mae(root: Path, folder: Path, count: int) -> dict[str, Any]:
+    """PSNR of the reconstruction with no patch masked and with 75 % masked; images a second."""
+    from transformers import AutoImageProcessor, ViTMAEForPreTraining
+
+    model = ViTMAEForPreTraining.from_pretrained(folder, dtype=torch.float32).eval()
+    processor = AutoImageProcessor.from_pretrained(folder)
+    mean, std = list(processor.image_mean), list(processor.image_std)
+    images = data.load(root, "val")
+    x, _ = images.batch(data.picks_of_step(len(images), min(count, 1000, len(images)), 0, 0))
+    seen = torch.cat([measure.mae_reconstruct(model, p, mean, std) for p in x.split(100)])
+    guessed = torch.cat([measure.mae_reconstruct(model, p, mean, std, 0.75) for p in x.split(100)])
+    sheets.grid([x[:10], seen[:10], guessed[:10]], folder / "samples.png")
+    return {
+        "val_images": len(x),
+        "psnr_unmasked_db": measure.psnr(seen, x),
+        "psnr_masked_75_db": measure.psnr(guessed, x),
+        "target_psnr_db": {"cpu": 22, "gpu": 24},
+        "images": measure.rate(lambda: measure.mae_reconstruct(model, x[:100], mean, std), 100),
+    }

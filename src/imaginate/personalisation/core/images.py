@@ -1,0 +1,217 @@
+"""The training images, encoded once: usable images, the held-out choice, and the posterior of every latent on disk.
+
+A diffusion model is tuned on latents, and the image encoder is frozen: encoding each image (and its mirror image) once
+saves that forward pass at every step of every epoch. The posterior's mean and deviation are kept, so that each step
+still draws its own sample, as training on pixels does.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from imaginate.data import Dataset
+from imaginate.errors import DataError, ImageError
+from imaginate.files import replace_file, short_hash
+from imaginate.models.adaptations.folder import part_of
+from imaginate.ops.noise import substream
+from imaginate.ops.pixels import as_float, resize
+from imaginate.personalisation.core.plan import Batch, FitPlan
+from imaginate.progress import bar
+from imaginate.records import Image
+
+
+@dataclass
+class Images:
+    """Latent posteriors: `mean`, `std` (n, flips, c, h, w) float16 on disk; `labels` (n,); how each image was `made`,
+    `sizes` (n, 6); `index` into the dataset."""
+
+    dataset: Dataset
+    mean: np.ndarray[Any, Any]
+    std: np.ndarray[Any, Any]
+    labels: torch.Tensor
+    sizes: torch.Tensor
+    index: list[int]
+    train: list[int]
+    held_out: list[int]
+    skipped: dict[str, int]
+
+    def image(self, row: int) -> Image:
+        """(3, h, w) uint8: a usable image."""
+        return self.dataset.image(self.index[row])
+
+    def batch(self, rows: Sequence[int], generator: torch.Generator, device: str) -> Batch:
+        """Latents drawn from the posteriors of these rows, mirrored or not by chance."""
+        at = torch.as_tensor(rows)
+        flips = torch.randint(self.mean.shape[1], (len(rows),), generator=generator)
+        mean = torch.from_numpy(self.mean[rows, flips.numpy()].astype(np.float32))
+        std = torch.from_numpy(self.std[rows, flips.numpy()].astype(np.float32))
+        clean = mean + std * torch.randn(mean.shape, generator=generator)
+        parts = (clean, self.labels[at], at, flips, self.sizes[at])
+        return Batch(*(part.to(device) for part in parts))
+
+    def epoch(self, plan: FitPlan, epoch: int) -> Iterator[list[list[int]]]:
+        """The optimiser steps of an epoch, each a list of forward passes, each a list of rows."""
+        generator = torch.Generator().manual_seed(substream(plan.seed, f"order/{epoch}"))
+        order = [self.train[i] for i in torch.randperm(len(self.train), generator=generator).tolist()]
+        size = plan.batch * plan.accumulate
+        for start in range(0, len(order), size):
+            step = order[start : start + size]
+            yield [step[i : i + plan.batch] for i in range(0, len(step), plan.batch)]
+
+    def steps(self, plan: FitPlan) -> int:
+        """Optimiser steps an epoch."""
+        return -(-len(self.train) // (plan.batch * plan.accumulate))
+
+
+def prepare(dataset: Dataset, prior: Any, plan: FitPlan, cache: Path, key: str, *, progress: bool = True) -> Images:
+    """Encode every usable image with the prior, or take what `cache` holds of the same dataset and prior.
+
+    Raises DataError for a class without a usable image.
+    """
+    empty = [name for name, count in dataset.counts().items() if count == 0]
+    if empty:
+        raise DataError(f"class {empty[0]!r} has no image: `imaginate fit` needs at least one of each class")
+    about = short_hash([key, plan.flip, "sizes", [(s.id, s.label) for s in dataset.samples]])
+    kept = _cached(cache, about)
+    if kept is None:
+        kept = _encode(dataset, prior, plan, cache, about, progress=progress)
+    index, skipped = kept["index"], kept["skipped"]
+    labels = torch.tensor([dataset.samples[i].label for i in index], dtype=torch.int64)
+    lost = [name for label, name in enumerate(dataset.labels.names) if label not in set(labels.tolist())]
+    if lost:
+        raise DataError(f"class {lost[0]!r} has no usable image ({skipped})")
+    train, held_out = _hold_out(dataset, index, labels.tolist(), plan)
+    mean, std = (np.load(cache / f"{name}.npy", mmap_mode="r") for name in ("mean", "std"))
+    sizes = torch.tensor([made(height, width, prior.image_size) for height, width in kept["shapes"]])
+    return Images(dataset, mean, std, labels, sizes, index, train, held_out, skipped)
+
+
+def square(image: Image, size: int) -> torch.Tensor:
+    """(3, h, w) of any size -> (3, size, size) float in [0, 1]: the middle square, resized."""
+    pixels = as_float(image)
+    side, top, left = _middle(*pixels.shape[-2:])
+    return resize(pixels[None, :, top : top + side, left : left + side], size)[0]
+
+
+def made(height: int, width: int, size: int) -> tuple[float, ...]:
+    """How `square` makes an image, as SDXL is told it (Podell et al. 2023, section 2.2): its own height and width, top
+    and left of the cut in resized pixels, and the height and width that come out."""
+    side, top, left = _middle(height, width)
+    return float(height), float(width), float(top * size // side), float(left * size // side), float(size), float(size)
+
+
+def _middle(height: int, width: int) -> tuple[int, int, int]:
+    """Side, top and left of the middle square."""
+    side = min(height, width)
+    return side, (height - side) // 2, (width - side) // 2
+
+
+@torch.no_grad()
+def moments(prior: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, as the denoiser expects them, (b, c, h, w).
+
+    A pixel-space decoder (Karlo) has no encoder: the mean is the image in [-1, 1], the deviation zero.
+    """
+    inputs = pixels.to(prior.device) * 2 - 1
+    vae = part_of(prior, "vae")
+    if vae is None:
+        return inputs.float(), torch.zeros_like(inputs)
+    posterior = vae.encode(inputs.to(vae.dtype)).latent_dist
+    shift = getattr(vae.config, "shift_factor", None) or 0.0
+    scale = float(vae.config.scaling_factor)
+    return (posterior.mean.float() - shift) * scale, posterior.std.float() * scale
+
+
+def _encode(
+    dataset: Dataset, prior: Any, plan: FitPlan, cache: Path, about: str, *, progress: bool, chunk: int = 8
+) -> dict[str, Any]:
+    """Write mean.npy and std.npy, rows in the dataset's order, and last the note that they are complete."""
+    cache.mkdir(parents=True, exist_ok=True)
+    (cache / "cache.json").unlink(missing_ok=True)
+    usable = _usable(dataset)
+    flips, files, reasons, index = (2 if plan.flip else 1), None, Counter[str](), list[int]()
+    shapes: list[list[int]] = []
+    with bar("encoding", len(dataset), show=progress) as shown:
+        for numbers, pixels in _chunks(usable, reasons, shapes, prior.image_size, chunk, shown):
+            both = torch.cat([pixels, pixels.flip(-1)]) if plan.flip else pixels
+            found = [
+                part.cpu().view(flips, -1, *part.shape[1:]).transpose(0, 1).half() for part in moments(prior, both)
+            ]
+            if files is None:
+                shape = (len(dataset), *found[0].shape[1:])
+                files = [_table(cache / f"{name}.npy", shape) for name in ("mean", "std")]
+            for file, part in zip(files, found, strict=True):
+                file[len(index) : len(index) + len(numbers)] = part.numpy()
+            index += numbers
+    for file in files or ():
+        file.flush()
+    kept = {"about": about, "index": index, "skipped": dict(reasons), "shapes": shapes}
+    replace_file(cache / "cache.json", lambda partial: partial.write_text(json.dumps(kept), encoding="utf-8"))
+    return kept
+
+
+def _usable(dataset: Dataset) -> Iterator[tuple[int, Image | str]]:
+    for number in range(len(dataset)):
+        try:
+            yield number, dataset.image(number)
+        except ImageError as error:
+            yield number, str(error)
+
+
+def _chunks(
+    images: Iterator[tuple[int, Image | str]],
+    reasons: Counter[str],
+    shapes: list[list[int]],
+    size: int,
+    chunk: int,
+    shown: Any,
+) -> Iterator[tuple[list[int], torch.Tensor]]:
+    numbers: list[int] = []
+    pixels: list[torch.Tensor] = []
+    for number, image in images:
+        shown.advance()
+        if isinstance(image, str):
+            reasons[image] += 1
+            continue
+        numbers.append(number)
+        shapes.append(list(image.shape[-2:]))
+        pixels.append(square(image, size))
+        if len(numbers) == chunk:
+            yield numbers, torch.stack(pixels)
+            numbers, pixels = [], []
+    if numbers:
+        yield numbers, torch.stack(pixels)
+
+
+def _table(file: Path, shape: tuple[int, ...]) -> Any:
+    return np.lib.format.open_memmap(file, mode="w+", dtype=np.float16, shape=shape)
+
+
+def _cached(cache: Path, about: str) -> dict[str, Any] | None:
+    try:
+        kept: dict[str, Any] = json.loads((cache / "cache.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    there = all((cache / f"{name}.npy").is_file() for name in ("mean", "std"))
+    return kept if there and kept.get("about") == about else None
+
+
+def _hold_out(
+    dataset: Dataset, index: Sequence[int], labels: Sequence[int], plan: FitPlan
+) -> tuple[list[int], list[int]]:
+    """The same share of every class, chosen by a hash of the sample's id: order and size of the rest do not matter."""
+    chosen: set[int] = set()
+    for label in range(len(dataset.labels)):
+        mine = [row for row, other in enumerate(labels) if other == label]
+        count = min(len(mine) - 1, max(1, round(plan.held_out * len(mine)))) if plan.held_out > 0 else 0
+        ranked = sorted(mine, key=lambda row: substream(plan.seed, f"held-out/{dataset.samples[index[row]].id}"))
+        chosen.update(ranked[:count])
+    return [r for r in range(len(labels)) if r not in chosen], sorted(chosen)

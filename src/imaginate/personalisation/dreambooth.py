@@ -1,0 +1,121 @@
+"""The denoiser (and the text encoder) tuned on the dataset under plain class prompts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from imaginate.ops.conditioning import Conditioning
+    from imaginate.personalisation.core.plan import Batch, Learner, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dreambooth:
+    """Tune the denoiser (as a LoRA or whole, the text encoder too where asked) under one prompt a class.
+
+    Ruiz et al. 2022 (DreamBooth), as GIF uses it on medical images (appendix B.6): learning rate 2e-6, 400 steps, text
+    encoder trained, all classes of the dataset together. No rare identifier and no prior-preservation images: the
+    prior is to move to the dataset's domain. The result is used with any method, `gif-sd` above all. With
+    `text_encoder`, both of SDXL's encoders learn.
+    """
+
+    family: ClassVar[str] = "stable-diffusion"
+    trains_weights: ClassVar[bool] = True
+    paper: ClassVar[str] = "Ruiz et al. 2022; GIF B.6"
+
+    mode: Literal["lora", "full"] = setting("lora", "what of the denoiser learns: low-rank updates, or all of it")
+    text_encoder: bool = setting(False, "tune the text encoder too", source="GIF B.6 does")
+    prompt: str = setting(
+        "a photo of a {class}", "prompt of a class: {class}, {name}, {domain}, {hypernym}, {definition}"
+    )
+    rank: int = setting(8, "rank of the low-rank updates", ge=1)
+    learning_rate: float | None = setting(
+        None, "for a batch of 1, before scaling; none is 1e-4 for lora, 2e-6 for full", gt=0
+    )
+    epochs: int = setting(40, "at most (GIF: 400 steps, --max-steps 400)", ge=1)
+    keep_first: int = setting(3, "first epochs whose checkpoints are all kept", ge=0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def build(self, task: Task) -> Learner:
+        """The denoiser learns, and the text encoder where asked."""
+        from imaginate.personalisation.core.loop import rate
+        from imaginate.personalisation.core.networks import save_loras
+        from imaginate.personalisation.core.plan import Group, Learner
+
+        prompts = self._prompts(task)
+        frozen = None if self.text_encoder else task.prior.embed_prompts(prompts)
+        encoders = task.prior.text.parts if self.text_encoder else ()
+        parts = {name: self._part(task, name) for name in ("unet", *encoders)}
+        stated = self.learning_rate or (1e-4 if self.mode == "lora" else 2e-6)
+        decay = 1e-2 if self.mode == "full" else 0.0
+        groups = {
+            name: Group(found, rate(stated, 1, task.plan), weight_decay=decay) for name, (found, _, _) in parts.items()
+        }
+
+        def condition(batch: Batch, generator: Any) -> Conditioning:
+            return _encoded(task, prompts, batch.labels) if frozen is None else frozen.at(batch.labels)
+
+        def save(folder: Path) -> None:
+            for name, (_, write, _) in parts.items():
+                write(folder / name)
+            if self.mode == "lora":
+                save_loras(type(task.prior.pipe), {name: learnt for name, (learnt, _, _) in parts.items()}, folder)
+
+        def close() -> None:
+            for _, _, finish in parts.values():
+                finish()
+            task.prior.text.cache.clear()
+
+        return Learner(groups, condition, save, close=close, template=self.prompt)
+
+    def _prompts(self, task: Task) -> list[str]:
+        from imaginate.errors import ConfigError
+        from imaginate.prompts.sets import FACTS, fill, needs
+
+        try:
+            wanted = needs(self.prompt)
+        except ValueError as error:
+            raise ConfigError(f"prompt is no template: {error}") from None
+        unknown = set(wanted) - {"name", "class", *FACTS}
+        if unknown:
+            raise ConfigError(
+                f"prompt must use {{class}}, {{name}} or {', '.join(FACTS)}, got {{{sorted(unknown)[0]}}}"
+            )
+        for info in task.labels:
+            for fact in set(wanted) & set(FACTS):
+                if not getattr(info, fact):
+                    raise ConfigError(f"prompt needs a {fact} of each class: {info.name!r} has none in classes.yaml")
+        return [fill(self.prompt, info, 0) for info in task.labels]
+
+    def _part(self, task: Task, name: str) -> tuple[dict[str, Any], Any, Any]:
+        """(learnt tensors, save, close) of one network."""
+        from imaginate.personalisation.core.networks import (
+            TEXT_TARGETS,
+            UNET_TARGETS,
+            LowRank,
+            freeze,
+            save_whole,
+            unfreeze,
+        )
+
+        module = getattr(task.prior, name)
+        if self.mode == "full":
+            return unfreeze(module), lambda folder: save_whole(module, folder), lambda: freeze(module)
+        targets = UNET_TARGETS if name == "unet" else TEXT_TARGETS
+        lora = LowRank(
+            module, lambda m: setattr(task.prior, name, m), rank=self.rank, targets=targets, seed=task.plan.seed
+        )
+        return lora.parameters(), lora.save, lora.close
+
+
+def _encoded(task: Task, prompts: list[str], labels: Any) -> Conditioning:
+    """The images' prompts through the text encoders as they are now, each class encoded once."""
+    unique = sorted(set(labels.tolist()))
+    told: Conditioning = task.prior.text.learning([prompts[label] for label in unique])
+    return told.at([unique.index(label) for label in labels.tolist()])

@@ -1,0 +1,149 @@
+"""The headline table outside the page: csv with every number, Markdown and LaTeX laid out like the papers' tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from imaginate.reports import words
+from imaginate.reports.read import Run, Study
+from imaginate.reports.view_run import Options, cost, counts, money
+from imaginate.reports.view_study import reference_title
+
+Fields = dict[str, Any]
+
+
+def study_rows(study: Study, options: Options) -> list[Fields]:
+    """One flat record an arm: fractions in [0, 1], differences to the reference, cost."""
+    return [_arm_row(arm, study, options) for arm in study.results["arms"]]
+
+
+def _arm_row(arm: Mapping[str, Any], study: Study, options: Options) -> Fields:
+    run = study.runs.get(arm.get("run") or "")
+    spent = (cost(run, options) if run else None) or {}
+    row: Fields = {
+        "study": study.name,
+        "dataset": study.results["data"].get("name"),
+        "arm": arm["name"],
+        "title": arm["title"],
+        "kind": arm["kind"],
+        "method": arm.get("method"),
+        "ratio": arm.get("ratio"),
+        **{f"images_{k}": (arm.get("images") or {}).get(k) for k in ("original", "synthetic", "real", "total")},
+        "classifiers": (arm.get("top1") or {}).get("n"),
+    }
+    for key in ("top1", "mean_per_class", "corruption"):
+        summary = arm.get(key) or {}
+        difference = (arm.get("difference") or {}).get(key) or {}
+        row |= {key: summary.get("mean"), f"{key}_se": summary.get("se")}
+        row |= {f"{key}_difference": difference.get("mean"), f"{key}_low": difference.get("low")}
+        row |= {f"{key}_high": difference.get("high")}
+    row["finding"] = "reference" if arm.get("reference") else words.verdict((arm.get("difference") or {}).get("top1"))
+    return row | {"seconds_per_image": spent.get("each"), "price_per_image": spent.get("money_value")}
+
+
+def run_rows(run: Run, options: Options) -> list[Fields]:
+    """One flat record a run: counts, rejects by reason, metrics, cost."""
+    seen = counts(run)
+    spent = cost(run, options) or {}
+    row: Fields = {"run": run.name, "method": (run.recipe.get("method") or {}).get("name"), **seen}
+    row |= {"seconds_per_image": spent.get("each"), "price_per_image": spent.get("money_value")}
+    for metric in (run.evaluation or {}).get("metrics") or []:
+        row[metric["name"]] = metric.get("value")
+    return [row]
+
+
+def to_csv(rows: Sequence[Fields]) -> str:
+    """RFC 4180 with a header; empty where nothing was measured."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(dict.fromkeys(k for row in rows for k in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def paper_table(studies: Sequence[Study]) -> list[list[str]]:
+    """Rows of arms, columns of datasets, as GIF Table 1: mean ± standard error; the difference with its interval.
+
+    Over several studies arms meet by title, and an average column is added for those measured in every one.
+    """
+    titles = list(dict.fromkeys(arm["title"] for s in studies for arm in s.results["arms"]))
+    head = ["arm"]
+    for s in studies:
+        name = str(s.results["data"].get("name") or s.name)
+        head += [name, f"difference to {reference_title(s.results)}"]
+    head += ["average"] if len(studies) > 1 else []
+    rows = [head]
+    for title in titles:
+        arms = [next((a for a in s.results["arms"] if a["title"] == title), None) for s in studies]
+        cells = [text for arm in arms for text in _paper_cells(arm)]
+        means = [m for arm in arms if (m := ((arm or {}).get("top1") or {}).get("mean")) is not None]
+        if len(studies) > 1:
+            cells.append(words.percent(sum(means) / len(means)) if len(means) == len(studies) else "–")
+        rows.append([title, *cells])
+    return rows
+
+
+def _paper_cells(arm: Mapping[str, Any] | None) -> list[str]:
+    if arm is None:
+        return ["–", "–"]
+    if arm.get("reference"):
+        return [words.accuracy(arm.get("top1")), "reference"]
+    difference = (arm.get("difference") or {}).get("top1")
+    unclear = " (unclear)" if words.verdict(difference) == "unclear" else ""
+    return [words.accuracy(arm.get("top1")), words.points(difference) + unclear]
+
+
+def run_table(run: Run, options: Options) -> list[list[str]]:
+    """A run as two columns: what, how much."""
+    seen = counts(run)
+    rows = [["", run.name], *([k, words.number(v)] for k, v in seen.items())]
+    rejected = (run.facts.get("totals") or {}).get("rejected") or {}
+    rows += [[f"rejected: {reason}", words.number(n)] for reason, n in rejected.items()]
+    rows += [[m["title"], words.number(m.get("value"))] for m in (run.evaluation or {}).get("metrics") or []]
+    spent = cost(run, options)
+    if spent and spent["each"] is not None:
+        rows.append(["seconds per kept image", words.number(float(spent["each"]))])
+        if spent["money_value"] is not None:
+            rows.append(["price per kept image", money(spent["money_value"], options.currency)])
+    return rows
+
+
+def to_markdown(rows: Sequence[Sequence[str]], note: str) -> str:
+    """A pipe table with its note below."""
+    clean = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in rows]
+    rule = ["---"] + ["---:"] * (len(rows[0]) - 1)
+    lines = [f"| {' | '.join(row)} |" for row in (clean[0], rule, *clean[1:])]
+    return "\n".join(lines) + f"\n\n{note}\n"
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "−": r"$-$", "–": "--", "×": r"$\times$",
+    words.GROUP: r"\,",
+}  # fmt: skip
+
+
+def to_latex(rows: Sequence[Sequence[str]], note: str) -> str:
+    r"""A `table` for booktabs: \usepackage{booktabs}."""
+    clean = [["".join(_LATEX.get(char, char) for char in cell) for cell in row] for row in rows]
+    body = [" & ".join(row) + r" \\" for row in clean]
+    caption = "".join(_LATEX.get(char, char) for char in note)
+    spec = "l" + "r" * (len(rows[0]) - 1)
+    head = [r"\begin{table}", r"\centering", rf"\begin{{tabular}}{{{spec}}}", r"\toprule", body[0], r"\midrule"]
+    tail = [r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", r"\end{table}"]
+    return "\n".join([*head, *body[1:], *tail]) + "\n"
+
+
+def study_note(studies: Sequence[Study]) -> str:
+    """What the numbers are, in one line under a table."""
+    protocol = studies[0].results["protocol"]
+    level = f"{100 * protocol.get('level', 0.95):g}"
+    quick = " Quick study: no evidence." if any(s.results.get("quick") for s in studies) else ""
+    open_ = " Unfinished study." if any(s.results.get("missing") for s in studies) else ""
+    return (
+        f"Top-1 accuracy on held-out images in %, mean ± standard error over trained classifiers; differences in "
+        f"percentage points with {level} % intervals; unclear: the interval covers 0.{quick}{open_}"
+    )

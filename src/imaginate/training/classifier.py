@@ -1,0 +1,202 @@
+"""One classifier from one dataset or run: for using it, rather than for comparing (that is `imaginate compare`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from imaginate.data import Dataset, load, open_dataset
+from imaginate.devices import pick_device
+from imaginate.errors import ConfigError
+from imaginate.files import derive_seed, replace_file
+from imaginate.progress import Bar, bar
+from imaginate.records import LabelSpace
+from imaginate.settings import build, check, nearest, setting
+from imaginate.training import checkpoint
+from imaginate.training import folder as kept
+from imaginate.training.architectures import check_arch
+from imaginate.training.augment import stored_size
+from imaginate.training.distributed import assemble
+from imaginate.training.loop import Trained, fit
+from imaginate.training.parts import Choice, check_leak, choose, open_held
+from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
+from imaginate.training.plan import TrainPlan
+from imaginate.training.predict import predict
+from imaginate.training.recipes import RECIPES, Recipe, adjust, check_watched
+from imaginate.training.training_set import TrainingSet, join
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How `imaginate train` trains. Its fields are its flags."""
+
+    split: str | None = setting(None, "split of the training images")
+    origin: Literal["all", "original", "synthetic"] = setting("all", "of a run: which images to train on")
+    validation: float = setting(0.2, "share of the original images kept for model selection, by class", ge=0, lt=1)
+    held_out: str | None = setting(None, "dataset on which the classifier is measured, once")
+    held_out_split: str | None = setting(None, "split of the held-out images, such as test")
+    allow_leak: bool = setting(False, "go on although held-out images are among the training images")
+    drop_leak: bool = setting(False, "leave out of the measurement what overlaps")
+    arch: str = setting("resnet50", "classifier: small, or a timm name")
+    pretrained: bool = setting(False, "start from published weights")
+    image_size: int = setting(0, "side of the classifier's input; 0 = 32 for small, else 224", ge=0)
+    recipe: str = setting("default", "training schedule: " + ", ".join(RECIPES))
+    updates: int | None = setting(None, "updates (default: the recipe's epochs over the training images)", ge=1)
+    epochs: int | None = setting(None, "epochs, in place of the recipe's", ge=1)
+    batch: int | None = setting(None, "images an update, in place of the recipe's", ge=1)
+    lr: float | None = setting(None, "peak learning rate, in place of the recipe's", gt=0)
+    patience: int | None = setting(None, "epochs without improvement before stopping, in place of the recipe's", ge=1)
+    online_aug: Literal["none", "light", "strong"] = setting("light", "on-line augmentation")
+    seed: int = setting(0, "weights, validation part and order", ge=0)
+    precision: Literal["auto", "float32", "bfloat16"] = setting("auto", "arithmetic")
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.updates is not None and self.epochs is not None:
+            raise ConfigError(f"give one of updates and epochs, got updates {self.updates} and epochs {self.epochs}")
+        if self.held_out_split is not None and self.held_out is None:
+            raise ConfigError(f"held_out_split {self.held_out_split!r} needs held_out: the dataset that has this split")
+
+    @property
+    def size(self) -> int:
+        """Side of the classifier's input."""
+        return self.image_size or (32 if self.arch == "small" else 224)
+
+    def schedule(self) -> Recipe:
+        """The recipe with this call's changes."""
+        if self.recipe not in RECIPES:
+            raise ConfigError(f"unknown recipe {self.recipe!r}{nearest(self.recipe, RECIPES)}")
+        return adjust(RECIPES[self.recipe], epochs=self.epochs, batch=self.batch, lr=self.lr, patience=self.patience)
+
+
+def train(
+    data: str | os.PathLike[str], out: str | os.PathLike[str], *, device: str = "auto", show: bool = True, **values: Any
+) -> dict[str, Any]:
+    """Train a classifier into `out` (weights.safetensors, classes and settings in classifier.json, history.json).
+
+    Everything is read and checked before the first update. Children of validation images are left out of training. The
+    same call goes on where it was stopped, and returns the result of a finished classifier; other settings or other
+    images are refused.
+    """
+    settings, folder = build(Training, values, where="train"), Path(out)
+    check_arch(settings.arch, settings.pretrained)
+    recipe = settings.schedule()
+    check_watched(recipe, settings.validation > 0)
+    stored = kept.stored_recipe(folder)
+    if stored is not None:
+        kept.check_settings(folder, stored, asdict(settings))
+    team, place = assemble(pick_device(device))
+    material = _gather(str(data), settings, folder, show and team.main)
+    if stored is not None:
+        kept.check_images(folder, stored, material.marks)
+    if kept.is_finished(folder):
+        return kept.result_of(folder) if team.main else {}
+    check_watched(recipe, len(material.choice.inside) > 0)
+    plan = _plan(settings, recipe, material, place)
+    if team.main:
+        kept.write_json(
+            folder / kept.RECIPE, {"settings": asdict(settings), "data": {"path": str(data), **material.marks}}
+        )
+    with bar(f"train {plan.arch}", plan.updates, unit="updates", show=show and team.main) as progress:
+        pool, validation = material.pool(material.choice.rows), material.pool(material.choice.inside)
+        trained = fit(plan, pool, validation if len(validation) else None, folder, advance=progress.advance, team=team)
+    return _finish(settings, plan, trained, material, folder) if team.main else {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """The held-out images, the rows that are measured, and what the check for leaks found."""
+
+    store: PixelCache
+    rows: np.ndarray
+    leak: Mapping[str, int | bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Material:
+    """All images of one training, decoded and checked."""
+
+    labels: LabelSpace
+    store: PixelCache
+    choice: Choice
+    held: Held | None
+
+    @property
+    def marks(self) -> dict[str, str | None]:
+        """Fingerprints of the images."""
+        return {"train": self.store.fingerprint, "held_out": self.held.store.fingerprint if self.held else None}
+
+    def pool(self, rows: np.ndarray) -> TrainingSet:
+        """Some of the training images."""
+        soft = None if self.store.soft is None else self.store.soft[rows]
+        return join([(self.store.path, rows, self.store.label[rows], soft)], len(self.labels))
+
+
+def _gather(data: str, settings: Training, folder: Path, show: bool) -> Material:
+    """Open, decode and check everything, the held-out images too."""
+    train = open_dataset(data, split=settings.split, origin=settings.origin)
+    held = open_held(settings.held_out, settings.held_out_split, train) if settings.held_out else None
+    with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=show) as progress:
+        store = _decode(train, settings, folder, progress)
+        outside = None if held is None else _decode(held, settings, folder, progress)
+    choice = choose(train, store, settings.validation, settings.seed)
+    if outside is None or held is None:
+        return Material(labels=train.labels, store=store, choice=choice, held=None)
+    where = f"{settings.held_out}, split {held.split}" if held.split else str(settings.held_out)
+    used = np.concatenate([choice.rows, choice.inside])
+    rows, leak = check_leak(store, used, outside, where, allow=settings.allow_leak, drop=settings.drop_leak)
+    return Material(labels=train.labels, store=store, choice=choice, held=Held(store=outside, rows=rows, leak=leak))
+
+
+def _decode(dataset: Dataset, settings: Training, folder: Path, progress: Bar) -> PixelCache:
+    return build_pixel_cache(
+        dataset.samples, folder / "cache", size=stored_size(settings.size), classes=len(dataset.labels), load=load,
+        advance=progress.advance,
+    )  # fmt: skip
+
+
+def _plan(settings: Training, recipe: Recipe, material: Material, device: str) -> TrainPlan:
+    epoch = max(1, -(-len(material.choice.rows) // recipe.batch))
+    return TrainPlan(
+        arch=settings.arch, classes=len(material.labels), size=settings.size, recipe=recipe,
+        updates=settings.updates or recipe.epochs * epoch, epoch=epoch, seed=derive_seed("train", settings.seed),
+        pretrained=settings.pretrained, augment=settings.online_aug, device=device, precision=settings.precision,
+    )  # fmt: skip
+
+
+def _finish(settings: Training, plan: TrainPlan, trained: Trained, material: Material, folder: Path) -> dict[str, Any]:
+    """Measure on the held-out images, write the classifier, the result last, drop the resume point."""
+    from safetensors.torch import save_file
+
+    state, choice, held = trained.state, material.choice, material.held
+    result: dict[str, Any] = {
+        "classes": list(material.labels.names),
+        "settings": asdict(settings),
+        "images": len(choice.rows),
+        "excluded": dict(choice.excluded),
+        "unreadable": material.store.skipped,
+        "validation": state.best[0] if len(choice.inside) else None,
+        "best_update": state.best_update,
+        "updates": state.update,
+        "held_out": _measure(plan, trained, held) if held else None,
+        "leak": dict(held.leak) if held else None,
+    }
+    weights = {name: value.detach().cpu().contiguous() for name, value in trained.model.state_dict().items()}
+    replace_file(folder / kept.WEIGHTS, lambda partial: save_file(weights, partial))
+    kept.write_json(folder / kept.HISTORY, state.history)
+    kept.write_json(folder / kept.RESULT, result)
+    checkpoint.drop(folder)
+    return result
+
+
+def _measure(plan: TrainPlan, trained: Trained, held: Held) -> dict[str, Any]:
+    """Top-1 and mean per-class accuracy on the held-out images."""
+    label = held.store.label[held.rows]
+    right = predict(plan, trained.model, join([(held.store.path, held.rows, label, None)], plan.classes)) == label
+    each = [float(right[label == c].mean()) for c in np.unique(label)]
+    return {"images": len(label), "top1": float(right.mean()), "mean_per_class": float(np.mean(each))}

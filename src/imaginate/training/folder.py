@@ -1,0 +1,90 @@
+"""The folder of one classifier. What it is trained with is written first (recipe.json), the result last
+(classifier.json): the same call goes on or returns what is there, another recipe or other images are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imaginate.errors import RunError
+from imaginate.files import is_partial, replace_file
+from imaginate.training import checkpoint
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RECIPE, RESULT, HISTORY, WEIGHTS = "recipe.json", "classifier.json", "history.json", "weights.safetensors"
+_OWN = ("cache", checkpoint.NAME, RECIPE, RESULT, HISTORY, WEIGHTS)
+_DATA = {"train": "training images", "held_out": "held-out images"}
+
+
+def is_finished(folder: str | os.PathLike[str]) -> bool:
+    """Whether a classifier lies there, measured and whole."""
+    return (Path(folder) / RESULT).exists()
+
+
+def stored_recipe(folder: Path) -> dict[str, Any] | None:
+    """With what the folder's classifier is, or was, trained; None where there is nothing yet that it could spoil."""
+    if folder.exists() and not (folder.is_dir() and all(map(_own, folder.iterdir()))):
+        raise RunError(f"{folder} exists and is not a training folder; choose another --out")
+    if not (is_finished(folder) or (folder / checkpoint.NAME).exists()):
+        return None
+    wanted = (RECIPE, WEIGHTS, HISTORY) if is_finished(folder) else (RECIPE,)
+    lost = [name for name in wanted if not (folder / name).exists()]
+    if lost:
+        raise RunError(f"{folder} holds a classifier that has lost its {', '.join(lost)}; choose another --out")
+    return _read(folder / RECIPE)
+
+
+def check_settings(folder: Path, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """RunError that says which setting is another one."""
+    for name, value in settings.items():
+        was = stored["settings"].get(name)
+        if was != value:
+            raise RunError(
+                f"{folder} holds a classifier with other settings: {name} is {value}, was {was}; choose another --out"
+            )
+
+
+def check_images(folder: Path, stored: Mapping[str, Any], data: Mapping[str, str | None]) -> None:
+    """RunError that says whether the training or the held-out images have changed."""
+    for key, value in data.items():
+        if stored["data"].get(key) != value:
+            what = f"the {_DATA[key]} have changed"
+            raise RunError(f"{folder} holds a classifier of other images: {what}; choose another --out")
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    """The result of a finished classifier."""
+    return _read(folder / RESULT)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """A JSON file, whole or not at all."""
+    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """A compressed .npz file, whole or not at all."""
+    import numpy as np
+
+    def write(partial: Path) -> None:
+        with partial.open("wb") as file:  # given a name, numpy would add to it
+            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+
+    replace_file(path, write)
+
+
+def _own(path: Path) -> bool:
+    return path.name in _OWN or is_partial(path.name) or (path.suffix == ".part" and path.name.startswith(_OWN))
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise RunError(f"cannot read {path}: {str(error).splitlines()[0]}; choose another --out") from None

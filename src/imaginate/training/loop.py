@@ -1,0 +1,184 @@
+"""Training of one classifier: the same number of updates for everyone, model selection on the validation part only,
+exact after a kill, deterministic on one kind of machine.
+
+An update is a pure function of the state and of its number: which images (`Stream`), which of their children, which
+augmentation and which dropout all come from the seed and the update number. The state is saved at some of the looks
+at the validation part, so that a kill loses at most one such span and changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imaginate.errors import ConfigError
+from imaginate.files import derive_seed, short_hash
+from imaginate.training import checkpoint
+from imaginate.training.architectures import build_classifier
+from imaginate.training.augment import augment, normalise
+from imaginate.training.distributed import SOLO, Team
+from imaginate.training.plan import TrainPlan, autocast, optimizer_of, repeatable
+from imaginate.training.predict import accuracy
+from imaginate.training.recipes import check_watched
+from imaginate.training.sampler import Stream
+from imaginate.training.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+
+@dataclass
+class State:
+    """Where a training run stands; all of it is saved."""
+
+    update: int = 0
+    best_update: int = 0
+    best: tuple[float, float] = (-1.0, 0.0)  # validation accuracy, minus validation loss
+    since: int = 0  # update of the last improvement, or of the last fall of the learning rate
+    scale: float = 1.0  # `plateau`'s factor on the learning rate
+    stopped: bool = False
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """The classifier with the best validation accuracy, and how it came about."""
+
+    model: nn.Module
+    state: State
+
+
+def fit(
+    plan: TrainPlan,
+    train: TrainingSet,
+    validation: TrainingSet | None,
+    folder: Path,
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+    build: Callable[[], nn.Module] | None = None,
+    team: Team = SOLO,
+) -> Trained:
+    """Train to the end, from wherever an earlier call was stopped. `build` replaces the classifier of `plan.arch`.
+
+    Raises ConfigError where the recipe waits for a validation part that is missing, or the loss is no number any more.
+    """
+    import torch
+
+    check_watched(plan.recipe, validation is not None)
+    torch.set_flush_denormal(True)
+    with torch.random.fork_rng(), repeatable(plan.device):
+        model = (build or _builder(plan))().to(plan.device).to(memory_format=torch.channels_last)
+        optimizer = optimizer_of(model, plan)
+        key = short_hash(
+            [replace(plan, device=plan.device.partition(":")[0]), len(train), train.label.tolist(), train.row.tolist()]
+        )
+        state, best = checkpoint.resume(folder, key, State, model, optimizer)
+        advance(state.update)
+        worker = team.wrap(model)
+        stream = Stream(len(train), plan.recipe.batch, plan.seed)
+        saved = state.update
+        while state.update < plan.updates and not state.stopped:
+            target = min(plan.updates, (state.update // plan.period + 1) * plan.period)
+            _period(plan, worker, optimizer, stream, train, state, target, advance, team)
+            if team.main:
+                best = _look(plan, model, validation, state, best)
+                if state.update - saved >= plan.span or state.update == plan.updates or state.stopped:
+                    checkpoint.save(folder, key, state, model, optimizer, best)
+                    saved = state.update
+            team.share(state)
+        model.load_state_dict(best)
+    return Trained(model=model.eval(), state=state)
+
+
+def _builder(plan: TrainPlan) -> Callable[[], nn.Module]:
+    return lambda: build_classifier(plan.arch, plan.classes, pretrained=plan.pretrained, seed=plan.seed)
+
+
+def _period(
+    plan: TrainPlan,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    stream: Stream,
+    train: TrainingSet,
+    state: State,
+    target: int,
+    advance: Callable[[int], None],
+    team: Team,
+) -> None:
+    """Updates up to `target`, and one line of history about them."""
+    start, first, total = time.perf_counter(), state.update, 0.0
+    model.train()
+    losses = []
+    for update in range(state.update, target):
+        rate = plan.recipe.peak(plan.pretrained) * plan.recipe.factor(update, plan.updates) * state.scale
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        losses.append(_update(plan, model, optimizer, stream.indices(update), train, update, team))
+        advance(1)
+    total = sum(float(x) for x in losses)
+    if not math.isfinite(total):
+        raise ConfigError(
+            f"the loss is {total} after {target} updates at a learning rate of {rate:g}: choose a lower --lr"
+        )
+    state.update = target
+    state.seconds += time.perf_counter() - start
+    state.history.append(
+        {
+            "update": target,
+            "epoch": round(target * plan.recipe.batch / len(train), 3),
+            "loss": total / max(1, target - first),
+            "lr": rate,
+            "seconds": round(state.seconds, 2),
+        }
+    )
+
+
+def _update(
+    plan: TrainPlan,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    rows: Any,
+    train: TrainingSet,
+    update: int,
+    team: Team,
+) -> torch.Tensor:
+    """One optimizer step; returns the loss, not yet read from the device."""
+    import torch
+    import torch.nn.functional as F
+
+    rows = team.part(train.substitute(rows, derive_seed("children", plan.seed, update)))
+    torch.manual_seed(derive_seed("model", plan.seed, update, team.rank))
+    images = augment(train.images(rows), plan.size, plan.augment, derive_seed("augment", plan.seed, update, team.rank))
+    images = normalise(images.to(plan.device)).contiguous(memory_format=torch.channels_last)
+    with autocast(plan):
+        logits = model(images)
+    loss = F.cross_entropy(logits.float(), train.targets(rows).to(plan.device), label_smoothing=plan.recipe.smoothing)
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(loss)
+    optimizer.step()
+    return loss.detach()
+
+
+def _look(
+    plan: TrainPlan, model: nn.Module, validation: TrainingSet | None, state: State, best: dict[str, Any]
+) -> dict[str, Any]:
+    """Score the validation part, keep the weights if they are the best so far, decide on the rate and on stopping."""
+    if validation is None:
+        state.best_update = state.update
+        return checkpoint.copy_of(model)
+    score = accuracy(plan, model, validation)
+    state.history[-1]["validation"] = score[0]
+    if score > state.best:
+        state.best, state.best_update, state.since = score, state.update, state.update
+        best = checkpoint.copy_of(model)
+    elif plan.recipe.schedule == "plateau" and state.update - state.since >= plan.recipe.plateau * plan.epoch:
+        state.scale, state.since = state.scale / 10, state.update
+    patience = plan.recipe.patience
+    state.stopped = patience is not None and state.update - state.best_update >= patience * plan.epoch
+    return best

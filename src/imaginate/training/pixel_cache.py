@@ -1,0 +1,167 @@
+"""Decoded images on disk: each is read once, resized, and kept as uint8 in a memory map, so that training touches no
+decoder and memory stays flat however large the set is. Beside the pixels: hashes, by which overlaps are found."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imaginate.errors import ImageError
+from imaginate.files import replace_file, short_hash
+from imaginate.records import Sample
+from imaginate.training.folder import save_arrays
+from imaginate.training.image_hashes import ImageHashes, Watcher, pixel_hash
+
+FORMAT = 2  # of the files; another number, and what an earlier version decoded is decoded again
+
+
+@dataclass(frozen=True, kw_only=True)
+class PixelCache:
+    """Pixels of a list of samples. Row i of every array belongs to `ids[i]`; an unreadable sample keeps its
+    row, is not `usable`, and has its reason in `skipped`."""
+
+    path: Path
+    ids: tuple[str, ...]
+    label: np.ndarray  # (n,) int64
+    content: np.ndarray  # (n,) uint64, of the decoded pixels at full size; 0 for an unreadable image
+    looks: ImageHashes  # of the whole images
+    mirrored: ImageHashes  # of their mirror images
+    soft: np.ndarray | None  # (n, classes) float32; rows without a soft label are one-hot
+    meta: tuple[dict[str, Any], ...]
+    skipped: dict[str, str]
+    fingerprint: str
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def usable(self) -> np.ndarray:
+        """(n,) bool: the rows that could be decoded."""
+        return self.content.astype(bool)
+
+    def only(self, which: np.ndarray) -> PixelCache:
+        """The store with all rows but these, by mask or by number, marked unusable."""
+        mask = np.zeros(len(self), bool)
+        mask[which] = True
+        return replace(self, content=np.where(mask, self.content, np.uint64(0)))
+
+    def pixels(self) -> np.ndarray:
+        """(n, s, s, 3) uint8, a read-only memory map."""
+        return np.load(self.path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def build_pixel_cache(
+    samples: Sequence[Sample],
+    folder: Path,
+    *,
+    size: int,
+    classes: int,
+    load: Callable[[Sample], Any],
+    advance: Callable[[int], None] = lambda _: None,
+) -> PixelCache:
+    """Decode once, or open what an earlier call decoded, unless a file has changed since."""
+    paths = [str(getattr(s.source, "path", "")) for s in samples]
+    state = {path: _state(path) for path in set(paths)}
+    rows = [[s.id, s.label, s.soft_label, repr(s.source), state[path]] for s, path in zip(samples, paths, strict=True)]
+    key = short_hash([FORMAT, size, classes, rows])
+    pixels, facts = folder / f"{key}.npy", folder / f"{key}.npz"
+    if not (pixels.exists() and facts.exists()):
+        _decode(samples, pixels, facts, size, load, advance)
+    else:
+        advance(len(samples))
+    return _open(samples, pixels, facts, classes)
+
+
+def _state(path: str) -> list[int]:
+    """Size and time of change of a local file: a run that was made anew in the same place has other images. Empty for
+    what is no local file."""
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return []
+    return [found.st_size, found.st_mtime_ns]
+
+
+def _decode(
+    samples: Sequence[Sample],
+    pixels: Path,
+    facts: Path,
+    size: int,
+    load: Callable[[Sample], Any],
+    advance: Callable[[int], None],
+) -> None:
+    content = np.zeros(len(samples), np.uint64)
+    skipped: dict[str, str] = {}
+    watcher = Watcher(len(samples))
+
+    def decode(partial: Path) -> None:
+        out = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(samples), size, size, 3))
+        for i, sample in enumerate(samples):
+            try:
+                image = np.ascontiguousarray(load(sample).permute(1, 2, 0).numpy())
+            except ImageError as error:
+                skipped[sample.id] = str(error)
+            else:
+                out[i], content[i] = fit_square(image, size), pixel_hash(image)
+                watcher.see(i, image)
+            advance(1)
+        out.flush()
+
+    replace_file(pixels, decode)
+    seen = watcher.finish()
+    arrays = {f"{name}{k}": x for name, look in zip(_LOOKS, seen, strict=True) for k, x in enumerate(look)}
+    arrays |= {"content": content, "skipped": np.array(json.dumps(skipped))}
+    save_arrays(facts, arrays)
+
+
+_LOOKS = ("look", "mirrored")
+
+
+def _open(samples: Sequence[Sample], pixels: Path, facts: Path, classes: int) -> PixelCache:
+    with np.load(facts) as saved:
+        content = saved["content"]
+        plain, mirrored = (ImageHashes(saved[f"{name}0"], saved[f"{name}1"]) for name in _LOOKS)
+        skipped: dict[str, str] = json.loads(str(saved["skipped"]))
+    labels = np.array([s.label for s in samples], np.int64)
+    return PixelCache(
+        path=pixels,
+        ids=tuple(s.id for s in samples),
+        label=labels,
+        content=content,
+        looks=plain,
+        mirrored=mirrored,
+        soft=_soft(samples, labels, classes),
+        meta=tuple(dict(s.meta) for s in samples),
+        skipped=skipped,
+        fingerprint=short_hash([[s.id for s in samples], labels.tolist(), content.tolist()]),
+    )
+
+
+def _soft(samples: Sequence[Sample], labels: np.ndarray, classes: int) -> np.ndarray | None:
+    if all(s.soft_label is None for s in samples):
+        return None
+    soft: np.ndarray = np.eye(classes, dtype=np.float32)[labels]
+    for i, sample in enumerate(samples):
+        if sample.soft_label is not None:
+            soft[i] = sample.soft_label
+    return soft
+
+
+def fit_square(image: np.ndarray, size: int) -> np.ndarray:
+    """(h, w, 3) uint8 -> (size, size, 3): the short side to `size`, then the centre."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    scale = size / min(height, width)
+    new = max(size, round(width * scale)), max(size, round(height * scale))
+    picture = Image.fromarray(image)
+    if (width, height) != new:
+        picture = picture.resize(new, Image.Resampling.BICUBIC)
+    left, top = (new[0] - size) // 2, (new[1] - size) // 2
+    return np.asarray(picture.crop((left, top, left + size, top + size)))

@@ -1,0 +1,97 @@
+"""Everything that decides what one training run does, and the device it runs on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from imaginate.training.augment import Policy
+from imaginate.training.recipes import Recipe
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainPlan:
+    """One classifier to train. `span`: updates between two points to resume from; `period`: updates between two looks
+    at the validation part; `epoch`: updates that count as one epoch for `plateau` and `patience`."""
+
+    arch: str
+    classes: int
+    size: int
+    recipe: Recipe
+    updates: int
+    epoch: int
+    seed: int
+    pretrained: bool = False
+    augment: Policy = "light"
+    device: str = "cpu"
+    precision: Precision = "auto"
+    looks: int = 25
+
+    @property
+    def span(self) -> int:
+        """Updates between two resume points: an epoch, or longer so that there are `looks` in all."""
+        return max(1, self.epoch, -(-self.updates // self.looks))
+
+    @property
+    def period(self) -> int:
+        """Updates between two looks at the validation part: every epoch where it decides on more than the checkpoint,
+        else at the resume points."""
+        return max(1, self.epoch) if self.recipe.watches else self.span
+
+
+@contextmanager
+def repeatable(device: str) -> Iterator[None]:
+    """On a GPU: convolutions that give the same bits every time, at some cost in speed. A CPU's always do."""
+    import torch
+
+    if not device.startswith("cuda"):
+        yield
+        return
+    cudnn = torch.backends.cudnn
+    before = cudnn.deterministic, cudnn.benchmark
+    cudnn.deterministic, cudnn.benchmark = True, False
+    try:
+        yield
+    finally:
+        cudnn.deterministic, cudnn.benchmark = before
+
+
+def arithmetic(precision: Precision, device: str) -> Literal["float32", "bfloat16"]:
+    """What `auto` means on a device: bfloat16 where the hardware multiplies in it (weights stay float32)."""
+    import torch
+
+    if precision != "auto":
+        return precision
+    fast = torch.cuda.is_bf16_supported() if device.startswith("cuda") else torch.cpu._is_amx_tile_supported()
+    return "bfloat16" if fast else "float32"
+
+
+def autocast(plan: TrainPlan) -> AbstractContextManager[Any]:
+    """bfloat16 where the hardware multiplies in it."""
+    import torch
+
+    if arithmetic(plan.precision, plan.device) == "float32":
+        return nullcontext()
+    return torch.autocast(plan.device.split(":")[0], dtype=torch.bfloat16)
+
+
+def optimizer_of(model: nn.Module, plan: TrainPlan) -> Optimizer:
+    """SGD with weight decay on every parameter, as in both papers."""
+    import torch
+
+    recipe = plan.recipe
+    return torch.optim.SGD(
+        [p for p in model.parameters() if p.requires_grad],
+        lr=recipe.peak(plan.pretrained),
+        momentum=recipe.momentum,
+        nesterov=recipe.nesterov and recipe.momentum > 0,
+        weight_decay=recipe.weight_decay,
+    )

@@ -1,0 +1,55 @@
+"""What a classifier says of a pool of images, without augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from imaginate.training.augment import centre, normalise
+from imaginate.training.plan import TrainPlan, autocast
+from imaginate.training.training_set import TrainingSet
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+_BATCH = 256
+
+
+def logits_of(plan: TrainPlan, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """(b, 3, S, S) uint8 -> logits (b, classes) float32 on the CPU."""
+    import torch
+
+    x = normalise(centre(images.to(plan.device), plan.size)).contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode(), autocast(plan):
+        return model(x).float().cpu()  # type: ignore[no-any-return]
+
+
+def walk(plan: TrainPlan, model: nn.Module, pool: TrainingSet) -> Iterator[tuple[np.ndarray, torch.Tensor]]:
+    """(rows, logits) over the whole pool, in order."""
+    was = model.training
+    model.eval()
+    for start in range(0, len(pool), _BATCH):
+        rows = np.arange(start, min(start + _BATCH, len(pool)))
+        yield rows, logits_of(plan, model, pool.images(rows))
+    model.train(was)
+
+
+def predict(plan: TrainPlan, model: nn.Module, pool: TrainingSet) -> np.ndarray:
+    """The predicted label of every image. (n,) int64"""
+    return np.concatenate([logits.argmax(1).numpy() for _, logits in walk(plan, model, pool)])
+
+
+def accuracy(plan: TrainPlan, model: nn.Module, pool: TrainingSet) -> tuple[float, float]:
+    """Top-1 accuracy, and minus the mean loss (which decides between equal accuracies of a small validation part)."""
+    import torch
+    import torch.nn.functional as F
+
+    right, loss = 0, 0.0
+    for rows, logits in walk(plan, model, pool):
+        labels = pool.label[rows]
+        right += int((logits.argmax(1).numpy() == labels).sum())
+        loss += float(F.cross_entropy(logits, torch.from_numpy(labels), reduction="sum"))
+    return right / len(pool), -loss / len(pool)

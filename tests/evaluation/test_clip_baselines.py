@@ -1,0 +1,103 @@
+"""The guide as a classifier, with a made-up guide whose embedding is the mean colour."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from imaginate.evaluation import clip_baselines
+from imaginate.evaluation.job import Job
+from imaginate.records import LabelSpace
+from imaginate.training.distributed import SOLO
+from imaginate.training.plan import TrainPlan
+from imaginate.training.predict import predict
+from imaginate.training.recipes import Recipe
+from imaginate.training.training_set import TrainingSet, join
+
+NAMES = ("red", "green", "blue")
+
+
+class ColourGuide:
+    """Class texts are the colours, two of them swapped: zero-shot must be wrong on those, and training must mend it."""
+
+    scale = 20.0
+    dim = 3
+
+    def __init__(self) -> None:
+        self.model = torch.nn.Conv2d(3, 3, 1, bias=False)
+        with torch.no_grad():
+            self.model.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+        self.model.requires_grad_(False)
+        self.class_embeddings = torch.eye(3)[[1, 0, 2]]
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.nn.functional.normalize(self.model(images).mean((2, 3)).float(), dim=-1)
+
+    def logits(self, embeddings: torch.Tensor) -> torch.Tensor:
+        return self.scale * embeddings @ self.class_embeddings.T
+
+
+def pool_of(folder: Path, name: str, seed: int, count: int = 30) -> TrainingSet:
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    pixels = rng.integers(0, 100, (count, 8, 8, 3)).astype(np.uint8)
+    pixels[np.arange(count), :, :, labels] += 100
+    np.save(folder / f"{name}.npy", pixels)
+    return join([(folder / f"{name}.npy", np.arange(count), labels, None)], 3)
+
+
+@pytest.fixture
+def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
+    torch.set_num_threads(1)
+    guide = ColourGuide()
+    monkeypatch.setattr(clip_baselines, "guide_of", lambda *_: guide)
+    plan = TrainPlan(
+        arch="small", classes=3, size=8, recipe=Recipe(batch=10, lr=0.05), updates=40, epoch=3, seed=0,
+        precision="float32",
+    )  # fmt: skip
+    pools = [pool_of(tmp_path, name, seed) for seed, name in enumerate(("train", "inside", "held"))]
+    return Job(
+        arm="clip", kind="clip-zero-shot", seed=0, resample=0, plan=plan, train=pools[0], validation=pools[1],
+        held_out=pools[2], folder=tmp_path / "unit", images={}, labels=LabelSpace.of(NAMES),
+    )  # fmt: skip
+
+
+def accuracy(job: Job, kind: str) -> tuple[float, Any]:
+    model, state, plan = clip_baselines.classifier(replace(job, kind=kind), lambda count: None, SOLO)
+    return float((predict(plan, model, job.held_out) == job.held_out.label).mean()), state
+
+
+def test_zero_shot_believes_the_texts_and_training_mends_them(job: Job) -> None:
+    zero, state = accuracy(job, "clip-zero-shot")
+    assert zero == pytest.approx(1 / 3)
+    assert state.update == 0
+    assert accuracy(job, "clip-probe")[0] == 1.0
+    guide = clip_baselines.guide_of(job.clip, job.labels, "cpu")
+    before = guide.model.weight.clone()
+    tuned, state = accuracy(job, "clip-finetune")
+    assert tuned > zero
+    assert state.update == 40
+    assert torch.equal(guide.model.weight, before)
+
+
+def test_fine_tuning_starts_at_the_zero_shot_answers(job: Job) -> None:
+    guide = clip_baselines.guide_of(job.clip, job.labels, "cpu")
+    still = replace(job.plan, recipe=replace(job.plan.recipe, lr=1e-12, weight_decay=0.0), updates=1)
+    zero, _ = accuracy(job, "clip-zero-shot")
+    assert accuracy(replace(job, plan=still), "clip-finetune")[0] == zero
+    assert all(not p.requires_grad for p in guide.model.parameters())
+
+
+def test_distilled_targets_are_half_label_half_teacher(job: Job) -> None:
+    guide = clip_baselines.guide_of(job.clip, job.labels, "cpu")
+    targets = clip_baselines._taught(guide, job)
+    images = job.train.images(np.arange(30)).float() / 255
+    teacher = (guide.logits(guide.embed(images)) / 4).softmax(-1).numpy()
+    expected = 0.5 * np.eye(3)[job.train.label] + 0.5 * teacher
+    assert targets == pytest.approx(expected, abs=1e-5)
+    assert targets.sum(1) == pytest.approx(np.ones(30), abs=1e-5)
