@@ -27,7 +27,6 @@ MAY: dict[str, set[str]] = {
     "workflows": BUILT_ON
     | {"personalisation", "pool", "select", "write", "engine", "training", "evaluation", "reports", "workflows"},
 }
-THIRD_PARTY_OF_OPS = {"torch"}
 FREE = {"cli", "__init__", "__main__"}
 
 
