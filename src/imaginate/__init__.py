@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from imaginate.version import __version__
+
 __all__ = ["DataSpec", "Dataset", "Run", "__version__", "expand", "load", "open_dataset", "recipe_from"]
 
 if TYPE_CHECKING:
     from imaginate.data import Dataset, DataSpec, load, open_dataset
-    from imaginate.engine.recipe import recipe_from
+    from imaginate.engine.resolve import recipe_from
     from imaginate.engine.run import Run, expand
 
 _HOMES = {
@@ -24,7 +25,7 @@ _HOMES = {
     "open_dataset": "imaginate.data",
     "Run": "imaginate.engine.run",
     "expand": "imaginate.engine.run",
-    "recipe_from": "imaginate.engine.recipe",
+    "recipe_from": "imaginate.engine.resolve",
 }
 
 

@@ -10,7 +10,7 @@ add its own through the entry point groups `imaginate.methods` and `imaginate.fi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from imaginate.records import Candidate, Image, LabelSpace, Request, Sample, Scalar, Verdict
@@ -29,9 +29,7 @@ class Method(Protocol):
     needs: roles, any of "guide", "prior:mae", "prior:stable-diffusion", "prior:unclip", "adaptation", "pool".
     paper: a short citation shown by `imaginate methods`.
 
-    And where there is something to say: scores, the names of the scores that its candidates may carry (selection by
-    another name is refused), and `prepare(context)`, called once before any image is made, which refuses what the
-    settings name and is not there.
+    A method whose candidates carry scores is `Scored` too; one that can refuse its settings early is `Prepared`.
     """
 
     starts_from: ClassVar[StartsFrom]
@@ -47,16 +45,69 @@ class Method(Protocol):
 class Filter(Protocol):
     """One judge of candidates. Class attributes, beside the settings:
 
-    needs: roles as for methods. scope: "candidate" (each alone, or against its own seed and copies) or "run"
-    (against all that was kept: judged again, in order, when the run is put together). `prepare(context)` as a method's.
+    needs: roles as for methods; a setting that needs one more says so itself (`setting(..., needs="guide")`).
+    needs_seed: whether it looks at the seed image of a candidate (`requests[i].image`).
+    scope: "candidate" (each alone, or against its own seed and copies) or "run" (against all that was kept: judged
+    when the run is put together; such a filter is a `RunFilter`).
+
+    A filter that can refuse its settings early is `Prepared` too; one whose settings a role fills is a `Guard`.
     """
 
     needs: ClassVar[tuple[str, ...]]
+    needs_seed: ClassVar[bool]
     scope: ClassVar[Literal["candidate", "run"]]
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict for each candidate, in order. `requests[i]` is the request that `candidates[i]` answers."""
         ...
+
+
+@runtime_checkable
+class RunFilter(Filter, Protocol):
+    """A filter of scope "run": one image after the other, in the run's order, against those that it kept before.
+
+    `by_signature`: the engine keeps a signature (`ops.similarity`) of every image, and these are enough: `judge_next`
+    is asked. Otherwise `judge` is given all images of a class together.
+    """
+
+    @property
+    def by_signature(self) -> bool:
+        """Whether signatures decide, as this filter is set."""
+        ...
+
+    def empty_memory(self) -> Any:
+        """What `judge_next` remembers of the images that it kept: nothing yet."""
+        ...
+
+    def judge_next(self, memory: Any, key: str, signature: str) -> Verdict:
+        """The verdict on the next image; a kept one goes into `memory` under `key`."""
+        ...
+
+
+@runtime_checkable
+class Guard(Protocol):
+    """A filter that a role brings in: naming the role adds it to every recipe, and fills its settings.
+
+    guards: setting -> the role (a key of the recipe's section `roles`) that fills it; the first of them brings it in.
+    """
+
+    guards: ClassVar[Mapping[str, str]]
+
+
+@runtime_checkable
+class Prepared(Protocol):
+    """A method or filter that looks at its settings before any image is made, and refuses what is not there."""
+
+    def prepare(self, context: Context) -> None:
+        """Raise ImaginateError, in one line, for what a setting names and cannot be used."""
+        ...
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """A method whose candidates may carry scores. scores: their names; selection by another name is refused."""
+
+    scores: ClassVar[tuple[str, ...]]
 
 
 class Images(Protocol):

@@ -39,6 +39,7 @@ class Rule:
     le: float | None = None
     source: str = ""
     flag: str = ""
+    needs: str = ""  # a role that is needed where this setting is given
 
     def __str__(self) -> str:
         low = f"({self.gt:g}" if self.gt is not None else f"[{self.ge:g}" if self.ge is not None else "(-inf"
@@ -88,9 +89,11 @@ def setting(
     le: float | None = None,
     source: str = "",
     flag: str = "",
+    needs: str = "",
 ) -> Any:
-    """A dataclass field with its meaning, its bounds and where it comes from (paper and equation)."""
-    rule = Rule(help=help, gt=gt, ge=ge, lt=lt, le=le, source=source, flag=flag)
+    """A dataclass field with its meaning, its bounds, where it comes from (paper and equation), and the role that is
+    needed where it is given."""
+    rule = Rule(help=help, gt=gt, ge=ge, lt=lt, le=le, source=source, flag=flag, needs=needs)
     return dataclasses.field(default=default, metadata={_KEY: rule})
 
 
@@ -108,6 +111,18 @@ def settings_of(cls: type) -> list[Setting]:
         for f in dataclasses.fields(cls)
         if _KEY in f.metadata
     ]
+
+
+def values_of(instance: Any) -> dict[str, Any]:
+    """The settings of an instance as YAML can hold them: lists in place of tuples."""
+    values = {s.name: getattr(instance, s.name) for s in settings_of(type(instance))}
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+def roles_by_settings(instance: Any) -> tuple[str, ...]:
+    """The roles that an instance needs because of settings that were given."""
+    given = (s for s in settings_of(type(instance)) if s.rule.needs and getattr(instance, s.name) is not None)
+    return tuple(dict.fromkeys(s.rule.needs for s in given))
 
 
 def check(instance: Any) -> None:

@@ -179,7 +179,7 @@ def test_a_sheet_that_cannot_be_drawn_is_one_line(
 def test_flags_and_keywords_make_one_recipe(data: str, tmp_path: Path) -> None:
     """The command line and the library sort settings into a recipe by the same rule."""
     from imaginate.cli._recipe import recipe_values
-    from imaginate.engine.recipe import gather
+    from imaginate.engine.gather import gather
 
     (tmp_path / "run.yaml").write_text("method: {name: cutout, size: 0.3}\nexpand:\nwrite: {format: webp}\n")
     words = ["--recipe", str(tmp_path / "run.yaml"), "--copies", "2", "--fill", "7", "--filter", "quality:side=3"]

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 import imaginate
-from imaginate.engine.recipe import gather, recipe_from
+from imaginate.engine.gather import gather
+from imaginate.engine.resolve import recipe_from
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
 from imaginate.files import Folder
 from imaginate.write import tables
@@ -88,9 +89,9 @@ def test_what_follows_from_a_recipe_changes_with_it(data: Path) -> None:
     """Filters that the selection or the held-out dataset asked for are asked for anew by what replaces these."""
     first = recipe_from(gather(None, str(data), "cutout", {"policy": "informative", "guide": "nano", "held_out": "a"}))
     changed = recipe_from(gather(first, None, None, {"policy": "first", "held_out": "b", "guide": None}))
-    assert changed.all_filters() == [("held-out", {"path": "b", "split": None})]
+    assert [(f.name, f.filter.path, f.filter.split) for f in changed.filters] == [("held-out", "b", None)]
     written = recipe_from(gather(first.to_dict(), None, None, {"held_out": "b"}))
-    assert dict(written.all_filters())["held-out"]["path"] == "b"
+    assert {f.name: f.filter for f in written.filters}["held-out"].path == "b"
     twice = {"held_out": "b", "filters": [{"name": "held-out", "path": "a"}]}
     with pytest.raises(ConfigError, match="two held-out datasets"):
         recipe_from(gather(None, str(data), "cutout", twice))

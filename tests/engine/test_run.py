@@ -19,7 +19,7 @@ import imaginate
 from imaginate import cluster
 from imaginate.engine import shard, workers
 from imaginate.engine.folder import lock
-from imaginate.engine.recipe import gather
+from imaginate.engine.gather import gather
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
 from imaginate.files import Folder, explained
 from imaginate.write import tables
@@ -330,7 +330,7 @@ if how == "shared":
         return make(self, number)
     shard.ShardWorker.make = slow
 else:
-    workers._needs = lambda recipe: True
+    workers._needs_roles = lambda recipe: True
 run = imaginate.expand(sys.argv[1], sys.argv[2], method="cutmix", copies=3, shard=6, progress=False, workers=3)
 assert how != "shared" or here == [0, 1], here
 """
@@ -362,8 +362,8 @@ def test_a_short_job_is_done_before_ray_has_started(
 def test_who_makes_a_shard_does_not_change_the_result(
     data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: bool
 ) -> None:
-    """Actors alone, and actors beside this process: every shard is made once, and told once."""
-    make, by, told = shard.ShardWorker.make, {}, []
+    """Actors alone, and actors beside this process: every shard is made once, and announced once."""
+    make, by, announced = shard.ShardWorker.make, {}, []
 
     def slow(self: Any, number: int) -> dict[str, Any]:
         assert number not in by
@@ -373,17 +373,17 @@ def test_who_makes_a_shard_does_not_change_the_result(
 
     monkeypatch.setattr(shard.ShardWorker, "make", slow)
     monkeypatch.setitem(sys.modules, "ray", PretendedRay())
-    monkeypatch.setattr(workers, "_needs", lambda recipe: not home)
-    tell = workers._told
-    monkeypatch.setattr(workers, "_told", lambda s, *rest: told.append(s["shard"]) or tell(s, *rest))
+    monkeypatch.setattr(workers, "_needs_roles", lambda recipe: not home)
+    announce = workers._announced
+    monkeypatch.setattr(workers, "_announced", lambda s, *rest: announced.append(s["shard"]) or announce(s, *rest))
     imaginate.expand(str(data), tmp_path / "run", workers=3, **KNOBS)
-    assert sorted(told) == sorted(by) == list(range(6))
+    assert sorted(announced) == sorted(by) == list(range(6))
     assert set(by.values()) == ({True, False} if home else {True})
     same(whole, tmp_path / "run")
 
 
 def test_an_actor_is_sent_to_the_one_gpu_that_it_sees() -> None:
-    from imaginate.engine.recipe import recipe_from
+    from imaginate.engine.resolve import recipe_from
 
     ray, sent = PretendedRay(gpus=8), []
     ray.put = sent.append

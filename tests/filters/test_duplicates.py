@@ -31,8 +31,8 @@ def test_the_streaming_form_needs_no_image(toy):
 
     images = [toy.picture(i % 4) if i % 3 else _noisy(toy.picture(i % 4)) for i in range(9)]
     judge = NearDuplicate()
-    index = judge.index()
-    streamed = [judge.judge_signature(index, str(i), s) for i, s in enumerate(signatures(images))]
+    memory = judge.empty_memory()
+    streamed = [judge.judge_next(memory, str(i), s) for i, s in enumerate(signatures(images))]
     whole = judge.judge([toy.candidate(i) for i in images], [toy.request(None)] * 9, toy.context(guide=None))
     assert streamed == whole
 

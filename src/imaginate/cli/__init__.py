@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from imaginate import __version__
 from imaginate.errors import ConfigError, ImaginateError
+from imaginate.version import __version__
 
 DESCRIPTION = (
     "Turn a small labelled image-classification dataset into a larger, more informative one, "

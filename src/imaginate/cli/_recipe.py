@@ -8,7 +8,8 @@ from typing import Any
 
 from imaginate import registry
 from imaginate.cli._flags import add_settings
-from imaginate.engine.recipe import SECTIONS, gather
+from imaginate.engine.gather import gather
+from imaginate.engine.recipe import SECTIONS
 from imaginate.errors import ConfigError
 from imaginate.settings import nearest, settings_of
 

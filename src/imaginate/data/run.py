@@ -83,13 +83,13 @@ def _labels(path: str, rows: list[dict[str, Any]]) -> LabelSpace:
     try:
         with open(os.path.join(path, "run.json"), encoding="utf-8") as stream:
             told = json.load(stream)["classes"]
-        return LabelSpace(tuple(_info(row) for row in told))
+        return LabelSpace(tuple(class_info(row) for row in told))
     except (OSError, ValueError, KeyError, TypeError):
         names = {row["label"]: str(row.get("class_name") or row["label"]) for row in rows if row["label"] is not None}
         return LabelSpace.of([names.get(label, str(label)) for label in range(max(names, default=-1) + 1)])
 
 
-def _info(row: Mapping[str, Any]) -> ClassInfo:
-    """One entry of run.json, which also counts images."""
+def class_info(row: Mapping[str, Any]) -> ClassInfo:
+    """A class from its entry in run.json, which also counts images."""
     known = {field.name: row[field.name] for field in dataclasses.fields(ClassInfo) if field.name in row}
     return ClassInfo(**{**known, "synonyms": tuple(row.get("synonyms", ()))})

@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from imaginate.contract import Guide, Pool
+from imaginate.contract import Filter, Guide, Method, Pool, Prepared
 from imaginate.data.decoding import decode_tensor, load
 from imaginate.devices import pick_device
-from imaginate.engine.checks import needs_of
-from imaginate.engine.recipe import Recipe
+from imaginate.engine.resolve import ResolvedRecipe, needs_of
 from imaginate.errors import ConfigError
 from imaginate.records import Image, LabelSpace, Sample
 
@@ -48,12 +47,13 @@ class RunContext:
     `cache`: a folder for seed embeddings and fine-tuned guides, kept by content; none keeps them in memory alone.
     """
 
-    def __init__(self, recipe: Recipe, labels: LabelSpace, samples: Sequence[Sample], cache: str | None = None) -> None:
+    def __init__(
+        self, recipe: ResolvedRecipe, labels: LabelSpace, samples: Sequence[Sample], cache: str | None = None
+    ) -> None:
         self.recipe, self.cache = recipe, cache
         self.labels = labels
         self.samples = SeedImages(samples)
         self.device = pick_device(recipe.roles.device)
-        self.method = recipe.make_method()
 
     @cached_property
     def guide(self) -> Guide:
@@ -71,9 +71,9 @@ class RunContext:
         """The prior of the family that the method needs, with the adaptation loaded into it where one is named."""
         from imaginate.models.priors import build_prior
 
-        family = next((need.split(":", 1)[1] for need in self.method.needs if need.startswith("prior:")), "")
+        family = next((need.split(":", 1)[1] for need in self.recipe.method.needs if need.startswith("prior:")), "")
         if not family:
-            raise ConfigError(f"{self.recipe.method} uses no prior")
+            raise ConfigError(f"{self.recipe.method_name} uses no prior")
         spec = self._named("prior", "nano, or a checkpoint's id or folder")
         roles = self.recipe.roles
         dtype = None if roles.precision == "auto" else roles.precision
@@ -93,15 +93,19 @@ class RunContext:
 
         return open_pool(self._named("pool", "folder from `imaginate pool build`"))
 
-    def prepare(self, *parts: Any) -> None:
+    def prepare(self, *parts: Method | Filter) -> None:
         """Build now what methods and filters will use, so that what is missing is refused before any work is done."""
-        needs = dict.fromkeys(need for part in parts for need in needs_of(part))
-        for need in needs:
-            getattr(self, need.split(":", 1)[0])
-        if self.recipe.roles.adaptation and any(need.startswith("prior:") for need in needs):
+        needs = {need.split(":", 1)[0] for part in parts for need in needs_of(part)}
+        if "guide" in needs:
+            _ = self.guide
+        if "prior" in needs:
+            _ = self.prior
+        if "adaptation" in needs or ("prior" in needs and self.recipe.roles.adaptation):
             _ = self.adaptation
+        if "pool" in needs:
+            _ = self.pool
         for part in parts:
-            if hasattr(part, "prepare"):
+            if isinstance(part, Prepared):
                 part.prepare(self)
 
     def keep(self) -> None:

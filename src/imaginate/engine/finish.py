@@ -10,14 +10,14 @@ from typing import Any
 
 from imaginate.devices import machine, versions
 from imaginate.engine.plan import Plan
-from imaginate.engine.recipe import Recipe
+from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.run_filters import rejected_name, run_filters
 from imaginate.engine.shard import marker_name, rows_name
 from imaginate.files import Folder, json_bytes
 from imaginate.write import card, sheet, tables
 
 
-def put_together(store: Folder, recipe: Recipe, plan: Plan, session: Mapping[str, Any]) -> dict[str, Any]:
+def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Mapping[str, Any]) -> dict[str, Any]:
     """Merge the shards' rows, write `skipped.csv`, `README.md`, `contact-sheet.png`, and close `run.json`."""
     markers = [json.loads(store.get(marker_name(n))) for n in range(len(plan.shards))]
     shards = [rows_name(n) for n in range(len(plan.shards))]

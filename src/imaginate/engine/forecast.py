@@ -6,12 +6,15 @@ import dataclasses
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from imaginate.data import open_dataset
+from imaginate.engine.gather import gather
 from imaginate.engine.plan import Plan, Unit, make_plan
 from imaginate.engine.recipe import Recipe
+from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker
 
 
@@ -19,6 +22,7 @@ from imaginate.engine.shard import ShardWorker
 class Forecast:
     """Counts are exact as long as nothing is rejected; seconds and bytes are measured on a few images."""
 
+    method: str
     plan: Plan
     seconds_per_image: float
     bytes_per_image: float
@@ -34,8 +38,37 @@ class Forecast:
         """Expected size of the new images."""
         return self.bytes_per_image * self.plan.wanted
 
+    def __str__(self) -> str:
+        """Classes, totals, disk, time."""
+        plan, width = self.plan, max([len(name) for name in self.plan.counts] + [5])
+        rate = 1 / self.seconds_per_image if self.seconds_per_image else float("inf")
+        lines = [f"{'class':<{width}}  {'seeds':>7}  {'new':>8}"]
+        lines += [f"{name:<{width}}  {c['seeds']:>7}  {c['new']:>8}" for name, c in plan.counts.items()]
+        lines += [f"{'total':<{width}}  {len(plan.samples):>7}  {plan.wanted:>8}", ""]
+        lines.append(f"{plan.wanted} new images by {self.method} in {len(plan.shards)} shards")
+        lines.append(f"disk: about {_size_in_words(self.bytes)} ({_size_in_words(self.bytes_per_image)} an image)")
+        time = _time_in_words(self.seconds)
+        lines.append(f"time: about {time} with one worker ({rate:,.1f} images/s, measured on {self.measured})")
+        if plan.skipped:
+            lines.append(f"skipped: {len(plan.skipped)} seed images, first: {' - '.join(plan.skipped[0])}")
+        return "\n".join(lines)
 
-def forecast(recipe: Recipe) -> Forecast:
+
+def plan(
+    data: str | None = None,
+    method: str | None = None,
+    *,
+    recipe: Recipe | ResolvedRecipe | Mapping[str, Any] | None = None,
+    **settings: Any,
+) -> Forecast:
+    """What `expand` with the same arguments would make, and what it would cost. Nothing is kept.
+
+    `data`, `method`, `recipe` and `settings` as for `expand`. Raises ImaginateError as `expand` does.
+    """
+    return forecast(recipe_from(gather(recipe, data, method, settings)))
+
+
+def forecast(recipe: ResolvedRecipe) -> Forecast:
     """Plan the run and make two small batches of it in a temporary folder: the first warms up, the second is timed."""
     plan = make_plan(recipe, open_dataset(recipe.data))
     few = list(_few(plan, recipe.expand.batch * 2))
@@ -48,7 +81,7 @@ def forecast(recipe: Recipe) -> Forecast:
         worker.make(1)
         seconds, size = time.perf_counter() - start, _size(folder) - before
     images = sum(unit.wanted for unit in trial.shards[1])
-    return Forecast(plan, seconds / max(1, images), size / max(1, images), images)
+    return Forecast(recipe.method_name, plan, seconds / max(1, images), size / max(1, images), images)
 
 
 def _few(plan: Plan, limit: int) -> Iterator[Unit]:
@@ -60,3 +93,19 @@ def _few(plan: Plan, limit: int) -> Iterator[Unit]:
 
 def _size(folder: str) -> int:
     return sum(os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names)
+
+
+def _size_in_words(count: float) -> str:
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"
+
+
+def _time_in_words(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

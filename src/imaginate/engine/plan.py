@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imaginate.data import Dataset, conflicts, sha256
-from imaginate.engine.recipe import Recipe
+from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.errors import DataError, ImageError
 from imaginate.files import short_hash
 from imaginate.records import LabelSpace, Sample
@@ -64,15 +64,14 @@ class Plan:
         return sum(unit.wanted for shard in self.shards for unit in shard)
 
 
-def make_plan(recipe: Recipe, dataset: Dataset, seen: Callable[[], None] = lambda: None) -> Plan:
+def make_plan(recipe: ResolvedRecipe, dataset: Dataset, seen: Callable[[], None] = lambda: None) -> Plan:
     """Read every seed once (bytes only), set aside what cannot be used, and cut the rest into shards.
 
     `seen` is told of every image that was read.
     """
     samples, hashes, skipped = _usable(dataset, seen)
-    method = recipe.make_method()
-    if method.starts_from == "class":
-        units = _class_units(recipe, dataset.labels, samples, whole="pool" in method.needs)
+    if recipe.method.starts_from == "class":
+        units = _class_units(recipe, dataset.labels, samples, whole="pool" in recipe.method.needs)
     else:
         units = _sample_units(recipe, len(dataset.labels), samples)
     shards = tuple(_cut(units, recipe.expand.shard))
@@ -104,7 +103,7 @@ def _first(skipped: Sequence[tuple[str, str]]) -> str:
     return f", the first ({skipped[0][0]}) because: {skipped[0][1]}" if skipped else ""
 
 
-def _sample_units(recipe: Recipe, classes: int, samples: Sequence[Sample]) -> list[Unit]:
+def _sample_units(recipe: ResolvedRecipe, classes: int, samples: Sequence[Sample]) -> list[Unit]:
     sizes = _sizes(classes, samples)
     per_sample = allocate(sizes, recipe.expand.copies, recipe.select.balance)
     seen = [0] * classes
@@ -121,7 +120,7 @@ def _share(total: int, size: int, place: int) -> int:
     return total * (place + 1) // size - total * place // size
 
 
-def _class_units(recipe: Recipe, labels: LabelSpace, samples: Sequence[Sample], *, whole: bool) -> list[Unit]:
+def _class_units(recipe: ResolvedRecipe, labels: LabelSpace, samples: Sequence[Sample], *, whole: bool) -> list[Unit]:
     sizes = _sizes(len(labels), samples)
     if recipe.expand.per_class is not None:
         totals = [recipe.expand.per_class] * len(labels)

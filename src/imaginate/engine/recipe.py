@@ -15,14 +15,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from imaginate import registry
 from imaginate.data.spec import DataSpec
 from imaginate.devices import check_device
-from imaginate.engine.checks import check_recipe
 from imaginate.errors import ConfigError
-from imaginate.files import short_hash
-from imaginate.select import Selection, required_filters
-from imaginate.settings import build, check, nearest, setting, settings_of
+from imaginate.select import Selection
+from imaginate.settings import build, check, nearest, setting, values_of
 from imaginate.write.images import Writing
 
 
@@ -67,7 +64,7 @@ SECTIONS: dict[str, type] = {"data": DataSpec, "expand": Amount, "roles": Roles,
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """One run, completely. Build it with `recipe_from`; `to_dict` is the recipe file."""
+    """A recipe as it is written: every key and value is checked, each alone. `resolve` puts the parts together."""
 
     data: DataSpec
     method: str
@@ -78,55 +75,23 @@ class Recipe:
     select: Selection = field(default_factory=Selection)
     write: Writing = field(default_factory=Writing)
 
-    def make_method(self) -> Any:
-        """The method with its settings."""
-        return registry.make("methods", self.method, self.settings)
-
-    def all_filters(self) -> list[tuple[str, Mapping[str, Any]]]:
-        """The filters asked for, those that the selection rests on, and leak control where a held-out set is named."""
-        place = {"path": self.roles.held_out, "split": self.roles.held_out_split} if self.roles.held_out else {}
-        wanted: list[tuple[str, Mapping[str, Any]]] = [
-            (name, {**place, **values} if name == "held-out" else dict(values)) for name, values in self.filters
-        ]
-        named = {name for name, _ in wanted}
-        for name, values in required_filters(self.select):
-            if name not in named:
-                wanted.append((name, dict(values)))
-                named.add(name)
-        if self.roles.held_out and "held-out" not in named:
-            wanted.append(("held-out", place))
-        return wanted
+    def sections(self) -> dict[str, Any]:
+        """The sections that consist of settings alone, by their key."""
+        return {
+            "data": self.data,
+            "expand": self.expand,
+            "roles": self.roles,
+            "select": self.select,
+            "write": self.write,
+        }
 
     def as_given(self) -> dict[str, Any]:
         """Plain values that make this recipe again, without what follows from them: each can be changed alone."""
         return {
-            **{key: plain(getattr(self, key)) for key in SECTIONS},
+            **{key: values_of(section) for key, section in self.sections().items()},
             "method": {"name": self.method, **self.settings},
             "filters": [{"name": name, **values} for name, values in self.filters],
         }
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, every default written out."""
-        method = self.make_method()
-        return {
-            "data": plain(self.data),
-            "method": {"name": self.method, **plain(method)},
-            "expand": plain(self.expand),
-            "roles": plain(self.roles),
-            "filters": [{"name": n, **plain(registry.make("filters", n, v))} for n, v in self.all_filters()],
-            "select": plain(self.select),
-            "write": plain(self.write),
-        }
-
-    def fingerprint(self, data: str) -> str:
-        """A hash of all that determines the images: this recipe (the data's path left out) and the data's own hash."""
-        return short_hash({"recipe": determining(self.to_dict()), "data": data})
-
-
-def plain(instance: Any) -> dict[str, Any]:
-    """The settings of an instance as YAML can hold them."""
-    values = {s.name: getattr(instance, s.name) for s in settings_of(type(instance))}
-    return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,90 +102,37 @@ def determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return out
 
 
-def recipe_from(values: Mapping[str, Any]) -> Recipe:
-    """A recipe from plain nested values (a YAML file, or flags gathered by section), checked as a whole.
-
-    Raises ConfigError for an unknown key (with the nearest name), a missing one, a value outside its rule, a role that
-    is needed and not named, or named and not needed.
-    """
-    recipe = read_recipe(values)
-    check_recipe(recipe)
-    return recipe
-
-
 def read_recipe(values: Mapping[str, Any]) -> Recipe:
     """The recipe as it is written: every key and value checked, each alone."""
     known = [*SECTIONS, "method", "filters"]
     for key in values:
         if key not in known:
             raise ConfigError(f"unknown recipe key {key!r}{nearest(key, known)}")
-    name, settings = _named(values.get("method"), "method")
+    name, settings = name_and_settings(values.get("method"), "method")
     sections: dict[str, Any] = {
-        key: build(cls, _mapping(values.get(key) or {}, key), where=f"recipe section {key!r}")
+        key: build(cls, as_mapping(values.get(key) or {}, key), where=f"recipe section {key!r}")
         for key, cls in SECTIONS.items()
     }
-    filters = tuple(_named(item, "filters") for item in _listed(values.get("filters")))
+    filters = tuple(name_and_settings(item, "filters") for item in as_list(values.get("filters")))
     return Recipe(method=name, settings=settings, filters=filters, **sections)
 
 
-def gather(
-    recipe: Recipe | Mapping[str, Any] | None, data: str | None, method: str | None, settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Loose keywords, or flags, sorted into the sections of a recipe: they override what the recipe itself says."""
-    given = recipe.as_given() if isinstance(recipe, Recipe) else recipe or {}
-    named = _chosen(given.get("method"), method)
-    values = {**given, "method": named}
-    own = {s.name for s in settings_of(registry.find("methods", named["name"]))}
-    homes = {s.name: key for key, cls in SECTIONS.items() for s in settings_of(cls)}
-    for key, value in settings.items():
-        if key in own:
-            named[key] = value
-        elif key == "filters":
-            values["filters"] = value
-        elif key in homes:
-            _put(values, homes[key], key, value)
-        else:
-            raise ConfigError(f"unknown setting {key!r} of {named['name']}{nearest(key, own | set(homes))}")
-    if data is not None:
-        _put(values, "data", "path", data)
-    if "filters" not in settings and {"held_out", "held_out_split"} & settings.keys():
-        values["filters"] = [_anywhere(item) for item in _listed(values.get("filters"))]
-    return values
-
-
-def _chosen(current: Any, method: str | None) -> dict[str, Any]:
-    """The recipe's method with its settings, unless another is asked for."""
-    name, settings = (None, {}) if current is None else _named(current, "method")
-    if method is not None and method != name:
-        return {"name": method}
-    if name is None:
-        raise ConfigError("no method: give --method NAME (`imaginate methods` lists them) or a recipe")
-    return {"name": name, **settings}
-
-
-def _put(values: dict[str, Any], section: str, key: str, value: Any) -> None:
-    values[section] = {**_mapping(values.get(section) or {}, section), key: value}
-
-
-def _anywhere(item: Any) -> Any:
-    """A recipe's filter; leak control without the dataset that it named, in favour of one that is named now."""
-    name, values = _named(item, "filters")
-    return {"name": name, **{k: v for k, v in values.items() if name != "held-out" or k not in ("path", "split")}}
-
-
-def _mapping(value: Any, key: str) -> Mapping[str, Any]:
+def as_mapping(value: Any, key: str) -> Mapping[str, Any]:
+    """A section of a recipe; ConfigError for anything else than a mapping."""
     if not isinstance(value, Mapping):
         raise ConfigError(f"recipe section {key!r} must be a mapping of settings, got {value!r}")
     return value
 
 
-def _listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
+    """The filters of a recipe; ConfigError for anything else than a list."""
     if value is not None and not isinstance(value, (list, tuple)):
         raise ConfigError(f"recipe key 'filters' must be a list of filters, got {value!r}")
     return list(value or [])
 
 
-def _named(value: Any, key: str) -> tuple[str, dict[str, Any]]:
+def name_and_settings(value: Any, key: str) -> tuple[str, dict[str, Any]]:
+    """A method or filter as a recipe writes it, a name or a mapping with a name."""
     if isinstance(value, str):
         return value, {}
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):

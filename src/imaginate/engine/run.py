@@ -10,17 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imaginate import __version__
 from imaginate.data import open_dataset
 from imaginate.engine import finish, folder
 from imaginate.engine import workers as making
 from imaginate.engine.folder import RECIPE
+from imaginate.engine.gather import gather
 from imaginate.engine.plan import Plan, make_plan
-from imaginate.engine.recipe import Recipe, changes, determining, gather, recipe_from
+from imaginate.engine.recipe import Recipe, changes, determining
+from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import marker_name
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
 from imaginate.progress import Bar, bar
+from imaginate.version import __version__
 
 RUN = "run.json"
 
@@ -56,7 +58,7 @@ def expand(
     out: str | os.PathLike[str] = "",
     method: str | None = None,
     *,
-    recipe: Recipe | Mapping[str, Any] | None = None,
+    recipe: Recipe | ResolvedRecipe | Mapping[str, Any] | None = None,
     workers: int = 1,
     ray: str | None = None,
     progress: bool = True,
@@ -66,9 +68,9 @@ def expand(
 
     `data` is a path (see docs/data.md), `out` a local folder or an fsspec url, `method` a registered name; every other
     keyword is a setting of the method or of a section of the recipe (`copies=5`, `guide="nano"`, `format="jpeg"`).
-    A whole `recipe` (mapping or Recipe) can be given instead, or beside them: they override it. `workers`: processes
-    that make images, on Ray when more than one. Raises ImaginateError (DataError, ConfigError, ModelError, RunError)
-    with one line that says what to do, and KeyboardInterrupt with one that says how far it came.
+    A whole `recipe` (a mapping, or a recipe object) can be given instead, or together with them: they override it.
+    `workers`: processes that make images, on Ray when more than one. Raises ImaginateError (DataError, ConfigError,
+    ModelError, RunError) with one line that says what to do, and KeyboardInterrupt with one that says how far it came.
     """
     full = recipe_from(gather(recipe, data, method, settings))
     if not os.fspath(out):
@@ -80,7 +82,7 @@ def expand(
         return _expand(full, plan, store, workers, ray, progress)
 
 
-def _read(recipe: Recipe, progress: bool) -> Plan:
+def _read(recipe: ResolvedRecipe, progress: bool) -> Plan:
     """The plan of the run; every seed image is read once for it."""
     dataset = open_dataset(recipe.data)
     with bar("reading", len(dataset.samples), show=progress) as shown:
@@ -89,7 +91,7 @@ def _read(recipe: Recipe, progress: bool) -> Plan:
     return plan
 
 
-def _expand(recipe: Recipe, plan: Plan, store: Folder, count: int, ray: str | None, progress: bool) -> Run:
+def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: str | None, progress: bool) -> Run:
     known = json.loads(store.get(RUN)) if store.exists(RUN) and _made_anything(store) else None
     fingerprint = recipe.fingerprint(plan.data_fingerprint)
     if known is None:
@@ -103,7 +105,7 @@ def _expand(recipe: Recipe, plan: Plan, store: Folder, count: int, ray: str | No
     missing = [n for n in range(len(plan.shards)) if not store.exists(marker_name(n))]
     done = len(plan.shards) - len(missing)
     made = 0
-    title = f"{recipe.method} -> {os.path.basename(store.root)}"
+    title = f"{recipe.method_name} -> {os.path.basename(store.root)}"
     finished_images = sum(u.wanted for n in set(range(len(plan.shards))) - set(missing) for u in plan.shards[n])
     with bar(title, plan.wanted, done=finished_images, show=progress) as shown:
         try:
@@ -129,7 +131,7 @@ def _made_anything(store: Folder) -> bool:
     return bool(markers) or any(store.exists(name) for name in ("images", "rejected"))
 
 
-def _begin(store: Folder, recipe: Recipe, plan: Plan, fingerprint: str) -> None:
+def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> None:
     import yaml
 
     text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
@@ -149,7 +151,7 @@ def _begin(store: Folder, recipe: Recipe, plan: Plan, fingerprint: str) -> None:
     store.put(RUN, json_bytes(facts))
 
 
-def _same(store: Folder, known: Mapping[str, Any], recipe: Recipe, plan: Plan, fingerprint: str) -> None:
+def _same(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> None:
     if known.get("fingerprint") == fingerprint:
         return
     import yaml

@@ -10,35 +10,28 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from imaginate import registry, select
+from imaginate import select
+from imaginate.contract import Filter, RunFilter
 from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan
-from imaginate.engine.recipe import Recipe
+from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.files import Folder
 from imaginate.records import Candidate, Request
 
 Refused = dict[str, str]
 
 
-def _filters_of_the_run(recipe: Recipe) -> list[Any]:
-    """The filters of the recipe that judge the run as a whole."""
-    made = [registry.make("filters", name, values) for name, values in recipe.all_filters()]
-    return [judge for judge in made if judge.scope == "run"]
-
-
-def run_filters(store: Folder, recipe: Recipe, plan: Plan, shards: Sequence[str]) -> Refused:
+def run_filters(store: Folder, recipe: ResolvedRecipe, plan: Plan, shards: Sequence[str]) -> Refused:
     """File name -> reason, for the images that the shards kept and the run does not; their files are moved."""
-    judges = _filters_of_the_run(recipe)
     agnostic = recipe.select.scope != "sample"
-    if not judges and not agnostic:
-        return {}
     refused: Refused = {}
-    for judge in judges:
+    for named in recipe.run_filters:
         rows = (row for row in _kept(store, shards) if row["file_name"] not in refused)
-        if getattr(judge, "cosine", None) is None:
-            refused.update(_by_signature(judge, rows))
+        if isinstance(named.filter, RunFilter) and named.filter.by_signature:
+            refused.update(_by_signature(named.filter, rows))
         else:
-            refused.update(_by_class(judge, list(rows), store, RunContext(recipe, plan.labels, plan.samples)))
+            context = RunContext(recipe, plan.labels, plan.samples)
+            refused.update(_by_class(named.filter, list(rows), store, context))
     if agnostic:
         refused.update(_agnostic(recipe, plan, [r for r in _kept(store, shards) if r["file_name"] not in refused]))
     for name in refused:
@@ -63,13 +56,13 @@ def _kept(store: Folder, shards: Sequence[str]) -> Iterator[dict[str, Any]]:
                 yield row
 
 
-def _by_signature(judge: Any, rows: Iterator[Mapping[str, Any]]) -> Refused:
-    index = judge.index()
-    verdicts = ((row, judge.judge_signature(index, row["file_name"], row["info_signature"])) for row in rows)
+def _by_signature(judge: RunFilter, rows: Iterator[Mapping[str, Any]]) -> Refused:
+    memory = judge.empty_memory()
+    verdicts = ((row, judge.judge_next(memory, row["file_name"], row["info_signature"])) for row in rows)
     return {row["file_name"]: verdict.reason for row, verdict in verdicts if not verdict.keep}
 
 
-def _by_class(judge: Any, rows: Sequence[Mapping[str, Any]], store: Folder, context: RunContext) -> Refused:
+def _by_class(judge: Filter, rows: Sequence[Mapping[str, Any]], store: Folder, context: RunContext) -> Refused:
     """With embeddings: each class alone, its images in memory."""
     refused: Refused = {}
     for label in sorted({row["label"] for row in rows}):
@@ -91,7 +84,7 @@ def _candidate(row: Mapping[str, Any], store: Folder) -> Candidate:
     return Candidate(key=key, label=row["label"], copy=row["copy"], seed=row["rng_seed"], image=image)
 
 
-def _agnostic(recipe: Recipe, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> Refused:
+def _agnostic(recipe: ResolvedRecipe, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> Refused:
     """GIF B.1: the best of each class, or of the dataset, wherever they come from."""
     totals = {label: plan.counts[info.name]["new"] for label, info in enumerate(plan.labels)}
     slim = [{k: row.get(k) for k in ("label", "seed_image", "copy", f"score_{recipe.select.by}")} for row in rows]

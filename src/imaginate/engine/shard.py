@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from imaginate import registry, select
+from imaginate import select
 from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan, Unit
-from imaginate.engine.recipe import Recipe
+from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.errors import ImageError
 from imaginate.files import Folder
 from imaginate.ops.similarity import signature
@@ -41,19 +41,17 @@ class Work:
 class ShardWorker:
     """Makes shards of one run, in this process. Models are built once and kept between shards."""
 
-    def __init__(self, recipe: Recipe, plan: Plan, root: str) -> None:
+    def __init__(self, recipe: ResolvedRecipe, plan: Plan, root: str) -> None:
         self.recipe, self.plan, self.store = recipe, plan, Folder(root)
         cache = self.store.path("cache") if self.store.local else None
         self.context = RunContext(recipe, plan.labels, plan.samples, cache)
-        self.method = self.context.method
-        made = [(name, registry.make("filters", name, values)) for name, values in recipe.all_filters()]
-        self.filters = [(name, f) for name, f in made if f.scope == "candidate"]
-        self.signed = any(f.scope == "run" for _, f in made)
+        self.method, self.filters = recipe.method, recipe.candidate_filters
+        self.signs = bool(recipe.run_filters)
         self.folders = names.class_folders(plan.labels.names)
         self.writers = ThreadPoolExecutor(2) if self.method.needs or self.filters else None
         if self.writers is None:
             _one_thread()
-        self.context.prepare(self.method, *(f for _, f in made))
+        self.context.prepare(self.method, *(f.filter for f in recipe.filters))
 
     def make(self, number: int) -> dict[str, Any]:
         """Make and commit one shard; returns its marker. Finished shards are not made again."""
@@ -125,7 +123,7 @@ class ShardWorker:
         count = select.wants_more(self.recipe.select, wanted=work.unit.wanted, made=made, kept=kept)
         copies = tuple(islice(work.copies, count))
         work.asked += len(copies)
-        seeds = tuple(image_seed(self.recipe.expand.seed, self.recipe.method, work.unit.key, c) for c in copies)
+        seeds = tuple(image_seed(self.recipe.expand.seed, self.recipe.method_name, work.unit.key, c) for c in copies)
         r = work.request
         return Request(key=r.key, label=r.label, copies=copies, seeds=seeds, sample=r.sample, image=r.image)
 
@@ -134,16 +132,16 @@ class ShardWorker:
         verdicts = [Verdict(keep=c.failed is None, reason=c.failed or "") for _, _, c in fresh]
         scores: list[dict[str, float]] = [{} for _ in fresh]
         infos: list[dict[str, Scalar]] = [{} for _ in fresh]
-        for name, judge in self.filters:
+        for named in self.filters:
             alive = [i for i, v in enumerate(verdicts) if v.keep]
             if not alive:
                 break
-            given = judge.judge([fresh[i][2] for i in alive], [fresh[i][1] for i in alive], self.context)
+            given = named.filter.judge([fresh[i][2] for i in alive], [fresh[i][1] for i in alive], self.context)
             for i, verdict in zip(alive, given, strict=True):
                 verdicts[i] = verdict
                 infos[i].update(verdict.info)
                 if verdict.score is not None:
-                    scores[i][name.replace("-", "_")] = verdict.score
+                    scores[i][named.column] = verdict.score
         for (work, _, candidate), verdict, extra, info in zip(fresh, verdicts, scores, infos, strict=True):
             work.judged.append((with_findings(candidate, extra, info), verdict))
 
@@ -166,7 +164,7 @@ class ShardWorker:
             **self._common(file_name, c.label),
             "origin": str(c.info.get("origin", "synthetic")),
             "seed_image": None if work.unit.index is None else c.key,
-            "method": self.recipe.method,
+            "method": self.recipe.method_name,
             "copy": c.copy,
             "prompt": c.prompt,
             "prior": self.recipe.roles.prior,
@@ -175,7 +173,7 @@ class ShardWorker:
             "kept": kept,
             "reason": reason,
             "soft_label": None if c.soft_label is None else list(c.soft_label),
-            **({"info_signature": signature(to_uint8(c.image)[None])[0]} if self.signed and kept else {}),
+            **({"info_signature": signature(to_uint8(c.image)[None])[0]} if self.signs and kept else {}),
             **{f"score_{k}": float(v) for k, v in c.scores.items()},
             **{f"info_{k}": v for k, v in c.info.items() if k != "origin"},
         }

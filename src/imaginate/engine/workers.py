@@ -10,9 +10,9 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import Any
 
-from imaginate import cluster, registry
+from imaginate import cluster
 from imaginate.engine.plan import Plan
-from imaginate.engine.recipe import Recipe
+from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.shard import ShardWorker
 from imaginate.errors import ConfigError
 
@@ -20,7 +20,13 @@ Announce = Callable[[int], None]
 
 
 def run(
-    recipe: Recipe, plan: Plan, root: str, numbers: Sequence[int], count: int, address: str | None, announce: Announce
+    recipe: ResolvedRecipe,
+    plan: Plan,
+    root: str,
+    numbers: Sequence[int],
+    count: int,
+    address: str | None,
+    announce: Announce,
 ) -> Iterator[dict[str, Any]]:
     """Make the shards `numbers`; yields each marker as it is committed, in any order."""
     if count < 1:
@@ -30,25 +36,27 @@ def run(
     if count == 1 and address is None:
         worker = ShardWorker(recipe, plan, root)
         for number in numbers:
-            yield _told(worker.make(number), plan, announce)
+            yield _announced(worker.make(number), plan, announce)
         return
     for summary in _on_ray(recipe, plan, root, numbers, count, cluster.address_of(address)):
-        yield _told(summary, plan, announce)
+        yield _announced(summary, plan, announce)
 
 
-def _told(summary: dict[str, Any], plan: Plan, announce: Announce) -> dict[str, Any]:
+def _announced(summary: dict[str, Any], plan: Plan, announce: Announce) -> dict[str, Any]:
     announce(sum(unit.wanted for unit in plan.shards[summary["shard"]]))
     return summary
 
 
 def _on_ray(
-    recipe: Recipe, plan: Plan, root: str, numbers: Sequence[int], count: int, address: str | None
+    recipe: ResolvedRecipe, plan: Plan, root: str, numbers: Sequence[int], count: int, address: str | None
 ) -> Iterator[dict[str, Any]]:
     """Ray actors. Where no network is needed and Ray is this machine's, this process is one of the `count` workers and
     begins at once, while Ray starts; a job that is done by then needs no Ray."""
     cluster.require()
     waiting = deque(numbers)
-    home = None if address is not None or _needs(recipe) else Home(lambda: ShardWorker(recipe, plan, root), waiting)
+    home = (
+        None if address is not None or _needs_roles(recipe) else Home(lambda: ShardWorker(recipe, plan, root), waiting)
+    )
     try:
         cluster.library()
         actors = min(count - 1 if home else count, len(waiting))
@@ -59,14 +67,13 @@ def _on_ray(
             home.stop()
 
 
-def _needs(recipe: Recipe) -> bool:
-    """Whether the method or a filter needs a network or a pool, which one process more would hold in memory."""
-    judges = [registry.find("filters", name) for name, _ in recipe.all_filters()]
-    return any(part.needs for part in (recipe.make_method(), *judges))
+def _needs_roles(recipe: ResolvedRecipe) -> bool:
+    """Whether a network or a pool is needed, which one process more would hold in memory again."""
+    return bool(recipe.needs)
 
 
 def _spread(
-    ray: Any, shared: tuple[Recipe, Plan], root: str, waiting: deque[int], count: int, home: Home | None
+    ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int, home: Home | None
 ) -> Iterator[dict[str, Any]]:
     """One shard in flight for each actor. An actor that dies is started anew and asked again."""
     free = _actors(ray, shared, root, count) if count else []
@@ -83,7 +90,7 @@ def _spread(
                 yield cluster.unwrap(ray, reference)
 
 
-def _actors(ray: Any, shared: tuple[Recipe, Plan], root: str, count: int) -> list[Any]:
+def _actors(ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, count: int) -> list[Any]:
     share = cluster.gpu_share(ray.cluster_resources().get("GPU", 0), count)
     actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=-1, max_task_retries=-1)(_RayWorker)
     recipe, plan = shared
@@ -142,7 +149,7 @@ class Home:
 class _RayWorker:
     """A ShardWorker inside a Ray actor, which works where the caller works."""
 
-    def __init__(self, shared: tuple[Recipe, Plan], root: str, folder: str) -> None:
+    def __init__(self, shared: tuple[ResolvedRecipe, Plan], root: str, folder: str) -> None:
         self._shared, self._root = shared, root
         self._worker: ShardWorker | None = None
         cluster.enter(folder)

@@ -22,6 +22,7 @@ class Aesthetic:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("guide",)
+    needs_seed: ClassVar[bool] = False
     scope: ClassVar[Literal["candidate", "run"]] = "candidate"
 
     head: str = setting(help="the head's weights: a .safetensors file (or .pth, read without executing anything)")

@@ -21,6 +21,7 @@ class Consistency:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("guide",)
+    needs_seed: ClassVar[bool] = True
     scope: ClassVar[Literal["candidate", "run"]] = "candidate"
 
     anchor: Literal["seed", "label"] = setting(

@@ -20,6 +20,7 @@ class EntropyGain:
     """
 
     needs: ClassVar[tuple[str, ...]] = ("guide",)
+    needs_seed: ClassVar[bool] = True
     scope: ClassVar[Literal["candidate", "run"]] = "candidate"
 
     above: float = setting(0.0, "the gain must be larger than this, in nats")

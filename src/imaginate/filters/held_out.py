@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, ClassVar, Literal, cast
@@ -22,12 +22,16 @@ class HeldOut:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    needs_seed: ClassVar[bool] = False
     scope: ClassVar[Literal["candidate", "run"]] = "candidate"
+    guards: ClassVar[Mapping[str, str]] = {"path": "held_out", "split": "held_out_split"}
 
     path: str = setting(help="the dataset that holds the held-out images (`--held-out`)")
     split: str | None = setting(None, "its split (`--held-out-split`)")
     bits: int = setting(8, "most bits of the 64-bit perceptual hash in which a copy differs", ge=0, le=32)
-    cosine: float | None = setting(None, "also a copy from this cosine of the guide's embeddings on", gt=0, le=1)
+    cosine: float | None = setting(
+        None, "also a copy from this cosine of the guide's embeddings on", gt=0, le=1, needs="guide"
+    )
 
     def __post_init__(self) -> None:
         check(self)

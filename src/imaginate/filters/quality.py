@@ -23,6 +23,7 @@ class Quality:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    needs_seed: ClassVar[bool] = False
     scope: ClassVar[Literal["candidate", "run"]] = "candidate"
 
     side: int = setting(16, "smallest side in pixels", ge=1)

@@ -23,6 +23,7 @@ class Safety:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    needs_seed: ClassVar[bool] = False
     scope: ClassVar[Literal["candidate", "run"]] = "candidate"
 
     checker: str = setting("opennsfw", "opennsfw, or id or folder of a diffusers safety checker", source="RET sec. 4")

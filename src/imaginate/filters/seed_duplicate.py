@@ -20,11 +20,14 @@ class SeedDuplicate:
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
+    needs_seed: ClassVar[bool] = True
     scope: ClassVar[Literal["candidate", "run"]] = "candidate"
 
     bits: int = setting(1, "most bits of the 64-bit perceptual hash in which it differs from its seed", ge=0, le=32)
     colour: float = setting(0.02, "largest difference of their colours (root mean square in [0, 1])", ge=0, le=1)
-    cosine: float | None = setting(None, "also alike from this cosine of the guide's embeddings on", gt=0, le=1)
+    cosine: float | None = setting(
+        None, "also alike from this cosine of the guide's embeddings on", gt=0, le=1, needs="guide"
+    )
 
     def __post_init__(self) -> None:
         check(self)

@@ -10,11 +10,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from imaginate import __version__
 from imaginate.reports import words
 from imaginate.reports.read import Run, Study
 from imaginate.reports.view_run import Options, View, run_view
 from imaginate.reports.view_study import study_view
+from imaginate.version import __version__
 
 
 def html(source: Study | Run, options: Options, *, date: datetime.date | None = None) -> str:

@@ -71,14 +71,20 @@ def _expand(args: argparse.Namespace, data: DataSpec, name: str, device: str) ->
     """A run of the technique's method with one checkpoint, new images only."""
     from imaginate import registry
     from imaginate.cli.fit import method_of
-    from imaginate.engine.recipe import plain
     from imaginate.engine.run import expand
+    from imaginate.settings import values_of
 
     method, run = method_of(args), str(Path(args.out) / "select" / _images(args, name))
     by_class = registry.find("methods", method).starts_from == "class"
     amount = {"per_class": args.select_per_class} if by_class else {"copies": 1}
     roles = {"prior": args.prior, "adaptation": f"{args.out}@{name}", "device": device}
-    recipe = {"data": plain(data), "method": method, "expand": amount, "roles": roles, "write": {"originals": "none"}}
+    recipe = {
+        "data": values_of(data),
+        "method": method,
+        "expand": amount,
+        "roles": roles,
+        "write": {"originals": "none"},
+    }
     expand(out=run, recipe=recipe, progress=not args.quiet)
     return run
 

@@ -1,0 +1,234 @@
+"""A recipe resolved once: its method and filters built, checked against the roles and against one another.
+
+Plan, expand, refilter, fit and workers receive the resolved recipe; nothing later asks the registry again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from imaginate import registry
+from imaginate.contract import Filter, Guard, Method, Scored
+from imaginate.data.spec import DataSpec
+from imaginate.engine.recipe import Amount, Recipe, Roles, determining, read_recipe
+from imaginate.errors import ConfigError
+from imaginate.files import short_hash
+from imaginate.select import Selection, required_filters
+from imaginate.settings import nearest, roles_by_settings, settings_of, values_of
+from imaginate.write.images import Writing
+
+ROLES = ("guide", "prior", "adaptation", "pool")
+# Settings that say something of a role, or of the held-out dataset, and nothing without it.
+QUALIFIES = {"guide_prompts": "guide", "precision": "prior", "compile": "prior", "held_out_split": "held_out"}
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedFilter:
+    """A filter, built, under its registered name. `why`: what brought it in, where the user did not name it."""
+
+    name: str
+    filter: Filter
+    why: str = ""
+
+    @property
+    def column(self) -> str:
+        """The name of its score."""
+        return self.name.replace("-", "_")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The roles that it needs, as it is set."""
+        return needs_of(self.filter)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedRecipe:
+    """One run, completely: the sections of the recipe, and the method and the filters that they ask for, built.
+
+    `filters`: those that the recipe names, those that the selection needs, and the guards of the roles that are named.
+    """
+
+    given: Recipe
+    method_name: str
+    method: Method
+    filters: tuple[NamedFilter, ...]
+    data: DataSpec
+    expand: Amount
+    roles: Roles
+    select: Selection
+    write: Writing
+
+    @property
+    def candidate_filters(self) -> tuple[NamedFilter, ...]:
+        """The filters that judge each candidate as it is made."""
+        return tuple(f for f in self.filters if f.filter.scope == "candidate")
+
+    @property
+    def run_filters(self) -> tuple[NamedFilter, ...]:
+        """The filters that judge the run as a whole."""
+        return tuple(f for f in self.filters if f.filter.scope == "run")
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The roles that the method and the filters need, without the family of a prior."""
+        every = (need for needs in (self.method.needs, *(f.needs for f in self.filters)) for need in needs)
+        return tuple(dict.fromkeys(need.split(":", 1)[0] for need in every))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe file: plain values, every default written out."""
+        return {
+            "data": values_of(self.data),
+            "method": {"name": self.method_name, **values_of(self.method)},
+            "expand": values_of(self.expand),
+            "roles": values_of(self.roles),
+            "filters": [{"name": f.name, **values_of(f.filter)} for f in self.filters],
+            "select": values_of(self.select),
+            "write": values_of(self.write),
+        }
+
+    def fingerprint(self, data: str) -> str:
+        """A hash of all that determines the images: this recipe (the data's path left out) and the data's own hash."""
+        return short_hash({"recipe": determining(self.to_dict()), "data": data})
+
+
+def recipe_from(values: Mapping[str, Any]) -> ResolvedRecipe:
+    """A recipe from plain nested values (a YAML file, or flags gathered by section), checked as a whole.
+
+    Raises ConfigError for an unknown key (with the nearest name), a missing one, a value outside its rule, a role that
+    is needed and not named, or named and not needed.
+    """
+    return resolve(read_recipe(values))
+
+
+def resolve(recipe: Recipe) -> ResolvedRecipe:
+    """Build the method and the filters of a recipe. Raises ConfigError where two parts of it contradict each other."""
+    method = registry.make("methods", recipe.method, recipe.settings)
+    filters = resolve_filters(recipe)
+    _check_needed_roles(recipe, method, filters)
+    _refuse_unused_roles(recipe, method, filters)
+    _refuse_two_guarded_datasets(recipe.roles, filters)
+    _refuse_unknown_score(recipe, method, filters)
+    if recipe.expand.per_class is not None and method.starts_from != "class":
+        name = recipe.method
+        raise ConfigError(f"per_class is for class-started methods, {name} starts from seed images: use copies")
+    return _resolved(recipe, method, filters)
+
+
+def resolve_to_refilter(recipe: Recipe) -> ResolvedRecipe:
+    """A finished run's recipe with other filters. Nothing is generated, so only what the filters need is checked."""
+    recipe = replace(recipe, select=Selection())
+    filters = resolve_filters(recipe)
+    for f in filters:
+        _need(recipe.roles, f"filter {f.name}", f.needs)
+    return _resolved(recipe, registry.make("methods", recipe.method, recipe.settings), filters)
+
+
+def _resolved(recipe: Recipe, method: Method, filters: tuple[NamedFilter, ...]) -> ResolvedRecipe:
+    return ResolvedRecipe(
+        given=recipe,
+        method_name=recipe.method,
+        method=method,
+        filters=filters,
+        data=recipe.data,
+        expand=recipe.expand,
+        roles=recipe.roles,
+        select=recipe.select,
+        write=recipe.write,
+    )
+
+
+def resolve_filters(recipe: Recipe) -> tuple[NamedFilter, ...]:
+    """The filters asked for, those that the selection needs, and the guards of the roles that are named."""
+    wanted: list[tuple[str, Settings, str]] = [(name, values, "") for name, values in recipe.filters]
+    for name, values in required_filters(recipe.select):
+        if all(name != other for other, *_ in wanted):
+            wanted.append((name, values, f"which --select {recipe.select.policy} needs"))
+    for name in _guards(recipe.roles):
+        if all(name != other for other, *_ in wanted):
+            wanted.append((name, {}, "which guards the held-out images"))
+    return tuple(
+        NamedFilter(name=name, filter=registry.make("filters", name, _filled(name, values, recipe.roles)), why=why)
+        for name, values, why in wanted
+    )
+
+
+def _guards(roles: Roles) -> Iterator[str]:
+    """The filters that the named roles bring in."""
+    if roles.held_out is None:
+        return
+    for name in registry.names("filters"):
+        if isinstance(cls := registry.find("filters", name), Guard) and next(iter(cls.guards.values())) == "held_out":
+            yield name
+
+
+def _filled(name: str, values: Settings, roles: Roles) -> Settings:
+    """The settings of a filter; a guard's come from its roles where they are named and the recipe says nothing."""
+    cls = registry.find("filters", name)
+    if not isinstance(cls, Guard) or roles.held_out is None:
+        return values
+    from_roles = values_of(roles)
+    return {**{setting: from_roles[role] for setting, role in cls.guards.items()}, **values}
+
+
+def needs_of(part: Method | Filter) -> tuple[str, ...]:
+    """The roles of a method or filter as it is set."""
+    return (*part.needs, *roles_by_settings(part))
+
+
+def _check_needed_roles(recipe: Recipe, method: Method, filters: Sequence[NamedFilter]) -> None:
+    _need(recipe.roles, recipe.method, needs_of(method))
+    for f in filters:
+        _need(recipe.roles, f"filter {f.name}{f', {f.why},' if f.why else ''}", f.needs)
+
+
+def _need(roles: Roles, who: str, needs: Sequence[str]) -> None:
+    named = values_of(roles)
+    for need in needs:
+        role = need.split(":", 1)[0]
+        if named[role] is None:
+            hint = next(s.rule.help for s in settings_of(type(roles)) if s.name == role)
+            raise ConfigError(f"{who} needs a {role}: give --{role} ({hint})")
+
+
+def _refuse_unused_roles(recipe: Recipe, method: Method, filters: Sequence[NamedFilter]) -> None:
+    """A role that is for nothing would be believed to matter, and would tell two equal runs apart."""
+    every = (need for needs in (needs_of(method), *(f.needs for f in filters)) for need in needs)
+    takes = {need.split(":", 1)[0] for need in every}
+    takes |= {"adaptation"} if "prior" in takes else set()
+    named = values_of(recipe.roles)
+    for role in ROLES:
+        if named[role] is not None and role not in takes:
+            there = " and ".join(r for r in ROLES if r in takes)
+            instead = f"only {there}" if there else "no role at all"
+            raise ConfigError(f"{recipe.method} and its filters take no {role}, {instead}: leave out --{role}")
+    for s in settings_of(type(recipe.roles)):
+        if s.name in QUALIFIES and named[s.name] != s.default and named[QUALIFIES[s.name]] is None:
+            owner = "--" + QUALIFIES[s.name].replace("_", "-")
+            raise ConfigError(f"{s.flag} says something of {owner}, which is not given: leave it out")
+
+
+def _refuse_two_guarded_datasets(roles: Roles, filters: Sequence[NamedFilter]) -> None:
+    """A guard that the recipe sets to one dataset, and its role names another."""
+    for f in filters:
+        if not isinstance(f.filter, Guard) or roles.held_out is None:
+            continue
+        setting, role = next(iter(f.filter.guards.items()))
+        given, named = values_of(f.filter)[setting], values_of(roles)[role]
+        if given != named:
+            flag = "--" + role.replace("_", "-")
+            raise ConfigError(f"two held-out datasets: {flag} {named} and filter {f.name}:{setting}={given}")
+
+
+def _refuse_unknown_score(recipe: Recipe, method: Method, filters: Sequence[NamedFilter]) -> None:
+    """A score that no candidate will carry is found out here, not after all of them were made."""
+    if not recipe.select.ranked:
+        return
+    known = {f.column for f in filters if f.filter.scope == "candidate"}
+    known |= set(method.scores) if isinstance(method, Scored) else set()
+    if recipe.select.by not in known:
+        there = nearest(recipe.select.by, known) or "; they give none"
+        raise ConfigError(f"{recipe.method} and its filters give no score {recipe.select.by!r} to select by{there}")
