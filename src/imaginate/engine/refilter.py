@@ -22,7 +22,7 @@ from imaginate.engine.context import RunContext
 from imaginate.engine.folder import lock
 from imaginate.engine.kept_rows import AGAIN, Row, other_side, read_rows, write_rows
 from imaginate.engine.recipe import Recipe, read_recipe
-from imaginate.engine.resolve import NamedFilter, resolve_to_refilter
+from imaginate.engine.resolve import NamedFilter, ResolvedRecipe, resolve_to_refilter
 from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.files import KEPT, RECIPE, RUN, Folder
 from imaginate.progress import Bar, bar
@@ -84,8 +84,7 @@ def refilter(
     with lock(store):
         recipe = _recipe(store, filters, guide, (held_out, held_out_split), device)
         spec = dataclasses.replace(recipe.data, path=data) if data else recipe.data
-        with bar("judging", None, show=progress) as shown:
-            return _refilter(store, recipe, spec, reconsider, dry_run, shown)
+        return _refilter(store, resolve_to_refilter(recipe), spec, reconsider, dry_run, progress)
 
 
 def _recipe(
@@ -102,20 +101,22 @@ def _recipe(
     return dataclasses.replace(recipe, roles=roles)
 
 
-def _refilter(store: Folder, recipe: Recipe, spec: DataSpec, reconsider: bool, dry_run: bool, shown: Bar) -> Refiltered:
+def _refilter(
+    store: Folder, recipe: ResolvedRecipe, spec: DataSpec, reconsider: bool, dry_run: bool, progress: bool
+) -> Refiltered:
     kept, refused = read_rows(store)
     samples = _seed_samples(spec, kept, store)
     labels = LabelSpace(tuple(class_info(row) for row in json.loads(store.get(RUN))["classes"]))
-    resolved = resolve_to_refilter(recipe)
-    context = RunContext(resolved, labels, list(samples.values()))
-    filters = sorted(resolved.filters, key=lambda f: f.filter.scope == "run")
+    context = RunContext(recipe, labels, list(samples.values()))
+    filters = sorted(recipe.filters, key=lambda f: f.filter.scope == "run")
     context.prepare(*(f.filter for f in filters))
     pool = [r for r in kept if r["method"] is not None]
     pool += [r for r in refused if reconsider or r["reason"].startswith(AGAIN)]
     outcome = Refiltered(store.root, dry_run=dry_run)
     was_kept = {id(r) for r in kept}
-    for row, verdict in _judge(store, pool, filters, context, samples, outcome, shown):
-        _apply(row, verdict, id(row) in was_kept, outcome)
+    with bar("judging", len(pool), show=progress) as shown:
+        for row, verdict in _judge(store, pool, filters, context, samples, outcome, shown):
+            _apply(row, verdict, id(row) in was_kept, outcome)
     if not dry_run:
         write_rows(store, kept, refused, filters)
     return outcome

@@ -54,9 +54,8 @@ def _on_ray(
     begins at once, while Ray starts; a job that is done by then needs no Ray."""
     cluster.require()
     waiting = deque(numbers)
-    home = (
-        None if address is not None or _needs_roles(recipe) else Home(lambda: ShardWorker(recipe, plan, root), waiting)
-    )
+    works_here = address is None and not _needs_roles(recipe)
+    home = Home(lambda: ShardWorker(recipe, plan, root), waiting) if works_here else None
     try:
         cluster.library()
         actors = min(count - 1 if home else count, len(waiting))
