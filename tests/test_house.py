@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -137,15 +139,24 @@ def test_start_up_imports_no_torch(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+FUNCTIONS = ["build_pool", "expand", "export", "guide", "load", "open_dataset", "plan", "recipe_from", "refilter"]
+FUNCTIONS += ["search_pool"]
+CLASSES = ["DataSpec", "Dataset", "Forecast", "MeasuredGuide", "PoolResults", "Refiltered", "Run"]
+ERRORS = ["ConfigError", "DataError", "ImageError", "ImaginateError", "ModelError", "RunError"]
+
+
 def test_public_names_are_pinned() -> None:
-    assert sorted(imaginate.__all__) == [
-        "DataSpec",
-        "Dataset",
-        "Run",
-        "expand",
-        "load",
-        "open_dataset",
-        "recipe_from",
-    ]
-    for name in imaginate.__all__:
-        assert getattr(imaginate, name) is not None
+    assert dir(imaginate) == sorted([*FUNCTIONS, *CLASSES, *ERRORS, "__version__"]) == sorted(imaginate.__all__)
+    for name in FUNCTIONS:
+        assert inspect.isfunction(getattr(imaginate, name))
+    for name in (*CLASSES, *ERRORS):
+        assert inspect.isclass(getattr(imaginate, name))
+
+
+def test_no_public_name_is_also_a_module() -> None:
+    rooms = {path.stem if path.suffix == ".py" else path.name for path in SRC.iterdir()}
+    assert set(imaginate.__all__).isdisjoint(rooms)
+
+
+def test_the_version_is_the_packages_own() -> None:
+    assert imaginate.__version__ == metadata.version("imaginate")

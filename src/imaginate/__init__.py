@@ -3,6 +3,9 @@
 import imaginate
 run = imaginate.expand("flowers/", "flowers-x5/", method="randaugment", copies=5)
 print(run)
+
+One function for each command, with the same defaults; `dir(imaginate)` lists them. All are imported when first used, so
+that `import imaginate` is quick.
 """
 
 from __future__ import annotations
@@ -11,27 +14,79 @@ from typing import TYPE_CHECKING, Any
 
 from imaginate.version import __version__
 
-__all__ = ["DataSpec", "Dataset", "Run", "__version__", "expand", "load", "open_dataset", "recipe_from"]
-
 if TYPE_CHECKING:
     from imaginate.data import Dataset, DataSpec, load, open_dataset
+    from imaginate.engine.forecast import Forecast, plan
+    from imaginate.engine.refilter import Refiltered, refilter
     from imaginate.engine.resolve import recipe_from
     from imaginate.engine.run import Run, expand
+    from imaginate.errors import ConfigError, DataError, ImageError, ImaginateError, ModelError, RunError
+    from imaginate.workflows.guide import MeasuredGuide, guide
+    from imaginate.workflows.pools import PoolResults, build_pool, search_pool
+    from imaginate.write.export import export
 
+__all__ = [
+    "ConfigError",
+    "DataError",
+    "DataSpec",
+    "Dataset",
+    "Forecast",
+    "ImageError",
+    "ImaginateError",
+    "MeasuredGuide",
+    "ModelError",
+    "PoolResults",
+    "Refiltered",
+    "Run",
+    "RunError",
+    "__version__",
+    "build_pool",
+    "expand",
+    "export",
+    "guide",
+    "load",
+    "open_dataset",
+    "plan",
+    "recipe_from",
+    "refilter",
+    "search_pool",
+]
+# Public name -> the module that it is imported from.
 _HOMES = {
-    "DataSpec": "imaginate.data",
-    "Dataset": "imaginate.data",
-    "load": "imaginate.data",
-    "open_dataset": "imaginate.data",
-    "Run": "imaginate.engine.run",
-    "expand": "imaginate.engine.run",
-    "recipe_from": "imaginate.engine.resolve",
+    "expand": "engine.run",
+    "plan": "engine.forecast",
+    "refilter": "engine.refilter",
+    "export": "write.export",
+    "guide": "workflows.guide",
+    "build_pool": "workflows.pools",
+    "search_pool": "workflows.pools",
+    "open_dataset": "data",
+    "load": "data",
+    "recipe_from": "engine.resolve",
+    "DataSpec": "data",
+    "Dataset": "data",
+    "Forecast": "engine.forecast",
+    "MeasuredGuide": "workflows.guide",
+    "PoolResults": "workflows.pools",
+    "Refiltered": "engine.refilter",
+    "Run": "engine.run",
+    "ConfigError": "errors",
+    "DataError": "errors",
+    "ImageError": "errors",
+    "ImaginateError": "errors",
+    "ModelError": "errors",
+    "RunError": "errors",
 }
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:
     if name in _HOMES:
         import importlib
 
-        return getattr(importlib.import_module(_HOMES[name]), name)
+        return getattr(importlib.import_module(f"imaginate.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'imaginate' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

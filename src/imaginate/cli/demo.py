@@ -7,38 +7,25 @@ halves); then they are expanded by RandAugment and by guided imagination with th
 from __future__ import annotations
 
 import argparse
-import os
-from typing import Any
 
-RUNS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("randaugment", {"method": "randaugment", "copies": 5}),
-    ("gif-mae", {"method": "gif-mae", "copies": 3, "guide": "nano", "prior": "nano", "shots": 2}),
-    ("gif-sd", {"method": "gif-sd", "copies": 3, "guide": "nano", "prior": "nano", "shots": 2}),
-)
+RUNS = ("randaugment", "gif-mae", "gif-sd")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to write, and how much."""
     parser.add_argument("out", nargs="?", default="demo", metavar="OUT", help="output folder (default demo)")
-    parser.add_argument("--only", choices=[name for name, _ in RUNS], help="make this run alone")
+    parser.add_argument("--only", choices=RUNS, help="make this run alone")
 
 
 def run(args: argparse.Namespace) -> int:
     """Make the dataset and the runs, and say where to look."""
-    from imaginate import expand
-    from imaginate.data.textures import make_textures
-    from imaginate.files import explained
+    from imaginate.workflows.demo import make_data, make_runs
 
-    data = os.path.join(args.out, "textures")
-    if not os.path.exists(os.path.join(data, "classes.yaml")):
-        with explained(args.out):
-            make_textures(data)
+    data = make_data(args.out)
     print(f"{data}: ten classes of real pictures, train and held-out crops from disjoint halves")
     sheets = []
-    for name, settings in RUNS:
-        if args.only in (None, name):
-            made = expand(data, os.path.join(args.out, f"textures-{name}"), split="train", **settings)
-            print(made)
-            sheets.append(f"{made.path}/contact-sheet.png")
+    for made in make_runs(args.out, data, args.only):
+        print(made)
+        sheets.append(f"{made.path}/contact-sheet.png")
     print("look at:", *sheets, sep="\n  ")
     return 0

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from imaginate.cli._flags import add_settings, take
 from imaginate.data.spec import DataSpec
+from imaginate.settings import build
 
 if TYPE_CHECKING:
     from imaginate.models.guides.assess import Assessment
     from imaginate.records import LabelSpace
+    from imaginate.workflows.guide import MeasuredGuide
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,50 +34,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Build the guide, run it over the images, print the tables."""
-    from imaginate.cli._progress import bar
-    from imaginate.data import open_dataset
-    from imaginate.devices import pick_device
-    from imaginate.engine.context import SeedImages
-    from imaginate.models.guides import build_guide
-    from imaginate.models.guides.assess import assess
-    from imaginate.settings import build
+    """Measure the guide, print the tables."""
+    from imaginate.workflows.guide import guide
 
-    spec = build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data")
-    dataset = open_dataset(spec)
-    samples = SeedImages(dataset.samples)
-    device = pick_device(args.device)
-    guide = build_guide(args.guide, dataset.labels, samples=samples, device=device, prompts=args.prompts)
-    with bar(f"{guide.name} on {dataset.name}", len(samples)) as shown:
-        found = assess(guide, samples, batch=args.batch, seen=lambda n: shown.advance(n))
-    show(found, dataset.labels, args.top, skipped=len(dataset.skipped))
+    data = build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data")
+    found = guide(data, args.guide, prompts=args.prompts, batch=args.batch, device=args.device)
+    show(found, args.top)
     if args.json:
-        _write(args.json, as_dict(found, dataset.labels))
+        _write(args.json, found.to_dict())
     return 0
 
 
-def show(found: Assessment, labels: LabelSpace, top: int, *, skipped: int = 0) -> None:
-    """The assessment as a person reads it, on standard output."""
+def show(found: MeasuredGuide, top: int) -> None:
+    """The measurement as a person reads it, on standard output."""
     from rich.console import Console
 
     console = Console(highlight=False)
-    low, high = found.interval
-    console.print(f"[bold]{found.guide}[/bold]: {found.how}")
-    console.print(
-        f"accuracy {found.accuracy:.1%} ({found.right} of {found.images}; 95 % interval {low:.1%} to {high:.1%}), "
-        f"chance {1 / len(labels):.1%}"
-    )
-    console.print(
-        f"mean over classes {found.class_mean:.1%}, calibration error {found.calibration_error:.3f}, "
-        f"mean entropy {found.mean_entropy:.3f} of at most {_log(len(labels)):.3f} nats"
-    )
-    if found.left_out:
-        console.print(
-            f"{found.left_out} images left out: the guide was fitted to them, or they are alone in their class"
-        )
-    if found.unreadable + skipped:
-        console.print(f"{found.unreadable + skipped} images could not be read")
-    for table in _tables(found, labels, top):
+    first, _, rest = str(found).partition(": ")
+    console.print(f"[bold]{first}[/bold]: {rest}")
+    for table in _tables(found.assessment, found.labels, top):
         console.print(table)
 
 
@@ -95,36 +72,7 @@ def _tables(found: Assessment, labels: LabelSpace, top: int) -> list[Any]:
     return [lowest, pairs] if found.confused else [lowest]
 
 
-def as_dict(found: Assessment, labels: LabelSpace) -> dict[str, Any]:
-    """Everything, with class names, as JSON can hold it."""
-    rows = zip(labels.names, found.class_right, found.class_images, strict=True)
-    return {
-        "guide": found.guide,
-        "how": found.how,
-        "images": found.images,
-        "accuracy": found.accuracy,
-        "interval": list(found.interval),
-        "class_mean_accuracy": found.class_mean,
-        "calibration_error": found.calibration_error,
-        "mean_entropy": found.mean_entropy,
-        "unreadable": found.unreadable,
-        "left_out": found.left_out,
-        "classes": [{"name": name, "right": right, "images": n} for name, right, n in rows],
-        "confused": [
-            {"class": labels[t].name, "taken_for": labels[p].name, "images": n, "share": share}
-            for t, p, n, share in found.confused
-        ],
-    }
-
-
-def _log(count: int) -> float:
-    import math
-
-    return math.log(count)
-
-
 def _write(path: str, value: dict[str, Any]) -> None:
-
     from imaginate.errors import ConfigError
     from imaginate.files import json_bytes, replace_file
 

@@ -15,8 +15,7 @@ import json
 from typing import Any
 
 from imaginate.cli._flags import add_settings, take
-from imaginate.cli._progress import bar
-from imaginate.errors import ConfigError
+from imaginate.files import replace_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,13 +55,13 @@ def _device(parser: argparse.ArgumentParser) -> None:
 
 
 def _build(args: argparse.Namespace) -> int:
-    from imaginate.pool import Building, build_pool
-    from imaginate.settings import build
+    from imaginate.pool import Building
+    from imaginate.settings import build, values_of
+    from imaginate.workflows.pools import build_pool
 
-    settings = build(Building, take(args, Building), where="pool build")
-    guide = _guide(args.guide, args.device, args.data)
-    with bar("embedding", None, show=not args.quiet) as shown:
-        tally = build_pool(args.pool, args.sources, guide, settings, advance=shown.advance)
+    settings = values_of(build(Building, take(args, Building), where="pool build"))
+    where = {"guide": args.guide, "data": args.data, "device": args.device, "progress": not args.quiet}
+    tally = build_pool(args.pool, args.sources, **where, **settings)
     print(f"{tally.added:,} images added to {args.pool}, {tally.known:,} were there already")
     if tally.finished_units:
         print(f"{tally.finished_units:,} finished pieces of the sources were not read again")
@@ -80,58 +79,22 @@ def _info(args: argparse.Namespace) -> int:
 
 
 def _search(args: argparse.Namespace) -> int:
-    from imaginate.pool import open_pool
+    from imaginate.workflows.pools import search_pool
 
-    if bool(args.text) == bool(args.image):
-        raise ConfigError('give a sentence or an image: imaginate pool search POOL "a tiger shark", or --image FILE')
-    if args.limit < 1:
-        raise ConfigError(f"limit must be at least 1, got {args.limit}")
-    pool = open_pool(args.pool)
-    guide = _guide(args.guide or pool.guide, args.device, None)
-    pool.check(guide)
-    query = _text(guide, args.text) if args.text else _image(guide, args.image)
-    rows = pool.search(query, args.limit, exact=args.exact)[0]
-    for rank, row in enumerate(rows[: None if args.out is None else 10]):
-        print(f"{rank:>4}  {row['similarity']:.4f}  {row.get('caption') or '-'}  {row['source']}")
+    found = search_pool(
+        args.pool,
+        args.text,
+        image=args.image,
+        guide=args.guide,
+        limit=args.limit,
+        exact=args.exact,
+        device=args.device,
+    )
+    print("\n".join(str(found).splitlines()[: None if args.out is None else 10]))
     if args.out:
-        from imaginate.pool.sheet import result_sheet
-
-        with open(args.out, "wb") as file:
-            file.write(result_sheet(pool, rows, args.text or args.image))
-        print(f"{len(rows)} images on {args.out}")
+        replace_file(args.out, lambda partial: partial.write_bytes(found.sheet()))
+        print(f"{len(found)} images on {args.out}")
     return 0
-
-
-def _text(guide: Any, text: str) -> Any:
-    if not hasattr(guide, "embed_text"):
-        raise ConfigError(f"a sentence needs a guide that reads text (nano, clip:...), not {guide.name}: use --image")
-    return guide.embed_text([text])
-
-
-def _image(guide: Any, path: str) -> Any:
-    import torch
-
-    from imaginate.data.decoding import decode_tensor
-    from imaginate.data.sources import FileSource
-
-    pixels = decode_tensor(FileSource(path).read())
-    with torch.no_grad():
-        return guide.embed(pixels.unsqueeze(0).float() / 255)
-
-
-def _guide(spec: str, device: str, data: str | None) -> Any:
-    """The guide by name; what classes it knows does not matter for embedding, unless it learns from a dataset."""
-    from imaginate.devices import pick_device
-    from imaginate.engine.context import SeedImages
-    from imaginate.models.guides import build_guide
-    from imaginate.records import LabelSpace
-
-    if data is None:
-        return build_guide(spec, LabelSpace.of(("photo", "drawing")), device=pick_device(device))
-    from imaginate.data import open_dataset
-
-    dataset = open_dataset(data)
-    return build_guide(spec, dataset.labels, samples=SeedImages(dataset.samples), device=pick_device(device))
 
 
 def _shown(value: Any) -> str:

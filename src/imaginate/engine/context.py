@@ -2,43 +2,16 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
 from imaginate.contract import Filter, Guide, Method, Pool, Prepared
-from imaginate.data.decoding import decode_tensor, load
+from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
 from imaginate.engine.resolve import ResolvedRecipe, needs_of
 from imaginate.errors import ConfigError
-from imaginate.records import Image, LabelSpace, Sample
-
-
-class SeedImages:
-    """Random access to the seed images, with a small cache: neighbours in a batch ask for the same image again."""
-
-    def __init__(self, samples: Sequence[Sample], keep: int = 64) -> None:
-        self._samples, self._keep = samples, keep
-        self._cache: OrderedDict[int, Image] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._samples)
-
-    def sample(self, index: int) -> Sample:
-        """The record at this index."""
-        return self._samples[index]
-
-    def image(self, index: int, data: bytes | None = None) -> Image:
-        """(3, h, w) uint8, from the bytes where they are at hand. Raises ImageError for an unusable file."""
-        if index in self._cache:
-            self._cache.move_to_end(index)
-            return self._cache[index]
-        image = load(self._samples[index]) if data is None else decode_tensor(data)
-        self._cache[index] = image
-        if len(self._cache) > self._keep:
-            self._cache.popitem(last=False)
-        return image
+from imaginate.records import LabelSpace, Sample
 
 
 class RunContext:

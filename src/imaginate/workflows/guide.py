@@ -1,0 +1,96 @@
+"""How good a guide is on a dataset, before anyone spends a GPU day on it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from imaginate.data import DataSpec, open_dataset
+from imaginate.data.seed_images import SeedImages
+from imaginate.devices import pick_device
+from imaginate.progress import bar
+from imaginate.records import LabelSpace
+
+if TYPE_CHECKING:
+    from imaginate.models.guides.assess import Assessment
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasuredGuide:
+    """What `guide` found: the assessment, the classes by label, and how many images the reader skipped."""
+
+    assessment: Assessment
+    labels: LabelSpace
+    skipped: int
+
+    @property
+    def unreadable(self) -> int:
+        """Images that could not be read, while listing or while decoding."""
+        return self.assessment.unreadable + self.skipped
+
+    def __str__(self) -> str:
+        found = self.assessment
+        low, high = found.interval
+        lines = [
+            f"{found.guide}: {found.how}",
+            f"accuracy {found.accuracy:.1%} ({found.right} of {found.images}; 95 % interval {low:.1%} to {high:.1%}), "
+            f"chance {1 / len(self.labels):.1%}",
+            f"mean over classes {found.class_mean:.1%}, calibration error {found.calibration_error:.3f}, "
+            f"mean entropy {found.mean_entropy:.3f} of at most {math.log(len(self.labels)):.3f} nats",
+        ]
+        if found.left_out:
+            lines.append(
+                f"{found.left_out} images left out: the guide was fitted to them, or they are alone in their class"
+            )
+        if self.unreadable:
+            lines.append(f"{self.unreadable} images could not be read")
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything, with class names, as JSON can hold it."""
+        found = self.assessment
+        rows = zip(self.labels.names, found.class_right, found.class_images, strict=True)
+        return {
+            "guide": found.guide,
+            "how": found.how,
+            "images": found.images,
+            "accuracy": found.accuracy,
+            "interval": list(found.interval),
+            "class_mean_accuracy": found.class_mean,
+            "calibration_error": found.calibration_error,
+            "mean_entropy": found.mean_entropy,
+            "unreadable": found.unreadable,
+            "left_out": found.left_out,
+            "classes": [{"name": name, "right": right, "images": n} for name, right, n in rows],
+            "confused": [
+                {"class": self.labels[t].name, "taken_for": self.labels[p].name, "images": n, "share": share}
+                for t, p, n, share in found.confused
+            ],
+        }
+
+
+def guide(
+    data: str | DataSpec,
+    guide: str,
+    *,
+    prompts: str | None = None,
+    batch: int = 64,
+    device: str = "auto",
+    progress: bool = True,
+) -> MeasuredGuide:
+    """Measure a guide on a dataset: accuracy with its interval, per class, calibration, confusions.
+
+    `data`: a dataset or run, by its path or as a `DataSpec` (`split="train"`, `shots=5`). `guide`: as for `--guide`
+    (`nano`, `clip:ID`, `prototypes:BACKBONE`). `prompts`: single, clip-80, a sentence with {} or a file of
+    them. Never measured on images that the guide was fitted to. Raises DataError, ConfigError or ModelError.
+    """
+    from imaginate.models.guides import build_guide
+    from imaginate.models.guides.assess import assess
+
+    dataset = open_dataset(data)
+    samples = SeedImages(dataset.samples)
+    built = build_guide(guide, dataset.labels, samples=samples, device=pick_device(device), prompts=prompts)
+    with bar(f"{built.name} on {dataset.name}", len(samples), show=progress) as shown:
+        found = assess(built, samples, batch=batch, seen=lambda n: shown.advance(n))
+    return MeasuredGuide(assessment=found, labels=dataset.labels, skipped=len(dataset.skipped))

@@ -1,0 +1,126 @@
+"""Build and search a retrieval pool with a guide that is named, not built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from imaginate.contract import Guide, Pool, TextGuide
+from imaginate.data import open_dataset
+from imaginate.data.seed_images import SeedImages
+from imaginate.devices import pick_device
+from imaginate.errors import ConfigError
+from imaginate.pool import Building, Tally, open_pool
+from imaginate.progress import bar
+from imaginate.records import LabelSpace, Scalar
+
+Index = Literal["auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PoolResults:
+    """The nearest images of a query, nearest first: plain rows with `similarity`, `source`, `caption`, ..."""
+
+    pool: Pool
+    query: str
+    rows: Sequence[dict[str, Scalar]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __str__(self) -> str:
+        return "\n".join(
+            f"{rank:>4}  {row['similarity']:.4f}  {row.get('caption') or '-'}  {row['source']}"
+            for rank, row in enumerate(self.rows)
+        )
+
+    def sheet(self) -> bytes:
+        """A contact sheet of the images, as PNG bytes."""
+        from imaginate.pool.sheet import result_sheet
+
+        return result_sheet(self.pool, self.rows, self.query)
+
+
+def build_pool(
+    pool: str | os.PathLike[str],
+    sources: str | Sequence[str],
+    *,
+    guide: str,
+    data: str | None = None,
+    store: Literal["bytes", "reference"] = "bytes",
+    split: str | None = None,
+    index: Index = "auto",
+    batch: int = 64,
+    threads: int = 2,
+    part: str = "1/1",
+    device: str = "auto",
+    progress: bool = True,
+) -> Tally:
+    """Embed and index images as a retrieval pool; the same call goes on after an interruption, or adds what is new.
+
+    `sources`: folders, tars, parquet files, clip-retrieval folders. `data`: the dataset of a guide that learns from one
+    (prototypes, probe, finetuned). The other keywords are those of `imaginate pool build`. Returns what was added and
+    skipped. Raises RunError for a folder that is something else, ConfigError and ModelError for the guide.
+    """
+    from imaginate.pool import build_pool as build
+
+    settings = Building(store=store, split=split, index=index, batch=batch, threads=threads, part=part)
+    built = _guide(guide, device, data)
+    places = [sources] if isinstance(sources, str) else list(sources)
+    with bar("embedding", None, show=progress) as shown:
+        return build(os.fspath(pool), places, built, settings, advance=shown.advance)
+
+
+def search_pool(
+    pool: str | os.PathLike[str],
+    text: str | None = None,
+    *,
+    image: str | os.PathLike[str] | None = None,
+    guide: str | None = None,
+    limit: int = 40,
+    exact: bool = False,
+    device: str = "auto",
+) -> PoolResults:
+    """The nearest images of a sentence, or of an image file. `guide`: by default the one that built the pool.
+
+    `exact`: compare with every row, without the index. Raises ConfigError where not just one query is given.
+    """
+    if bool(text) == bool(image):
+        raise ConfigError('give a sentence or an image: imaginate pool search POOL "a tiger shark", or --image FILE')
+    if limit < 1:
+        raise ConfigError(f"limit must be at least 1, got {limit}")
+    opened = open_pool(os.fspath(pool))
+    built = _guide(guide or opened.guide, device, None)
+    opened.check(built)
+    query = _embed_text(built, text) if text else _embed_image(built, os.fspath(image or ""))
+    rows = opened.search(query, limit, exact=exact)[0]
+    return PoolResults(pool=opened, query=text or os.fspath(image or ""), rows=rows)
+
+
+def _embed_text(guide: Guide, text: str) -> Any:
+    if not isinstance(guide, TextGuide):
+        raise ConfigError(f"a sentence needs a guide that reads text (nano, clip:...), not {guide.name}: use --image")
+    return guide.embed_text([text])
+
+
+def _embed_image(guide: Guide, path: str) -> Any:
+    import torch
+
+    from imaginate.data.decoding import decode_tensor
+    from imaginate.data.sources import FileSource
+
+    pixels = decode_tensor(FileSource(path).read())
+    with torch.no_grad():
+        return guide.embed(pixels.unsqueeze(0).float() / 255)
+
+
+def _guide(spec: str, device: str, data: str | None) -> Guide:
+    """The guide by name; what classes it knows does not matter for embedding, unless it learns from a dataset."""
+    from imaginate.models.guides import build_guide
+
+    if data is None:
+        return build_guide(spec, LabelSpace.of(("photo", "drawing")), device=pick_device(device))
+    dataset = open_dataset(data)
+    return build_guide(spec, dataset.labels, samples=SeedImages(dataset.samples), device=pick_device(device))
