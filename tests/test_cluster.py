@@ -47,12 +47,12 @@ def fails(error: Exception) -> None:
 
 
 def test_deliberate_errors_travel_as_values_and_others_do_not() -> None:
-    assert cluster.told(divmod, 7, 2) == ("done", (3, 1))
-    kind, error = pickle.loads(pickle.dumps(cluster.told(fails, ConfigError("copies must be in [1, inf), got 0"))))
+    assert cluster.catch(divmod, 7, 2) == ("done", (3, 1))
+    kind, error = pickle.loads(pickle.dumps(cluster.catch(fails, ConfigError("copies must be in [1, inf), got 0"))))
     assert kind == "error"
     assert type(error) is ConfigError
     with pytest.raises(ValueError, match="a bug"):
-        cluster.told(fails, ValueError("a bug"))
+        cluster.catch(fails, ValueError("a bug"))
 
 
 def got(value: Any) -> Any:

@@ -23,7 +23,7 @@ def _judged(*items: tuple[bool, float]) -> list[tuple[Candidate, Verdict]]:
 def test_asking_ends_within_the_budget_and_never_early(wanted, tries, outcomes, ranked):
     selection = Selection(policy="best" if ranked else "first", tries=tries)
     made = kept = 0
-    while count := select.wants_more(selection, wanted=wanted, made=made, kept=kept):
+    while count := select.wants_more(selection, wanted=wanted, tried=made, kept=kept):
         assert 1 <= count <= wanted
         kept += sum(outcomes[made : made + count])
         made += count

@@ -1,7 +1,7 @@
 """What everyone needs who spreads work over Ray: start it, share out its GPUs, and bring errors home as one line.
 
     with session(workers, address) as ray:
-        task = ray.remote(num_cpus=1, num_gpus=gpu_share(gpus, workers))(told)
+        task = ray.remote(num_cpus=1, num_gpus=gpu_share(gpus, workers))(catch)
         result = unwrap(ray, task.remote(function, argument))
 
 Ray is imported where it is used, never by importing this file.
@@ -66,7 +66,7 @@ def start(ray: Any, workers: int, address: str | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
         options["address"] = address
-    else:  # `local`: beside a cluster that somebody started on this machine, not in it
+    else:  # `local`: a cluster of its own, not the one that somebody started on this machine
         options.update(address="local", num_cpus=workers, include_dashboard=False)
     try:
         _knock(address or "")
@@ -87,7 +87,7 @@ def gpu_share(gpus: float, workers: int) -> float:
     """The part of one GPU that each of `workers` asks for, so that all of them find room at once.
 
     With a GPU for each, a whole one, for Ray gives no parts of several (8 GPUs, 3 workers: 1). With fewer, as many
-    share one as must: 2 GPUs and 3 workers give 1/2, since a worker that asks for 2/3 fits beside no other.
+    share one as must: 2 GPUs and 3 workers give 1/2, since a worker that asks for 2/3 leaves no room for another.
     """
     if gpus <= 0:
         return 0.0
@@ -108,7 +108,7 @@ def enter(folder: str) -> None:
         os.chdir(folder)
 
 
-def told(function: Callable[..., Any], *arguments: Any) -> tuple[str, Any]:
+def catch(function: Callable[..., Any], *arguments: Any) -> tuple[str, Any]:
     """("done", result), or ("error", error) for a deliberate error: as a value it keeps its type and its one line,
     where an exception would come home inside one of Ray's. For `unwrap`."""
     try:
@@ -118,7 +118,7 @@ def told(function: Callable[..., Any], *arguments: Any) -> tuple[str, Any]:
 
 
 def unwrap(ray: Any, reference: Any) -> Any:
-    """What `told` told, waited for: the result, or its error raised. A worker that died or met a bug is a RunError of
+    """Wait for what `catch` returned: the result, or its error raised. A worker that died or met a bug is a RunError of
     one line, whose cause holds the worker's traceback."""
     try:
         kind, value = ray.get(reference)

@@ -23,7 +23,7 @@ StartsFrom: TypeAlias = Literal["sample", "class"]
 
 
 class Method(Protocol):
-    """One expansion method. Class attributes, beside the settings:
+    """One expansion method. Class attributes, next to the settings:
 
     starts_from: "sample" (augmentation, GIF, Boomerang: a request is one seed) or "class" (prompts, retrieval).
     needs: roles, any of "guide", "prior:mae", "prior:stable-diffusion", "prior:unclip", "adaptation", "pool".
@@ -43,7 +43,7 @@ class Method(Protocol):
 
 
 class Filter(Protocol):
-    """One judge of candidates. Class attributes, beside the settings:
+    """One judge of candidates. Class attributes, next to the settings:
 
     needs: roles as for methods; a setting that needs one more says so itself (`setting(..., needs="guide")`).
     needs_seed: whether it looks at the seed image of a candidate (`requests[i].image`).
@@ -233,7 +233,7 @@ class DiffusionPrior(Protocol):
         ...
 
     def embed_prompts(self, prompts: Sequence[str]) -> Conditioning:
-        """n prompts -> n rows of what the denoiser is told; kept. ConfigError where one is longer than the context."""
+        """n prompts -> n rows of what the denoiser is given; kept. ConfigError where one is longer than the context."""
         ...
 
 

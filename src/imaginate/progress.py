@@ -61,7 +61,7 @@ def bar(text: str, total: float | None, *, unit: str = "images", done: float = 0
             return Text(f"{speed:,.1f} {unit}/s" if speed else f"- {unit}/s", style="cyan")
 
     console = Console(stderr=True, file=None if _notebook() else sys.stderr)
-    width = max(6, min(40, console.width - len(text) - 50))  # what is beside it takes some 50 columns
+    width = max(6, min(40, console.width - len(text) - 50))  # the rest of the line takes some 50 columns
     columns = (TextColumn("{task.description}"), BarColumn(width), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=False) as progress:
         task = progress.add_task(text, total=total, completed=int(done))

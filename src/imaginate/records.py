@@ -18,7 +18,7 @@ Scalar: TypeAlias = str | int | float | bool | None
 
 
 class ImageSource(Protocol):
-    """Where the encoded bytes of one image lie; cheap to keep, to hash and to send to a worker (picklable)."""
+    """Where the encoded bytes of one image are; cheap to keep, to hash and to send to a worker (picklable)."""
 
     def read(self) -> bytes:
         """The encoded bytes (PNG, JPEG, WebP, ...). Raises ImageError with a short reason."""

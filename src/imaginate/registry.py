@@ -98,9 +98,9 @@ def _mentions(place: str, group: bytes) -> bool:
     try:
         names = os.listdir(place or ".")
     except OSError:
-        return os.path.isfile(place)  # a zip on the path: the library shall look inside
-    told = [os.path.join(place, n, "entry_points.txt") for n in names if n.endswith((".dist-info", ".egg-info"))]
-    return any(group in _read(path) for path in told)
+        return os.path.isfile(place)  # a zip on the path: `importlib.metadata` reads it
+    files = [os.path.join(place, n, "entry_points.txt") for n in names if n.endswith((".dist-info", ".egg-info"))]
+    return any(group in _read(path) for path in files)
 
 
 def _read(path: str) -> bytes:

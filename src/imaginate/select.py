@@ -1,7 +1,7 @@
 """Selective expansion (GIF sec. 3.2): make more than is wanted, judge all, keep the best of them.
 
 Sample-wise, every seed gets the same number of copies; sample-agnostic (GIF B.1), the best candidates of a class or of
-the whole dataset are taken, wherever they come from: easy seeds then crowd out hard ones.
+the whole dataset are taken, from any seed: easy seeds then crowd out hard ones.
 Pure functions over judged candidates and rows; the engine calls them.
 """
 
@@ -30,7 +30,7 @@ class Selection:
     )
     scope: Literal["sample", "class", "dataset"] = setting(
         "sample",
-        "sample = the same number for every seed; class, dataset = sample-agnostic, the best wherever they come from",
+        "sample = the same number for every seed; class, dataset = sample-agnostic, the best of them, from any seed",
         source="GIF B.1",
         flag="select-scope",
     )
@@ -65,12 +65,12 @@ def allocate(sizes: Sequence[int], copies: int, balance: bool) -> list[int]:
     return [even - size if size else 0 for size in sizes]
 
 
-def wants_more(selection: Selection, *, wanted: int, made: int, kept: int) -> int:
-    """How many further candidates to ask of the method for one unit, of which `kept` of `made` were kept; 0 = enough.
+def wants_more(selection: Selection, *, wanted: int, tried: int, kept: int) -> int:
+    """How many further candidates to ask of the method for one unit, of which `kept` of `tried` were kept; 0 = enough.
 
-    In rounds of at most `wanted`, so that copies that are made together stay as many as without selection.
+    In rounds of at most `wanted`, so that as many copies are made together as without selection.
     """
-    budget = wanted * selection.tries - made
+    budget = wanted * selection.tries - tried
     missing = wanted if selection.ranked else wanted - kept
     return max(0, min(missing, budget))
 

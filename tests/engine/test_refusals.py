@@ -40,7 +40,7 @@ def refused(tmp_path: Path, kind: type[ImaginateError], words: str, *args: Any, 
 
 @pytest.mark.parametrize(
     ("out", "words"),
-    [("data/run", "lies inside the dataset"), ("data", "is the dataset itself"), (".", "holds the dataset")],
+    [("data/run", "is inside the dataset"), ("data", "is the dataset itself"), (".", "holds the dataset")],
 )
 def test_an_output_folder_that_meets_the_dataset(data: Path, tmp_path: Path, out: str, words: str) -> None:
     refused(tmp_path, RunError, words, str(data), tmp_path / out)
@@ -59,7 +59,7 @@ def test_a_neighbour_of_the_dataset_and_a_folder_beside_a_manifest_are_fine(data
 def test_an_output_folder_inside_the_held_out_images(data: Path, tmp_path: Path) -> None:
     folder(tmp_path / "other", each=1)
     refused(
-        tmp_path, RunError, "lies inside the dataset", str(data), tmp_path / "other/x", held_out=str(tmp_path / "other")
+        tmp_path, RunError, "is inside the dataset", str(data), tmp_path / "other/x", held_out=str(tmp_path / "other")
     )
 
 

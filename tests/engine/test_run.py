@@ -347,13 +347,13 @@ def test_a_short_job_is_done_before_ray_has_started(
     def refuse(*_: object) -> None:
         raise AssertionError("Ray was started for a job that was done already")
 
-    class Finished(workers.Home):
+    class Finished(workers.LocalWorker):
         def __init__(self, build: Any, waiting: Any) -> None:
             super().__init__(build, waiting)
             self._thread.join()
 
     monkeypatch.setattr(cluster, "start", refuse)
-    monkeypatch.setattr(workers, "Home", Finished)
+    monkeypatch.setattr(workers, "LocalWorker", Finished)
     imaginate.expand(str(data), tmp_path / "run", workers=2, **KNOBS)
     same(whole, tmp_path / "run")
 

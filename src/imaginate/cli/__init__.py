@@ -20,7 +20,7 @@ DESCRIPTION = (
 
 
 class _Parser(argparse.ArgumentParser):
-    """Tells a mistake in one line, with the nearest flag, where argparse prints the whole usage."""
+    """Says what is wrong in one line, with the nearest flag, where argparse prints the whole usage."""
 
     def error(self, message: str) -> NoReturn:
         """ConfigError in place of usage and exit."""
@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"imaginate: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
-        told = str(stop) or "interrupted; the same command goes on where this one stopped"
-        print(f"imaginate: {told}", file=sys.stderr)
+        reason = str(stop) or "interrupted; the same command goes on where this one stopped"
+        print(f"imaginate: {reason}", file=sys.stderr)
         return 130
     except BrokenPipeError:
         sys.stderr.close()
@@ -106,7 +106,7 @@ def _top() -> argparse.ArgumentParser:
         prog="imaginate",
         usage="imaginate COMMAND ...",
         description=DESCRIPTION,
-        epilog="commands:\n" + "\n".join(lines) + "\n\n`imaginate COMMAND --help` tells the rest.",
+        epilog="commands:\n" + "\n".join(lines) + "\n\n`imaginate COMMAND --help` shows the flags of one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

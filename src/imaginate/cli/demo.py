@@ -24,8 +24,8 @@ def run(args: argparse.Namespace) -> int:
     data = make_data(args.out)
     print(f"{data}: ten classes of real pictures, train and held-out crops from disjoint halves")
     sheets = []
-    for made in make_runs(args.out, data, args.only):
-        print(made)
-        sheets.append(f"{made.path}/contact-sheet.png")
+    for result in make_runs(args.out, data, args.only):
+        print(result)
+        sheets.append(f"{result.path}/contact-sheet.png")
     print("look at:", *sheets, sep="\n  ")
     return 0

@@ -61,7 +61,7 @@ def add_dynamic(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
         add_settings(parser.add_argument_group(f"technique {name}"), techniques.find(name), prefix="technique.")
         return
     lines = [f"  {n:<20}{(techniques.find(n).__doc__ or '').strip().splitlines()[0]}" for n in techniques.names()]
-    parser.epilog = "techniques:\n" + "\n".join(lines) + "\n\n`imaginate fit NAME --help` tells the rest."
+    parser.epilog = "techniques:\n" + "\n".join(lines) + "\n\n`imaginate fit NAME --help` shows the flags of one."
 
 
 def run(args: argparse.Namespace) -> int:

@@ -31,7 +31,7 @@ def _refuse_overlap(store: Folder, path: str) -> None:
     if out == source:
         raise RunError(f"{store.root} is the dataset itself; choose another output folder, outside of it")
     if os.path.isdir(source) and _inside(out, source):
-        raise RunError(f"{store.root} lies inside the dataset {path}; choose an output folder outside of it")
+        raise RunError(f"{store.root} is inside the dataset {path}; choose an output folder outside of it")
     if _inside(source, out):
         raise RunError(f"{store.root} holds the dataset {path}; choose an output folder that does not")
 

@@ -67,7 +67,7 @@ class Plan:
 def make_plan(recipe: ResolvedRecipe, dataset: Dataset, seen: Callable[[], None] = lambda: None) -> Plan:
     """Read every seed once (bytes only), set aside what cannot be used, and cut the rest into shards.
 
-    `seen` is told of every image that was read.
+    `seen` is called after every image that was read.
     """
     samples, hashes, skipped = _usable(dataset, seen)
     if recipe.method.starts_from == "class":

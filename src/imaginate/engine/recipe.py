@@ -1,4 +1,4 @@
-"""The whole configuration of a run: what a recipe file says, what the flags say, and what is written beside the result.
+"""The whole configuration of a run: what a recipe file says, what the flags say, and what the run folder keeps of it.
 
 data:    {path: flowers/, split: train}
 method:  {name: randaugment, num_ops: 2}
@@ -95,7 +95,7 @@ class Recipe:
 
 
 def determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a recipe that the result depends on: where the data lie, and on what device, do not count."""
+    """The part of a recipe that the result depends on: the path of the data and the device do not count."""
     out = {k: dict(v) if isinstance(v, Mapping) else v for k, v in recipe.items()}
     out["data"].pop("path", None)
     out["roles"].pop("device", None)

@@ -206,7 +206,7 @@ class _Seeds:
 
 
 def _image(store: Folder, row: Row) -> Image:
-    """(3, h, w) uint8, wherever the file is now; None where it was not stored."""
+    """(3, h, w) uint8, in either folder; None where it was not stored."""
     if row["file_name"] is None:
         return None
     for place in (row["file_name"], other_side(row["file_name"])):

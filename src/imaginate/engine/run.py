@@ -29,7 +29,7 @@ RUN = "run.json"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: where it lies and what is in it."""
+    """A finished run: its folder and what is in it."""
 
     path: str
     originals: int
@@ -104,18 +104,18 @@ def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: 
     store.clean()
     missing = [n for n in range(len(plan.shards)) if not store.exists(marker_name(n))]
     done = len(plan.shards) - len(missing)
-    made = 0
+    images = 0
     title = f"{recipe.method_name} -> {os.path.basename(store.root)}"
     finished_images = sum(u.wanted for n in set(range(len(plan.shards))) - set(missing) for u in plan.shards[n])
     with bar(title, plan.wanted, done=finished_images, show=progress) as shown:
         try:
             for summary in making.run(recipe, plan, store.root, missing, count, ray, _announcer(shown)):
-                made += summary["kept"]
+                images += summary["kept"]
                 done += 1
         except KeyboardInterrupt:
             message = f"stopped with {done} of {len(plan.shards)} shards done; the same command goes on from there"
             raise KeyboardInterrupt(message) from None
-    session = {"seconds": round(time.time() - started, 3), "images": made, "workers": count}
+    session = {"seconds": round(time.time() - started, 3), "images": images, "workers": count}
     totals = finish.put_together(store, recipe, plan, session)
     store.clean()
     return _result(store, totals, plan)

@@ -1,7 +1,7 @@
 """What only the whole run can decide: near-duplicates among all kept images, and sample-agnostic selection.
 
 Works on the shards' rows, in shard order, so that the outcome does not depend on who made which shard. Images that are
-refused here move from `images/` to `rejected/`; doing it twice changes nothing.
+rejected here move from `images/` to `rejected/`; doing it twice changes nothing.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def run_filters(store: Folder, recipe: ResolvedRecipe, plan: Plan, shards: Seque
 
 
 def rejected_name(name: str) -> str:
-    """Where a refused image lies: `images/rose/x.png` -> `rejected/rose/x.png`."""
+    """The place of a rejected image: `images/rose/x.png` -> `rejected/rose/x.png`."""
     return "rejected/" + name.split("/", 1)[1]
 
 
@@ -85,7 +85,7 @@ def _candidate(row: Mapping[str, Any], store: Folder) -> Candidate:
 
 
 def _agnostic(recipe: ResolvedRecipe, plan: Plan, rows: Sequence[Mapping[str, Any]]) -> Refused:
-    """GIF B.1: the best of each class, or of the dataset, wherever they come from."""
+    """GIF B.1: the best of each class, or of the dataset, from any seed."""
     totals = {label: plan.counts[info.name]["new"] for label, info in enumerate(plan.labels)}
     slim = [{k: row.get(k) for k in ("label", "seed_image", "copy", f"score_{recipe.select.by}")} for row in rows]
     chosen = set(select.choose_agnostic(recipe.select, slim, totals))

@@ -119,8 +119,8 @@ class ShardWorker:
     def _ask(self, work: Work) -> Request:
         kept = sum(verdict.keep for _, verdict in work.judged)
         # A pool's list ends by itself (RET: 1.4 to 14 times the wanted number), so it needs no budget of tries.
-        made = 0 if "pool" in self.method.needs else work.asked
-        count = select.wants_more(self.recipe.select, wanted=work.unit.wanted, made=made, kept=kept)
+        tried = 0 if "pool" in self.method.needs else work.asked
+        count = select.wants_more(self.recipe.select, wanted=work.unit.wanted, tried=tried, kept=kept)
         copies = tuple(islice(work.copies, count))
         work.asked += len(copies)
         seeds = tuple(image_seed(self.recipe.expand.seed, self.recipe.method_name, work.unit.key, c) for c in copies)
@@ -221,7 +221,7 @@ def marker_name(number: int) -> str:
 
 
 def with_findings(candidate: Candidate, scores: dict[str, float], info: dict[str, Scalar]) -> Candidate:
-    """The candidate with the filters' findings beside its own."""
+    """The candidate with the filters' findings added to its own."""
     if not scores and not info:
         return candidate
     import dataclasses

@@ -55,15 +55,15 @@ def _on_ray(
     cluster.require()
     waiting = deque(numbers)
     works_here = address is None and not _needs_roles(recipe)
-    home = Home(lambda: ShardWorker(recipe, plan, root), waiting) if works_here else None
+    local = LocalWorker(lambda: ShardWorker(recipe, plan, root), waiting) if works_here else None
     try:
         cluster.library()
-        actors = min(count - 1 if home else count, len(waiting))
+        actors = min(count - 1 if local else count, len(waiting))
         with cluster.session(actors, address) as ray:
-            yield from _spread(ray, (recipe, plan), root, waiting, actors, home)
+            yield from _spread(ray, (recipe, plan), root, waiting, actors, local)
     finally:
-        if home:
-            home.stop()
+        if local:
+            local.stop()
 
 
 def _needs_roles(recipe: ResolvedRecipe) -> bool:
@@ -72,19 +72,19 @@ def _needs_roles(recipe: ResolvedRecipe) -> bool:
 
 
 def _spread(
-    ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int, home: Home | None
+    ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int, local: LocalWorker | None
 ) -> Iterator[dict[str, Any]]:
     """One shard in flight for each actor. An actor that dies is started anew and asked again."""
     free = _actors(ray, shared, root, count) if count else []
     running: dict[Any, Any] = {}
-    while waiting or running or (home and home.busy):
-        while free and (number := _next(waiting)) is not None:
+    while waiting or running or (local and local.busy):
+        while free and (number := _take_next(waiting)) is not None:
             one = free.pop()
             running[one.make.remote(number)] = one
-        if home:
-            yield from home.made(wait=not running)
+        if local:
+            yield from local.take(wait=not running)
         if running:
-            for reference in ray.wait(list(running), timeout=0.05 if home else None)[0]:
+            for reference in ray.wait(list(running), timeout=0.05 if local else None)[0]:
                 free.append(running.pop(reference))
                 yield cluster.unwrap(ray, reference)
 
@@ -98,7 +98,7 @@ def _actors(ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, count: int
     return [actor.remote(put, root, os.getcwd()) for _ in range(count)]
 
 
-def _next(waiting: deque[int]) -> int | None:
+def _take_next(waiting: deque[int]) -> int | None:
     """The next shard; None when the list is empty. Two threads take from it."""
     try:
         return waiting.popleft()
@@ -106,7 +106,7 @@ def _next(waiting: deque[int]) -> int | None:
         return None
 
 
-class Home:
+class LocalWorker:
     """A ShardWorker in a thread of this process, which takes from the same list of shards as the actors."""
 
     def __init__(self, build: Callable[[], ShardWorker], waiting: deque[int]) -> None:
@@ -118,10 +118,10 @@ class Home:
 
     @property
     def busy(self) -> bool:
-        """Whether it still works, or something that it made has not been taken."""
+        """Whether it still works, or one of its results has not been taken."""
         return self._thread.is_alive() or not self._results.empty()
 
-    def made(self, *, wait: bool) -> Iterator[dict[str, Any]]:
+    def take(self, *, wait: bool) -> Iterator[dict[str, Any]]:
         """What is finished now; `wait`: a moment, if there is nothing."""
         if wait and self._results.empty():
             self._thread.join(0.05)
@@ -139,7 +139,7 @@ class Home:
     def _work(self) -> None:
         try:
             worker = self._build()
-            while not self._stopped.is_set() and (number := _next(self._waiting)) is not None:
+            while not self._stopped.is_set() and (number := _take_next(self._waiting)) is not None:
                 self._results.put(worker.make(number))
         except BaseException as error:  # raised where the results are taken
             self._results.put(error)
@@ -155,7 +155,7 @@ class _RayWorker:
 
     def make(self, number: int) -> tuple[str, Any]:
         """For `cluster.unwrap`."""
-        return cluster.told(self._make, number)
+        return cluster.catch(self._make, number)
 
     def _make(self, number: int) -> dict[str, Any]:
         if self._worker is None:

@@ -25,7 +25,7 @@ def spread(
     with cluster.session(workers, cluster.address_of(None)) as ray:
         gpus = ray.cluster_resources().get("GPU", 0) if any(_on_gpu(job) for job in jobs) else 0
         share = cluster.gpu_share(gpus, workers)
-        task = ray.remote(num_cpus=1, num_gpus=share, max_retries=2)(cluster.told)
+        task = ray.remote(num_cpus=1, num_gpus=share, max_retries=2)(cluster.catch)
         with (
             bar(f"{workers} workers", len(jobs), unit="classifiers", show=show) as progress,
             closing(_finished(ray, task, jobs, workers)) as done,

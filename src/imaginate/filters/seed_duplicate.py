@@ -15,7 +15,7 @@ from imaginate.settings import check, setting
 class SeedDuplicate:
     """Keeps an image that is not just its own seed again.
 
-    Alike as in near-duplicate, with tighter limits: an augmentation may look much like its seed, a copy must not. GIF
+    Alike as in near-duplicate, with tighter limits: an augmentation may resemble its seed, a copy must not. GIF
     sec. 4 gives the reason: repeating data covers nothing new. The score is the number of differing hash bits.
     """
 
@@ -39,10 +39,10 @@ class SeedDuplicate:
 
         seeded = [i for i, r in enumerate(requests) if r.image is not None]
         verdicts = [Verdict(keep=True) for _ in candidates]
-        made = signatures([candidates[i].image for i in seeded])
+        signed_images = signatures([candidates[i].image for i in seeded])
         of_seed = {id(requests[i].image): requests[i].image for i in seeded}
         known = dict(zip(of_seed, signatures(list(of_seed.values())), strict=True))
-        for i, signed in zip(seeded, made, strict=True):
+        for i, signed in zip(seeded, signed_images, strict=True):
             seed = known[id(requests[i].image)]
             bits = hamming(signed[:16], seed[:16])
             same = bits <= self.bits and colour_distance(signed, seed) <= self.colour

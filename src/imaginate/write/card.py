@@ -23,7 +23,7 @@ configs:
 
 # {title}
 
-{kept} new images beside {originals} originals, {classes} classes, made by `{method}` ({copies}).
+{kept} new images and {originals} originals, {classes} classes, made by `{method}` ({copies}).
 
 | | images |
 | --- | --- |

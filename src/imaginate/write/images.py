@@ -25,7 +25,7 @@ class Writing:
     )
     output_size: int | None = setting(None, "shorter side of every written image, in pixels; none: as made", ge=1)
     originals: Literal["copy", "link", "none"] = setting("copy", "the seed images: copied, linked, or left out")
-    keep_rejected: bool = setting(True, "store rejected images too, under rejected/, to look at and to judge again")
+    keep_rejected: bool = setting(True, "store rejected images too, under rejected/, to be seen and judged again")
 
     def __post_init__(self) -> None:
         check(self)

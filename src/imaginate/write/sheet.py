@@ -1,4 +1,4 @@
-"""The contact sheet: each seed image beside its copies, with labels, scores and, for rejected ones, the reason."""
+"""The contact sheet: each seed image with its copies, with labels, scores and, for rejected ones, the reason."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def _groups(store: Folder, limit: int, rejected: bool) -> list[tuple[Row | None,
     chosen = {keys[int(i * step)] for i in range(min(limit, len(keys)))}
     by_class = {label for label, seed in chosen if not seed}
     heads: dict[tuple[int, str], Row] = {}
-    made: dict[tuple[int, str], list[Row]] = {key: [] for key in sorted(chosen)}
+    copies: dict[tuple[int, str], list[Row]] = {key: [] for key in sorted(chosen)}
     for row in _rows(store, files, _COLUMNS):
         if row["method"] and row["file_name"] and _key(row) in chosen:
-            made[_key(row)].append(row)
+            copies[_key(row)].append(row)
         elif not row["method"] and row["label"] in by_class:
             heads.setdefault((row["label"], ""), row)
         elif not row["method"] and _key(row) in chosen:
             heads[_key(row)] = row
-    return [(heads.get(key), members) for key, members in made.items() if members]
+    return [(heads.get(key), members) for key, members in copies.items() if members]
 
 
 def _key(row: Row) -> tuple[int, str]:
