@@ -58,7 +58,8 @@ class Filter(Protocol):
     scope: ClassVar[Literal["candidate", "run"]]
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
-        """One verdict for each candidate, in order. `requests[i]` is the request that `candidates[i]` answers."""
+        """One verdict for each candidate (there is at least one), in order. `requests[i]` is the request that
+        `candidates[i]` answers."""
         ...
 
 
