@@ -7,10 +7,12 @@ Everything that writes a file goes through `Folder` (a run, a pool, an export: l
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import itertools
 import json
 import os
+import platform
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -27,6 +29,7 @@ CARD, SHEET, SEEDS = "README.md", "contact-sheet.png", "shards/seeds.sha256"
 
 PARTIAL = ".partial"  # the folder of files that are being written, inside the folder that they are for
 _COUNT = itertools.count()  # of temporary files, of the whole process: threads write at the same time
+_HOST = platform.node().replace("/", "_") or "localhost"
 _MASK = os.umask(0)  # can only be read by setting it
 os.umask(_MASK)
 
@@ -59,7 +62,8 @@ def replace_file(path: str | os.PathLike[str], write: Callable[[Path], Any]) -> 
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.{os.getpid()}-{next(_COUNT)}{PARTIAL}")
+    remove_stale(target)
+    partial = target.with_name(f".{target.name}.{_writer()}-{next(_COUNT)}{PARTIAL}")
     try:
         write(partial)
         if partial.is_file():
@@ -68,10 +72,7 @@ def replace_file(path: str | os.PathLike[str], write: Callable[[Path], Any]) -> 
             shutil.rmtree(target)
         os.replace(partial, target)
     except BaseException:
-        if partial.is_dir() and not partial.is_symlink():
-            shutil.rmtree(partial, ignore_errors=True)
-        else:
-            partial.unlink(missing_ok=True)
+        _remove(partial)
         raise
 
 
@@ -80,13 +81,43 @@ def is_partial(name: str) -> bool:
     return name.startswith(".") and name.endswith(PARTIAL)
 
 
-def remove_partials(folder: str | os.PathLike[str]) -> None:
-    """Remove the unfinished files of killed processes directly inside a folder. Call it only while nobody writes."""
-    for path in Path(folder).glob(f".*{PARTIAL}"):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+def remove_stale(path: str | os.PathLike[str]) -> None:
+    """Remove the unfinished versions of a file that killed processes of this machine left."""
+    target = Path(path)
+    for partial in target.parent.glob(f".{glob.escape(target.name)}.*{PARTIAL}"):
+        host, pid, _ = partial.name.removesuffix(PARTIAL).rsplit("-", 2)
+        if host.endswith(f".{_HOST}") and pid.isdigit() and not _is_alive(int(pid)):
+            _remove(partial)
+
+
+def remove_file(path: str | os.PathLike[str]) -> None:
+    """Remove a file, if it is there, and its unfinished versions."""
+    remove_stale(path)
+    Path(path).unlink(missing_ok=True)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _writer() -> str:
+    """Who writes: this machine and process."""
+    return f"{_HOST}-{os.getpid()}"
+
+
+def _is_alive(pid: int) -> bool:
+    if os.name != "posix":  # elsewhere the question could end the process
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it runs, and belongs to somebody else
+        return True
+    return True
 
 
 def json_bytes(value: Any) -> bytes:
@@ -145,6 +176,14 @@ class Folder:
             else:
                 self._remote().mv(self.path(name), self.path(to))
 
+    def remove(self, name: str) -> None:
+        """Remove a file of this folder, if it is there."""
+        with explained(self.root):
+            if self.local:
+                Path(self.path(name)).unlink(missing_ok=True)
+            elif self.exists(name):
+                self._remote().rm_file(self.path(name))
+
     def get(self, name: str) -> bytes:
         """The bytes of a file. Raises RunError where there is none."""
         try:
@@ -195,10 +234,14 @@ class Folder:
     def _partial(self) -> str:
         folder = self.path(PARTIAL)
         self._make(folder)
-        return f"{folder}/{os.uname().nodename}-{os.getpid()}-{next(_COUNT)}"
+        return f"{folder}/{_writer()}-{next(_COUNT)}"
 
     def _make(self, path: str) -> None:
+        """Make a folder of this one; RunError where a link would lead the files out of it."""
         if path not in self._made:
+            root, real = os.path.realpath(self.root), os.path.realpath(path)
+            if os.path.commonpath((root, real)) != root:
+                raise RunError(f"refusing to write {path}: it is a link to {real}, outside of {self.root}")
             os.makedirs(path, exist_ok=True)
             self._made.add(path)
 

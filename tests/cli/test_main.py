@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+import imaginate
 from imaginate.cli import commands, main, parser_of
 from worlds import folder
 
@@ -187,3 +189,26 @@ def test_flags_and_keywords_make_one_recipe(data: str, tmp_path: Path) -> None:
     given = {"copies": "2", "fill": "7", "filters": [{"name": "quality", "side": "3"}]}
     base = {"method": {"name": "cutout", "size": 0.3}, "expand": None, "write": {"format": "webp"}}
     assert recipe_values(parser.parse_args(words), data) == gather(base, data, None, given)
+
+
+@pytest.mark.integration
+def test_any_name_on_any_terminal(tmp_path: Path) -> None:
+    """A terminal that is not UTF-8 gets question marks; a file system encoding of ASCII is not used."""
+    import os
+    import subprocess
+
+    from PIL import Image
+
+    for name in ("日本", "b"):
+        (tmp_path / "d" / name).mkdir(parents=True)
+        Image.new("RGB", (8, 8), "red").save(tmp_path / "d" / name / "0.png")
+    quiet = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "PYTHON", "LANG"))}
+    ascii_only = {**quiet, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    program = [sys.executable, "-c", "from imaginate.cli import main; raise SystemExit(main())"]
+    source = {"PYTHONPATH": os.path.dirname(os.path.dirname(imaginate.__file__))}
+    expand = [*program, "expand", "d", "run", "--method", "duplicate", "--copies", "1", "--quiet"]
+    subprocess.run(expand, env={**ascii_only, **source}, cwd=tmp_path, check=True)
+    assert sorted(p.name for p in (tmp_path / "run" / "images").iterdir()) == ["b", "日本"]
+    latin = {**quiet, **source, "PYTHONIOENCODING": "latin-1"}
+    said = subprocess.run([*program, "inspect", "run"], env=latin, cwd=tmp_path, check=True, capture_output=True)
+    assert b"??" in said.stdout

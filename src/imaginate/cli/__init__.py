@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
+import io
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -43,6 +45,9 @@ def commands() -> tuple[str, ...]:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (2 for bad input, 130 when interrupted)."""
     args = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        _use_utf8(args)
+    _write_any_text()
     try:
         return _dispatch(args)
     except ImaginateError as error:
@@ -55,6 +60,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+
+
+def _use_utf8(args: Sequence[str]) -> None:
+    """Start again in Python's UTF-8 mode where file names could only hold ASCII (`LC_ALL=C` without its usual help)."""
+    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
+        os.environ["PYTHONUTF8"] = "1"
+        os.execv(sys.executable, [sys.executable, "-m", "imaginate", *args])
+
+
+def _write_any_text() -> None:
+    """A terminal that cannot show a character gets a question mark in its place, not a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _dispatch(args: list[str]) -> int:

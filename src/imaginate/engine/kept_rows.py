@@ -97,7 +97,9 @@ def _write_facts(store: Folder, filters: Sequence[NamedFilter]) -> None:
     facts["totals"]["kept"] = sum(r["method"] is not None for r in kept)
     facts["totals"]["rejected"] = dict(reasons.most_common())
     settings = [{"name": f.name, **{k: str(v) for k, v in values_of(f.filter).items()}} for f in filters]
-    facts["refiltered"] = [*facts.get("refiltered", []), settings]
+    done = facts.get("refiltered", [])
+    if not done or done[-1] != settings:  # equal where a killed process had come this far
+        facts["refiltered"] = [*done, settings]
     store.put("run.json", json_bytes(facts))
     store.put("README.md", card.dataset_card(yaml.safe_load(store.get("recipe.yaml")), facts).encode())
     store.put("contact-sheet.png", sheet.contact_sheet(store))

@@ -82,6 +82,7 @@ def refilter(
     if held_out_split and not held_out:
         raise ConfigError("--held-out-split needs --held-out PATH")
     with lock(store):
+        store.clean()
         recipe = _recipe(store, filters, guide, (held_out, held_out_split), device)
         spec = dataclasses.replace(recipe.data, path=data) if data else recipe.data
         return _refilter(store, resolve_to_refilter(recipe), spec, reconsider, dry_run, progress)
@@ -119,6 +120,7 @@ def _refilter(
             _apply(row, verdict, id(row) in was_kept, outcome)
     if not dry_run:
         write_rows(store, kept, refused, filters)
+        store.clean()
     return outcome
 
 

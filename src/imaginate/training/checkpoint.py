@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imaginate.errors import RunError
-from imaginate.files import replace_file
+from imaginate.files import remove_file, replace_file
 
 if TYPE_CHECKING:
     import torch
@@ -62,4 +62,4 @@ def resume(
 
 def drop(folder: Path) -> None:
     """Remove the resume point of a finished run."""
-    (folder / NAME).unlink(missing_ok=True)
+    remove_file(folder / NAME)

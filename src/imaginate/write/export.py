@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from imaginate.errors import ConfigError, RunError
-from imaginate.files import Folder
+from imaginate.files import Folder, json_bytes
 from imaginate.write import tables
 
 FORMATS = ("webdataset", "parquet", "csv")
+UNFINISHED = ".unfinished-export.json"  # there until all files are: the same command goes on, another is refused
 
 
 def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
@@ -22,7 +23,8 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
 
     webdataset: `shard-000000.tar` with `.png`, `.cls` and `.json`, class names in `classes.txt`. parquet:
     `train-00000-of-0000N.parquet` with an `image` struct, a `label` with the class names, and every other column. csv:
-    `manifest.csv` whose `file_name` are full paths of the run's images. An existing file is never overwritten.
+    `manifest.csv` whose `file_name` are full paths of the run's images. Only an empty folder is written to, or one in
+    which the same export was interrupted.
     """
     if form not in FORMATS:
         raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
@@ -31,12 +33,25 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     source, target = Folder(run), Folder(out)
     if not source.exists(tables.KEPT):
         raise RunError(f"{run} is not a finished run folder")
-    if target.exists("") and target.names():
-        raise RunError(f"{out} is not empty; choose a new or empty folder")
+    what = json_bytes({"run": run, "format": form, "per_file": per_file})
+    _refuse_foreign(target, what)
+    target.put(UNFINISHED, what)
     table = tables.read(source)
     writer = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}[form]
     writer(source, target, table, per_file)
+    target.remove(UNFINISHED)
+    target.clean()
     return int(table.num_rows)
+
+
+def _refuse_foreign(target: Folder, what: bytes) -> None:
+    """RunError for a folder that holds anything else than this export, begun and not finished."""
+    if not target.exists("") or not target.names():
+        return
+    if not target.exists(UNFINISHED):
+        raise RunError(f"{target.root} is not empty; choose a new or empty folder")
+    if target.get(UNFINISHED) != what:
+        raise RunError(f"{target.root} holds an unfinished export of another run or form; delete it, or choose another")
 
 
 def _batches(table: Any, size: int) -> Iterator[Any]:
