@@ -199,9 +199,9 @@ def test_any_name_on_any_terminal(tmp_path: Path) -> None:
 
     from PIL import Image
 
-    for name in ("日本", "b"):
+    for name, colour in (("日本", "red"), ("b", "blue")):
         (tmp_path / "d" / name).mkdir(parents=True)
-        Image.new("RGB", (8, 8), "red").save(tmp_path / "d" / name / "0.png")
+        Image.new("RGB", (8, 8), colour).save(tmp_path / "d" / name / "0.png")
     quiet = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "PYTHON", "LANG"))}
     ascii_only = {**quiet, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     program = [sys.executable, "-c", "from imaginate.cli import main; raise SystemExit(main())"]
