@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from PIL import Image
 
 import imaginate
 from imaginate import cluster
@@ -427,3 +429,29 @@ def test_a_run_that_made_nothing_begins_again_with_another_recipe(data: Path, tm
     with pytest.raises(ImaginateError):
         imaginate.expand(str(data), tmp_path / "run", method="mae", prior=str(tmp_path / "nothing"), progress=False)
     assert imaginate.expand(str(data), tmp_path / "run", **KNOBS).kept == 36
+
+
+def test_an_image_that_its_format_cannot_hold_is_rejected_alone(tmp_path: Path) -> None:
+    """WebP holds 16,383 pixels a side: the copies of a longer seed are rejected with that reason, the run goes on."""
+    for name, size in (("a/scan.png", (17000, 4)), ("a/ok.png", (40, 40)), ("b/ok.png", (40, 41))):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.linear_gradient("L").resize(size).save(tmp_path / "data" / name)
+    run = imaginate.expand(str(tmp_path / "data"), tmp_path / "run", "flip-crop", copies=1, tries=1, format="webp")
+    assert run.rejected == {"longer than the 16,383 pixels of webp": 1}
+    assert (run.originals, run.kept) == (3, 2)
+    large = imaginate.expand(
+        str(tmp_path / "data"), tmp_path / "large", "flip-crop", copies=1, tries=1, output_size=5_000
+    )
+    assert large.skipped == 1, "an original that has to be resized beyond the limit is no seed"
+    assert large.kept == 2
+
+
+@pytest.mark.parametrize(
+    ("output_size", "side", "reason"), [(None, 65_536, "65,535"), (3_000, 1_200, "pixels to write")]
+)
+def test_the_reason_is_known_from_the_size(output_size: int | None, side: int, reason: str) -> None:
+    from imaginate.write.images import Writing, reason_not_to_write
+
+    image = torch.zeros(3, 1, 1, dtype=torch.uint8).expand(3, 60, side)
+    assert reason in reason_not_to_write(image, Writing(format="jpeg", output_size=output_size))
+    assert reason_not_to_write(image[:, :, :100], Writing(format="jpeg", output_size=output_size)) == ""

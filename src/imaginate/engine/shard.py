@@ -18,11 +18,20 @@ from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.errors import ImageError
 from imaginate.files import Folder
 from imaginate.ops.similarity import signature
-from imaginate.records import Candidate, Request, Scalar, Verdict, image_seed
+from imaginate.records import Candidate, Image, Request, Sample, Scalar, Verdict, image_seed
 from imaginate.write import names, tables
-from imaginate.write.images import EXTENSIONS, encode, original, to_uint8
+from imaginate.write.images import EXTENSIONS, encode, original, reason_not_to_write, to_uint8
 
 Judged = tuple[Candidate, Verdict]
+
+
+@dataclass(frozen=True)
+class Original:
+    """What is written of a seed image. `link`: the local file to link to, in place of a copy of its bytes."""
+
+    data: bytes
+    extension: str
+    link: str | None = None
 
 
 @dataclass
@@ -32,7 +41,7 @@ class Work:
     unit: Unit
     request: Request
     copies: Iterator[int]
-    original: bytes | None = None
+    original: Original | None = None
     judged: list[Judged] = field(default_factory=list)
     asked: int = 0
     exhausted: bool = False
@@ -94,7 +103,13 @@ class ShardWorker:
         data = sample.source.read() if keep else None
         image = self.context.samples.image(unit.index, data)
         request = Request(key=unit.key, label=unit.label, copies=(), seeds=(), sample=sample, image=image)
-        return Work(unit, request, unit.copies(), data)
+        return Work(unit, request, unit.copies(), self._original(sample, data, image) if data is not None else None)
+
+    def _original(self, sample: Sample, data: bytes, image: Image) -> Original:
+        """Raises ImageError for an image that cannot be written."""
+        written, extension = original(data, image, self.recipe.write)
+        links = self.recipe.write.originals == "link" and written is data and self.store.local and _is_file(sample)
+        return Original(written, extension, str(getattr(sample.source, "path", "")) if links else None)
 
     def _generate(self, works: list[Work]) -> None:
         """Ask, judge, and ask again for what is still missing, until all is there or the budget is spent."""
@@ -129,7 +144,8 @@ class ShardWorker:
 
     def _judge(self, fresh: list[tuple[Work, Request, Candidate]]) -> None:
         """Every filter in turn judges what the ones before it kept; the first that refuses gives the reason."""
-        verdicts = [Verdict(keep=c.failed is None, reason=c.failed or "") for _, _, c in fresh]
+        reasons = [c.failed or reason_not_to_write(c.image, self.recipe.write) for _, _, c in fresh]
+        verdicts = [Verdict(keep=not reason, reason=reason) for reason in reasons]
         scores: list[dict[str, float]] = [{} for _ in fresh]
         infos: list[dict[str, Scalar]] = [{} for _ in fresh]
         for named in self.filters:
@@ -155,7 +171,8 @@ class ShardWorker:
 
     def _row(self, work: Work, c: Candidate, kept: bool, reason: str, pending: list[Future[None]]) -> dict[str, Any]:
         file_name = None
-        if c.image is not None and (kept or self.recipe.write.keep_rejected):
+        stored = kept or (self.recipe.write.keep_rejected and not reason_not_to_write(c.image, self.recipe.write))
+        if c.image is not None and stored:
             width = 5 if work.unit.index is None else 3
             stem = f"{names.stem(c.key)}-{c.copy:0{width}d}{EXTENSIONS[self.recipe.write.format]}"
             file_name = f"{'images' if kept else 'rejected'}/{self.folders[c.label]}/{stem}"
@@ -178,18 +195,16 @@ class ShardWorker:
             **{f"info_{k}": v for k, v in c.info.items() if k != "origin"},
         }
 
-    def _keep_original(self, unit: Unit, request: Request, data: bytes) -> dict[str, Any]:
+    def _keep_original(self, unit: Unit, request: Request, kept: Original) -> dict[str, Any]:
         assert request.sample is not None
-        stem = f"images/{self.folders[unit.label]}/{names.stem(unit.key)}"
-        path = getattr(request.sample.source, "path", None)
-        kept, extension = original(data, request.image, self.recipe.write)
-        if self.recipe.write.originals == "link" and kept is data and self.store.local and _is_file(request.sample):
-            self.store.link(stem + extension, str(path))
+        name = f"images/{self.folders[unit.label]}/{names.stem(unit.key)}{kept.extension}"
+        if kept.link is not None:
+            self.store.link(name, kept.link)
         else:
-            self.store.put(stem + extension, kept)
+            self.store.put(name, kept.data)
         soft = request.sample.soft_label
         return {
-            **self._common(stem + extension, unit.label),
+            **self._common(name, unit.label),
             "origin": str(request.sample.meta.get("origin", "original")),
             "seed_image": unit.key,
             "kept": True,

@@ -6,12 +6,15 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from imaginate.errors import ImageError
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 EXTENSIONS = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+LONGEST_SIDE = {"jpeg": 65_535, "webp": 16_383}  # pixels; what the format can say
+MOST_PIXELS = 89_478_485  # of a written image, as of one that is read
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,23 @@ def encode(image: Tensor, writing: Writing) -> bytes:
     return _save(resize(picture(image), writing.output_size), writing)
 
 
+def reason_not_to_write(image: Tensor, writing: Writing) -> str:
+    """Why (3, h, w) cannot be written: its format holds no such side, or too many pixels. Empty where it can."""
+    width, height = resized((image.shape[-1], image.shape[-2]), writing.output_size)
+    longest = LONGEST_SIDE.get(writing.format)
+    if longest is not None and max(width, height) > longest:
+        return f"longer than the {longest:,} pixels of {writing.format}"
+    return f"more than {MOST_PIXELS:,} pixels to write" if width * height > MOST_PIXELS else ""
+
+
+def resized(size: tuple[int, int], short: int | None) -> tuple[int, int]:
+    """(width, height) with the shorter side `short`, as it was for None."""
+    if short is None or min(size) == short:
+        return size
+    width, height = (max(1, round(side * short / min(size))) for side in size)
+    return width, height
+
+
 def picture(image: Tensor) -> Any:
     """(3, h, w) uint8 or floating point in [0, 1] -> a Pillow image, put together from its planes."""
     from PIL import Image
@@ -58,19 +78,19 @@ def resize(picture: Any, size: int | None) -> Any:
     """A PIL image with its shorter side `size` pixels (Lanczos)."""
     from PIL import Image
 
-    short = min(picture.size)
-    if size is None or short == size:
-        return picture
-    width, height = (max(1, round(side * size / short)) for side in picture.size)
-    return picture.resize((width, height), Image.Resampling.LANCZOS)
+    wanted = resized(picture.size, size)
+    return picture if wanted == picture.size else picture.resize(wanted, Image.Resampling.LANCZOS)
 
 
 def original(data: bytes, image: Tensor, writing: Writing) -> tuple[bytes, str]:
     """The bytes and extension under which an original is kept: unchanged where a plain reader shows it right,
-    re-encoded where it is rotated by EXIF, animated, of an unusual mode or format, or has to be resized."""
+    re-encoded where it is rotated by EXIF, animated, of an unusual mode or format, or has to be resized. Raises
+    ImageError for one that is too large for that."""
     extension = None if writing.output_size else plain_extension(data)
     if extension is not None:
         return data, extension
+    if reason := reason_not_to_write(image, writing):
+        raise ImageError(reason)
     return encode(image, writing), EXTENSIONS[writing.format]
 
 
