@@ -14,7 +14,19 @@ import pytest
 import imaginate
 
 SRC = Path(imaginate.__file__).parent
-FIRST = {"records", "errors", "settings", "contract", "files", "progress", "cluster", "devices", "ops", "version", "runs"}
+FIRST = {
+    "records",
+    "errors",
+    "settings",
+    "contract",
+    "files",
+    "progress",
+    "cluster",
+    "devices",
+    "ops",
+    "version",
+    "runs",
+}
 SECOND = ("registry", "prompts", "nano", "data", "models")  # each may import those before it
 BUILT_ON = FIRST | set(SECOND)
 MAY: dict[str, set[str]] = {

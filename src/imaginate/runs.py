@@ -1,4 +1,4 @@
-"""A run folder as it is on disk: THE one reader of its recipe, its facts and its rows, and of the runs it was made from.
+"""A run folder as it is on disk: THE one reader of its recipe, its facts and its rows, and of the runs before it.
 
     run = RunFolder("flowers-gif/")                   # a local folder, or an fsspec url
     run.facts["classes"], run.recipe["method"]
