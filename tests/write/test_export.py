@@ -47,7 +47,7 @@ def test_a_filled_folder_is_refused(run: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
     with pytest.raises(RunError, match="not empty"):
         export(str(run), str(tmp_path), "csv")
-    with pytest.raises(RunError, match="not a finished run"):
+    with pytest.raises(RunError, match="is not a run folder"):
         export(str(tmp_path), str(tmp_path / "out"), "csv")
 
 

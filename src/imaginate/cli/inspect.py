@@ -17,21 +17,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the summary."""
-    from imaginate.errors import RunError
-    from imaginate.files import Folder
-    from imaginate.write import tables
+    from imaginate.runs import REJECTED, RunFolder
     from imaginate.write.sheet import contact_sheet
 
-    store = Folder(args.run)
-    if not store.exists(tables.KEPT):
-        state = "has not finished; give its command again" if store.exists("recipe.yaml") else "is not a run folder"
-        raise RunError(f"{args.run} {state}")
-    kept, rejected = tables.read(store), tables.read(store, tables.REJECTED)
-    sheet = contact_sheet(store, rows=args.rows) if args.sheet else b""
+    run = RunFolder(args.run)
+    kept, rejected = run.table(), run.table(REJECTED)
+    sheet = contact_sheet(run.store, rows=args.rows) if args.sheet else b""
     if args.image:
         print(one_image(args.image, kept.to_pylist() + rejected.to_pylist()))
     else:
-        print(summary(store, kept, rejected))
+        print(summary(run, kept, rejected))
     if args.sheet:
         _write(args.sheet, sheet)
         print(f"contact sheet: {args.sheet}")
@@ -56,14 +51,12 @@ def one_image(part: str, rows: list[dict[str, Any]]) -> str:
     return "\n\n".join(blocks)
 
 
-def summary(store: Any, kept: Any, rejected: Any) -> str:
+def summary(run: Any, kept: Any, rejected: Any) -> str:
     """The counts of a run as text."""
-    import json
-
-    facts = json.loads(store.get("run.json"))
+    facts = run.facts
     origins = Counter(kept.column("origin").to_pylist())
     reasons = Counter(rejected.column("reason").to_pylist())
-    lines = [f"{store.root}: {kept.num_rows} images", ""]
+    lines = [f"{run.root}: {kept.num_rows} images", ""]
     lines += [f"  {n:>8}  {origin}" for origin, n in origins.most_common()]
     lines += ["", f"rejected: {rejected.num_rows}", *(f"  {n:>8}  {reason}" for reason, n in reasons.most_common())]
     skipped = facts["totals"]["skipped_reasons"]

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from imaginate.data.dataset import Listing, Skipped
 from imaginate.data.imagefolder import file_reason
 from imaginate.data.labelling import NO_LABEL, OUT_OF_RANGE
 from imaginate.data.sources import FileSource
-from imaginate.errors import DataError
-from imaginate.records import ClassInfo, LabelSpace, Sample
+from imaginate.errors import DataError, RunError
+from imaginate.records import LabelSpace, Sample
+from imaginate.runs import Row, RunFolder
 
 META = ("origin", "method", "seed_image", "copy", "prompt", "prior", "guide", "rng_seed")
 _NEEDED = ("file_name", "label", "origin")
@@ -26,11 +23,12 @@ def is_run(names: set[str]) -> bool:
 
 def read(path: str, origin: str = "all") -> Listing:
     """The kept images of a run: all, the originals, or those made (or retrieved) for it."""
-    file = os.path.join(path, "metadata.parquet")
-    if not os.path.isfile(file):
-        raise DataError(f"{path} is a run that is not finished: it has no metadata.parquet; run the same command again")
-    rows = _rows(file)
-    labels = _labels(path, rows)
+    run = RunFolder(path)
+    try:
+        rows = run.rows(columns=(*META, "class_name", "soft_label", "kept"), needed=_NEEDED)
+    except RunError as error:
+        raise DataError(str(error)) from None
+    labels = _labels(run, rows)
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for row in rows:
@@ -46,12 +44,12 @@ def read(path: str, origin: str = "all") -> Listing:
     return Listing(format="run", labels=labels, samples=samples, skipped=skipped)
 
 
-def _wanted(row: Mapping[str, Any], origin: str) -> bool:
+def _wanted(row: Row, origin: str) -> bool:
     kept = row.get("kept") is not False and row["file_name"] is not None
     return kept and (origin == "all" or (row["origin"] == "original") == (origin == "original"))
 
 
-def _sample(name: str, full: str, row: Mapping[str, Any]) -> Sample:
+def _sample(name: str, full: str, row: Row) -> Sample:
     soft = row.get("soft_label")
     return Sample(
         id=name,
@@ -62,34 +60,13 @@ def _sample(name: str, full: str, row: Mapping[str, Any]) -> Sample:
     )
 
 
-def _rows(file: str) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        there = pq.read_schema(file).names
-        missing = [name for name in _NEEDED if name not in there]
-        if missing:
-            raise DataError(f"{file} has no column {', '.join(missing)}")
-        wanted = [name for name in (*_NEEDED, *META, "class_name", "soft_label", "kept") if name in there]
-        rows: list[dict[str, Any]] = pq.read_table(file, columns=list(dict.fromkeys(wanted))).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"cannot read {file} as parquet: {str(error).splitlines()[0]}") from None
-    return rows
-
-
-def _labels(path: str, rows: list[dict[str, Any]]) -> LabelSpace:
+def _labels(run: RunFolder, rows: list[Row]) -> LabelSpace:
     """The classes that run.json lists, so that a class without a kept image keeps its label; else those of the rows."""
     try:
-        with open(os.path.join(path, "run.json"), encoding="utf-8") as stream:
-            told = json.load(stream)["classes"]
-        return LabelSpace(tuple(class_info(row) for row in told))
-    except (OSError, ValueError, KeyError, TypeError):
-        names = {row["label"]: str(row.get("class_name") or row["label"]) for row in rows if row["label"] is not None}
-        return LabelSpace.of([names.get(label, str(label)) for label in range(max(names, default=-1) + 1)])
-
-
-def class_info(row: Mapping[str, Any]) -> ClassInfo:
-    """A class from its entry in run.json, which also counts images."""
-    known = {field.name: row[field.name] for field in dataclasses.fields(ClassInfo) if field.name in row}
-    return ClassInfo(**{**known, "synonyms": tuple(row.get("synonyms", ()))})
+        labels = run.labels
+    except RunError:  # a damaged run.json: the rows say enough
+        labels = None
+    if labels is not None:
+        return labels
+    names = {row["label"]: str(row.get("class_name") or row["label"]) for row in rows if row["label"] is not None}
+    return LabelSpace.of([names.get(label, str(label)) for label in range(max(names, default=-1) + 1)])

@@ -7,14 +7,14 @@ the same command finishes what it began (a file is looked for in both places).
 from __future__ import annotations
 
 import io
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imaginate.engine.resolve import NamedFilter
 from imaginate.engine.run_filters import rejected_name
-from imaginate.files import Folder, json_bytes
+from imaginate.files import KEPT, REJECTED, Folder, json_bytes
+from imaginate.runs import RunFolder
 from imaginate.settings import values_of
 from imaginate.write import card, sheet, tables
 
@@ -27,7 +27,7 @@ def read_rows(store: Folder) -> tuple[list[Row], list[Row]]:
     """Kept and rejected rows; a row that an interrupted change left in both tables counts as kept."""
     kept = [dict(r) for r in tables.read(store).to_pylist()]
     known = {row_key(r) for r in kept}
-    refused = [dict(r) for r in tables.read(store, tables.REJECTED).to_pylist()]
+    refused = [dict(r) for r in tables.read(store, REJECTED).to_pylist()]
     return kept, [r for r in refused if row_key(r) not in known]
 
 
@@ -51,9 +51,9 @@ def write_rows(store: Folder, kept: list[Row], refused: list[Row], filters: Sequ
     every = [*kept, *refused]
     order = _order(store)
     returning = [{**r, "kept": False, "reason": AGAIN + "returning"} for r in back]
-    store.put(tables.REJECTED, _encoded([*stay, *out, *returning], every, order))
-    store.put(tables.KEPT, _encoded([r for r in kept if r["kept"]] + back, every, order))
-    store.put(tables.REJECTED, _encoded([*stay, *out], every, order))
+    store.put(REJECTED, _encoded([*stay, *out, *returning], every, order))
+    store.put(KEPT, _encoded([r for r in kept if r["kept"]] + back, every, order))
+    store.put(REJECTED, _encoded([*stay, *out], every, order))
     # Also those that an interrupted change left on the wrong side.
     for name in [*names, *(r["file_name"] for r in stay if r["file_name"] is not None)]:
         _moved(store, name, to="rejected/")
@@ -89,11 +89,10 @@ def _moved(store: Folder, name: str, *, to: str) -> str:
 
 def _write_facts(store: Folder, filters: Sequence[NamedFilter]) -> None:
     """`run.json`, the card and the contact sheet after the change; the history of refilterings is kept in run.json."""
-    import yaml
-
-    kept = tables.read(store, tables.KEPT).to_pylist()
-    reasons = Counter(tables.read(store, tables.REJECTED).column("reason").to_pylist())
-    facts = json.loads(store.get("run.json"))
+    run = RunFolder(store)
+    kept = run.rows(columns=("method",))
+    reasons = Counter(row["reason"] for row in run.rows(REJECTED, columns=("reason",)))
+    facts = dict(run.facts)
     facts["totals"]["kept"] = sum(r["method"] is not None for r in kept)
     facts["totals"]["rejected"] = dict(reasons.most_common())
     settings = [{"name": f.name, **{k: str(v) for k, v in values_of(f.filter).items()}} for f in filters]
@@ -101,7 +100,7 @@ def _write_facts(store: Folder, filters: Sequence[NamedFilter]) -> None:
     if not done or done[-1] != settings:  # equal where a killed process had come this far
         facts["refiltered"] = [*done, settings]
     store.put("run.json", json_bytes(facts))
-    store.put("README.md", card.dataset_card(yaml.safe_load(store.get("recipe.yaml")), facts).encode())
+    store.put("README.md", card.dataset_card(run.recipe, facts).encode())
     store.put("contact-sheet.png", sheet.contact_sheet(store))
 
 

@@ -7,7 +7,6 @@ filters, or none, bring it back). Images that the run itself rejected stay out u
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,16 +16,16 @@ from typing import Any
 from imaginate.contract import Context, RunFilter
 from imaginate.data import DataSpec, load, open_dataset
 from imaginate.data.decoding import decode_tensor
-from imaginate.data.run import class_info
 from imaginate.engine.context import RunContext
 from imaginate.engine.folder import lock
 from imaginate.engine.kept_rows import AGAIN, Row, other_side, read_rows, write_rows
 from imaginate.engine.recipe import Recipe, read_recipe
 from imaginate.engine.resolve import NamedFilter, ResolvedRecipe, resolve_to_refilter
 from imaginate.errors import ConfigError, DataError, RunError
-from imaginate.files import KEPT, RECIPE, RUN, Folder
+from imaginate.files import Folder
 from imaginate.progress import Bar, bar
-from imaginate.records import Candidate, Image, LabelSpace, Request, Sample, Verdict
+from imaginate.records import Candidate, Image, Request, Sample, Verdict
+from imaginate.runs import RunFolder
 
 BATCH = 64
 
@@ -75,26 +74,22 @@ def refilter(
     images. `reconsider`: judge the images too that the run itself rejected. `dry_run`: say what would change, change
     nothing. Raises RunError for what is no finished run, ConfigError for a filter that cannot be used.
     """
-    store = Folder(run)
-    if not store.exists(KEPT) or not store.exists(RECIPE):
-        state = "has not finished; give its command again" if store.exists(RECIPE) else "is not a run folder"
-        raise RunError(f"{store.root} {state}")
+    source = RunFolder(run)
+    source.check_finished()
     if held_out_split and not held_out:
         raise ConfigError("--held-out-split needs --held-out PATH")
-    with lock(store):
-        store.clean()
-        recipe = _recipe(store, filters, guide, (held_out, held_out_split), device)
+    with lock(source.store):
+        source.store.clean()
+        recipe = _recipe(source, filters, guide, (held_out, held_out_split), device)
         spec = dataclasses.replace(recipe.data, path=data) if data else recipe.data
-        return _refilter(store, resolve_to_refilter(recipe), spec, reconsider, dry_run, progress)
+        return _refilter(source, resolve_to_refilter(recipe), spec, reconsider, dry_run, progress)
 
 
 def _recipe(
-    store: Folder, filters: Filters, guide: str | None, held_out: tuple[str | None, str | None], device: str
+    run: RunFolder, filters: Filters, guide: str | None, held_out: tuple[str | None, str | None], device: str
 ) -> Recipe:
     """The run's recipe, with the filters, the guide and the device that are asked for now."""
-    import yaml
-
-    recipe = read_recipe({**yaml.safe_load(store.get(RECIPE)), "filters": list(filters)})
+    recipe = read_recipe({**run.recipe, "filters": list(filters)})
     path, split = held_out
     roles = dataclasses.replace(
         recipe.roles, guide=guide or recipe.roles.guide, held_out=path, held_out_split=split, device=device
@@ -103,11 +98,13 @@ def _recipe(
 
 
 def _refilter(
-    store: Folder, recipe: ResolvedRecipe, spec: DataSpec, reconsider: bool, dry_run: bool, progress: bool
+    run: RunFolder, recipe: ResolvedRecipe, spec: DataSpec, reconsider: bool, dry_run: bool, progress: bool
 ) -> Refiltered:
+    store, labels = run.store, run.labels
+    if labels is None:
+        raise RunError(f"{run.root} is damaged: its run.json lists no classes")
     kept, refused = read_rows(store)
     samples = _seed_samples(spec, kept, store)
-    labels = LabelSpace(tuple(class_info(row) for row in json.loads(store.get(RUN))["classes"]))
     context = RunContext(recipe, labels, list(samples.values()))
     filters = sorted(recipe.filters, key=lambda f: f.filter.scope == "run")
     context.prepare(*(f.filter for f in filters))

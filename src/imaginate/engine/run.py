@@ -20,8 +20,9 @@ from imaginate.engine.recipe import Recipe, changes, determining
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import marker_name
 from imaginate.errors import ConfigError, RunError
-from imaginate.files import Folder, json_bytes
+from imaginate.files import KEPT, REJECTED, Folder, json_bytes
 from imaginate.progress import Bar, bar
+from imaginate.runs import RunFolder
 from imaginate.version import __version__
 
 RUN = "run.json"
@@ -40,9 +41,7 @@ class Run:
 
     def table(self, *, rejected: bool = False) -> Any:
         """`metadata.parquet` (or `rejected.parquet`) as a pyarrow table."""
-        from imaginate.write import tables
-
-        return tables.read(Folder(self.path), tables.REJECTED if rejected else tables.KEPT)
+        return RunFolder(self.path).table(REJECTED if rejected else KEPT)
 
     def __str__(self) -> str:
         why = ", ".join(f"{n} {reason}" for reason, n in self.rejected.items())

@@ -1,8 +1,7 @@
-"""Study and run folders as they lie on disk; what is missing is said, not guessed."""
+"""Study and run folders as a report needs them; what is missing is said, not guessed."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,11 +10,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from imaginate.errors import RunError
+from imaginate.files import Folder
+from imaginate.runs import KEPT, RECIPE, REJECTED, Facts, RunFolder, json_object
 
 STUDY_FORMAT = "imaginate-study/1"
+_NEEDED = ("file_name", "class_name", "method", "kept")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,10 +26,10 @@ class Run:
     path: Path
     kept: pa.Table
     rejected: pa.Table
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
+    recipe: Facts = field(default_factory=dict)
     recipe_text: str = ""
-    evaluation: Mapping[str, Any] | None = None
+    evaluation: Facts | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -42,7 +43,7 @@ class Study:
     """One study folder: `results.json`, and the runs of its arms as far as they can be found."""
 
     path: Path
-    results: Mapping[str, Any]
+    results: Facts
     text: str = ""
     runs: Mapping[str, Run] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
@@ -69,7 +70,7 @@ def read(path: str | Path) -> Study | Run:
 
 def read_study(folder: Path) -> Study:
     """A study with the runs of its arms."""
-    results = _json(folder / "results.json")
+    results = json_object(Folder(folder), "results.json")
     if not str(results.get("format", "")).startswith("imaginate-study/"):
         raise RunError(f"{folder / 'results.json'} is not a study's: its format is {results.get('format')!r}")
     if results["format"] != STUDY_FORMAT:
@@ -100,11 +101,11 @@ def distinct(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return arms
 
 
-def _by_ratio(arm: Mapping[str, Any]) -> str:
+def _by_ratio(arm: Facts) -> str:
     return "" if arm.get("ratio") is None else f" ×{arm['ratio']:g}"
 
 
-def _by_name(arm: Mapping[str, Any]) -> str:
+def _by_name(arm: Facts) -> str:
     return f" ({arm['name']})"
 
 
@@ -115,65 +116,36 @@ def _find_run(study: Path, named: str) -> Path:
     raise RunError(f"run folder {named} was not found, so its pictures, filters and cost are not shown")
 
 
-def read_run(folder: Path) -> Run:
+def read_run(path: Path) -> Run:
     """A run, finished or not."""
-    facts = _json(folder / "run.json") if (folder / "run.json").is_file() else {}
-    recipe = folder / "recipe.yaml"
-    text = recipe.read_text(encoding="utf-8", errors="replace") if recipe.is_file() else ""
-    kept, rejected, warnings = _tables(folder, facts)
-    evaluation = folder / "evaluation.json"
+    folder = RunFolder(path)
+    kept, rejected, warnings = _tables(folder)
+    has = folder.store.exists
     return Run(
-        path=folder,
+        path=path,
         kept=kept,
         rejected=rejected,
-        facts=facts,
-        recipe=_recipe(text, recipe),
-        recipe_text=text,
-        evaluation=_json(evaluation) if evaluation.is_file() else None,
+        facts=folder.facts,
+        recipe=folder.recipe if has(RECIPE) else {},
+        recipe_text=folder.recipe_text if has(RECIPE) else "",
+        evaluation=folder.json("evaluation.json") if has("evaluation.json") else None,
         warnings=tuple(warnings),
     )
 
 
-def _tables(folder: Path, facts: Mapping[str, Any]) -> tuple[pa.Table, pa.Table, list[str]]:
-    metadata, rejected = folder / "metadata.parquet", folder / "rejected.parquet"
-    if metadata.is_file():
-        kept = _parquet(metadata)
-        return kept, _parquet(rejected) if rejected.is_file() else kept.slice(0, 0), []
-    parts = [_parquet(marker.with_suffix(".parquet")) for marker in sorted(folder.glob("shards/*.json"))]
-    wanted = facts.get("shards")
+def _tables(folder: RunFolder) -> tuple[pa.Table, pa.Table, list[str]]:
+    """Kept and rejected images; of an unfinished run those of its finished shards, with a warning."""
+    if folder.is_finished:
+        kept = _table(folder, KEPT)
+        return kept, _table(folder, REJECTED) if folder.store.exists(REJECTED) else kept.slice(0, 0), []
+    parts = [_table(folder, name) for name in folder.finished_shards()]
+    wanted = folder.facts.get("shards")
     warning = f"The run is not finished: {len(parts)} of {'?' if wanted is None else wanted} shards are there."
     if not parts:
-        raise RunError(f"run {folder} has no images yet: nothing is finished; `imaginate expand` on it goes on")
+        raise RunError(f"run {folder.root} has no images yet: nothing is finished; `imaginate expand` on it goes on")
     rows = pa.concat_tables(parts, promote_options="permissive")
     return rows.filter(pc.field("kept")), rows.filter(~pc.field("kept")), [warning]
 
 
-def _parquet(path: Path) -> pa.Table:
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowException) as error:
-        raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-    needed = {"file_name", "class_name", "method", "kept"} - set(table.column_names)
-    if needed:
-        raise RunError(f"{path} is not a run's table: it has no column {', '.join(sorted(needed))}")
-    return table.drop_columns([c for c in ("soft_label",) if c in table.column_names])
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8", errors="surrogateescape"))
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read: {str(error).splitlines()[0]}") from None
-    if not isinstance(value, dict):
-        raise RunError(f"{path} is damaged: it holds no JSON object")
-    return value
-
-
-def _recipe(text: str, path: Path) -> Mapping[str, Any]:
-    import yaml
-
-    try:
-        value = yaml.safe_load(text) if text else {}
-    except yaml.YAMLError:
-        raise RunError(f"{path} is not valid YAML") from None
-    return value if isinstance(value, dict) else {}
+def _table(folder: RunFolder, name: str) -> pa.Table:
+    return folder.table(name, columns=lambda column: column != "soft_label", needed=_NEEDED)

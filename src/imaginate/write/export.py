@@ -12,6 +12,7 @@ from typing import Any
 
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
+from imaginate.runs import RunFolder
 from imaginate.write import tables
 
 FORMATS = ("webdataset", "parquet", "csv")
@@ -31,8 +32,7 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     if per_file < 1:
         raise ConfigError(f"per_file must be in [1, inf), got {per_file}")
     source, target = Folder(run), Folder(out)
-    if not source.exists(tables.KEPT):
-        raise RunError(f"{run} is not a finished run folder")
+    RunFolder(source).check_finished()
     what = json_bytes({"run": run, "format": form, "per_file": per_file})
     _refuse_foreign(target, what)
     target.put(UNFINISHED, what)
@@ -118,4 +118,5 @@ def _csv(source: Folder, target: Folder, table: Any, per_file: int) -> None:
 
 
 def _class_names(source: Folder) -> list[str]:
-    return [c["name"] for c in json.loads(source.get("run.json"))["classes"]]
+    labels = RunFolder(source).labels
+    return list(labels.names) if labels is not None else []

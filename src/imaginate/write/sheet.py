@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from imaginate.errors import ConfigError
+from imaginate import files
 from imaginate.files import Folder
-from imaginate.write import tables
 
 CELL, GAP, TEXT = 128, 8, 30
 INK, PAPER, KEPT, REFUSED, SOFT = "#1b1b1b", "#ffffff", "#2e7d32", "#c62828", "#666666"
@@ -30,14 +30,14 @@ def _groups(store: Folder, limit: int, rejected: bool) -> list[tuple[Row | None,
 
     Two passes, so that only the rows of the chosen seeds are ever in memory.
     """
-    files = (tables.KEPT, tables.REJECTED)[: 2 if rejected else 1]
-    keys = sorted({_key(row) for row in _rows(store, files, ["label", "seed_image", "method"]) if row["method"]})
+    names = (files.KEPT, files.REJECTED)[: 2 if rejected else 1]
+    keys = sorted({_key(row) for row in _rows(store, names, ["label", "seed_image", "method"]) if row["method"]})
     step = max(1.0, len(keys) / limit)
     chosen = {keys[int(i * step)] for i in range(min(limit, len(keys)))}
     by_class = {label for label, seed in chosen if not seed}
     heads: dict[tuple[int, str], Row] = {}
     copies: dict[tuple[int, str], list[Row]] = {key: [] for key in sorted(chosen)}
-    for row in _rows(store, files, _COLUMNS):
+    for row in _rows(store, names, _COLUMNS):
         if row["method"] and row["file_name"] and _key(row) in chosen:
             copies[_key(row)].append(row)
         elif not row["method"] and row["label"] in by_class:
@@ -51,11 +51,11 @@ def _key(row: Row) -> tuple[int, str]:
     return row["label"], row["seed_image"] or ""
 
 
-def _rows(store: Folder, files: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
+def _rows(store: Folder, names: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
     """Rows of the tables, a small batch in memory at a time; with every score where all columns are wanted."""
     import pyarrow.parquet as pq
 
-    for name in files:
+    for name in names:
         with store.open(name) as file:
             source = pq.ParquetFile(file)
             scores = [c for c in source.schema_arrow.names if c.startswith("score_")] if columns is _COLUMNS else []

@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from imaginate.files import Folder
+from imaginate.files import KEPT, REJECTED, Folder
+from imaginate.runs import RunFolder
 
 BASE = pa.schema(
     [
@@ -29,7 +30,6 @@ BASE = pa.schema(
         ("soft_label", pa.list_(pa.float64())),
     ]
 )
-KEPT, REJECTED = "metadata.parquet", "rejected.parquet"
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -71,7 +71,7 @@ def merge(store: Folder, shards: Iterable[str], refused: Mapping[str, tuple[str,
     Returns the number of rows of each file.
     """
     names = list(shards)
-    schema = unified(_read(store, name).schema for name in names)
+    schema = unified(read(store, name).schema for name in names)
     counts = {KEPT: 0, REJECTED: 0}
     for name, wanted in ((KEPT, True), (REJECTED, False)):
         with store.writing(name) as file, pq.ParquetWriter(file, schema) as writer:
@@ -111,7 +111,7 @@ def _parts(
     import pyarrow.compute as pc
 
     for name in names:
-        part = _settled(_read(store, name), refused)
+        part = _settled(read(store, name), refused)
         part = part.filter(pc.equal(part.column("kept"), kept))
         if part.num_rows:
             yield fitted(part, schema)
@@ -129,10 +129,6 @@ def _settled(part: pa.Table, refused: Mapping[str, tuple[str, str]]) -> pa.Table
     return fitted(table(rows), part.schema)
 
 
-def _read(store: Folder, name: str) -> pa.Table:
-    return pq.read_table(io.BytesIO(store.get(name)))
-
-
 def read(store: Folder, name: str = KEPT) -> pa.Table:
-    """`metadata.parquet` or `rejected.parquet` of a run."""
-    return _read(store, name)
+    """A table of a run: `metadata.parquet`, `rejected.parquet`, or a shard's."""
+    return RunFolder(store).table(name)

@@ -143,7 +143,7 @@ def test_the_command_writes_what_the_report_reads(tmp_path: Path, monkeypatch: A
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["nowhere"], "is not a finished run folder"),
+        (["nowhere"], "is not a run folder"),
         (["nowhere", "--neighbours", "0"], "neighbours must be in"),
         (["nowhere", "--limit", "0"], "limit must be >= 1, got 0"),
     ],

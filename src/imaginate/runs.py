@@ -1,0 +1,175 @@
+"""A run folder as it is on disk: THE one reader of its recipe, its facts and its rows, and of the runs before it.
+
+    run = RunFolder("flowers-gif/")                   # a local folder, or an fsspec url
+    run.facts["classes"], run.recipe["method"]
+    run.rows(columns=("file_name", "seed_image"))     # of metadata.parquet
+    run.table(REJECTED)                               # a pyarrow table
+
+Whatever cannot be read is one RunError line that says which file it is and what to do.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Collection, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from imaginate.errors import RunError
+from imaginate.files import KEPT, RECIPE, REJECTED, RUN, Folder, first_line
+from imaginate.records import ClassInfo, LabelSpace
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["KEPT", "RECIPE", "REJECTED", "RUN", "Facts", "Row", "RunFolder", "json_object"]
+
+Facts: TypeAlias = Mapping[str, Any]  # what a JSON or YAML file holds
+Row: TypeAlias = dict[str, Any]  # an image, by column
+Columns: TypeAlias = Collection[str] | Callable[[str], bool]
+
+
+class RunFolder:
+    """A run, finished or not. Nothing is read before it is asked for."""
+
+    def __init__(self, root: str | os.PathLike[str] | Folder) -> None:
+        self.store = root if isinstance(root, Folder) else Folder(root)
+        self.root = self.store.root
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its table is there."""
+        return self.store.exists(KEPT)
+
+    def check_finished(self) -> None:
+        """RunError for a folder that is no run, or one that its command has not finished."""
+        if not self.is_finished:
+            if not self.store.exists(RECIPE):
+                raise RunError(f"{self.root} is not a run folder: it has no {RECIPE}")
+            raise RunError(f"{self.root} is a run that is not finished: give its command again")
+
+    @cached_property
+    def recipe_text(self) -> str:
+        """recipe.yaml as it was written."""
+        if not self.store.exists(RECIPE):
+            raise RunError(f"{self.root} is not a run folder: it has no {RECIPE}")
+        return _text(self.store, RECIPE)
+
+    @cached_property
+    def recipe(self) -> Facts:
+        """recipe.yaml: the whole configuration."""
+        import yaml
+
+        path = self.store.path(RECIPE)
+        try:
+            found = yaml.safe_load(self.recipe_text) or {}
+        except yaml.YAMLError as error:
+            raise RunError(f"{path} cannot be read: {first_line(error)}") from None
+        if not isinstance(found, dict):
+            raise RunError(f"{path} is damaged: it holds no settings")
+        return found
+
+    @cached_property
+    def facts(self) -> Facts:
+        """run.json: versions, classes, totals, cost. Empty where there is none."""
+        return self.json(RUN) if self.store.exists(RUN) else {}
+
+    def json(self, name: str) -> Facts:
+        """A JSON file of the folder."""
+        return json_object(self.store, name)
+
+    @property
+    def method(self) -> str:
+        """The name of the method that made its images."""
+        return str((self.recipe.get("method") or {}).get("name", "unknown"))
+
+    @property
+    def labels(self) -> LabelSpace | None:
+        """The classes that run.json lists, in label order; None where it lists none."""
+        known = {field.name for field in dataclasses.fields(ClassInfo)}
+        try:
+            infos = [{key: value for key, value in row.items() if key in known} for row in self.facts["classes"]]
+            return LabelSpace(tuple(ClassInfo(**{**row, "synonyms": tuple(row.get("synonyms", ()))}) for row in infos))
+        except (KeyError, TypeError, AttributeError):
+            return None
+
+    def table(self, name: str = KEPT, *, columns: Columns | None = None, needed: Collection[str] = ()) -> pa.Table:
+        """A table of the folder: those of the `columns` that it has, all by default, and the `needed` ones."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        path = self.store.path(name)
+        if name == KEPT:
+            self.check_finished()
+        try:
+            with self.store.open(name) as file:
+                source = pq.ParquetFile(file)
+                there = source.schema_arrow.names
+                missing = [column for column in needed if column not in there]
+                if missing:
+                    raise RunError(f"{path} is not a run's table: it has no column {', '.join(missing)}")
+                return source.read(columns=_chosen(there, columns, needed))
+        except (OSError, pa.ArrowException) as error:
+            raise RunError(f"{path} cannot be read: {first_line(error)}") from None
+
+    def rows(self, name: str = KEPT, *, columns: Columns | None = None, needed: Collection[str] = ()) -> list[Row]:
+        """The same as `table`, row by row."""
+        return list(self.table(name, columns=columns, needed=needed).to_pylist())
+
+    def finished_shards(self) -> list[str]:
+        """The tables of the shards that are whole, in order: all that an unfinished run has."""
+        names = self.store.names("shards")
+        return [f"shards/{name[:-5]}.parquet" for name in names if name.endswith(".json")]
+
+    @property
+    def source(self) -> str:
+        """The path of the dataset, or of the run, that it was made from."""
+        return str((self.recipe.get("data") or {}).get("path") or "")
+
+    def chain(self) -> list[RunFolder]:
+        """This run, the run that it was made from, and so on, the latest first, as far as they are still there."""
+        runs, seen = [self], {_place(self.root)}
+        while True:
+            earlier = RunFolder(runs[-1].source) if runs[-1].source else None
+            if earlier is None or _place(earlier.root) in seen or not earlier._is_whole:
+                return runs
+            seen.add(_place(earlier.root))
+            runs.append(earlier)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether this is a finished run, and no dataset that happens to have a table of the same name."""
+        return self.store.exists(RECIPE) and self.is_finished
+
+
+def json_object(store: Folder, name: str) -> dict[str, Any]:
+    """A JSON file that holds an object (run.json, results.json, ...)."""
+    path = store.path(name)
+    try:
+        found = json.loads(_text(store, name))
+    except ValueError as error:
+        raise RunError(f"{path} cannot be read: {first_line(error)}") from None
+    if not isinstance(found, dict):
+        raise RunError(f"{path} is damaged: it holds no JSON object")
+    return found
+
+
+def _text(store: Folder, name: str) -> str:
+    try:
+        return store.get(name).decode(errors="surrogateescape")
+    except OSError as error:
+        raise RunError(f"{store.path(name)} cannot be read: {first_line(error)}") from None
+
+
+def _chosen(there: list[str], columns: Columns | None, needed: Collection[str]) -> list[str] | None:
+    """The columns to read, in the table's order; None for all."""
+    if columns is None:
+        return None
+    wanted = columns if callable(columns) else set(columns).__contains__
+    return [name for name in there if name in needed or wanted(name)]
+
+
+def _place(root: str) -> str:
+    return root if "://" in root else os.path.abspath(root)
