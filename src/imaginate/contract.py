@@ -4,8 +4,9 @@ Protocols only, no torch. Tensors are written `Tensor` and described by shape an
 
 A *method* is a frozen keyword-only dataclass in `methods/<name>.py` (dashes become underscores), whose fields are made
 by `settings.setting`. It names the roles that it needs and receives them in a `Context`; it never loads a model.
-A *filter* is the same in `filters/<name>.py`. Both are found by file name (`registry`), and an outside package may
-add its own through the entry point groups `imaginate.methods` and `imaginate.filters`.
+A *filter* is the same in `filters/<name>.py`, a *reader* in `data/readers/<name>.py`, a *decoder* in
+`data/decoders/<name>.py`. All are found by file name (`registry`), and an outside package may add its own through the
+entry point groups `imaginate.methods`, `imaginate.filters`, `imaginate.readers`, ...
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
-from imaginate.records import Candidate, Image, LabelSpace, Request, Sample, Scalar, Verdict
+from imaginate.records import Candidate, Image, LabelSpace, Listing, Part, Place, Request, Sample, Scalar, Verdict
 
 if TYPE_CHECKING:
     from imaginate.ops.conditioning import Conditioning
@@ -109,6 +110,57 @@ class Scored(Protocol):
     """A method whose candidates may carry scores. scores: their names; selection by another name is refused."""
 
     scores: ClassVar[tuple[str, ...]]
+
+
+class Reader(Protocol):
+    """One layout of labelled images, in `data/readers/<name>.py`. Class attributes:
+
+    layout: what it reads, as the message lists it that says what is supported ("a MedMNIST-style npz").
+    priority: readers are asked from the lowest number to the highest; the first that recognises a place reads it.
+    """
+
+    layout: ClassVar[str]
+    priority: ClassVar[int]
+
+    def recognises(self, place: Place) -> bool:
+        """Whether the place holds this layout: by its content, by its name only where the content is plain text.
+        DataError for a file of this layout that is damaged."""
+        ...
+
+    def read(self, place: Place, part: Part) -> Listing:
+        """Everything there, in an order that does not change; labels are read, images are not. What cannot be used is
+        listed as skipped, with a short reason. A reader may leave out what is not of the wanted `part`.
+        DataError in one line where nothing can be listed."""
+        ...
+
+
+class Decoder(Protocol):
+    """One kind of picture, in `data/decoders/<name>.py`. Class attributes:
+
+    suffixes: endings of file names that promise such a picture (".png"); the content decides in the end.
+    priority: decoders are asked from the lowest number to the highest; the first that recognises the bytes decodes
+    them, and the last one decodes what nobody recognises.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+    priority: ClassVar[int]
+
+    def recognises(self, head: bytes) -> bool:
+        """Whether the first bytes (32 are enough) are those of this kind of picture."""
+        ...
+
+    def decode(self, data: bytes) -> Any:
+        """Encoded picture, not empty -> (h, w, 3) uint8 array, RGB. Raises ImageError with a short reason."""
+        ...
+
+
+@runtime_checkable
+class PixelSource(Protocol):
+    """An image source that has its pixels without decoding (a row of an array)."""
+
+    def pixels(self) -> Any:
+        """(h, w, 3) uint8 array, RGB. Raises ImageError."""
+        ...
 
 
 class Images(Protocol):

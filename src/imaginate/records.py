@@ -1,5 +1,7 @@
 """The record that travels along the line and gains fields: Sample -> Request -> Candidate -> Verdict.
 
+Reading starts before it: a Place on a disk or behind a URL, of which a reader makes a Listing.
+
 All are frozen and import nothing but the standard library. Images inside them are torch tensors, which this
 module does not need to know: `Image` stands for a tensor (3, h, w), RGB, either uint8 in [0, 255] or floating
 point in [0, 1].
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from imaginate.files import derive_seed, short_hash
 
@@ -93,6 +95,54 @@ class Sample:
     split: str | None = None
     soft_label: tuple[float, ...] | None = None
     meta: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A path or URL that may hold a dataset, examined once: readers recognise their layout by it.
+
+    `head`: the first 512 bytes of a file. `names`: what is directly in a local folder.
+    """
+
+    path: str
+    kind: Literal["file", "folder", "missing"]
+    is_remote: bool = False
+    head: bytes = b""
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The part of a dataset that is wanted: a split as the user names it (None: the default one), and of a run the
+    origin of its images. A reader may list less than everything by it."""
+
+    split: str | None = None
+    origin: Literal["all", "original", "synthetic"] = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """An image (or folder) of the source that is not used, and why. The reason is short and counted."""
+
+    id: str
+    reason: str
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """Everything that a place holds, before a split or subset is chosen. No image has been read.
+
+    `has_origins`: each sample's `meta` says whether it is an original, and the reader followed `Part.origin`.
+    """
+
+    format: str
+    labels: LabelSpace
+    samples: Sequence[Sample]
+    skipped: Sequence[Skipped] = ()
+    splits: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    has_origins: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,14 +16,17 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from imaginate.contract import Filter, Method
+from imaginate.contract import Decoder, Filter, Method, Reader
 from imaginate.errors import ConfigError
+from imaginate.records import ImageSource
 from imaginate.settings import build, nearest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-Kind = Literal["methods", "filters", "techniques", "readers", "guides", "priors", "metrics"]
+Kind = Literal[
+    "methods", "filters", "techniques", "readers", "decoders", "sources", "pool-sources", "guides", "priors", "metrics"
+]  # fmt: skip
 
 # Where the files of each kind of member are, and what one of them is called in a message.
 ROOMS: Mapping[Kind, tuple[str, str]] = {
@@ -31,6 +34,9 @@ ROOMS: Mapping[Kind, tuple[str, str]] = {
     "filters": ("imaginate.filters", "filter"),
     "techniques": ("imaginate.personalisation", "technique"),
     "readers": ("imaginate.data.readers", "format"),
+    "decoders": ("imaginate.data.decoders", "kind of picture"),
+    "sources": ("imaginate.data.sources", "kind of image source"),
+    "pool-sources": ("imaginate.pool.sources", "kind of pool source"),
     "guides": ("imaginate.models.guides", "guide"),
     "priors": ("imaginate.models.priors", "prior family"),
     "metrics": ("imaginate.evaluation.metrics", "metric"),
@@ -51,6 +57,12 @@ def names(kind: Kind) -> tuple[str, ...]:
 def find(kind: Literal["methods"], name: str) -> type[Method]: ...
 @overload
 def find(kind: Literal["filters"], name: str) -> type[Filter]: ...
+@overload
+def find(kind: Literal["readers"], name: str) -> type[Reader]: ...
+@overload
+def find(kind: Literal["decoders"], name: str) -> type[Decoder]: ...
+@overload
+def find(kind: Literal["sources"], name: str) -> type[ImageSource]: ...
 @overload
 def find(kind: Kind, name: str) -> type[Any]: ...
 def find(kind: Kind, name: str) -> type[Any]:

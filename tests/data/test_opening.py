@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import pickle
 import subprocess
 import sys
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from data import zoo
@@ -50,13 +46,6 @@ def test_opening_is_repeatable_and_picklable(tmp_path: Path) -> None:
     again = pickle.loads(pickle.dumps(open_dataset(tmp_path, shots=3)))
     assert again == data
     assert again.image(0).equal(data.image(0))
-
-
-def test_classes_that_differ_in_case_alone_stay_apart(tmp_path: Path) -> None:
-    zoo.folder(tmp_path, {"Cat": 1, "cat": 2})
-    if len(os.listdir(tmp_path)) == 1:
-        pytest.skip("this file system knows no case")
-    assert open_dataset(tmp_path).counts() == {"Cat": 1, "cat": 2}
 
 
 def test_a_class_keeps_its_label_in_every_split(tmp_path: Path) -> None:
@@ -117,50 +106,6 @@ def test_broken_classes_yaml(text: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message) as caught:
         open_dataset(tmp_path)
     assert "\n" not in str(caught.value)
-
-
-def write_run(root: Path) -> Path:
-    zoo.folder(root / "images", {"cat": 3})
-    rows = {
-        "file_name": ["images/cat/000.png", "images/cat/001.png", "images/cat/002.png", "images/cat/gone.png"],
-        "label": [1, 1, 1, 0],
-        "class_name": ["cat", "cat", "cat", "ant"],
-        "origin": ["original", "synthetic", "retrieved", "synthetic"],
-        "seed_image": [None, "cat/7.png", None, None],
-        "method": [None, "mixup", "nearest", "mixup"],
-        "copy": [None, 2, 0, 0],
-        "soft_label": [None, [0.25, 0.75, 0.0], None, None],
-        "kept": [True] * 4,
-        "score_entropy": [None, 0.5, None, None],
-    }
-    pq.write_table(pa.table(rows), root / "metadata.parquet")
-    (root / "recipe.yaml").write_text("seed: 0\n")
-    classes = [{"name": name, "display": name.upper(), "synonyms": ["s"], "seeds": 2} for name in ("ant", "cat", "dog")]
-    (root / "run.json").write_text(json.dumps({"classes": classes}))
-    return root
-
-
-def test_a_run_is_a_dataset(tmp_path: Path) -> None:
-    data = open_dataset(write_run(tmp_path / "run"))
-    assert data.format == "run"
-    assert data.labels.titles == ("ANT", "CAT", "DOG")
-    made = data.samples[1]
-    assert made.soft_label == (0.25, 0.75, 0.0)
-    assert made.meta == {"origin": "synthetic", "method": "mixup", "seed_image": "cat/7.png", "copy": 2}
-    assert [(s.id, s.reason) for s in data.skipped] == [("images/cat/gone.png", "missing file")]
-    assert [s.id for s in open_dataset(data.spec, origin="original").samples] == ["images/cat/000.png"]
-    assert [s.meta["origin"] for s in open_dataset(data.spec, origin="synthetic").samples] == ["synthetic", "retrieved"]
-    (tmp_path / "run/run.json").unlink()
-    assert open_dataset(tmp_path / "run").labels.names == ("ant", "cat")
-
-
-def test_an_unfinished_run_and_origin_elsewhere_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "run/shards").mkdir(parents=True)
-    (tmp_path / "run/recipe.yaml").write_text("seed: 0\n")
-    with pytest.raises(DataError, match="run that is not finished"):
-        open_dataset(tmp_path / "run")
-    with pytest.raises(DataError, match="origin 'original' needs a run"):
-        open_dataset(zoo.folder(tmp_path / "f"), origin="original")
 
 
 def test_the_same_image_under_two_labels(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaginate.data.sources import FileSource
+from imaginate.data.sources.file import FileSource
 from imaginate.data.subset import take_fraction, take_shots
 from imaginate.errors import ImageError
 from imaginate.records import Sample

@@ -12,7 +12,7 @@ import pytest
 
 from data import zoo
 from imaginate.data import Dataset, DataSpec, load, open_dataset, verify
-from imaginate.data.sources import FileSource
+from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError, ImageError
 from imaginate.records import Sample
 
@@ -157,7 +157,7 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 
 def test_huge_files_are_refused_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imaginate.data.sources.MAX_BYTES", 1000)
+    monkeypatch.setattr("imaginate.data.reading.MAX_BYTES", 1000)
     (tmp_path / "big.png").write_bytes(b"\x89PNG" + b"\0" * 5000)
     with pytest.raises(ImageError, match=r"^file too large$"):
         load(Sample(id="big", label=0, source=FileSource(str(tmp_path / "big.png"))))

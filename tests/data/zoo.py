@@ -8,10 +8,13 @@ import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
+from imaginate.data import Dataset
 
 USED = "used"
 Array = np.ndarray
@@ -208,6 +211,32 @@ def _checkpoints(at: Path) -> None:
     (at / "plain-checkpoint.png").write_bytes(png())
 
 
+@cache
+def noise(number: int) -> bytes:
+    """A PNG of about 270 KB: far more than the listing of a small dataset needs."""
+    pixels = np.random.default_rng(number).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    return encoded(Image.fromarray(pixels), compress_level=1)
+
+
+# What every reader's example holds: split, class and content of each image.
+EXAMPLE = tuple(
+    (split, name, noise(10 * place + number))
+    for place, (split, name, count) in enumerate(
+        [("train", "cat", 3), ("train", "dog", 2), ("test", "cat", 1), ("test", "dog", 1)]
+    )
+    for number in range(count)
+)
+
+
+def example_folder(root: Path) -> Path:
+    """`EXAMPLE` as an image folder, with an empty file in it."""
+    for number, (split, name, data) in enumerate(EXAMPLE):
+        (root / split / name).mkdir(parents=True, exist_ok=True)
+        (root / split / name / f"{number}.png").write_bytes(data)
+    (root / "train/cat/empty.png").write_bytes(b"")
+    return root
+
+
 def folder(root: Path, classes: dict[str, int] | None = None) -> Path:
     """An ordinary image folder: so many images in each class, all different."""
     seed = 0
@@ -217,3 +246,19 @@ def folder(root: Path, classes: dict[str, int] | None = None) -> Path:
             (root / name / f"{number:03}.png").write_bytes(png(seed, height=8, width=10))
             seed += 1
     return root
+
+
+def contents(data: Dataset) -> list[tuple[str, str, str | None, bytes]]:
+    """Id, class, split and bytes of every sample."""
+    return [(s.id, data.labels.names[s.label], s.split, s.source.read()) for s in data.samples]
+
+
+def plain_folder(root: Path) -> Path:
+    """Two splits of two classes, one of whose names is not ASCII."""
+    folder(root / "train", {"cat": 3, "été": 2})
+    return folder(root / "val", {"cat": 1, "été": 1}).parent
+
+
+def by_class(data: Dataset) -> dict[str, list[str]]:
+    """Class -> ids of its samples."""
+    return {name: [s.id for s in data.samples if s.label == label] for label, name in enumerate(data.labels.names)}

@@ -1,4 +1,4 @@
-"""What a reader finds (`Listing`) and what the rest of imaginate works with (`Dataset`)."""
+"""What the rest of imaginate works with: the chosen samples of one source."""
 
 from __future__ import annotations
 
@@ -6,29 +6,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from imaginate.data.decoding import load
 from imaginate.data.spec import DataSpec
-from imaginate.records import Image, LabelSpace, Sample
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """An image (or folder) of the source that is not used, and why. The reason is short and counted."""
-
-    id: str
-    reason: str
-    split: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
-    """Everything that a source holds, before a split or subset is chosen. No image has been read."""
-
-    format: str
-    labels: LabelSpace
-    samples: Sequence[Sample]
-    skipped: Sequence[Skipped] = ()
-    splits: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
+from imaginate.records import Image, LabelSpace, Sample, Skipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +38,6 @@ class Dataset:
 
     def image(self, index: int) -> Image:
         """(3, h, w) uint8. Raises ImageError for an unusable file."""
-        from imaginate.data.decoding import load
-
         return load(self.samples[index])
 
     def counts(self) -> Mapping[str, int]:

@@ -13,45 +13,27 @@ from imaginate.data import splits as names
 
 OUTSIDE = "outside the split folders"
 NO_CLASS = "not in a class folder"
-_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff",
-    ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpx", ".avif",
-)  # fmt: skip
 _SYSTEM_FOLDERS = (
     "__MACOSX", "@eaDir", "$RECYCLE.BIN", ".git", ".hg", ".svn", ".ipynb_checkpoints", ".cache", ".thumbnails",
     ".Trash", ".Spotlight-V100", ".fseventsd",
 )  # fmt: skip
-_MAGIC = (
-    b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP", b"\xff\x4f\xff\x51",
-)  # fmt: skip
-_MAGIC_PPM = tuple(b"P%d" % n + space for n in range(1, 7) for space in (b"\n", b" ", b"\r", b"\t"))
 _SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".gitignore", ".gitkeep", ".nomedia", ".lock"})
 _OWN_FILES = frozenset({"classes.yaml", "classes.yml", "classes.json"})
 
 
-def system_folder(name: str) -> bool:
-    """A folder that file managers and tools leave behind; other names with a leading dot are classes."""
+def is_system_folder(name: str) -> bool:
+    """Whether file managers and tools leave a folder of this name behind; other names with a dot are classes."""
     return name in _SYSTEM_FOLDERS or name.startswith(".Trash-")
 
 
-def system_file(name: str) -> bool:
-    """A file that file managers, and runs, leave behind (`.DS_Store`, `._photo.jpg`, `.lock`)."""
+def is_system_file(name: str) -> bool:
+    """Whether file managers, or runs, leave a file of this name behind (`.DS_Store`, `._photo.jpg`, `.lock`)."""
     return name in _SYSTEM_FILES or name.startswith("._")
 
 
-def own_file(name: str) -> bool:
-    """A file that says something of the classes, and is read elsewhere."""
+def is_own_file(name: str) -> bool:
+    """Whether a file describes the classes, and is read elsewhere."""
     return name in _OWN_FILES
-
-
-def image_suffix(name: str) -> bool:
-    """Whether a file's name promises an image; its content decides in the end."""
-    return name.lower().endswith(_SUFFIXES)
-
-
-def looks_like_image(head: bytes) -> bool:
-    """Whether the first bytes (32 are enough) are those of a format that `decode` reads."""
-    return head.startswith(_MAGIC) or head.startswith(_MAGIC_PPM) or head[4:12] in (b"ftypavif", b"ftypavis")
 
 
 def arrange(paths: Sequence[str]) -> list[tuple[str, str | None]]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from imaginate.data.dataset import Listing, Skipped
 from imaginate.data.layout import arrange
 from imaginate.data.splits import ordered
 from imaginate.errors import DataError
-from imaginate.records import ImageSource, LabelSpace, Sample
+from imaginate.records import ImageSource, LabelSpace, Listing, Sample, Skipped
 
 
 def printable(path: str) -> str:

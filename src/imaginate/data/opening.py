@@ -1,21 +1,24 @@
-"""One door to every format: what a path holds is seen from its content, then split and subset are chosen."""
+"""One door to every format: the first reader that recognises a path lists it, then split and subset are chosen."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
+from functools import cache
 from typing import Any
 
+from imaginate import registry
+from imaginate.contract import Reader
 from imaginate.data import classes, splits
-from imaginate.data.dataset import Dataset, Listing, Skipped
-from imaginate.data.detecting import SUPPORTED, detect, metadata_file
+from imaginate.data.dataset import Dataset
+from imaginate.data.decoding import pixels_of
 from imaginate.data.listing import nothing
+from imaginate.data.place import examine, words_for
 from imaginate.data.spec import DataSpec
 from imaginate.data.subset import take_fraction, take_shots
 from imaginate.errors import DataError, ImageError
-from imaginate.records import Sample
+from imaginate.records import Listing, Part, Sample, Skipped
 from imaginate.settings import build
 
 
@@ -26,7 +29,7 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
     """
     given = asdict(source) if isinstance(source, DataSpec) else {"path": os.fspath(source)}
     spec = build(DataSpec, {**given, **overrides}, where="data")
-    listing = read(spec)
+    listing = list_samples(spec)
     split = splits.choose(listing.splits, spec.split)
     chosen = [sample for sample in listing.samples if split is None or sample.split == split]
     skipped = [item for item in listing.skipped if split is None or item.split in (None, split)]
@@ -37,7 +40,7 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
     notes += _thin(chosen, len(listing.labels))
     chosen, broken, more = _subset(chosen, spec)
     _need_one(spec.path, chosen, [*skipped, *broken])
-    labels, told = classes.describe(listing.labels, spec.path, spec.classes_file)
+    labels, more_notes = classes.describe(listing.labels, spec.path, spec.classes_file)
     return Dataset(
         name=os.path.basename(os.path.normpath(spec.path)).split(".")[0],
         spec=spec,
@@ -47,14 +50,12 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
         skipped=(*skipped, *broken),
         split=split,
         splits=listing.splits,
-        notes=(*notes, *told, *more),
+        notes=(*notes, *more_notes, *more),
     )
 
 
 def verify(dataset: Dataset) -> Dataset:
     """The dataset without the images that cannot be decoded; those are in `skipped`. Reads every image once."""
-    from imaginate.data.decoding import pixels_of
-
     good: list[Sample] = []
     bad: list[Skipped] = []
     for sample in dataset.samples:
@@ -68,46 +69,31 @@ def verify(dataset: Dataset) -> Dataset:
     return replace(dataset, samples=tuple(good), skipped=(*dataset.skipped, *bad))
 
 
-def read(spec: DataSpec) -> Listing:
-    """The listing of whatever lies at the path. Raises DataError that says what was found and what is supported."""
-    from imaginate.data import hfdisk, hfparquet, imagefolder, manifest, npz, run, webdataset, zips
-
-    path = spec.path
-    kind = detect(path)
-
-    def choose(there: Iterable[str]) -> str | None:
-        return splits.choose(there, spec.split)
-
-    readers: dict[str, Callable[[], Listing]] = {
-        "run": lambda: run.read(path, spec.origin),
-        "hf dataset": lambda: hfdisk.read(path, choose),
-        "manifest": lambda: manifest.read(path),
-        "manifest in a folder": lambda: manifest.read(metadata_file(path) or path),
-        "parquet": lambda: hfparquet.read(path, choose),
-        "npz": lambda: npz.read(path),
-        "zip": lambda: zips.read(path),
-        "tar": lambda: _read_tar(path),
-        "tars": lambda: webdataset.read(path, webdataset.shards(path)),
-        "folder": lambda: imagefolder.read(path),
-    }
-    if kind not in readers:
-        raise DataError(f"{path} is {kind}; supported: {SUPPORTED}")
-    if spec.origin != "all" and kind != "run":
-        raise DataError(f"origin {spec.origin!r} needs a run; {path} is a {kind}")
-    return readers[kind]()
+@cache
+def readers() -> tuple[Reader, ...]:
+    """All readers, in the order in which they are asked."""
+    found = [registry.find("readers", name)() for name in registry.names("readers")]
+    return tuple(sorted(found, key=lambda reader: reader.priority))
 
 
-def _read_tar(path: str) -> Listing:
-    from imaginate.data import tars, webdataset
-
-    found, skipped = tars.members(path)
-    return webdataset.read(path, [path]) if webdataset.is_webdataset(found) else tars.read(path, found, skipped)
+def list_samples(spec: DataSpec) -> Listing:
+    """The listing of what is at the path, by the first reader that recognises it. Raises DataError that says what was
+    found and what is supported."""
+    place = examine(spec.path)
+    reader = next((reader for reader in readers() if reader.recognises(place)), None)
+    if reader is None and place.kind == "missing":
+        raise DataError(f"there is nothing at {place.path}")
+    if reader is None:
+        supported = ", ".join(reader.layout for reader in reversed(readers()))
+        raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")
+    listing = reader.read(place, Part(split=spec.split, origin=spec.origin))
+    if spec.origin != "all" and not listing.has_origins:
+        raise DataError(f"origin {spec.origin!r} needs a run; {place.path} is read as {listing.format}")
+    return listing
 
 
 def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[Skipped], list[str]]:
     """Fraction first, then shots; a note where a class has fewer images than asked."""
-    from imaginate.data.decoding import pixels_of
-
     broken: list[Skipped] = []
     notes: list[str] = []
     if spec.fraction is not None:
@@ -131,8 +117,6 @@ def _thin(samples: list[Sample], classes: int) -> list[str]:
 
 def _need_one(path: str, samples: list[Sample], skipped: list[Skipped]) -> None:
     """DataError unless at least one image can be decoded; stops at the first that can."""
-    from imaginate.data.decoding import pixels_of
-
     bad = list(skipped)
     for sample in samples:
         try:

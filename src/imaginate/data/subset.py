@@ -10,9 +10,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from imaginate.data.dataset import Skipped
 from imaginate.errors import ImageError
-from imaginate.records import Sample
+from imaginate.records import Sample, Skipped
 
 Usable = Callable[[Sample], object]
 

@@ -1,4 +1,4 @@
-"""Random access into compressed streams, so that a `.tar.gz` or a packed npz array is read where it lies.
+"""Random access into compressed streams, so that a `.tar.gz` or a packed npz array is read where it is.
 
 A deflate stream can only be read from its start, but the state of the decompressor can be copied: a copy every few
 MiB makes any place reachable in a few milliseconds, for 40 KiB a copy. bzip2 and xz know no such copies: going back
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, Any, Literal
 
-from imaginate.data.sources import MAX_BYTES, why
+from imaginate.data.reading import MAX_BYTES, why
 from imaginate.data.urls import is_url, open_binary
 from imaginate.errors import ImageError
 
@@ -25,24 +25,6 @@ Packing = Literal["gz", "deflate", "bz2", "xz"]
 CHUNK = 64 * 2**10
 MAX_POINTS = 1024
 _WBITS = {"gz": 31, "deflate": -15}
-
-
-@dataclass(frozen=True, slots=True)
-class PackedSource:
-    """A stretch of the unpacked content of a compressed file, whose stream begins at `start`."""
-
-    path: str
-    packing: Packing
-    start: int
-    offset: int
-    size: int
-
-    def read(self) -> bytes:
-        """The stretch's bytes."""
-        data = unpacked(self.path, self.packing, self.start, self.offset, self.size)
-        if len(data) < self.size:
-            raise ImageError("damaged archive")
-        return data
 
 
 def unpacked(path: str, packing: Packing, start: int, offset: int, size: int) -> bytes:

@@ -43,7 +43,7 @@ def open_binary(path: str) -> Iterator[IO[bytes]]:
 
 
 def is_folder(url: str) -> bool:
-    """Whether something lies below a URL."""
+    """Whether there is something below a URL."""
     system, path = _checked(url)
     try:
         return bool(system.isdir(path))
@@ -51,7 +51,7 @@ def is_folder(url: str) -> bool:
         raise DataError(f"cannot read {url}: {error}") from None
 
 
-def files(url: str) -> Iterator[tuple[str, str, int | None]]:
+def files_below(url: str) -> Iterator[tuple[str, str, int | None]]:
     """(relative path, URL, size if known) of every file below a URL."""
     system, path = _checked(url)
     root = path.rstrip("/") + "/"

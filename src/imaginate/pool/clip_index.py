@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from imaginate.data.sources import FileSource
+from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError
 from imaginate.pool import fields, refs
 from imaginate.pool.units import Item, Unit, file_stamp

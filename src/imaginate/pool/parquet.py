@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from imaginate.data import features
-from imaginate.data.hfparquet import ParquetSource
+from imaginate.data.sources.hf_parquet import ParquetSource
 from imaginate.errors import DataError
 from imaginate.pool import fields, refs
 from imaginate.pool.units import Held, Item, Unit, file_stamp

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from imaginate.data.sources import FileSource
+from imaginate.data.sources.file import FileSource
 from imaginate.errors import ImageError
 
 MAX_BYTES = 64 * 2**20

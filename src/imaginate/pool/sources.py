@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from imaginate.data import layout
-from imaginate.data.sources import FileSource
+from imaginate.data.decoding import has_image_suffix
+from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError, ImageError
 from imaginate.pool import clip_index, parquet, refs, tars
 from imaginate.pool.fields import facts
@@ -81,12 +82,12 @@ def _images(root: str) -> Iterator[Unit]:
     """One unit a folder that holds files, parents before children; nothing but one listing is in memory."""
     base = _base(root)
     for folder, below, names in os.walk(root, followlinks=False):
-        below[:] = sorted(name for name in below if not layout.system_folder(name))
+        below[:] = sorted(name for name in below if not layout.is_system_folder(name))
         if not names:
             continue
         inside = os.path.relpath(folder, root)
         prefix = base if inside == "." else f"{base}/{inside.replace(os.sep, '/')}"
-        entries = [entry for entry in os.scandir(folder) if entry.is_file() and not layout.system_file(entry.name)]
+        entries = [entry for entry in os.scandir(folder) if entry.is_file() and not layout.is_system_file(entry.name)]
         if entries:
             yield Unit(f"{prefix}/", folder_stamp(entries), lambda f=folder, p=prefix: _files(f, p))  # type: ignore[misc]
 
@@ -94,9 +95,9 @@ def _images(root: str) -> Iterator[Unit]:
 def _files(folder: str, prefix: str) -> Iterator[Item]:
     for name in sorted(os.listdir(folder)):
         path = os.path.join(folder, name)
-        if not os.path.isfile(path) or layout.system_file(name) or layout.own_file(name):
+        if not os.path.isfile(path) or layout.is_system_file(name) or layout.is_own_file(name):
             continue
-        if layout.image_suffix(name):
+        if has_image_suffix(name):
             source = FileSource(path)
             place = refs.encoded(FileSource(os.path.abspath(path)))
             yield Item(name=f"{prefix}/{name}", source=source, ref=place, facts=_beside(os.path.splitext(path)[0]))

@@ -11,6 +11,7 @@ from lzma import LZMAError
 from typing import IO, Any
 
 from imaginate.data import layout
+from imaginate.data.decoding import has_image_suffix
 from imaginate.errors import DataError
 from imaginate.pool.fields import facts
 from imaginate.pool.units import Held, Item, Unit, file_stamp
@@ -47,7 +48,7 @@ def _members(path: str) -> Iterator[tuple[str, bytes]]:
     with _opened(path) as file, tarfile.open(fileobj=file, mode="r|*") as archive:
         for info in archive:
             archive.members = []  # type: ignore[attr-defined]  # a stream never goes back; this keeps memory flat
-            if info.isreg() and info.size <= MAX_MEMBER and not layout.system_file(info.name.rpartition("/")[2]):
+            if info.isreg() and info.size <= MAX_MEMBER and not layout.is_system_file(info.name.rpartition("/")[2]):
                 member = archive.extractfile(info)
                 data = member.read() if member is not None else b""
                 if len(data) < info.size:
@@ -67,7 +68,7 @@ def _opened(path: str) -> IO[bytes]:
 
 
 def _item(base: str, key: str, group: dict[str, bytes]) -> Iterator[Item]:
-    image = next((ending for ending in group if layout.image_suffix(f"x.{ending}")), None)
+    image = next((ending for ending in group if has_image_suffix(f"x.{ending}")), None)
     if not group:
         return
     if image is None:

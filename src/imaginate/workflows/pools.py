@@ -109,7 +109,7 @@ def _embed_image(guide: Guide, path: str) -> Any:
     import torch
 
     from imaginate.data.decoding import decode_tensor
-    from imaginate.data.sources import FileSource
+    from imaginate.data.sources.file import FileSource
 
     pixels = decode_tensor(FileSource(path).read())
     with torch.no_grad():

@@ -6,8 +6,8 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from imaginate.errors import ConfigError
 from imaginate import files
+from imaginate.errors import ConfigError
 from imaginate.files import Folder
 
 CELL, GAP, TEXT = 128, 8, 30

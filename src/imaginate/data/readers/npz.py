@@ -1,111 +1,57 @@
-"""MedMNIST-style npz: `<split>_images` and `<split>_labels` (n,) or (n, 1); grey, colour or with alpha.
-
-Arrays stored as they are get mapped; packed ones are unpacked once per process, or piece by piece where they are
-large. Single images are PNG-encoded when their bytes are asked for. Pickled objects are refused.
-"""
+"""MedMNIST-style npz: `<split>_images` and `<split>_labels` (n,) or (n, 1); grey, colour or with alpha."""
 
 from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from imaginate.data import splits
-from imaginate.data.dataset import Listing, Skipped
-from imaginate.data.decoding import Pixels, encode_png, to_rgb
+from imaginate.data.archives import is_zip
+from imaginate.data.arrays import header
 from imaginate.data.labelling import Labeller
-from imaginate.data.unpacked import stamp, unpacked
-from imaginate.errors import DataError, ImageError
-from imaginate.records import Sample
+from imaginate.data.sources.npz import NpzSource
+from imaginate.errors import DataError
+from imaginate.records import Listing, Part, Place, Sample, Skipped
 
-ARRAY_BYTES = 256 * 2**20
 _IMAGE_KEY = re.compile(r"^(?:(?P<before>\w+?)_)?(?:images?|x|data)(?:_(?P<after>\w+))?$", re.IGNORECASE)
 _LABEL_WORDS = ("labels", "label", "y", "targets", "target")
 _NAME_KEYS = ("class_names", "classes", "label_names", "names")
 
 
-@dataclass(frozen=True, slots=True)
-class NpzSource:
-    """One image of an array in an npz."""
+class Npz:
+    """Reads arrays of images with arrays of labels; images are PNG-encoded when their bytes are asked for."""
 
-    path: str
-    key: str
-    index: int
+    layout: ClassVar[str] = "a MedMNIST-style npz"
+    priority: ClassVar[int] = 30
 
-    def pixels(self) -> Pixels:
-        """(h, w, 3) uint8, without the detour over PNG."""
-        return to_rgb(array(self.path, self.key)[self.index])
+    def recognises(self, place: Place) -> bool:
+        """A zip of arrays and nothing else."""
+        if place.is_remote:
+            return place.path.endswith(".npz")
+        return is_zip(place) and _has_only_arrays(place.path)
 
-    def read(self) -> bytes:
-        """The image as PNG."""
-        return encode_png(self.pixels())
-
-
-@dataclass(frozen=True, slots=True)
-class PackedArray:
-    """A large packed array, of which one image at a time is unpacked."""
-
-    path: str
-    start: int
-    before: int
-    shape: tuple[int, ...]
-    dtype: Any
-
-    def __getitem__(self, index: int) -> Any:
-        size = self.dtype.itemsize * int(np.prod(self.shape[1:]))
-        data = unpacked(self.path, "deflate", self.start, self.before + index * size, size)
-        if len(data) < size:
-            raise ImageError("damaged npz")
-        return np.frombuffer(data, self.dtype).reshape(self.shape[1:])
+    def read(self, place: Place, part: Part) -> Listing:
+        """All splits; the labels are read, the images are not."""
+        if place.is_remote:
+            raise DataError(f"{place.path}: npz is read from a local disk; copy it there")
+        return _read(place.path)
 
 
-def array(path: str, key: str) -> Any:
-    """An array of an npz: mapped where it is stored as it is, in memory where it is small, else unpacked in pieces."""
+def _has_only_arrays(path: str) -> bool:
     try:
-        return _array(path, key, stamp(path))
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
-        raise ImageError("damaged npz") from None
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return path.endswith(".npz")
+    return bool(names) and all(name.endswith(".npy") for name in names)
 
 
-@lru_cache(maxsize=8)
-def _array(path: str, key: str, stamp: tuple[int, int]) -> Any:
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(key + ".npy")
-        with archive.open(info) as member:
-            shape, fortran, dtype = _header(member)
-            before = member.tell()
-    start = _data_start(path, info)
-    if info.compress_type == zipfile.ZIP_STORED and not fortran:
-        return np.memmap(path, dtype, "r", start + before, shape)
-    if info.file_size > ARRAY_BYTES and info.compress_type == zipfile.ZIP_DEFLATED and not fortran:
-        return PackedArray(path, start, before, shape, dtype)
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays[key]
-
-
-def _data_start(path: str, info: zipfile.ZipInfo) -> int:
-    """Where a member's data begin: after its local header, whose length the directory does not tell."""
-    with open(path, "rb") as file:
-        file.seek(info.header_offset + 26)
-        lengths = np.frombuffer(file.read(4), "<u2")
-    return info.header_offset + 30 + int(lengths.sum())
-
-
-def _header(member: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    version = np.lib.format.read_magic(member)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(member)
-    return shape, fortran, dtype
-
-
-def read(path: str) -> Listing:
+def _read(path: str) -> Listing:
     """All images of all splits; listing reads the labels alone."""
     with _open(path) as arrays:
         pairs = _pairs(arrays.files)
@@ -177,7 +123,7 @@ def _labels(arrays: Any, path: str, key: str, label_key: str) -> Any:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     with zipfile.ZipFile(path) as archive, archive.open(key + ".npy") as member:
-        shape, _, dtype = _header(member)
+        shape, _, dtype = header(member)
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
         raise DataError(f"{path}: {key} must be (n, h, w) or (n, h, w, 1, 3 or 4), got {shape}")
     if dtype.kind not in "buif":

@@ -1,34 +1,21 @@
-"""Tar archives (also .tar.gz, .tar.bz2, .tar.xz), read where they lie: image folders, and WebDataset members."""
+"""The members of a tar (also .tar.gz, .tar.bz2, .tar.xz), read where they are: nothing is extracted."""
 
 from __future__ import annotations
 
 import tarfile
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
 from lzma import LZMAError
 
-from imaginate.data import layout
-from imaginate.data.dataset import Listing, Skipped
-from imaginate.data.listing import from_paths, printable
-from imaginate.data.sources import SpanSource
-from imaginate.data.unpacked import PackedSource, Packing
+from imaginate.data.archives import Member, skip_reason
+from imaginate.data.listing import printable
+from imaginate.data.sources.packed import PackedSource
+from imaginate.data.sources.span import SpanSource
+from imaginate.data.unpacked import Packing
 from imaginate.data.urls import open_binary
-from imaginate.data.zips import TWICE, skip_reason, sniff
 from imaginate.errors import DataError
-from imaginate.records import ImageSource
+from imaginate.records import ImageSource, Skipped
 
 _PACKINGS: tuple[tuple[bytes, Packing], ...] = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ", "xz"))
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A file in a tar: its name, its bytes, and why it cannot be used (or "")."""
-
-    name: str
-    source: ImageSource
-    size: int
-    reason: str
 
 
 def members(path: str) -> tuple[list[Member], list[Skipped]]:
@@ -60,19 +47,4 @@ def _member(path: str, packing: Packing | None, info: tarfile.TarInfo) -> Member
     reason = "link in an archive" if info.issym() or info.islnk() else ""
     if not reason and (not info.isreg() or info.issparse()):
         reason = "not a regular file"
-    return Member(name, source, info.size, reason or skip_reason(name, info.size))
-
-
-def read(path: str, found: Sequence[Member], skipped: Sequence[Skipped]) -> Listing:
-    """The members of a tar as an image folder, in the order of their names."""
-    images: dict[str, ImageSource] = {}
-    left = list(skipped)
-    for member in sorted(found, key=lambda member: member.name):
-        reason = member.reason or (TWICE if member.name in images else "")
-        if not reason and not layout.image_suffix(member.name):
-            reason = sniff(member.source)
-        if reason:
-            left.append(Skipped(member.name, reason))
-        else:
-            images[member.name] = member.source
-    return from_paths("image folder in a tar", list(images.items()), left, path)
+    return Member(name, source, reason or skip_reason(name, info.size))

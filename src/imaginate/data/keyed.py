@@ -1,65 +1,50 @@
-"""WebDataset tars: members that share a key, `000.jpg` + `000.cls` (a number or a name) or `000.json` (`label`, ...).
-
-One tar, or a folder of them (`train-000000.tar`, `val-000000.tar`, ...), or a pattern `train-{000000..000009}.tar`.
-"""
+"""WebDataset: members that share a key, `000.jpg` + `000.cls` (a number or a name) or `000.json` (`label`, ...)."""
 
 from __future__ import annotations
 
-import glob
 import json
 import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from imaginate.data import layout, splits
-from imaginate.data.dataset import Listing, Skipped
+from imaginate.data import splits
+from imaginate.data.archives import Member
+from imaginate.data.decoding import has_image_suffix
 from imaginate.data.labelling import Labeller
-from imaginate.data.tars import Member, members
 from imaginate.errors import DataError, ImageError
-from imaginate.records import Sample
+from imaginate.records import Listing, Sample, Skipped
 
 _NAME_KEYS = ("class_name", "label_name")
 _LABEL_KEYS = ("label", "cls", "class", "class_id", "target")
-_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}")
 Group = dict[str, Member]
 
 
-def shards(path: str) -> list[str]:
-    """The tars of a folder, of a `{000..009}` pattern, or the one given."""
-    match = _BRACES.search(path)
-    if match:
-        width = len(match[1])
-        numbers = range(int(match[1]), int(match[2]) + 1)
-        return [path[: match.start()] + str(n).zfill(width) + path[match.end() :] for n in numbers]
-    if os.path.isdir(path):
-        found = [os.path.join(glob.escape(path), *at, "*.tar") for at in ((), ("*",))]
-        return sorted(file for pattern in found for file in glob.glob(pattern))
-    return [path]
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """One tar of a WebDataset, and its members."""
+
+    file: str
+    members: Sequence[Member]
+    skipped: Sequence[Skipped]
 
 
-def has_braces(path: str) -> bool:
-    """Whether a path is a `{000..009}` pattern."""
-    return _BRACES.search(path) is not None and not os.path.exists(path)
-
-
-def is_webdataset(found: Sequence[Member]) -> bool:
-    """Whether some image has a label file of the same key beside it."""
+def is_keyed(found: Sequence[Member]) -> bool:
+    """Whether some image has a label file of the same key."""
     return any(_image(group) and ("cls" in group or "json" in group) for group in _groups(found).values())
 
 
-def read(path: str, files: Sequence[str]) -> Listing:
+def list_shards(path: str, shards: Iterable[Shard]) -> Listing:
     """All samples of all shards. Label files are read, images are not."""
     rows: list[tuple[str, Member, str | None, Any]] = []
     skipped: list[Skipped] = []
     numbered: dict[int, str] = {}
-    for file in files:
-        stem = os.path.basename(file).split(".")[0]
-        split = splits.of_file(stem) or splits.known(os.path.basename(os.path.dirname(file)))
-        found, damage = members(file)
-        skipped += damage
-        for key, group in _groups(found).items():
-            name = f"{os.path.relpath(file, path) if os.path.isdir(path) else stem}/{key}"
+    for shard in shards:
+        stem = os.path.basename(shard.file).split(".")[0]
+        split = splits.of_file(stem) or splits.known(os.path.basename(os.path.dirname(shard.file)))
+        skipped += shard.skipped
+        for key, group in _groups(shard.members).items():
+            name = f"{os.path.relpath(shard.file, path) if os.path.isdir(path) else stem}/{key}"
             image = _image(group)
             reason = "no image" if image is None else image.reason
             value = None if reason else _label(group, numbered)
@@ -99,16 +84,16 @@ def _groups(found: Sequence[Member]) -> dict[str, Group]:
 
 
 def _image(group: Group) -> Member | None:
-    return next((member for extension, member in group.items() if layout.image_suffix("x." + extension)), None)
+    return next((member for extension, member in group.items() if has_image_suffix("x." + extension)), None)
 
 
 def _label(group: Group, numbered: dict[int, str]) -> Any:
     """The label of a group: a number, a name or None. Where the JSON gives both, `numbered` learns the name."""
-    told = _json(group["json"]) if "json" in group else {}
-    name = next((told[key] for key in _NAME_KEYS if isinstance(told.get(key), str)), None)
+    facts = _json(group["json"]) if "json" in group else {}
+    name = next((facts[key] for key in _NAME_KEYS if isinstance(facts.get(key), str)), None)
     value = _number(_text(group["cls"])) if "cls" in group else None
     if value is None:
-        value = next((told[key] for key in _LABEL_KEYS if isinstance(told.get(key), (int, str))), None)
+        value = next((facts[key] for key in _LABEL_KEYS if isinstance(facts.get(key), (int, str))), None)
     if isinstance(value, int) and name is not None:
         numbered.setdefault(value, name)
     return name if value is None else value
@@ -127,14 +112,14 @@ def _text(member: Member) -> str:
 
 def _json(member: Member) -> dict[str, Any]:
     try:
-        told = json.loads(_text(member))
+        found = json.loads(_text(member))
     except ValueError:
         return {}
-    return told if isinstance(told, dict) else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _names(path: str, rows: Sequence[Any], numbered: Mapping[int, str]) -> list[str] | None:
-    """Class names: `classes.txt` (one a line) beside the shards, else from the JSON, else None."""
+    """Class names: `classes.txt` (one a line) next to the shards, else from the JSON, else None."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
     file = os.path.join(folder, "classes.txt")
     if os.path.isfile(file):

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import os
+from typing import ClassVar
 
-from imaginate.data.dataset import Listing, Skipped
-from imaginate.data.imagefolder import file_reason
 from imaginate.data.labelling import NO_LABEL, OUT_OF_RANGE
-from imaginate.data.sources import FileSource
+from imaginate.data.scanning import file_reason
+from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError, RunError
-from imaginate.records import LabelSpace, Sample
+from imaginate.records import LabelSpace, Listing, Part, Place, Sample, Skipped
 from imaginate.runs import Row, RunFolder
 
 META = ("origin", "method", "seed_image", "copy", "prompt", "prior", "guide", "rng_seed")
 _NEEDED = ("file_name", "label", "origin")
 
 
-def is_run(names: set[str]) -> bool:
-    """Whether a folder with these entries is a run, finished or not."""
-    return "recipe.yaml" in names and ("shards" in names or "metadata.parquet" in names)
+class FinishedRun:
+    """Reads the kept images of a run: all, the originals, or those made (or retrieved) for it."""
+
+    layout: ClassVar[str] = "a finished run"
+    priority: ClassVar[int] = 10
+
+    def recognises(self, place: Place) -> bool:
+        """A folder with a recipe and shards, finished or not."""
+        return "recipe.yaml" in place.names and not place.names.isdisjoint({"shards", "metadata.parquet"})
+
+    def read(self, place: Place, part: Part) -> Listing:
+        """The images of the wanted origin."""
+        return _read(place.path, part.origin)
 
 
-def read(path: str, origin: str = "all") -> Listing:
+def _read(path: str, origin: str) -> Listing:
     """The kept images of a run: all, the originals, or those made (or retrieved) for it."""
     run = RunFolder(path)
     try:
@@ -41,7 +51,7 @@ def read(path: str, origin: str = "all") -> Listing:
             skipped.append(Skipped(name, reason))
         else:
             samples.append(_sample(name, full, row))
-    return Listing(format="run", labels=labels, samples=samples, skipped=skipped)
+    return Listing(format="run", labels=labels, samples=samples, skipped=skipped, has_origins=True)
 
 
 def _wanted(row: Row, origin: str) -> bool:

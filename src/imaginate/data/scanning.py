@@ -1,4 +1,4 @@
-"""Image folders: `<class>/<image>`, nested as deep as one likes, with or without split folders above."""
+"""The files below a folder or URL, each with the reason why it cannot be an image, without reading it."""
 
 from __future__ import annotations
 
@@ -7,23 +7,9 @@ import stat
 from collections.abc import Iterator
 
 from imaginate.data import layout
-from imaginate.data.dataset import Listing, Skipped
-from imaginate.data.listing import from_paths, printable
-from imaginate.data.sources import FileSource, why
-from imaginate.data.urls import files, is_url
-from imaginate.records import ImageSource
-
-
-def read(path: str) -> Listing:
-    """All images below a folder, in the order of their names."""
-    images: list[tuple[str, ImageSource]] = []
-    skipped: list[Skipped] = []
-    for name, full, reason in sorted(scan_url(path) if is_url(path) else scan(path)):
-        if reason:
-            skipped.append(Skipped(printable(name), reason))
-        else:
-            images.append((name, FileSource(full)))
-    return from_paths("image folder", images, skipped, path)
+from imaginate.data.decoding import has_image_suffix, looks_like_image
+from imaginate.data.reading import why
+from imaginate.data.urls import files_below, is_url
 
 
 def scan(root: str) -> Iterator[tuple[str, str, str]]:
@@ -44,9 +30,9 @@ def scan(root: str) -> Iterator[tuple[str, str, str]]:
                 yield name, entry.path, "broken link" if isinstance(error, FileNotFoundError) else why(error)
                 continue
             if not stat.S_ISDIR(status.st_mode):
-                if not (rel == "" and layout.own_file(entry.name)):
+                if not (rel == "" and layout.is_own_file(entry.name)):
                     yield name, entry.path, _reason(entry.name, entry.path, status)
-            elif layout.system_folder(entry.name):
+            elif layout.is_system_folder(entry.name):
                 yield name + "/", entry.path, "system folder"
             elif (status.st_dev, status.st_ino) in above:
                 yield name + "/", entry.path, "link loop"
@@ -56,14 +42,14 @@ def scan(root: str) -> Iterator[tuple[str, str, str]]:
 
 def scan_url(root: str) -> Iterator[tuple[str, str, str]]:
     """The same of everything below a URL."""
-    for name, full, size in files(root):
+    for name, full, size in files_below(root):
         parts = name.split("/")
-        if any(layout.system_folder(part) for part in parts[:-1]):
+        if any(layout.is_system_folder(part) for part in parts[:-1]):
             yield name, full, "system folder"
-        elif layout.system_file(parts[-1]):
+        elif layout.is_system_file(parts[-1]):
             yield name, full, "system file"
-        elif len(parts) > 1 or not layout.own_file(name):
-            yield name, full, "empty file" if size == 0 else "" if layout.image_suffix(name) else "not an image"
+        elif len(parts) > 1 or not layout.is_own_file(name):
+            yield name, full, "empty file" if size == 0 else "" if has_image_suffix(name) else "not an image"
 
 
 def file_reason(path: str) -> str:
@@ -85,19 +71,19 @@ def _identity(path: str) -> tuple[int, int]:
 
 
 def _reason(name: str, path: str, status: os.stat_result) -> str:
-    if layout.system_file(name):
+    if layout.is_system_file(name):
         return "system file"
     if not stat.S_ISREG(status.st_mode):
         return "not a regular file"
     if status.st_size == 0:
         return "empty file"
-    return "" if layout.image_suffix(name) else _sniff(path)
+    return "" if has_image_suffix(name) else _sniff(path)
 
 
 def _sniff(path: str) -> str:
     """The first bytes decide where the name does not promise an image."""
     try:
         with open(path, "rb") as file:
-            return "" if layout.looks_like_image(file.read(32)) else "not an image"
+            return "" if looks_like_image(file.read(32)) else "not an image"
     except OSError as error:
         return why(error)

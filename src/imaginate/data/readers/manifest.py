@@ -3,7 +3,7 @@
     file_name,label,split
     images/0001.jpg,tench,train
 
-A column `class_name` beside a numeric `label` gives the names in the order of the numbers.
+A column `class_name` next to a numeric `label` gives the names in the order of the numbers.
 """
 
 from __future__ import annotations
@@ -14,29 +14,49 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from imaginate.data import splits
-from imaginate.data.dataset import Listing, Skipped
+from imaginate.data import features, splits
+from imaginate.data.arrow import schema_of
 from imaginate.data.duplicates import two_labels
-from imaginate.data.imagefolder import file_reason
 from imaginate.data.labelling import NO_LABEL, Labeller, text
 from imaginate.data.listing import printable
-from imaginate.data.sources import FileSource
+from imaginate.data.scanning import file_reason
+from imaginate.data.sources.file import FileSource
 from imaginate.data.urls import is_url, open_binary
 from imaginate.errors import DataError
-from imaginate.records import Sample
+from imaginate.records import Listing, Part, Place, Sample, Skipped
 
-PATHS = ("file_name", "filename", "path", "file", "image_path", "filepath", "file_path", "image", "img", "name")
-LABELS = ("label", "labels", "class", "class_id", "category", "target", "y")
-NAMES = ("class_name", "label_name", "category_name")
-SPLITS = ("split", "subset", "partition", "set")
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".parquet")
+_PATHS = ("file_name", "filename", "path", "file", "image_path", "filepath", "file_path", "image", "img", "name")
+_LABELS = ("label", "labels", "class", "class_id", "category", "target", "y")
+_NAMES = ("class_name", "label_name", "category_name")
+_SPLITS = ("split", "subset", "partition", "set")
+_TEXT_TABLES = (".csv", ".tsv", ".jsonl")
+_SUFFIXES = (*_TEXT_TABLES, ".parquet")
 _BLANKS = ("", None)
 
 
+class Manifest:
+    """Reads a table with a column of paths and a column of labels (or of class names)."""
+
+    layout: ClassVar[str] = "a csv, tsv, jsonl or parquet file with columns of image paths and labels"
+    priority: ClassVar[int] = 50
+
+    def recognises(self, place: Place) -> bool:
+        """A table's name, a parquet file without images, or a folder whose `metadata` table names labels."""
+        if place.kind == "folder":
+            return not place.is_remote and _metadata_file(place.path) is not None
+        if place.head[:4] == b"PAR1":
+            return not place.is_remote and features.find(schema_of(place.path)) is None
+        return bool(place.head) and place.path.lower().endswith(_TEXT_TABLES)
+
+    def read(self, place: Place, part: Part) -> Listing:
+        """The rows whose image files are there."""
+        return _read((_metadata_file(place.path) if place.kind == "folder" else None) or place.path)
+
+
 @dataclass(frozen=True, slots=True)
-class Roles:
+class _Roles:
     """Which column is what; `label` or `name` may be missing, not both."""
 
     path: str
@@ -51,7 +71,7 @@ class Roles:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class _Row:
     """One line of the table; a class is its name, or the number as text."""
 
     path: str
@@ -60,31 +80,37 @@ class Row:
     split: str | None
 
 
-def roles(columns: Iterable[str | None]) -> Roles | None:
+def _roles(columns: Iterable[str | None]) -> _Roles | None:
     """The roles of the columns, whatever their case; None where the path or the label is missing."""
     there = {column.strip().lower(): column for column in columns if column}
 
     def first(options: Sequence[str]) -> str | None:
         return next((there[option] for option in options if option in there), None)
 
-    path, label, name = first(PATHS), first(LABELS), first(NAMES)
+    path, label, name = first(_PATHS), first(_LABELS), first(_NAMES)
     if path is None or (label is None and name is None) or path == label:
         return None
-    return Roles(path, label, name, first(SPLITS))
+    return _Roles(path, label, name, first(_SPLITS))
 
 
-def fits(file: str) -> bool:
+def _metadata_file(folder: str) -> str | None:
+    """The `metadata.csv` (or tsv, jsonl, parquet) of a folder that names a label for each image."""
+    files = [os.path.join(folder, "metadata" + suffix) for suffix in _SUFFIXES]
+    return next((file for file in files if os.path.isfile(file) and _has_roles(file)), None)
+
+
+def _has_roles(file: str) -> bool:
     """Whether a file is a table with a path and a label column."""
     try:
-        return roles(_columns(file)) is not None
+        return _roles(_columns(file)) is not None
     except DataError:
         return False
 
 
-def read(file: str) -> Listing:
+def _read(file: str) -> Listing:
     """The rows of the table whose image files are there."""
     columns = _columns(file)
-    found = roles(columns)
+    found = _roles(columns)
     if found is None:
         raise DataError(f"{file} has no image path and label columns; it has {', '.join(columns) or 'nothing'}")
     rows = [_row(values, found) for values in _rows(file, found)]
@@ -96,12 +122,12 @@ def read(file: str) -> Listing:
     return Listing(format="manifest", labels=labeller.space, samples=samples, skipped=skipped, splits=there)
 
 
-def _row(values: Mapping[str, Any], found: Roles) -> Row:
+def _row(values: Mapping[str, Any], found: _Roles) -> _Row:
     number = values.get(found.label) if found.label else None
     name = values.get(found.name) if found.name else None
     split = values.get(found.split) if found.split else None
     path = values.get(found.path)
-    return Row(
+    return _Row(
         path="" if path in _BLANKS else str(path).strip(),
         class_name=text(name) if name not in _BLANKS else "" if number in _BLANKS else text(number),
         number=None if number in _BLANKS else text(number),
@@ -109,7 +135,7 @@ def _row(values: Mapping[str, Any], found: Roles) -> Row:
     )
 
 
-def _ordered_names(file: str, rows: Sequence[Row]) -> list[str] | None:
+def _ordered_names(file: str, rows: Sequence[_Row]) -> list[str] | None:
     """Names in the order of their numbers, where each name has one number; None where there are only names."""
     pairs = {(row.number, row.class_name) for row in rows if row.number is not None and row.class_name}
     if not pairs or all(number == name for number, name in pairs) or not all(n.isdigit() for n, _ in pairs):
@@ -119,7 +145,7 @@ def _ordered_names(file: str, rows: Sequence[Row]) -> list[str] | None:
     return [name for _, name in sorted(pairs, key=lambda pair: int(pair[0]))]
 
 
-def _samples(file: str, rows: Sequence[Row], labeller: Labeller) -> tuple[list[Sample], list[Skipped]]:
+def _samples(file: str, rows: Sequence[_Row], labeller: Labeller) -> tuple[list[Sample], list[Skipped]]:
     folder = os.path.dirname(file if is_url(file) else os.path.abspath(file))
     under: dict[str, set[str]] = {}
     for row in rows:
@@ -144,15 +170,13 @@ def _samples(file: str, rows: Sequence[Row], labeller: Labeller) -> tuple[list[S
 
 def _columns(file: str) -> list[str]:
     if file.endswith(".parquet"):
-        from imaginate.data.hfparquet import schema_of
-
         return list(schema_of(file).names)
     for values in _text_rows(file):
         return [column for column in values if column]
     return []
 
 
-def _rows(file: str, found: Roles) -> Iterator[Mapping[str, Any]]:
+def _rows(file: str, found: _Roles) -> Iterator[Mapping[str, Any]]:
     if file.endswith(".parquet"):
         import pyarrow.parquet as pq
 
@@ -183,10 +207,10 @@ def _text_rows(file: str) -> Iterator[Mapping[str, Any]]:
         raise DataError(f"cannot read {file} after line {number}: {error}") from None
 
 
-def _object(told: Any) -> Mapping[str, Any]:
-    if not isinstance(told, dict):
+def _object(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
         raise ValueError("a line is not a JSON object")
-    return told
+    return value
 
 
 def _delimiter(file: str, header: str) -> str:

@@ -1,62 +1,18 @@
-"""Where the bytes of one image lie. Frozen, picklable and small; handles are opened when read, in each process.
-
-`ZipSource` and `TarSource` hold offsets, so that a worker need not read an archive's directory again.
-"""
+"""A member of a zip, found by its offset, so that a worker need not read the archive's directory again."""
 
 from __future__ import annotations
 
 import bz2
-import errno
 import lzma
 import struct
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
-from imaginate.data.urls import fetch, is_url
+from imaginate.data.reading import MAX_BYTES, read_span
 from imaginate.errors import ImageError
 
-MAX_BYTES = 256 * 2**20
-METHODS = (0, 8, 12, 14)  # of a zip: stored, deflate, bzip2, lzma
-
-
-def why(error: OSError) -> str:
-    """The short reason of a failed read."""
-    if isinstance(error, PermissionError):
-        return "permission denied"
-    if isinstance(error, FileNotFoundError):
-        return "missing file"
-    if error.errno == errno.ELOOP:
-        return "link loop"
-    return "unreadable"
-
-
-def read_span(path: str, offset: int, size: int) -> bytes:
-    """`size` bytes of a file from `offset`; fewer means that the file ends."""
-    if size > MAX_BYTES:
-        raise ImageError("file too large")
-    if is_url(path):
-        return fetch(path, offset, size)
-    try:
-        with open(path, "rb") as file:
-            file.seek(offset)
-            return file.read(size)
-    except OSError as error:
-        raise ImageError(why(error)) from None
-
-
-@dataclass(frozen=True, slots=True)
-class FileSource:
-    """One image, one file."""
-
-    path: str
-
-    def read(self) -> bytes:
-        """The file's bytes."""
-        data = read_span(self.path, 0, MAX_BYTES)
-        if len(data) == MAX_BYTES:
-            raise ImageError("file too large")
-        return data
+METHODS = (0, 8, 12, 14)  # stored, deflate, bzip2, lzma
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,19 +59,3 @@ def _unlzma(data: bytes, size: int) -> bytes:
     length = struct.unpack("<H", data[2:4])[0]
     filters: Any = [lzma._decode_filter_properties(lzma.FILTER_LZMA1, data[4 : 4 + length])]  # type: ignore[attr-defined]
     return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=filters).decompress(data[4 + length :], size)
-
-
-@dataclass(frozen=True, slots=True)
-class SpanSource:
-    """A stretch of a larger file: a member of an uncompressed tar."""
-
-    path: str
-    offset: int
-    size: int
-
-    def read(self) -> bytes:
-        """The stretch's bytes."""
-        data = read_span(self.path, self.offset, self.size)
-        if len(data) < self.size:
-            raise ImageError("damaged archive")
-        return data

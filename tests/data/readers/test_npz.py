@@ -9,12 +9,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from imaginate.data import decode, load, npz, open_dataset
+from data import zoo
+from imaginate.data import arrays, decode, load, open_dataset
 from imaginate.errors import DataError
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
 LABELS = np.array([2, 0, 1, 0, 2, 1], np.uint8)
+
+
+def example(root: Path) -> str:
+    arrays: dict[str, Any] = {"class_names": np.array(["cat", "dog"])}
+    for split in ("train", "test"):
+        rows = [(name, decode(data)) for at, name, data in zoo.EXAMPLE if at == split]
+        labels = [["cat", "dog"].index(name) for name, _ in rows]
+        images = [pixels for _, pixels in rows]
+        if split == "train":
+            labels, images = [*labels, -1], [*images, images[0]]
+        arrays |= {f"{split}_images": np.stack(images), f"{split}_labels": np.array(labels)}
+    np.savez(root / "example.npz", **arrays)
+    return str(root / "example.npz")
 
 
 def write(path: Path, save: Any = np.savez_compressed, **arrays: Any) -> Path:
@@ -55,11 +69,11 @@ def test_numbers_are_scaled_not_clipped(tmp_path: Path, images: Any, wanted: lis
 def test_stored_arrays_are_mapped_and_packed_ones_unpacked_piece_by_piece(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(npz, "ARRAY_BYTES", 100)
+    monkeypatch.setattr(arrays, "ARRAY_BYTES", 100)
     stored = write(tmp_path / "a.npz", np.savez, images=COLOUR, labels=LABELS)
     packed = write(tmp_path / "b.npz", images=COLOUR, labels=LABELS)
-    assert isinstance(npz.array(str(stored), "images"), np.memmap)
-    assert isinstance(npz.array(str(packed), "images"), npz.PackedArray)
+    assert isinstance(arrays.array(str(stored), "images"), np.memmap)
+    assert isinstance(arrays.array(str(packed), "images"), arrays.PackedArray)
     for path in (stored, packed):
         data = open_dataset(path)
         assert all(np.array_equal(s.source.pixels(), COLOUR[n]) for n, s in enumerate(data.samples))  # type: ignore[attr-defined]

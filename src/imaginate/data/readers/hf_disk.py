@@ -1,68 +1,53 @@
-"""HF datasets saved on disk (`save_to_disk`): arrow streams are mapped, so that a row costs its own bytes only."""
+"""HF datasets saved on disk (`save_to_disk`): one dataset, or a folder of splits."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from imaginate.data import features, splits
-from imaginate.data.dataset import Listing, Skipped
-from imaginate.data.hfparquet import Choose, cell_bytes
+from imaginate.data.arrow import batches
 from imaginate.data.labelling import Labeller
-from imaginate.data.unpacked import stamp
-from imaginate.errors import DataError, ImageError
-from imaginate.records import Sample
+from imaginate.data.sources.hf_arrow import ArrowSource
+from imaginate.errors import DataError
+from imaginate.records import Listing, Part, Place, Sample, Skipped
 
 
-@dataclass(frozen=True, slots=True)
-class ArrowSource:
-    """One row of an arrow stream file."""
+class HfDisk:
+    """Reads arrow streams with images in them; class names come from the features."""
 
-    path: str
-    batch: int
-    row: int
-    column: str
+    layout: ClassVar[str] = "a HF dataset saved on disk"
+    priority: ClassVar[int] = 20
 
-    def read(self) -> bytes:
-        """The row's bytes, or those of the file that the row names."""
-        try:
-            cell = _batches(self.path, stamp(self.path))[self.batch].column(self.column)[self.row].as_py()
-        except (OSError, IndexError, KeyError, ValueError):
-            raise ImageError("damaged arrow file") from None
-        return cell_bytes(cell, self.path)
+    def recognises(self, place: Place) -> bool:
+        """The JSON files that `save_to_disk` writes."""
+        return "dataset_dict.json" in place.names or {"state.json", "dataset_info.json"} <= place.names
+
+    def read(self, place: Place, part: Part) -> Listing:
+        """The rows of the wanted split."""
+        return _read(place.path, part.split)
 
 
-@lru_cache(maxsize=64)
-def _batches(path: str, stamp: tuple[int, int]) -> list[Any]:
-    """The record batches of a stream, mapped and not read; mapping survives a fork."""
-    import pyarrow as pa
-
-    with pa.memory_map(path) as file, pa.ipc.open_stream(file) as reader:
-        return list(reader)
-
-
-def read(path: str, choose: Choose) -> Listing:
+def _read(path: str, split: str | None) -> Listing:
     """The rows of the chosen split; class names come from the features."""
     folders = _folders(path)
     there = splits.ordered(split for split in folders if split)
-    wanted = choose(there)
+    wanted = splits.choose(there, split)
     tables = {split: _table(folder) for split, folder in folders.items()}
     labeller = Labeller(next((columns.names for columns, _ in tables.values() if columns.names), None))
     if not labeller.fixed:
         for columns, files in tables.values():
             for file in files:
-                for batch in _batches(file, stamp(file)):
+                for batch in batches(file):
                     labeller.see(batch.column(columns.label).to_pylist())
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for split, (columns, files) in tables.items():
         number = 0
         for file in files if wanted is None or split == wanted else ():
-            for at, batch in enumerate(_batches(file, stamp(file))):
+            for at, batch in enumerate(batches(file)):
                 for row, value in enumerate(batch.column(columns.label).to_pylist()):
                     name = f"{split}/{number}" if split else str(number)
                     number += 1

@@ -1,0 +1,65 @@
+"""What zips and tars share: their members, why one cannot be an image, and an image folder made of them."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from imaginate.data import layout
+from imaginate.data.decoding import has_image_suffix, looks_like_image
+from imaginate.data.listing import from_paths
+from imaginate.data.reading import MAX_BYTES
+from imaginate.errors import ImageError
+from imaginate.records import ImageSource, Listing, Place, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive: its name, its bytes, and why it cannot be used (or "")."""
+
+    name: str
+    source: ImageSource
+    reason: str
+
+
+def is_zip(place: Place) -> bool:
+    """Whether a local file is a zip, whatever stands before it in the file."""
+    return place.kind == "file" and bool(place.head) and (place.head[:2] == b"PK" or zipfile.is_zipfile(place.path))
+
+
+def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipped], path: str) -> Listing:
+    """The members as an image folder, in the order of their names; of two with one name, the first is used."""
+    images: dict[str, ImageSource] = {}
+    left = list(skipped)
+    for member in sorted(members, key=lambda member: member.name):
+        reason = member.reason or ("twice in the archive" if member.name in images else "")
+        if not reason and not has_image_suffix(member.name):
+            reason = _sniff(member.source)
+        if reason:
+            left.append(Skipped(member.name, reason))
+        else:
+            images[member.name] = member.source
+    return from_paths(format, list(images.items()), left, path)
+
+
+def skip_reason(name: str, size: int) -> str:
+    """Why a member cannot be an image, from its name and size alone; "" where it may be one."""
+    parts = name.split("/")
+    if any(part in ("..", "") for part in parts[:-1]) or parts[-1] in ("", ".."):
+        return "unsafe path"
+    if any(layout.is_system_folder(part) for part in parts[:-1]):
+        return "system folder"
+    if layout.is_system_file(parts[-1]):
+        return "system file"
+    if size == 0:
+        return "empty file"
+    return "file too large" if size > MAX_BYTES else ""
+
+
+def _sniff(source: ImageSource) -> str:
+    """The first bytes decide where the name does not promise an image."""
+    try:
+        return "" if looks_like_image(source.read()[:32]) else "not an image"
+    except ImageError as error:
+        return str(error)

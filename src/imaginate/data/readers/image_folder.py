@@ -1,0 +1,32 @@
+"""Image folders: `<class>/<image>`, nested as deep as one likes, with or without split folders above."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from imaginate.data.listing import from_paths, printable
+from imaginate.data.scanning import scan, scan_url
+from imaginate.data.sources.file import FileSource
+from imaginate.records import ImageSource, Listing, Part, Place, Skipped
+
+
+class ImageFolder:
+    """Reads the images below a folder; the folders on the way to an image are its split and class."""
+
+    layout: ClassVar[str] = "an image folder"
+    priority: ClassVar[int] = 90
+
+    def recognises(self, place: Place) -> bool:
+        """Any folder that is not empty and that no other reader recognises."""
+        return place.kind == "folder" and (place.is_remote or bool(place.names))
+
+    def read(self, place: Place, part: Part) -> Listing:
+        """All images, in the order of their names."""
+        images: list[tuple[str, ImageSource]] = []
+        skipped: list[Skipped] = []
+        for name, full, reason in sorted(scan_url(place.path) if place.is_remote else scan(place.path)):
+            if reason:
+                skipped.append(Skipped(printable(name), reason))
+            else:
+                images.append((name, FileSource(full)))
+        return from_paths("image folder", images, skipped, place.path)
