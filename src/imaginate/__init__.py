@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from imaginate.engine.run import Run, expand
     from imaginate.errors import ConfigError, DataError, ImageError, ImaginateError, ModelError, RunError
     from imaginate.workflows.guide import MeasuredGuide, guide
+    from imaginate.workflows.inspect import InspectedRun, inspect
     from imaginate.workflows.pools import PoolResults, build_pool, search_pool
     from imaginate.write.export import export
 
@@ -33,6 +34,7 @@ __all__ = [
     "Forecast",
     "ImageError",
     "ImaginateError",
+    "InspectedRun",
     "MeasuredGuide",
     "ModelError",
     "PoolResults",
@@ -44,6 +46,7 @@ __all__ = [
     "expand",
     "export",
     "guide",
+    "inspect",
     "load",
     "open_dataset",
     "plan",
@@ -56,6 +59,7 @@ _HOMES = {
     "expand": "engine.run",
     "plan": "engine.forecast",
     "refilter": "engine.refilter",
+    "inspect": "workflows.inspect",
     "export": "write.export",
     "guide": "workflows.guide",
     "build_pool": "workflows.pools",
@@ -66,6 +70,7 @@ _HOMES = {
     "DataSpec": "data",
     "Dataset": "data",
     "Forecast": "engine.forecast",
+    "InspectedRun": "workflows.inspect",
     "MeasuredGuide": "workflows.guide",
     "PoolResults": "workflows.pools",
     "Refiltered": "engine.refilter",

@@ -140,7 +140,9 @@ class Folder:
     def path(self, name: str) -> str:
         """The full path or url of a file of this folder. Raises RunError for a name that leaves it."""
         if ".." in name.split("/") or name.startswith("/"):
-            raise RunError(f"refusing to write {name!r}: it would leave {self.root}")
+            raise RunError(f"{self.root} is damaged: it names {name!r}, which is outside of it")
+        if "\0" in name:
+            raise RunError(f"{self.root} is damaged: {name!r} is not a file name")
         return f"{self.root}/{name}"
 
     def put(self, name: str, data: bytes) -> None:
@@ -190,8 +192,8 @@ class Folder:
             if self.local:
                 return Path(self.path(name)).read_bytes()
             return self._remote().cat_file(self.path(name))  # type: ignore[no-any-return]
-        except FileNotFoundError:
-            raise RunError(f"{self.root} has no {name}: not a run folder, or a damaged one") from None
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise RunError(f"{self.root} has no {name or 'file without a name'}: no run folder, or damaged") from None
 
     def exists(self, name: str) -> bool:
         """Whether there is such a file or folder."""

@@ -76,6 +76,12 @@ class RunFolder:
         """run.json: versions, classes, totals, cost. Empty where there is none."""
         return self.json(RUN) if self.store.exists(RUN) else {}
 
+    def check_facts(self, *keys: str) -> None:
+        """RunError where run.json lacks one of these keys."""
+        missing = [key for key in keys if key not in self.facts]
+        if missing:
+            raise RunError(f"{self.store.path(RUN)} is damaged: it has no {', '.join(missing)}")
+
     def json(self, name: str) -> Facts:
         """A JSON file of the folder."""
         return json_object(self.store, name)

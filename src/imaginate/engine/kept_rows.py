@@ -13,6 +13,7 @@ from typing import Any
 
 from imaginate.engine.resolve import NamedFilter
 from imaginate.engine.run_filters import rejected_name
+from imaginate.errors import RunError
 from imaginate.files import KEPT, REJECTED, Folder, json_bytes
 from imaginate.runs import RunFolder
 from imaginate.settings import values_of
@@ -28,6 +29,9 @@ def read_rows(store: Folder) -> tuple[list[Row], list[Row]]:
     kept = [dict(r) for r in tables.read(store).to_pylist()]
     known = {row_key(r) for r in kept}
     refused = [dict(r) for r in tables.read(store, REJECTED).to_pylist()]
+    for name in (r["file_name"] for r in [*kept, *refused] if r["file_name"] is not None):
+        if not name.startswith(("images/", "rejected/")):
+            raise RunError(f"{store.root} is damaged: its table names {name!r}, which is in neither of its folders")
     return kept, [r for r in refused if row_key(r) not in known]
 
 

@@ -101,6 +101,7 @@ def _refilter(
     run: RunFolder, recipe: ResolvedRecipe, spec: DataSpec, reconsider: bool, dry_run: bool, progress: bool
 ) -> Refiltered:
     store, labels = run.store, run.labels
+    run.check_facts("classes", "totals")
     if labels is None:
         raise RunError(f"{run.root} is damaged: its run.json lists no classes")
     kept, refused = read_rows(store)

@@ -38,5 +38,5 @@ def thumb_of(path: Path, side: int = SIDE) -> Thumb | None:
     """The thumbnail of a file; None where it is missing or no image."""
     try:
         return thumb(path.read_bytes(), side)
-    except OSError:
+    except (OSError, ValueError):  # gone, or a name that no file has
         return None

@@ -1,0 +1,110 @@
+"""What is in a finished run: counts, rejects by reason, where each image came from, what guidance changed."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from imaginate.errors import ConfigError
+from imaginate.runs import REJECTED, Facts, Row, RunFolder
+from imaginate.write.sheet import contact_sheet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectedRun:
+    """A finished run: its tables (one row an image) and its facts (`run.json`). `print` it for a summary."""
+
+    run: RunFolder
+    kept: pa.Table
+    rejected: pa.Table
+    facts: Facts
+
+    def images(self, part: str) -> list[Row]:
+        """Every column of the images, kept or rejected, whose file name holds `part`. ConfigError for none."""
+        rows = self.kept.to_pylist() + self.rejected.to_pylist()
+        found = [row for row in rows if row["file_name"] and part in row["file_name"]]
+        if not found:
+            raise ConfigError(f"no image with {part!r} in its file name")
+        return found
+
+    def sheet(self, *, rows: int = 12) -> bytes:
+        """A contact sheet of up to `rows` seeds with their copies, rejected ones included, as PNG bytes."""
+        return contact_sheet(self.run.store, rows=rows)
+
+    def __str__(self) -> str:
+        origins = Counter(self.kept.column("origin").to_pylist())
+        reasons = Counter(self.rejected.column("reason").to_pylist())
+        lines = [f"{self.run.root}: {self.kept.num_rows} images", ""]
+        lines += [f"  {n:>8}  {origin}" for origin, n in origins.most_common()]
+        lines += ["", f"rejected: {self.rejected.num_rows}"]
+        lines += [f"  {n:>8}  {reason}" for reason, n in reasons.most_common()]
+        totals, cost = self.facts["totals"], self.facts["cost"]
+        if totals["skipped_reasons"]:
+            lines += ["", f"seed images skipped: {totals['skipped']} (listed in skipped.csv)"]
+            lines += [f"  {n:>8}  {reason}" for reason, n in totals["skipped_reasons"].items()]
+        lines += ["", *_classes(self.facts, self.kept), "", *_per_seed(self.kept), *_gains(self.kept)]
+        if cost["seconds_per_image"]:
+            rate = 1 / cost["seconds_per_image"]
+            lines.append(f"cost: {cost['seconds']:.1f} s in all, {rate:,.1f} images/s")
+        return "\n".join(lines)
+
+
+def inspect(run: str | os.PathLike[str]) -> InspectedRun:
+    """What is in a finished run. Raises RunError for a folder that is no run, unfinished or damaged."""
+    folder = RunFolder(run)
+    kept, rejected = folder.table(), folder.table(REJECTED)
+    folder.check_facts("classes", "totals", "cost")
+    return InspectedRun(run=folder, kept=kept, rejected=rejected, facts=folder.facts)
+
+
+def _classes(facts: Facts, kept: Any) -> list[str]:
+    new = Counter(c for c, m in zip(kept["class_name"].to_pylist(), kept["method"].to_pylist(), strict=True) if m)
+    width = max([len(c["name"]) for c in facts["classes"]] + [5])
+    lines = [f"{'class':<{width}}  {'seeds':>7}  {'wanted':>7}  {'new':>7}"]
+    for c in facts["classes"]:
+        short = "  short" if new[c["name"]] < c["new"] else ""
+        lines.append(f"{c['name']:<{width}}  {c['seeds']:>7}  {c['new']:>7}  {new[c['name']]:>7}{short}")
+    return lines
+
+
+def _per_seed(kept: Any) -> list[str]:
+    """How many new images each seed has: the long tail of GIF Fig. 9."""
+    seeds = kept["seed_image"].to_pylist()
+    counts = Counter(s for s, m in zip(seeds, kept["method"].to_pylist(), strict=True) if m and s)
+    if not counts:
+        return []
+    sources = {s for s in seeds if s}
+    tail = Counter(counts.get(s, 0) for s in sources)
+    return ["new images per seed:", *(f"  {tail[n]:>8}  seeds with {n}" for n in sorted(tail)), ""]
+
+
+def _gains(kept: Any) -> list[str]:
+    """A histogram of each score that was measured before and after guidance."""
+    names = [n for n in kept.column_names if n.startswith("score_") and n.endswith("_before")]
+    lines: list[str] = []
+    for name in names:
+        after = name.replace("_before", "_after")
+        if after in kept.column_names:
+            pairs = zip(kept[name].to_pylist(), kept[after].to_pylist(), strict=True)
+            gains = [b - a for a, b in pairs if a is not None and b is not None]
+            lines += _histogram(f"gain of {name[6:-7].replace('_', ' ')} by guidance", gains)
+    return lines
+
+
+def _histogram(title: str, values: list[float], bins: int = 10) -> list[str]:
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    step = (high - low) / bins or 1.0
+    counts = [0] * bins
+    for value in values:
+        counts[min(bins - 1, int((value - low) / step))] += 1
+    top = max(counts)
+    lines = [f"{title}: mean {sum(values) / len(values):+.4f} over {len(values)} images"]
+    lines += [f"  {low + i * step:>+9.4f}  {'#' * round(40 * n / top):<40} {n}" for i, n in enumerate(counts)]
+    return [*lines, ""]
