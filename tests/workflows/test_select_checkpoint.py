@@ -2,40 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from imaginate import DataSpec, expand, open_dataset
-from imaginate.training.training_set import TrainingSet
-from imaginate.workflows import select_checkpoint
+from imaginate.workflows.select_checkpoint import training_sets
 from worlds import folder
 
 
 @pytest.mark.parametrize("method", ["cutout", "mixup", "cutmix"])
-def test_no_child_of_a_held_out_image_is_trained_on(
-    tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_child_of_a_held_out_image_is_trained_on(tmp_path: Path, method: str) -> None:
     data, run = folder(tmp_path / "data", each=4), tmp_path / "run"
     expand(str(data), str(run), method=method, copies=2, originals="none", progress=False)
     held_out = {f"{name}/001.png" for name in ("ant", "bee", "cow")}
-    seen: list[TrainingSet] = []
-
-    def fit(plan: Any, train: TrainingSet, validation: TrainingSet, *_: Any, **__: Any) -> Any:
-        seen.extend((train, validation))
-        return SimpleNamespace(state=SimpleNamespace(best=(0.5, 0.0)))
-
-    monkeypatch.setattr("imaginate.training.loop.fit", fit)
-    args = argparse.Namespace(select_size=16, select_arch="small", select_updates=4, quiet=True)
-    select_checkpoint._accuracy(args, DataSpec(path=str(data)), held_out, str(run), tmp_path / "select" / "x", "cpu")
-    train, validation = seen
+    train, validation, classes = training_sets(DataSpec(path=str(data)), run, held_out, tmp_path / "pixels", size=16)
     names = [[s.id for s in open_dataset(path).samples] for path in (data, run)]
     rows = {s.id: s for s in open_dataset(run).samples}
     trained = [names[part][row] for part, row in zip(train.part, train.row, strict=True)]
     partners = _partners(run)
+    assert classes == 3
     assert {names[0][row] for row in validation.row} == held_out
     assert not held_out & set(trained)
     for name in set(trained) & set(rows):
