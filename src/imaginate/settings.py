@@ -73,6 +73,11 @@ class Setting:
         return "--" + (self.rule.flag or self.name).replace("_", "-")
 
     @property
+    def label(self) -> str:
+        """How a message calls it: as the command line does, where that has another name for it."""
+        return self.rule.flag or self.name
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The allowed words of a Literal; empty for other types."""
         kind = _without_none(self.type)
@@ -138,9 +143,9 @@ def _check_one(s: Setting, value: Any) -> None:
     values: Iterable[Any] = value if isinstance(value, tuple) else (value,)
     for v in values:
         if s.choices and v not in s.choices:
-            raise ConfigError(f"{s.name} must be one of {', '.join(s.choices)}, got {v!r}")
+            raise ConfigError(f"{s.label} must be one of {', '.join(s.choices)}, got {v!r}")
         if not (s.rule.allows(v) if isinstance(v, (int, float)) else str(s.rule) == ""):
-            raise ConfigError(f"{s.name} must be {str(s.rule) or 'finite'}, got {v!r}")
+            raise ConfigError(f"{s.label} must be {str(s.rule) or 'finite'}, got {v!r}")
 
 
 def build(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
@@ -170,12 +175,12 @@ def convert(s: Setting, value: Any) -> Any:
     kind = _without_none(s.type)
     if value is None or (value == "none" and kind is not s.type):
         if kind is s.type:
-            raise ConfigError(f"{s.name} must not be empty")
+            raise ConfigError(f"{s.label} must not be empty")
         return None
     try:
         return _convert(kind, value)
     except (TypeError, ValueError, OverflowError):
-        raise ConfigError(f"{s.name} must be {type_name(s.type)}, got {value!r}") from None
+        raise ConfigError(f"{s.label} must be {type_name(s.type)}, got {value!r}") from None
 
 
 def _convert(kind: Any, value: Any) -> Any:

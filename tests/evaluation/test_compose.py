@@ -18,8 +18,9 @@ from imaginate.evaluation.compose import compose
 from imaginate.evaluation.leaks import HELD_OUT, TRAINING
 from imaginate.evaluation.material import Material, gather
 from imaginate.evaluation.protocol import Protocol, protocol_from
-from imaginate.training.parts import CHILD, COPY, _scattered
+from imaginate.training.labels import _scattered
 from imaginate.training.split import split
+from imaginate.training.training_set import CHILD, COPY
 
 
 def protocol(data: Path, **changes: object) -> Protocol:
@@ -52,7 +53,7 @@ def test_no_child_of_a_validation_image_is_trained_on(tmp_path: Path, studies: M
         assert made.validation is not None
         inside = {material.train.ids[i] for i in made.validation.row}
         store = material.runs[str(run)].store
-        parents = {p for i in rows_of(made.train, store) for p in material.runs[str(run)].facts.parents[store.ids[i]]}
+        parents = {p for i in rows_of(made.train, store) for p in material.runs[str(run)].parents[store.ids[i]]}
         assert len(inside) == 6
         assert not parents & inside
         assert parents == set(material.train.ids) - inside
@@ -71,12 +72,12 @@ def test_mixing_partners_and_grandparents_are_parents_too(tmp_path: Path, studie
     second = studies.write_run(tmp_path / "second", first, files, copies=1)
     material, settings, (arm,) = material_of(tmp_path, data, [f"run:{second}"])
     made = compose(arm, material, settings, seed=0, resample=0, times=1)
-    facts, store = material.runs[str(second)].facts, material.runs[str(second)].store
+    run, store = material.runs[str(second)], material.runs[str(second)].store
     expected = [frozenset({name, partner}) for name, partner in zip(names, partners, strict=True)]
-    assert sorted(map(sorted, facts.parents.values())) == sorted(map(sorted, expected))
+    assert sorted(map(sorted, run.parents.values())) == sorted(map(sorted, expected))
     assert made.validation is not None
     inside = {material.train.ids[i] for i in made.validation.row}
-    assert all(not facts.parents[store.ids[i]] & inside for i in rows_of(made.train, store))
+    assert all(not run.parents[store.ids[i]] & inside for i in rows_of(made.train, store))
 
 
 def test_images_without_a_seed_that_show_a_validation_image_are_left_out(tmp_path: Path, studies: ModuleType) -> None:
@@ -103,7 +104,7 @@ def test_ratios_are_nested_resamples_have_the_original_size_and_duplicates_grow(
     one, two, full = (set(rows_of(made[name].train, store)) for name in ("run@1", "run@2", "run"))
     assert one < two < full
     assert (len(one), len(two), len(full)) == (12, 24, 36)
-    copies = material.runs[str(run)].facts.copies
+    copies = material.runs[str(run)].copies
     assert {copies[store.ids[i]] for i in one} == {0}
     assert (made["duplicate"].original, made["synthetic-run"].original) == (48, 0)
     settings = protocol(data, resamples=3)
@@ -117,13 +118,13 @@ def test_replacing_draws_children_of_the_same_original(tmp_path: Path, studies: 
     run = studies.write_run(tmp_path / "run", data, seeds_of(data), copies=2)
     material, settings, (arm,) = material_of(tmp_path, data, [f"run:{run}"], mode="replace", replace_p=0.5)
     pool = compose(arm, material, settings, seed=0, resample=0, times=1).train
-    store, facts = material.runs[str(run)].store, material.runs[str(run)].facts
+    store, parents = material.runs[str(run)].store, material.runs[str(run)].parents
     assert len(pool) == 12
     rows = np.arange(12).repeat(200)
     drawn = pool.substitute(rows, seed=3)
     assert 0.45 < (drawn != rows).mean() < 0.55
     for row, got in zip(rows[drawn != rows], drawn[drawn != rows], strict=True):
-        assert facts.parents[store.ids[pool.row[got]]] == {material.train.ids[pool.row[row]]}
+        assert parents[store.ids[pool.row[got]]] == {material.train.ids[pool.row[row]]}
 
 
 def test_the_validation_part_is_a_share_of_each_class_and_leaves_one_image() -> None:

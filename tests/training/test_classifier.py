@@ -23,9 +23,9 @@ from imaginate.progress import Silent
 from imaginate.training import classifier as single
 from imaginate.training.architectures import build_classifier
 from imaginate.training.classifier import train
-from imaginate.training.lineage import family
-from imaginate.training.parts import CHILD, COPY, choose
+from imaginate.training.lineage import lineage_of, parents_among
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
+from imaginate.training.training_set import CHILD, COPY, Images, Parts, TrainingImages
 from worlds import folder
 
 QUICK: dict[str, Any] = {"arch": "small", "updates": 2, "batch": 4, "online_aug": "none"}
@@ -76,6 +76,10 @@ def stored(tmp_path: Path, run: Path) -> tuple[Any, PixelCache]:
     return dataset, build_pixel_cache(dataset.samples, tmp_path / "c", size=32, classes=len(dataset.labels), load=load)
 
 
+def choose(dataset: Any, store: PixelCache, share: float, seed: int) -> Parts:
+    return TrainingImages(Images(dataset, store)).choose(share, seed)
+
+
 def names(store: PixelCache, rows: np.ndarray) -> set[str]:
     return {store.ids[i] for i in rows}
 
@@ -88,10 +92,12 @@ def test_no_descendant_of_a_validation_image_is_trained_on(tmp_path: Path, metho
     expand(str(first), str(second), method=method, copies=1, progress=False)
     for run, new in ((first, 12), (second, 36)):
         dataset, store = stored(tmp_path, run)
-        parents = family(str(run))
+        originals = [s.id for s in dataset.samples if s.meta["origin"] == "original"]
+        lineage = lineage_of(dataset)
+        parents = parents_among(originals, lineage, lineage)
         for seed in range(3):
             choice = choose(dataset, store, 0.25, seed)
-            inside, rows = names(store, choice.inside), names(store, choice.rows)
+            inside, rows = names(store, choice.validation), names(store, choice.rows)
             assert len(inside) == 3
             assert not inside & rows
             assert not inside & set(parents)
@@ -115,7 +121,7 @@ def test_an_image_without_a_seed_that_shows_a_validation_image_is_left_out(tmp_p
     dataset, store = stored(tmp_path, run)
     choice = choose(dataset, store, 0.2, 0)
     assert choice.excluded == {COPY: 3}
-    content = {int(store.content[i]) for i in choice.inside}
+    content = {int(store.content[i]) for i in choice.validation}
     assert len(content) == 3
     assert not content & {int(store.content[i]) for i in choice.rows}
 

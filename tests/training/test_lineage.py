@@ -12,12 +12,19 @@ import pytest
 
 from imaginate import expand
 from imaginate.errors import DataError
-from imaginate.training.lineage import family, read_run
+from imaginate.runs import RunFolder
+from imaginate.training.lineage import Lineage, check_made_from, parents_among, read_lineage
 from worlds import folder
 
 
 def rows_of(run: Path) -> list[dict[str, Any]]:
     return list(pq.read_table(run / "metadata.parquet").to_pylist())
+
+
+def family(run: Path) -> dict[str, frozenset[str]]:
+    """New image -> the originals that the run itself holds among its ancestors."""
+    lineage = read_lineage(RunFolder(run))
+    return parents_among([row["file_name"] for row in rows_of(run) if row["origin"] == "original"], lineage, lineage)
 
 
 @pytest.fixture
@@ -44,7 +51,7 @@ def test_a_family_holds_mixing_partners_and_grandparents(chain: tuple[Path, Path
     made = [row for row in rows_of(second) if row["origin"] != "original"]
     parents = {row["file_name"]: [n for n in (row["seed_image"], row["info_partner"]) if n] for row in made}
     expected = {name: frozenset().union(*map(ancestors, names)) for name, names in parents.items()}
-    found = family(str(second))
+    found = family(second)
     assert found == expected
     assert len(found) == 27  # 18 made, and the 9 of the first run that the second keeps
     assert max(map(len, found.values())) > 2
@@ -53,10 +60,10 @@ def test_a_family_holds_mixing_partners_and_grandparents(chain: tuple[Path, Path
 def test_a_run_whose_source_run_is_gone_is_refused(chain: tuple[Path, Path]) -> None:
     first, second = chain
     shutil.rmtree(first.parent / "data")
-    assert family(str(second))
+    assert family(second)
     shutil.rmtree(first)
     with pytest.raises(DataError, match=r"second was made from the run .*first, which is not there"):
-        family(str(second))
+        family(second)
 
 
 def test_a_dataset_with_a_table_of_its_own_is_no_run(tmp_path: Path) -> None:
@@ -64,6 +71,7 @@ def test_a_dataset_with_a_table_of_its_own_is_no_run(tmp_path: Path) -> None:
     names = sorted(str(p.relative_to(data)) for p in data.rglob("*.png"))
     pq.write_table(pa.table({"file_name": names, "label": [n[:3] for n in names]}), data / "metadata.parquet")
     expand(str(data), str(tmp_path / "run"), method="cutout", copies=1, progress=False)
-    facts = read_run(str(tmp_path / "run"), names)
-    assert set().union(*facts.parents.values()) == set(names)
-    assert {len(parents) for parents in family(str(tmp_path / "run")).values()} == {1}
+    lineage = read_lineage(RunFolder(tmp_path / "run"))
+    check_made_from("run", lineage, names, Lineage())
+    assert set().union(*parents_among(names, Lineage(), lineage).values()) == set(names)
+    assert {len(parents) for parents in family(tmp_path / "run").values()} == {1}

@@ -16,14 +16,14 @@ import argparse
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from imaginate import personalisation as techniques
 from imaginate.cli._flags import add_settings, take
 from imaginate.data.spec import DataSpec
 from imaginate.errors import ConfigError
 from imaginate.personalisation.core.settings import FitPlan
-from imaginate.settings import settings_of
+from imaginate.settings import build, settings_of
+from imaginate.workflows.select_checkpoint import CheckpointSelection, method_for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,17 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--select-by", choices=("loss", "accuracy"), default="loss",
         help="lowest validation loss, or best held-out accuracy of a classifier trained on seeds and new images (RET)",
     )  # fmt: skip
-    group.add_argument("--select-method", metavar="NAME", help="method that makes those images (default: by technique)")
-    group.add_argument(
-        "--select-per-class",
-        type=int,
-        default=100,
-        metavar="N",
-        help="new images per class (default 100); a method that edits seeds makes one of each seed",
-    )
-    group.add_argument("--select-updates", type=int, default=1500, metavar="N", help="updates of it (default 1500)")
-    group.add_argument("--select-arch", default="resnet18", metavar="NAME", help="the classifier (default resnet18)")
-    group.add_argument("--select-size", type=int, default=64, metavar="N", help="its image size (default 64)")
+    add_settings(group, CheckpointSelection, prefix="selection.")
 
 
 def add_dynamic(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
@@ -65,33 +55,25 @@ def add_dynamic(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Fit, choose the checkpoint, say what came out."""
+    """Fit, then say what came out."""
     if not (args.technique and args.data and args.out):
         raise ConfigError("give technique, dataset and output folder: imaginate fit NAME DATA OUT --prior PRIOR")
-    cls = techniques.find(args.technique)
-    from imaginate.devices import pick_device
-    from imaginate.models.priors import build_prior
-    from imaginate.personalisation.core.run import describe, fit
-    from imaginate.settings import build
+    technique = techniques.find(args.technique)
+    from imaginate.personalisation.core.run import describe
+    from imaginate.workflows.fit import fit
 
-    technique = build(cls, take(args, cls, prefix="technique."), where=args.technique)
-    plan = build(FitPlan, take(args, FitPlan, prefix="plan."), where="fit")
-    data = build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data")
-    if args.select_by == "accuracy":
-        from imaginate.workflows.select_checkpoint import check_choice
-
-        check_choice(args, plan.held_out)
-    device = pick_device(args.device)
-    dtype = "float32" if technique.trains_weights else plan.precision
-    prior = build_prior(cls.family, args.prior, device=device, dtype=dtype)
     manifest = fit(
-        args.technique, data, args.out, prior=prior, settings=plain(technique), plan=plan, progress=not args.quiet
+        args.technique,
+        build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data"),
+        args.out,
+        prior=args.prior,
+        settings=take(args, technique, prefix="technique."),
+        plan=build(FitPlan, take(args, FitPlan, prefix="plan."), where="fit"),
+        select_by=args.select_by,
+        selection=build(CheckpointSelection, take(args, CheckpointSelection, prefix="selection."), where="fit"),
+        device=args.device,
+        progress=not args.quiet,
     )
-    if args.select_by == "accuracy":
-        from imaginate.workflows.select_checkpoint import choose
-
-        del prior
-        manifest = choose(args, data, device)
     print(describe(manifest, args.out))
     print(hint(args))
     return 0
@@ -101,17 +83,7 @@ def hint(args: argparse.Namespace) -> str:
     """What to do next: the sheets, where there are any, and the command that uses the adaptation on the same data."""
     given = take(args, DataSpec, prefix="data.")
     same = [word for s in settings_of(DataSpec) if s.name in given for word in (s.flag, str(given[s.name]))]
-    words = [args.data, "RUN", "--method", method_of(args), "--prior", args.prior, "--adaptation", args.out, *same]
+    method = method_for(args.technique, take(args, CheckpointSelection, prefix="selection.").get("method"))
+    words = [args.data, "RUN", "--method", method, "--prior", args.prior, "--adaptation", args.out, *same]
     seen = f"look at {args.out}/samples, then" if (Path(args.out) / "samples").is_dir() else "next"
     return f"{seen}: imaginate expand {shlex.join(words)}"
-
-
-def plain(instance: Any) -> dict[str, Any]:
-    """A technique's settings by name."""
-    return {s.name: getattr(instance, s.name) for s in settings_of(type(instance))}
-
-
-def method_of(args: argparse.Namespace) -> str:
-    """The method that an adaptation is for: of the technique's own name, else the family's plainest."""
-    others = {"dreambooth": "prompt", "reconstruction": "unclip"}
-    return str(args.select_method or others.get(args.technique, args.technique))

@@ -15,28 +15,35 @@ from imaginate.evaluation.leaks import Screen
 from imaginate.evaluation.protocol import Protocol
 from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace
+from imaginate.runs import RunFolder
 from imaginate.training.augment import stored_size
-from imaginate.training.leaks import overlap
-from imaginate.training.lineage import RunFacts, read_run
-from imaginate.training.parts import aligned, some
+from imaginate.training.labels import align_labels, some
+from imaginate.training.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
+from imaginate.training.training_set import Images, TrainingImages
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """A finished run's new images; `usable` leaves out what could not be read and what overlaps the held-out set;
-    `shows` are pairs (row, row of the images that validation comes from): images without a seed that look the same."""
+class RunImages:
+    """The new images of a finished run, with the study's dataset that it was made from.
 
-    facts: RunFacts
+    `usable` leaves out what could not be read and what overlaps the held-out images, `dropped` counts the latter;
+    `parents`: image -> the original images that went into it; `copies`: image -> which copy of its seed it is.
+    """
+
+    method: str
     store: PixelCache
     usable: np.ndarray
     dropped: Mapping[str, int]
-    shows: tuple[tuple[int, int], ...] = ()
+    parents: Mapping[str, frozenset[str]]
+    copies: Mapping[str, int]
+    images: TrainingImages
 
 
 @dataclass(frozen=True, kw_only=True)
 class Material:
-    """What the arms are composed from. `held_rows` are the held-out images that are measured."""
+    """What the arms are composed from. `images`: the dataset that every arm starts from; `held_rows`: the held-out
+    images that are measured."""
 
     name: str
     labels: LabelSpace
@@ -45,7 +52,8 @@ class Material:
     held_rows: np.ndarray
     validation: PixelCache | None
     real: PixelCache | None
-    runs: Mapping[str, Run]
+    runs: Mapping[str, RunImages]
+    images: TrainingImages
     leak: Mapping[str, object]
     real_dropped: Mapping[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = field(default=())
@@ -58,22 +66,32 @@ def gather(protocol: Protocol, arms: list[Arm], cache: Path, *, show: bool = Tru
         origin="all", subset_seed=protocol.subset_seed,
     )  # fmt: skip
     train = open_dataset(spec)
-    held = aligned(_held_out(protocol, train), train, "held-out")
+    held = align_labels(_held_out(protocol, train), train, "held-out")
     _every_class(train, held)
     validation = real = None
     if protocol.validation_split:
-        validation = aligned(open_dataset(protocol.data, split=protocol.validation_split), train, "validation")
+        validation = align_labels(open_dataset(protocol.data, split=protocol.validation_split), train, "validation")
     if any(arm.kind == "real" for arm in arms):
         real = _more_real(protocol, train)
-    facts = {arm.path: read_run(arm.path, [s.id for s in train.samples]) for arm in arms if arm.path}
-    news = {path: aligned(open_dataset(path, origin="synthetic"), train, f"run {path}") for path in facts}
+    runs = _runs(arms, train)
+    news = {path: align_labels(open_dataset(path, origin="synthetic"), train, f"run {path}") for path in runs}
     total = sum(len(d) for d in (train, held, validation, real, *news.values()) if d is not None)
     with bar("reading images", total, show=show) as progress:
         decode = _decoder(protocol, train, cache, progress)
         stores = {path: decode(data) for path, data in news.items()}
         originals, outside = decode(train), decode(held)
         inside, more = (decode(d) if d is not None else None for d in (validation, real))
-    return _checked(protocol, train, originals, outside, inside, more, facts, stores)
+    return _checked(protocol, train, originals, outside, inside, more, runs, news, stores)
+
+
+def _runs(arms: list[Arm], train: Dataset) -> dict[str, tuple[RunFolder, Lineage]]:
+    """The runs of the arms, each made from the training images."""
+    found = {path: RunFolder(path) for path in dict.fromkeys(arm.path for arm in arms if arm.path)}
+    lineages = {path: read_lineage(run) for path, run in found.items()}
+    theirs = lineage_of(train)
+    for path, lineage in lineages.items():
+        check_made_from(path, lineage, [sample.id for sample in train.samples], theirs)
+    return {path: (run, lineages[path]) for path, run in found.items()}
 
 
 def _decoder(protocol: Protocol, train: Dataset, cache: Path, progress: Bar) -> Callable[[Dataset], PixelCache]:
@@ -93,7 +111,8 @@ def _checked(
     outside: PixelCache,
     inside: PixelCache | None,
     more: PixelCache | None,
-    facts: Mapping[str, RunFacts],
+    read: Mapping[str, tuple[RunFolder, Lineage]],
+    news: Mapping[str, Dataset],
     stores: Mapping[str, PixelCache],
 ) -> Material:
     """The overlaps of everything with everything that must be apart, and what could not be read, counted."""
@@ -102,14 +121,11 @@ def _checked(
     kept = {path: screen.run(path, store, rows) for path, store in stores.items()}
     inside, leak["validation"] = screen.validation(inside, originals)
     more, real = screen.more_real(more, originals, inside)
-    against = inside if inside is not None else originals
-    runs = {
-        path: Run(
-            facts=facts[path], store=store, usable=kept[path].usable, dropped=kept[path].dropped,
-            shows=_orphans_show(store, facts[path], against),
-        )
-        for path, store in stores.items()
-    }  # fmt: skip
+    images = TrainingImages(Images(train, originals), validation=inside)
+    runs = {}
+    for path, (run, lineage) in read.items():
+        new = Images(news[path], stores[path], kept[path].usable, lineage)
+        runs[path] = _run_images(run.method, images, new, kept[path].dropped)
     leak |= {"runs": {path: one.told for path, one in kept.items()}, "real": real or None}
     named = {"the training set": originals, "the held-out set": outside, **stores}
     warnings = [
@@ -119,15 +135,21 @@ def _checked(
     ]
     return Material(
         name=train.name, labels=train.labels, train=originals, held=outside, held_rows=rows, validation=inside,
-        real=more, real_dropped=real, runs=runs, leak=leak, warnings=tuple(warnings),
+        real=more, real_dropped=real, runs=runs, images=images, leak=leak, warnings=tuple(warnings),
     )  # fmt: skip
 
 
-def _orphans_show(store: PixelCache, facts: RunFacts, against: PixelCache) -> tuple[tuple[int, int], ...]:
-    """(row of the run, row of what validation images come from): new images that name no seed (retrieved, prompted) and
-    show one of those images."""
-    orphan = np.array([not facts.parents.get(i) for i in store.ids], bool)
-    return tuple(overlap(store.only(orphan), against).pairs) if orphan.any() else ()
+def _run_images(method: str, images: TrainingImages, new: Images, dropped: Mapping[str, int]) -> RunImages:
+    data = images.dataset
+    return RunImages(
+        method=method,
+        store=new.cache,
+        usable=new.usable,
+        dropped=dropped,
+        parents=parents_among(data.cache.ids, data.lineage, new.lineage),
+        copies={name: int(meta.get("copy") or 0) for name, meta in zip(new.cache.ids, new.cache.meta, strict=True)},
+        images=TrainingImages(data, new, validation=images.validation),
+    )
 
 
 def _reasons(store: PixelCache) -> str:
@@ -156,7 +178,7 @@ def _held_out(protocol: Protocol, train: Dataset) -> Dataset:
 def _more_real(protocol: Protocol, train: Dataset) -> Dataset:
     """More real images for real:N: a named dataset, or what shots and fraction left out of the training split."""
     if protocol.real or protocol.real_split:
-        return aligned(open_dataset(protocol.real or protocol.data, split=protocol.real_split), train, "real")
+        return align_labels(open_dataset(protocol.real or protocol.data, split=protocol.real_split), train, "real")
     return _rest(protocol, train, "real:N, without --real or --real-split,")
 
 

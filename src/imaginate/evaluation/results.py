@@ -19,7 +19,6 @@ from imaginate.evaluation.job import PREDICTIONS, RESULT, Job
 from imaginate.evaluation.material import Material
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.training.folder import write_json
-from imaginate.training.split import split
 
 _UNIT = (
     "seed", "resample", "top1", "mean_per_class", "validation", "best_update", "updates", "epochs", "stopped_early",
@@ -96,7 +95,7 @@ def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol
     units = [own.units[key] for key in keys]
     shared = [key for key in keys if reference is not None and key in reference.units]
     base = reference.matrix(shared) if reference is not None and shared else None
-    run = material.runs[arm.path].facts if arm.path else None
+    run = material.runs[arm.path] if arm.path else None
     images = units[0]["images"]
     ratio = None if run is None else round(images["synthetic"] / max(1, _originals(own, material, protocol)), 3)
     return {
@@ -118,8 +117,7 @@ def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol
 
 def _originals(own: Measured, material: Material, protocol: Protocol) -> int:
     """How many original images an arm with all of them trains on."""
-    share = 0.0 if material.validation is not None else protocol.validation
-    return len(split(material.train.label, material.train.usable, share, min(own.units)[0])[0])
+    return len(material.images.choose(protocol.validation, min(own.units)[0]).rows)
 
 
 def _differences(
@@ -176,7 +174,7 @@ def _titles(arms: Sequence[Arm], material: Material) -> dict[str, str]:
     name where two would be called the same."""
     plain = {}
     for arm in arms:
-        method = material.runs[arm.path].facts.title if arm.path else ""
+        method = material.runs[arm.path].method if arm.path else ""
         told = {"run": method, "synthetic": f"{method}, alone", "clip-finetune": f"clip-finetune on {method}"}
         plain[arm.name] = told.get(arm.kind, arm.name) if arm.path and not arm.renamed else arm.name
     often = Counter(plain.values())

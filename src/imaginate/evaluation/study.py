@@ -189,7 +189,7 @@ class Study:
 
 def _held(material: Material) -> TrainingSet:
     store, rows = material.held, material.held_rows
-    return join([(store.path, rows, store.label[rows], None)], len(material.labels))
+    return join([store.piece(rows, soft=False)], len(material.labels))
 
 
 def _check(protocol: Protocol, arms: Sequence[Arm]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 
 from imaginate.data import Dataset, load, open_dataset
 from imaginate.devices import pick_device
-from imaginate.errors import ConfigError
+from imaginate.errors import ConfigError, DataError
 from imaginate.files import derive_seed, replace_file
 from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace
@@ -22,13 +22,14 @@ from imaginate.training import folder as kept
 from imaginate.training.architectures import check_arch
 from imaginate.training.augment import stored_size
 from imaginate.training.distributed import assemble
+from imaginate.training.labels import align_labels
+from imaginate.training.leaks import check_leak
 from imaginate.training.loop import Trained, fit
-from imaginate.training.parts import Choice, check_leak, choose, open_held
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.plan import TrainPlan
 from imaginate.training.predict import predict
 from imaginate.training.recipes import RECIPES, Recipe, adjust, check_watched
-from imaginate.training.training_set import TrainingSet, join
+from imaginate.training.training_set import Images, Parts, TrainingImages, TrainingSet, join
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,14 +97,14 @@ def train(
         kept.check_images(folder, stored, material.marks)
     if kept.is_finished(folder):
         return kept.result_of(folder) if team.main else {}
-    check_watched(recipe, len(material.choice.inside) > 0)
+    check_watched(recipe, len(material.parts.validation) > 0)
     plan = _plan(settings, recipe, material, place)
     if team.main:
         kept.write_json(
             folder / kept.RECIPE, {"settings": asdict(settings), "data": {"path": str(data), **material.marks}}
         )
     with bar(f"train {plan.arch}", plan.updates, unit="updates", show=show and team.main) as progress:
-        pool, validation = material.pool(material.choice.rows), material.pool(material.choice.inside)
+        pool, validation = material.training_set(material.parts.rows), material.training_set(material.parts.validation)
         trained = fit(plan, pool, validation if len(validation) else None, folder, advance=progress.advance, team=team)
     return _finish(settings, plan, trained, material, folder) if team.main else {}
 
@@ -123,7 +124,7 @@ class Material:
 
     labels: LabelSpace
     store: PixelCache
-    choice: Choice
+    parts: Parts
     held: Held | None
 
     @property
@@ -131,26 +132,33 @@ class Material:
         """Fingerprints of the images."""
         return {"train": self.store.fingerprint, "held_out": self.held.store.fingerprint if self.held else None}
 
-    def pool(self, rows: np.ndarray) -> TrainingSet:
+    def training_set(self, rows: np.ndarray) -> TrainingSet:
         """Some of the training images."""
-        soft = None if self.store.soft is None else self.store.soft[rows]
-        return join([(self.store.path, rows, self.store.label[rows], soft)], len(self.labels))
+        return join([self.store.piece(rows)], len(self.labels))
 
 
 def _gather(data: str, settings: Training, folder: Path, show: bool) -> Material:
     """Open, decode and check everything, the held-out images too."""
     train = open_dataset(data, split=settings.split, origin=settings.origin)
-    held = open_held(settings.held_out, settings.held_out_split, train) if settings.held_out else None
+    held = _open_held_out(settings, train)
     with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=show) as progress:
         store = _decode(train, settings, folder, progress)
         outside = None if held is None else _decode(held, settings, folder, progress)
-    choice = choose(train, store, settings.validation, settings.seed)
+    parts = TrainingImages(Images(train, store)).choose(settings.validation, settings.seed)
+    if not len(parts.rows):
+        raise DataError("no image is left to train on")
     if outside is None or held is None:
-        return Material(labels=train.labels, store=store, choice=choice, held=None)
+        return Material(labels=train.labels, store=store, parts=parts, held=None)
     where = f"{settings.held_out}, split {held.split}" if held.split else str(settings.held_out)
-    used = np.concatenate([choice.rows, choice.inside])
+    used = np.concatenate([parts.rows, parts.validation])
     rows, leak = check_leak(store, used, outside, where, allow=settings.allow_leak, drop=settings.drop_leak)
-    return Material(labels=train.labels, store=store, choice=choice, held=Held(store=outside, rows=rows, leak=leak))
+    return Material(labels=train.labels, store=store, parts=parts, held=Held(store=outside, rows=rows, leak=leak))
+
+
+def _open_held_out(settings: Training, train: Dataset) -> Dataset | None:
+    if settings.held_out is None:
+        return None
+    return align_labels(open_dataset(settings.held_out, split=settings.held_out_split), train, "held-out")
 
 
 def _decode(dataset: Dataset, settings: Training, folder: Path, progress: Bar) -> PixelCache:
@@ -161,7 +169,7 @@ def _decode(dataset: Dataset, settings: Training, folder: Path, progress: Bar) -
 
 
 def _plan(settings: Training, recipe: Recipe, material: Material, device: str) -> TrainPlan:
-    epoch = max(1, -(-len(material.choice.rows) // recipe.batch))
+    epoch = max(1, -(-len(material.parts.rows) // recipe.batch))
     return TrainPlan(
         arch=settings.arch, classes=len(material.labels), size=settings.size, recipe=recipe,
         updates=settings.updates or recipe.epochs * epoch, epoch=epoch, seed=derive_seed("train", settings.seed),
@@ -173,14 +181,14 @@ def _finish(settings: Training, plan: TrainPlan, trained: Trained, material: Mat
     """Measure on the held-out images, write the classifier, the result last, drop the resume point."""
     from safetensors.torch import save_file
 
-    state, choice, held = trained.state, material.choice, material.held
+    state, parts, held = trained.state, material.parts, material.held
     result: dict[str, Any] = {
         "classes": list(material.labels.names),
         "settings": asdict(settings),
-        "images": len(choice.rows),
-        "excluded": dict(choice.excluded),
+        "images": len(parts.rows),
+        "excluded": dict(parts.excluded),
         "unreadable": material.store.skipped,
-        "validation": state.best[0] if len(choice.inside) else None,
+        "validation": state.best[0] if len(parts.validation) else None,
         "best_update": state.best_update,
         "updates": state.update,
         "held_out": _measure(plan, trained, held) if held else None,
@@ -197,6 +205,6 @@ def _finish(settings: Training, plan: TrainPlan, trained: Trained, material: Mat
 def _measure(plan: TrainPlan, trained: Trained, held: Held) -> dict[str, Any]:
     """Top-1 and mean per-class accuracy on the held-out images."""
     label = held.store.label[held.rows]
-    right = predict(plan, trained.model, join([(held.store.path, held.rows, label, None)], plan.classes)) == label
+    right = predict(plan, trained.model, join([held.store.piece(held.rows, soft=False)], plan.classes)) == label
     each = [float(right[label == c].mean()) for c in np.unique(label)]
     return {"images": len(label), "top1": float(right.mean()), "mean_per_class": float(np.mean(each))}

@@ -57,6 +57,19 @@ def measured(found: Overlap, held: PixelCache, *, drop: bool) -> np.ndarray:
     return np.setdiff1d(rows, [j for _, j in found.pairs]) if drop else rows
 
 
+def check_leak(
+    store: PixelCache, used: np.ndarray, held: PixelCache, where: str, *, allow: bool, drop: bool
+) -> tuple[np.ndarray, dict[str, int | bool]]:
+    """The held-out rows to measure on, and what was found: DataError where a held-out image is among the `used` rows,
+    unless that is allowed, or such images are dropped from the measurement."""
+    found = checked(store.only(used), held, "the training images", where, tolerated=allow or drop)
+    rows = measured(found, held, drop=drop)
+    if not len(rows):
+        raise DataError(f"no held-out image ({where}) is left to measure on")
+    removed = int(held.usable.sum() - len(rows))
+    return rows, {"same": len(found.same), "near": len(found.near), "removed": removed, "allowed": allow}
+
+
 def overlap(train: PixelCache, held: PixelCache) -> Overlap:
     """Every pair of the two stores that is the same picture, or its mirror image."""
     places: dict[int, list[int]] = {}

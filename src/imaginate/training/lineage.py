@@ -1,85 +1,142 @@
-"""From which original images a run's new images come, so that children of validation images stay out of training.
+"""Who descends from whom: the images that went into the new images of a run, over mixing partners and runs of runs.
 
 Without this a validation image's own variations are trained on, validation accuracy rises, and the choice of the
-checkpoint (and of the method, where a person looks at it) rests on a leak.
+checkpoint (and of the method, where a person chooses by it) is wrong.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
+from imaginate.data import Dataset
 from imaginate.errors import DataError
+from imaginate.runs import Row, RunFolder
 
 _COLUMNS = ("file_name", "origin", "seed_image", "method", "copy")
 
+Names = frozenset[str]
+
 
 @dataclass(frozen=True, kw_only=True)
-class RunFacts:
-    """What a finished run says about itself and its images. `parents`: file name -> ids of all original images that
-    went into it (its seed, a mixing partner, and their seeds where the run was made from a run)."""
+class Lineage:
+    """The images of a run by file name; empty for a dataset that is no run.
 
-    path: str
-    method: str
-    title: str
-    parents: Mapping[str, frozenset[str]]
-    copies: Mapping[str, int]
-    starts_from: str = "sample"
-    recipe: Mapping[str, Any] = field(default_factory=dict)
+    `copied_from`: the names of the same picture in the runs, and in the dataset, that it was copied from.
+    `ancestors`: of each new image, the names of all images that went into it: its seed, a mixing partner, and theirs.
+    `seeds`: every seed image that the run names, with the image of the dataset that it comes from; None where an
+    earlier run retrieved it, or made it from a prompt.
+    """
+
+    copied_from: Mapping[str, Names] = field(default_factory=dict)
+    ancestors: Mapping[str, Names] = field(default_factory=dict)
+    seeds: Mapping[str, str | None] = field(default_factory=dict)
+
+    def names_of(self, image: str) -> Names:
+        """All names of one picture."""
+        return self.copied_from.get(image, frozenset()) | {image}
+
+    def ancestors_of(self, image: str) -> Names:
+        """The names of all images that went into one."""
+        return self.ancestors.get(image, frozenset())
 
 
-def read_run(path: str, originals: Collection[str]) -> RunFacts:
-    """The facts of a run made from the dataset with these image ids; DataError if it was made from another."""
-    recipe, (rows, *earlier) = _recipe(path), _chain(path)[0]
-    known = frozenset(originals)
-    up = _ancestors(earlier)
-    new = [row for row in rows if row.get("origin") != "original"]
-    parents = {row["file_name"]: _roots(_named(row), up, known) for row in new}
-    _same_dataset(path, new, rows, known, up)
-    method = str((recipe.get("method") or {}).get("name", "unknown"))
-    return RunFacts(
-        path=path,
-        method=method,
-        title=method,
-        parents=parents,
-        copies={row["file_name"]: int(row.get("copy") or 0) for row in new},
-        starts_from="sample" if any(row.get("seed_image") for row in new) else "class",
-        recipe=recipe,
+def lineage_of(dataset: Dataset) -> Lineage:
+    """The lineage of a dataset's images, where it is a run."""
+    return read_lineage(RunFolder(dataset.spec.path)) if dataset.format == "run" else Lineage()
+
+
+def read_lineage(run: RunFolder) -> Lineage:
+    """The lineage of a run's images. DataError where a run that it was made from is gone: that one says what came from
+    what."""
+    chain = run.chain()
+    rows, *earlier = [_rows(one) for one in chain]
+    _check_chain(chain[-1], [rows, *earlier][-1])
+    made_from = _made_from(earlier)
+    copies = {row["file_name"]: row["seed_image"] for part in earlier for row in part if _is_copy(row)}
+    seeds = {row["file_name"]: row.get("seed_image") for part in earlier for row in part}
+    return Lineage(
+        copied_from={row["file_name"]: _same_picture(row["seed_image"], copies) for row in rows if _is_copy(row)},
+        ancestors={row["file_name"]: _line(_named(row), made_from) for row in rows if row.get("origin") != "original"},
+        seeds={row["seed_image"]: _first(row["seed_image"], seeds) for row in rows if row.get("seed_image")},
     )
 
 
-def family(path: str) -> dict[str, frozenset[str]]:
-    """New image of a finished run -> the originals that the run itself holds (both as file names) among its ancestors;
-    none for an image that has no seed, retrieved or prompted."""
-    (rows, *earlier), first, source = _chain(path)
-    if any(row.get("origin") != "original" and row.get("method", "") is None for row in [rows, *earlier][-1]):
-        raise DataError(f"run {first} was made from the run {source}, which is not there: it says what came from what")
-    up = _ancestors(earlier)
-    own: dict[str, set[str]] = {}
-    for row in rows:
-        if row.get("origin") == "original":
-            for name in _line(_named(row), up):
-                own.setdefault(name, set()).add(row["file_name"])
+def parents_among(originals: Iterable[str], theirs: Lineage, lineage: Lineage) -> dict[str, Names]:
+    """New image -> the ids of those originals that went into it; none for one that was retrieved or prompted."""
+    owners: dict[str, set[str]] = {}
+    for original in originals:
+        for name in theirs.names_of(original):
+            owners.setdefault(name, set()).add(original)
     return {
-        row["file_name"]: frozenset(held for name in _line(_named(row), up) for held in own.get(name, ()))
-        for row in rows
-        if row.get("origin") != "original"
+        image: frozenset(owner for name in names if name in owners for owner in owners[name])
+        for image, names in lineage.ancestors.items()
     }
 
 
-def _named(row: Mapping[str, Any]) -> set[str]:
-    """Every text of a row that may be the id of an image: the seed, and what a method told of (a mixing partner)."""
+def check_made_from(path: str, lineage: Lineage, originals: Iterable[str], theirs: Lineage) -> None:
+    """DataError for a run whose seeds are not among the originals: then nobody knows what its images were made from."""
+    known = {name for original in originals for name in theirs.names_of(original)}
+    strange = sorted(seed for seed, first in lineage.seeds.items() if first is not None and first not in known)
+    if strange:
+        raise DataError(
+            f"run {path} was made from another dataset or split: {len(strange)} of its {len(lineage.seeds)} seed "
+            f"images are not among the original training images, such as {strange[0]}"
+        )
+
+
+def _check_chain(first: RunFolder, rows: Collection[Row]) -> None:
+    """The first run of a chain copied new images: so the run that it was made from should be in the chain."""
+    if any(row.get("origin") != "original" and _is_copy(row) for row in rows):
+        raise DataError(
+            f"run {first.root} was made from the run {first.source}, which is not there: it says what came from what"
+        )
+
+
+def _rows(run: RunFolder) -> list[Row]:
+    return run.rows(columns=lambda name: name in _COLUMNS or name.startswith("info_"))
+
+
+def _is_copy(row: Row) -> bool:
+    """Whether an image was copied from the source and not made."""
+    return row.get("method", "") is None and bool(row.get("seed_image"))
+
+
+def _named(row: Row) -> set[str]:
+    """Every text of a row that may be the id of an image: the seed, and what a method says of it (a mixing partner)."""
     return {v for k, v in row.items() if isinstance(v, str) and (k == "seed_image" or k.startswith("info_"))}
 
 
-def _roots(names: Iterable[str], up: Mapping[str, set[str]], known: frozenset[str]) -> frozenset[str]:
-    """The original images among these names and their ancestors."""
-    return _line(names, up) & known
+def _made_from(earlier: Iterable[Iterable[Row]]) -> dict[str, set[str]]:
+    """Image id -> the ids that it was made from, over the rows of the runs that a run was made from."""
+    found: dict[str, set[str]] = {}
+    for rows in earlier:
+        for row in rows:
+            found.setdefault(row["file_name"], set()).update(_named(row))
+    return found
 
 
-def _line(names: Iterable[str], up: Mapping[str, set[str]]) -> frozenset[str]:
+def _same_picture(name: str, copies: Mapping[str, str]) -> Names:
+    """A name, the name that it was copied from, and so on."""
+    names = {name}
+    while (name := copies.get(name, "")) and name not in names:
+        names.add(name)
+    return frozenset(names)
+
+
+def _first(name: str, seeds: Mapping[str, str | None]) -> str | None:
+    """The image of the dataset at the beginning of a chain of seeds; None where the chain begins without one."""
+    seen: set[str] = set()
+    while name in seeds and name not in seen:
+        seen.add(name)
+        seed = seeds[name]
+        if seed is None:
+            return None
+        name = seed
+    return name
+
+
+def _line(names: Iterable[str], made_from: Mapping[str, set[str]]) -> Names:
     """These names and the names of all their ancestors."""
     seen: set[str] = set()
     todo = list(names)
@@ -87,76 +144,5 @@ def _line(names: Iterable[str], up: Mapping[str, set[str]]) -> frozenset[str]:
         name = todo.pop()
         if name not in seen:
             seen.add(name)
-            todo += up.get(name, ())
+            todo += made_from.get(name, ())
     return frozenset(seen)
-
-
-def _ancestors(earlier: Iterable[list[dict[str, Any]]]) -> dict[str, set[str]]:
-    """Image id -> the ids that it was made from, over the rows of the runs that a run was made from."""
-    up: dict[str, set[str]] = {}
-    for rows in earlier:
-        for row in rows:
-            up.setdefault(row["file_name"], set()).update(_named(row))
-    return up
-
-
-def _chain(path: str) -> tuple[list[list[dict[str, Any]]], str, str]:
-    """The rows of a run and of the runs that it was made from, the latest first; the path of the earliest, and the
-    dataset that the earliest was made from."""
-    rows, seen = [_rows(path)], {os.path.abspath(path)}
-    while True:
-        source = str((_recipe(path).get("data") or {}).get("path", ""))
-        if not _is_run(source) or os.path.abspath(source) in seen:
-            return rows, path, source
-        seen.add(os.path.abspath(source))
-        rows.append(_rows(source))
-        path = source
-
-
-def _is_run(path: str) -> bool:
-    return all(os.path.isfile(os.path.join(path, name)) for name in ("recipe.yaml", "metadata.parquet"))
-
-
-def _same_dataset(
-    path: str,
-    new: list[dict[str, Any]],
-    rows: list[dict[str, Any]],
-    known: frozenset[str],
-    up: Mapping[str, set[str]],
-) -> None:
-    """Refuse a run whose seeds are not among the originals: then nobody knows what its images were made from."""
-    seeds = [str(row["seed_image"]) for row in new if row.get("seed_image")]
-    seeds += [str(row["seed_image"]) for row in rows if row.get("origin") == "original" and row.get("seed_image")]
-    strange = sorted({seed for seed in seeds if not _roots([seed], up, known)})
-    if strange:
-        raise DataError(
-            f"run {path} was made from another dataset or split: {len(strange)} of its {len(set(seeds))} seed images "
-            f"are not among the original training images, such as {strange[0]}"
-        )
-
-
-def _recipe(path: str) -> dict[str, Any]:
-    import yaml
-
-    try:
-        with open(os.path.join(path, "recipe.yaml"), encoding="utf-8") as stream:
-            return dict(yaml.safe_load(stream) or {})
-    except FileNotFoundError:
-        raise DataError(f"{path} is not a run: it has no recipe.yaml") from None
-    except (OSError, yaml.YAMLError) as error:
-        raise DataError(f"cannot read {path}/recipe.yaml: {str(error).splitlines()[0]}") from None
-
-
-def _rows(path: str) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    file = os.path.join(path, "metadata.parquet")
-    try:
-        names = pq.read_schema(file).names
-        wanted = [name for name in names if name in _COLUMNS or name.startswith("info_")]
-        return list(pq.read_table(file, columns=wanted).to_pylist())
-    except FileNotFoundError:
-        raise DataError(f"{path} is a run that is not finished; run the same expand command again") from None
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"cannot read {file}: {str(error).splitlines()[0]}") from None

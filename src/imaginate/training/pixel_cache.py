@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,15 @@ from imaginate.training.folder import save_arrays
 from imaginate.training.image_hashes import ImageHashes, Watcher, pixel_hash
 
 FORMAT = 2  # of the files; another number, and what an earlier version decoded is decoded again
+
+
+class Piece(NamedTuple):
+    """Some rows of a pixel cache, with their labels and soft labels."""
+
+    path: Path
+    rows: np.ndarray
+    label: np.ndarray
+    soft: np.ndarray | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +59,10 @@ class PixelCache:
         mask = np.zeros(len(self), bool)
         mask[which] = True
         return replace(self, content=np.where(mask, self.content, np.uint64(0)))
+
+    def piece(self, rows: np.ndarray, *, soft: bool = True) -> Piece:
+        """Some rows, as a training set is joined of them, with their soft labels unless these are not wanted."""
+        return Piece(self.path, rows, self.label[rows], self.soft[rows] if soft and self.soft is not None else None)
 
     def pixels(self) -> np.ndarray:
         """(n, s, s, 3) uint8, a read-only memory map."""

@@ -1,22 +1,37 @@
-"""The images of one arm as the trainer sees them: rows of several stores, labels, and how synthetic images are used."""
+"""What a classifier is trained on and chosen by: THE composition of original images, new images and a validation part.
+
+`train`, `compare` and the choice of a checkpoint all go through `TrainingImages`: nothing of the validation part is
+trained on, not even a descendant of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imaginate.data import Dataset
+from imaginate.training.leaks import overlap
+from imaginate.training.lineage import Lineage, lineage_of
+from imaginate.training.pixel_cache import Piece, PixelCache
+from imaginate.training.split import split
+
 if TYPE_CHECKING:
     import torch
+
+CHILD = "child of a validation image"
+COPY = "same as a validation image"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
-    """Rows over memory maps. With `children`, the pool is `count` originals, and a drawn original is replaced with
-    probability `replace` by one of its children (a synthetic image made from it, or else one of its class)."""
+    """The images of one arm as the trainer sees them: rows over memory maps, labels, and how new images are used. With
+    `children`, `count` originals are drawn from, and a drawn original is replaced with probability `replace` by one of
+    its children (a new image made from it, or else one of its class)."""
 
     stores: tuple[Path, ...]
     part: np.ndarray  # (n,) which store
@@ -71,18 +86,124 @@ class TrainingSet:
         return self._maps
 
 
-def join(pieces: Sequence[tuple[Path, np.ndarray, np.ndarray, np.ndarray | None]], classes: int) -> TrainingSet:
-    """One pool of (store, rows, labels, soft labels or None); one-hot targets where only some pieces are soft."""
-    paths = tuple(dict.fromkeys(path for path, *_ in pieces))
-    label = np.concatenate([labels for _, _, labels, _ in pieces]).astype(np.int64)
+def join(pieces: Sequence[Piece], classes: int) -> TrainingSet:
+    """One set of several pieces; one-hot targets where only some of them are soft."""
+    paths, rows, labels, softs = zip(*pieces, strict=True)
+    stores = tuple(dict.fromkeys(paths))
     soft = None
-    if any(s is not None for *_, s in pieces):
+    if any(x is not None for x in softs):
         eye = np.eye(classes, dtype=np.float32)
-        soft = np.concatenate([eye[labels] if s is None else s for _, _, labels, s in pieces]).astype(np.float32)
+        soft = np.concatenate([eye[y] if x is None else x for y, x in zip(labels, softs, strict=True)])
+        soft = soft.astype(np.float32)
     return TrainingSet(
-        stores=paths,
-        part=np.concatenate([np.full(len(rows), paths.index(path)) for path, rows, *_ in pieces]),
-        row=np.concatenate([rows for _, rows, *_ in pieces]).astype(np.int64),
-        label=label,
+        stores=stores,
+        part=np.concatenate([np.full(len(x), stores.index(path)) for path, x in zip(paths, rows, strict=True)]),
+        row=np.concatenate(rows).astype(np.int64),
+        label=np.concatenate(labels).astype(np.int64),
         soft=soft,
     )
+
+
+class Images:
+    """Decoded images of a dataset or of a run: which of them are new (made or retrieved), which may be used (all that
+    could be read, by default), and what they descend from, which is read when it is first asked for."""
+
+    def __init__(
+        self, dataset: Dataset, cache: PixelCache, usable: np.ndarray | None = None, lineage: Lineage | None = None
+    ) -> None:
+        self.cache, self._dataset, self._lineage = cache, dataset, lineage
+        self.usable = cache.usable if usable is None else usable
+        is_run = dataset.format == "run"
+        self.new = np.array([is_run and s.meta.get("origin") != "original" for s in dataset.samples], bool)
+
+    @property
+    def lineage(self) -> Lineage:
+        """Who descends from whom."""
+        if self._lineage is None:
+            self._lineage = lineage_of(self._dataset)
+        return self._lineage
+
+    def names(self, rows: np.ndarray) -> set[str]:
+        """All names of the pictures in these rows."""
+        return {name for i in rows for name in self.lineage.names_of(self.cache.ids[i])}
+
+    def descend_from(self, names: Collection[str]) -> np.ndarray:
+        """(n,) bool: the new images into which a picture of one of these names went."""
+        found = self.new.copy()
+        for i in np.flatnonzero(self.new):
+            found[i] = not self.lineage.ancestors_of(self.cache.ids[i]).isdisjoint(names)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Rows of a dataset to train on, its rows to validate on, rows of a run to train on, and how many images that could
+    be used are in none of them, by reason."""
+
+    rows: np.ndarray
+    validation: np.ndarray
+    added: np.ndarray
+    excluded: Mapping[str, int]
+
+
+class TrainingImages:
+    """All images that a classifier may be trained on: those of a dataset, and the new images of a run made from it.
+
+    The validation part is taken from the dataset's original images, unless a whole `validation` split is given. Left
+    out of training is every new image that descends from a validation image, every one that names no original (it was
+    retrieved, or made from a prompt) and shows a validation image, and what was made from the latter.
+    """
+
+    def __init__(self, dataset: Images, run: Images | None = None, *, validation: PixelCache | None = None) -> None:
+        self.dataset, self.run, self.validation = dataset, run, validation
+        self._sources = [dataset] if run is None else [dataset, run]
+
+    def choose(self, share: float, seed: int) -> Parts:
+        """A share of the originals of each class, by seed, for validation; none where there is a validation split."""
+        usable = self.dataset.usable & ~self.dataset.new
+        return self._parts(*split(self.dataset.cache.label, usable, share if self.validation is None else 0.0, seed))
+
+    def hold_back(self, ids: Collection[str]) -> Parts:
+        """Those of the images with these ids that are originals for validation, and none of the others."""
+        data = self.dataset
+        named = np.array([name in ids for name in data.cache.ids], bool)
+        return self._parts(*(np.flatnonzero(data.usable & ~data.new & which) for which in (~named, named)))
+
+    def _parts(self, rows: np.ndarray, validation: np.ndarray) -> Parts:
+        """New images join the originals, without those that show, or descend from, a validation image."""
+        fresh = [source.new & source.usable for source in self._sources]
+        excluded: dict[str, int] = {}
+        names = self.dataset.names(validation) if self.validation is None else set(self.validation.ids)
+        if names and any(mask.any() for mask in fresh):
+            copies = [mask & self._copies(k, validation) for k, mask in enumerate(fresh)]
+            for source, copy in zip(self._sources, copies, strict=True):
+                names |= source.names(np.flatnonzero(copy))
+            children = [source.descend_from(names) for source in self._sources]
+            children = [mask & child & ~copy for mask, child, copy in zip(fresh, children, copies, strict=True)]
+            fresh = [mask & ~child & ~copy for mask, child, copy in zip(fresh, children, copies, strict=True)]
+            counts = {CHILD: sum(int(x.sum()) for x in children), COPY: sum(int(x.sum()) for x in copies)}
+            excluded = {reason: count for reason, count in counts.items() if count}
+        own, *added = [np.flatnonzero(mask) for mask in fresh]
+        return Parts(
+            rows=np.union1d(rows, own), validation=validation, added=added[0] if added else rows[:0], excluded=excluded
+        )
+
+    def _copies(self, source: int, validation: np.ndarray) -> np.ndarray:
+        """(n,) bool: the images of a source that show an image of the validation part, though they name none."""
+        found = np.zeros(len(self._sources[source].cache), bool)
+        inside = set(validation.tolist())
+        found[[i for i, j in self._shown[source] if self.validation is not None or j in inside]] = True
+        return found
+
+    @cached_property
+    def _shown(self) -> list[list[tuple[int, int]]]:
+        """For each source, pairs (its row, row of the images that validation comes from) that look the same, of new
+        images with no original among their ancestors."""
+        data = self.dataset
+        others = data.cache.only(data.usable & ~data.new) if self.validation is None else self.validation
+        known = data.names(np.flatnonzero(~data.new))
+        orphans = [source.new & source.usable & ~source.descend_from(known) for source in self._sources]
+        return [
+            overlap(source.cache.only(orphan), others).pairs if orphan.any() else []
+            for source, orphan in zip(self._sources, orphans, strict=True)
+        ]

@@ -1,126 +1,185 @@
 """Choose a fit's checkpoint as RET does: by the validation accuracy of a classifier trained on seeds and new images.
 
 RET section 3.2: "We selected the final model checkpoint based on the validation accuracy of a ResNet-50 classifier
-trained on the union of augmented samples and the target data set." The validation images are those that the fit held
-out; neither the adaptation nor the classifier has trained on them.
+trained on the union of augmented samples and the target data set." The validation images are the originals that the fit
+held out; neither the adaptation nor the classifier has trained on them, or on what descends from them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from imaginate.data import DataSpec, load, open_dataset
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.folder import Manifest, read_manifest
 from imaginate.progress import bar
+from imaginate.settings import check, setting, values_of
+
+if TYPE_CHECKING:
+    from imaginate.training.training_set import TrainingSet
+
+# The method that an adaptation is for, where it has not the technique's own name.
+METHODS = {"dreambooth": "prompt", "reconstruction": "unclip"}
 
 
-def check_choice(args: argparse.Namespace, held_out: float) -> None:
-    """Refuse before the fit what the choice could not do after it."""
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSelection:
+    """The images that each checkpoint makes, and the classifier that is trained on them."""
+
+    method: str | None = setting(None, "method that makes those images (default: by technique)", flag="select-method")
+    per_class: int = setting(
+        100, "new images per class; a method that edits seeds makes one of each seed", ge=1, flag="select-per-class"
+    )
+    updates: int = setting(1500, "updates of the classifier", ge=1, flag="select-updates")
+    arch: str = setting("resnet18", "the classifier", flag="select-arch")
+    size: int = setting(64, "image size of the classifier", ge=1, flag="select-size")
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def method_for(technique: str, asked: str | None = None) -> str:
+    """The method that uses an adaptation of this technique."""
+    return asked or METHODS.get(technique, technique)
+
+
+def check_selection(technique: str, selection: CheckpointSelection, held_out: float) -> None:
+    """Refuse before a fit what the selection could not do after it. `held_out`: the share that the fit holds out."""
     from imaginate import registry
-    from imaginate.cli.fit import method_of
     from imaginate.training.architectures import check_arch
 
     if held_out == 0:
         raise ConfigError("select-by accuracy needs held-out images, got held_out 0")
-    for name in ("select_per_class", "select_updates", "select_size"):
-        if getattr(args, name) < 1:
-            raise ConfigError(f"{name.replace('_', '-')} must be in [1, inf), got {getattr(args, name)}")
-    registry.find("methods", method_of(args))
-    check_arch(args.select_arch)
+    registry.find("methods", method_for(technique, selection.method))
+    check_arch(selection.arch)
 
 
-def choose(args: argparse.Namespace, data: DataSpec, device: str) -> Manifest:
-    """Make images with every kept checkpoint, train on each, and write the best into adaptation.json."""
-    out = Path(args.out)
-    manifest = read_manifest(out)
-    assert manifest is not None
+def select_checkpoint(
+    adaptation: str | os.PathLike[str],
+    data: DataSpec,
+    *,
+    prior: str,
+    selection: CheckpointSelection | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> Manifest:
+    """Make images with every kept checkpoint, train a classifier on each, and write the best into adaptation.json.
+
+    The same call goes on where it was stopped. Raises ModelError where there is no adaptation.
+    """
+    from imaginate.devices import pick_device
+
+    folder = Path(adaptation)
+    manifest = read_manifest(folder)
+    if manifest is None:
+        raise ModelError(f"{folder} has no adaptation.json: it is no adaptation folder")
+    trial = _Trial(
+        folder, data, prior, manifest.technique, selection or CheckpointSelection(), pick_device(device),
+        progress,
+    )  # fmt: skip
     names = sorted(set(manifest.checkpoints.values()))
-    held_out = set(json.loads((out / "held-out.json").read_text(encoding="utf-8")))
-    if not held_out:
-        raise ConfigError("select-by accuracy needs held-out images, got one image a class")
     for name in names:
-        key = _key(args, name)
+        key = trial.key(name)
         if key not in manifest.accuracy:
-            run = _expand(args, data, name, device)
-            manifest.accuracy[key] = _accuracy(args, data, held_out, run, out / "select" / key, device)
-            manifest.write(out)
-    scores = {name: manifest.accuracy[_key(args, name)] for name in names}
+            manifest.accuracy[key] = trial.accuracy(name)
+            manifest.write(folder)
+    scores = {name: manifest.accuracy[trial.key(name)] for name in names}
     manifest.chosen = max(names, key=lambda name: scores[name])  # the earliest of equals
     manifest.chosen_by = "validation accuracy: " + ", ".join(f"{n} {scores[n]:.3f}" for n in names)
-    manifest.write(out)
+    manifest.write(folder)
     return manifest
 
 
-def _key(args: argparse.Namespace, name: str) -> str:
-    """All that a checkpoint's accuracy depends on; also the name of its classifier's folder."""
-    return f"{_images(args, name)}-{args.select_arch}-{args.select_size}-{args.select_updates}".replace("/", "-")
+@dataclass(frozen=True)
+class _Trial:
+    """The same trial for every checkpoint of one adaptation."""
+
+    folder: Path
+    data: DataSpec
+    prior: str
+    technique: str
+    selection: CheckpointSelection
+    device: str
+    progress: bool
+
+    @property
+    def method(self) -> str:
+        """The method that makes the images."""
+        return method_for(self.technique, self.selection.method)
+
+    def images(self, checkpoint: str) -> str:
+        """The name of the run that a checkpoint makes."""
+        return f"{checkpoint}-{self.method}-{self.selection.per_class}"
+
+    def key(self, checkpoint: str) -> str:
+        """All that a checkpoint's accuracy depends on; also the name of its classifier's folder. `apart`: measured
+        without descendants of validation images in training, which earlier versions did not leave out."""
+        s = self.selection
+        return f"{self.images(checkpoint)}-{s.arch}-{s.size}-{s.updates}-apart".replace("/", "-")
+
+    def accuracy(self, checkpoint: str) -> float:
+        """The best validation accuracy of one classifier."""
+        from imaginate.training.loop import fit
+        from imaginate.training.plan import TrainPlan
+        from imaginate.training.recipes import Recipe
+
+        run, selection = self.expand(checkpoint), self.selection
+        held_out = json.loads((self.folder / "held-out.json").read_text(encoding="utf-8"))
+        train, validation, classes = training_sets(
+            self.data, run, held_out, self.folder / "select" / "pixels", size=selection.size
+        )
+        recipe = Recipe(batch=min(64, len(train)))
+        originals = int((train.part == 0).sum())
+        plan = TrainPlan(
+            arch=selection.arch, classes=classes, size=selection.size, recipe=recipe, updates=selection.updates,
+            epoch=max(1, originals // recipe.batch), seed=0, device=self.device,
+        )  # fmt: skip
+        folder = self.folder / "select" / self.key(checkpoint)
+        with bar(f"testing {run.name}", plan.updates, unit="updates", show=self.progress) as shown:
+            return fit(plan, train, validation, folder, advance=shown.advance).state.best[0]
+
+    def expand(self, checkpoint: str) -> Path:
+        """A run of the technique's method with one checkpoint, new images only."""
+        from imaginate import registry
+        from imaginate.engine.run import expand
+
+        run = self.folder / "select" / self.images(checkpoint)
+        by_class = registry.find("methods", self.method).starts_from == "class"
+        recipe = {
+            "data": values_of(self.data),
+            "method": self.method,
+            "expand": {"per_class": self.selection.per_class} if by_class else {"copies": 1},
+            "roles": {"prior": self.prior, "adaptation": f"{self.folder}@{checkpoint}", "device": self.device},
+            "write": {"originals": "none"},
+        }
+        expand(out=run, recipe=recipe, progress=self.progress)
+        return run
 
 
-def _images(args: argparse.Namespace, name: str) -> str:
-    """The name of the run that a checkpoint makes."""
-    from imaginate.cli.fit import method_of
-
-    return f"{name}-{method_of(args)}-{args.select_per_class}"
-
-
-def _expand(args: argparse.Namespace, data: DataSpec, name: str, device: str) -> str:
-    """A run of the technique's method with one checkpoint, new images only."""
-    from imaginate import registry
-    from imaginate.cli.fit import method_of
-    from imaginate.engine.run import expand
-    from imaginate.settings import values_of
-
-    method, run = method_of(args), str(Path(args.out) / "select" / _images(args, name))
-    by_class = registry.find("methods", method).starts_from == "class"
-    amount = {"per_class": args.select_per_class} if by_class else {"copies": 1}
-    roles = {"prior": args.prior, "adaptation": f"{args.out}@{name}", "device": device}
-    recipe = {
-        "data": values_of(data),
-        "method": method,
-        "expand": amount,
-        "roles": roles,
-        "write": {"originals": "none"},
-    }
-    expand(out=run, recipe=recipe, progress=not args.quiet)
-    return run
-
-
-def _accuracy(
-    args: argparse.Namespace, data: DataSpec, held_out: set[str], run: str, folder: Path, device: str
-) -> float:
-    """The best validation accuracy of one classifier, trained on the seeds that are not held out and the new images."""
-    import numpy as np
-
-    from imaginate.training.loop import fit
+def training_sets(
+    data: DataSpec, run: Path, held_out: Collection[str], cache: Path, *, size: int
+) -> tuple[TrainingSet, TrainingSet, int]:
+    """What the classifier of one checkpoint is trained on and chosen by, and the number of classes: the originals that
+    were not held out, with the run's new images; those that were held out."""
+    from imaginate.training.labels import align_labels
     from imaginate.training.pixel_cache import build_pixel_cache
-    from imaginate.training.plan import TrainPlan
-    from imaginate.training.recipes import Recipe
-    from imaginate.training.training_set import join
+    from imaginate.training.training_set import Images, TrainingImages, join
 
-    seeds, made = open_dataset(data), open_dataset(run)
-    known = {name: label for label, name in enumerate(seeds.labels.names)}
-    size, classes, cache = args.select_size, len(seeds.labels), folder.parent / "pixels"
-    real = build_pixel_cache(seeds.samples, cache, size=size, classes=classes, load=load)
-    new = build_pixel_cache(made.samples, cache, size=size, classes=classes, load=load)
-    out_of_fit = np.array([sample_id in held_out for sample_id in real.ids])
-    rows, fresh = np.flatnonzero(real.usable & ~out_of_fit), np.flatnonzero(new.usable)
-    if not len(fresh):
-        raise ModelError(f"{run} has no new image to train on")
-    labels = np.array([known[made.labels.names[label]] for label in new.label])
-    soft = None if new.soft is None else new.soft[fresh]
-    train = join([(real.path, rows, real.label[rows], None), (new.path, fresh, labels[fresh], soft)], classes)
-    checked = np.flatnonzero(real.usable & out_of_fit)
-    validation = join([(real.path, checked, real.label[checked], None)], classes)
-    recipe = Recipe(batch=min(64, len(train)))
-    epoch = max(1, len(rows) // recipe.batch)
-    plan = TrainPlan(
-        arch=args.select_arch, classes=classes, size=size, recipe=recipe, updates=args.select_updates, epoch=epoch,
-        seed=0, device=device,
-    )  # fmt: skip
-    with bar(f"judging {Path(run).name}", plan.updates, unit="updates", show=not args.quiet) as shown:
-        trained: Any = fit(plan, train, validation, folder, advance=shown.advance)
-    return float(trained.state.best[0])
+    seeds = open_dataset(data)
+    new, classes = align_labels(open_dataset(run), seeds, f"run {run}"), len(seeds.labels)
+    pixels, new_pixels = (
+        build_pixel_cache(d.samples, cache, size=size, classes=classes, load=load) for d in (seeds, new)
+    )
+    parts = TrainingImages(Images(seeds, pixels), Images(new, new_pixels)).hold_back(held_out)
+    if not len(parts.validation):
+        raise ConfigError("select-by accuracy needs held-out images, got one image a class")
+    if not len(parts.added):
+        reasons = "".join(f", {count} left out: {reason}" for reason, count in parts.excluded.items())
+        raise ModelError(f"{run} has no new image to train on{reasons}")
+    train = join([pixels.piece(parts.rows, soft=False), new_pixels.piece(parts.added)], classes)
+    return train, join([pixels.piece(parts.validation, soft=False)], classes), classes

@@ -1,0 +1,35 @@
+"""The choice of a checkpoint by accuracy: what its classifiers are trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from imaginate import DataSpec, expand, open_dataset
+from imaginate.workflows.select_checkpoint import training_sets
+from worlds import folder
+
+
+@pytest.mark.parametrize("method", ["cutout", "mixup", "cutmix"])
+def test_no_child_of_a_held_out_image_is_trained_on(tmp_path: Path, method: str) -> None:
+    data, run = folder(tmp_path / "data", each=4), tmp_path / "run"
+    expand(str(data), str(run), method=method, copies=2, originals="none", progress=False)
+    held_out = {f"{name}/001.png" for name in ("ant", "bee", "cow")}
+    train, validation, classes = training_sets(DataSpec(path=str(data)), run, held_out, tmp_path / "pixels", size=16)
+    names = [[s.id for s in open_dataset(path).samples] for path in (data, run)]
+    rows = {s.id: s for s in open_dataset(run).samples}
+    trained = [names[part][row] for part, row in zip(train.part, train.row, strict=True)]
+    partners = _partners(run)
+    assert classes == 3
+    assert {names[0][row] for row in validation.row} == held_out
+    assert not held_out & set(trained)
+    for name in set(trained) & set(rows):
+        assert not held_out & {rows[name].meta["seed_image"], *partners[name]}
+    assert len(set(trained) & set(rows)) >= 6
+
+
+def _partners(run: Path) -> dict[str, set[str]]:
+    import pyarrow.parquet as pq
+
+    return {row["file_name"]: {row.get("info_partner")} for row in pq.read_table(run / "metadata.parquet").to_pylist()}
