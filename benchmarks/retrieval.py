@@ -225,7 +225,7 @@ def guide(spec: str, source: str, batch: int, every: int, kept: str | None) -> d
     from imaginate.data import decode
     from imaginate.models.guides import build_guide
     from imaginate.pool import build as building
-    from imaginate.pool.sources import units_of
+    from imaginate.pool.listing import units_of
     from imaginate.records import LabelSpace
 
     model = build_guide(spec, LabelSpace.of(("photo", "drawing")))

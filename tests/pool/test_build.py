@@ -129,8 +129,8 @@ def test_truncated_tar_gives_what_came_before(tmp_path: Path, guide: ColourGuide
     assert tally.skipped["damaged archive"] == 1
 
 
-@pytest.mark.parametrize("with_npy", [True, False])
-def test_clip_retrieval_folder_keeps_its_embeddings(tmp_path: Path, guide: ColourGuide, with_npy: bool) -> None:
+@pytest.mark.parametrize("kind", ["npy", "flat index", "inverted file"])
+def test_clip_retrieval_folder_keeps_its_embeddings(tmp_path: Path, guide: ColourGuide, kind: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -144,11 +144,13 @@ def test_clip_retrieval_folder_keeps_its_embeddings(tmp_path: Path, guide: Colou
             pa.table({"url": urls, "caption": [f"image {u}" for u in urls]}),
             root / f"metadata/metadata_{number}.parquet",
         )
-        if with_npy:
+        if kind == "npy":
             (root / "img_emb").mkdir(exist_ok=True)
             np.save(root / f"img_emb/img_emb_{number}.npy", 3 * vectors[part])  # lengths do not matter
-    if not with_npy:
-        index = faiss.IndexFlatIP(12)
+    else:
+        flat = faiss.IndexFlatIP(12)
+        index = flat if kind == "flat index" else faiss.IndexIVFFlat(flat, 12, 2)
+        index.train(vectors)
         index.add(vectors)
         faiss.write_index(index, str(root / "image.index"))
     pool = str(tmp_path / "pool")

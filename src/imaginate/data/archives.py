@@ -1,4 +1,4 @@
-"""What zips and tars share: their members, why one cannot be an image, and an image folder made of them."""
+"""What zips and tars share: their members, why one cannot be an image, and how they become an image folder."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@
         hypernym: fish
       "0": malignant tumour           # a bare text is the display name
 
-It lies in the folder, or beside a file as `<name>.classes.yaml` or `classes.yaml`.
+It is in the folder, or next to a file as `<name>.classes.yaml` or `classes.yaml`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ _KEYS = (*_TEXTS, "synonyms")
 
 
 def describe(labels: LabelSpace, path: str, classes_file: str | None = None) -> tuple[LabelSpace, tuple[str, ...]]:
-    """The label space with what the files beside the dataset say of its classes, and notes on what did not fit."""
-    table = _beside(path, ("classes.json",))
+    """The label space with what the files next to the dataset say of its classes, and notes on what did not fit."""
+    table = _file_next_to(path, ("classes.json",))
     if table is not None:
         labels = _from_json(labels, table)
-    file = classes_file or _beside(path, ("classes.yaml", "classes.yml"))
+    file = classes_file or _file_next_to(path, ("classes.yaml", "classes.yml"))
     return _from_yaml(labels, file) if file is not None else (labels, ())
 
 
-def _beside(path: str, names: Sequence[str]) -> str | None:
+def _file_next_to(path: str, names: Sequence[str]) -> str | None:
     if os.path.isdir(path):
         options = [os.path.join(path, name) for name in names]
     else:
@@ -47,9 +47,9 @@ def _beside(path: str, names: Sequence[str]) -> str | None:
 
 
 def _from_yaml(labels: LabelSpace, file: str) -> tuple[LabelSpace, tuple[str, ...]]:
-    told = read_yaml(file)
-    common = told.get("domain", "")
-    entries = {str(name): _entry(file, str(name), value) for name, value in told["classes"].items()}
+    described = read_yaml(file)
+    common = described.get("domain", "")
+    entries = {str(name): _entry(file, str(name), value) for name, value in described["classes"].items()}
     unknown = [name for name in entries if name not in labels.names]
     notes = []
     if unknown:
@@ -68,17 +68,17 @@ def read_yaml(file: str) -> dict[str, Any]:
     try:
         with open(file, encoding="utf-8") as stream:
             # BaseLoader keeps `0`, `no` and `2001-01-01` as the texts that class names are
-            told = yaml.load(stream, Loader=yaml.BaseLoader)
+            found = yaml.load(stream, Loader=yaml.BaseLoader)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from None
-    if not isinstance(told, dict) or not told:
-        raise DataError(f"{file} must be a mapping of class names, got {type(told).__name__}")
-    if not isinstance(told.get("classes"), dict):
-        told = {"classes": told}
-    other = sorted(set(told) - {"classes", "domain"})
-    if other or not isinstance(told.get("domain", ""), str):
+    if not isinstance(found, dict) or not found:
+        raise DataError(f"{file} must be a mapping of class names, got {type(found).__name__}")
+    if not isinstance(found.get("classes"), dict):
+        found = {"classes": found}
+    other = sorted(set(found) - {"classes", "domain"})
+    if other or not isinstance(found.get("domain", ""), str):
         raise DataError(f"{file} may hold `domain` (a text) and `classes`, got {', '.join(other) or 'another domain'}")
-    return told
+    return found
 
 
 def _entry(file: str, name: str, value: Any) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 """Which column of an arrow table is the image, which the label, and the class names: Hugging Face libraries write
-them into the schema (`features`); without that, the column's name and type tell."""
+them into the schema (`features`); without that, the column's name and type decide."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LABEL_NAMES = ("label", "labels", "fine_label", "class", "class_name", "category
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The image column (a struct of bytes and path, or plain bytes), the label column, and the class names, if told."""
+    """The image column (a struct of bytes and path, or plain bytes), the label column, and the stored class names."""
 
     image: str
     label: str
@@ -23,12 +23,12 @@ class Columns:
 
 def find(schema: Any, features: Mapping[str, Any] | None = None) -> Columns | None:
     """The columns of an arrow schema that hold images and labels; None where either is missing."""
-    told = features if features is not None else of_schema(schema)
-    image = _image(schema, told)
-    label = _label(schema, told, image)
+    stored = features if features is not None else of_schema(schema)
+    image = image_column(schema, stored)
+    label = _label(schema, stored, image)
     if image is None or label is None:
         return None
-    return Columns(image, label, _names(told.get(label)))
+    return Columns(image, label, _names(stored.get(label)))
 
 
 def of_schema(schema: Any) -> Mapping[str, Any]:
@@ -41,15 +41,16 @@ def of_schema(schema: Any) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _image(schema: Any, told: Mapping[str, Any]) -> str | None:
-    marked = [n for n, f in told.items() if isinstance(f, dict) and f.get("_type") == "Image" and n in schema.names]
-    holders = [n for n in schema.names if _is_struct(schema.field(n).type) or _is_binary(schema.field(n).type)]
+def image_column(schema: Any, stored: Mapping[str, Any]) -> str | None:
+    """The column that holds images: the one marked so, one of a usual name, else the first that can hold bytes."""
+    marked = [n for n, f in stored.items() if isinstance(f, dict) and f.get("_type") == "Image" and n in schema.names]
+    holders = [n for n in schema.names if is_struct(schema.field(n).type) or _is_binary(schema.field(n).type)]
     named = [n for n in IMAGE_NAMES if n in holders]
     return next(iter([*[n for n in marked if n in holders], *named, *holders]), None)
 
 
-def _label(schema: Any, told: Mapping[str, Any], image: str | None) -> str | None:
-    marked = [n for n, f in told.items() if n != image and _names(f) is not None and n in schema.names]
+def _label(schema: Any, stored: Mapping[str, Any], image: str | None) -> str | None:
+    marked = [n for n, f in stored.items() if n != image and _names(f) is not None and n in schema.names]
     named = [n for n in LABEL_NAMES if n in schema.names and n != image]
     return next(iter([*[n for n in named if n in marked], *marked, *named]), None)
 
@@ -61,7 +62,8 @@ def _names(feature: Any) -> tuple[str, ...] | None:
     return tuple(str(name) for name in names) if names else None
 
 
-def _is_struct(kind: Any) -> bool:
+def is_struct(kind: Any) -> bool:
+    """Whether an arrow type is a struct with a field `bytes`."""
     import pyarrow.types as types
 
     return bool(types.is_struct(kind)) and any(kind.field(i).name == "bytes" for i in range(kind.num_fields))

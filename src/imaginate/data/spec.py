@@ -18,7 +18,7 @@ class DataSpec:
     fraction: float | None = setting(None, "share of each class, so that the class imbalance stays", gt=0, le=1)
     origin: Literal["all", "original", "synthetic"] = setting("all", "of a run: which images to read")
     subset_seed: int = setting(0, "another seed picks other images for shots and fraction", ge=0)
-    classes_file: str | None = setting(None, "a classes.yaml that does not lie beside the dataset")
+    classes_file: str | None = setting(None, "a classes.yaml from another place than next to the dataset")
 
     def __post_init__(self) -> None:
         check(self)

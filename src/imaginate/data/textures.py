@@ -66,12 +66,17 @@ def _crops(root: Path, name: str, picture: str, counts: dict[str, int], size: in
 
 
 def _picture(name: str) -> Any:
-    """(h, w, 3) uint8 of one of scikit-image's pictures that lie in its wheel."""
+    """(h, w, 3) uint8 of one of scikit-image's pictures that are in its wheel."""
     import numpy as np
 
     try:
         from skimage import data
     except ImportError:
         raise ConfigError("the demo pictures need scikit-image: pip install 'imaginate[demo]'") from None
-    array = np.asarray(getattr(data, name)())
+    pictures: dict[str, Any] = {
+        "brick": data.brick, "grass": data.grass, "gravel": data.gravel, "coins": data.coins,
+        "immunohistochemistry": data.immunohistochemistry, "retina": data.retina, "page": data.page,
+        "hubble_deep_field": data.hubble_deep_field, "moon": data.moon, "chelsea": data.chelsea,
+    }  # fmt: skip
+    array = np.asarray(pictures[name]())
     return np.ascontiguousarray(np.stack([array] * 3, -1) if array.ndim == 2 else array[..., :3])

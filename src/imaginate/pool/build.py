@@ -17,10 +17,10 @@ from typing import Any, TypeVar
 
 from imaginate.contract import Guide
 from imaginate.errors import ConfigError, RunError
+from imaginate.pool.listing import units_of
 from imaginate.pool.prepare import Prepared, prepare
 from imaginate.pool.probe import check_guide, new_header
 from imaginate.pool.settings import Building
-from imaginate.pool.sources import units_of
 from imaginate.pool.table import PoolTable
 from imaginate.pool.units import Item, Unit
 
@@ -47,7 +47,7 @@ def build_pool(
     *,
     advance: Callable[[int], None] = lambda count: None,
 ) -> Tally:
-    """Add the images of `sources` to the pool at `path`, made where there is none, and index it.
+    """Add the images of `sources` to the pool at `path`, which is created where there is none, and index it.
 
     Raises ModelError where the pool was built with another guide, DataError for a source that cannot be read.
     """

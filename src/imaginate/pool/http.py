@@ -14,7 +14,6 @@ import json
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,6 +70,8 @@ class HttpPool:
         return [_row(item) for item in self._ask(question)]
 
     def _ask(self, question: dict[str, Any]) -> list[dict[str, Any]]:
+        import urllib.request
+
         request = urllib.request.Request(
             self._url, json.dumps(question).encode(), {"Content-Type": "application/json", "User-Agent": "imaginate"}
         )
@@ -86,8 +87,9 @@ class HttpPool:
                 if error.code < 500:
                     break
             except (OSError, ValueError) as error:
-                slow = isinstance(getattr(error, "reason", error), TimeoutError)
-                problem = f"no answer within {self.timeout:g} s" if slow else str(getattr(error, "reason", error))
+                cause = error.reason if isinstance(error, urllib.error.URLError) else error
+                slow = isinstance(cause, TimeoutError)
+                problem = f"no answer within {self.timeout:g} s" if slow else str(cause)
         raise RunError(f"pool {self._url}: {problem} ({attempt + 1} of {self.tries} tries)")
 
     def vectors(self, ids: Sequence[str]) -> Tensor | None:

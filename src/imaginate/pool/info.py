@@ -27,7 +27,7 @@ def describe(path: str) -> dict[str, Any]:
         "guide": header.guide,
         "embedding": f"{header.dim} numbers",
         "keeps": header.store,
-        "bytes": int(_field(stats, "total_bytes")),
+        "bytes": int(stats["total_bytes"]),
         "index": table.indexed() or "none (searched exactly)",
         "pieces done": len(done),
         "unfinished": f"{', '.join(sorted(open_)[:3])}: run the build again" if open_ else "nothing",
@@ -43,7 +43,3 @@ def _scores(table: PoolTable) -> dict[str, int]:
         if count:
             counts[name] = int(count)
     return counts
-
-
-def _field(stats: Any, name: str) -> Any:
-    return stats[name] if isinstance(stats, dict) else getattr(stats, name)

@@ -1,4 +1,4 @@
-"""The part of a build that threads do: read, hash, leave out what the pool has, decode, hash the look."""
+"""The part of a build that threads do: read, hash, leave out what the pool has, decode, hash what it shows."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from imaginate.contract import Guide
 from imaginate.errors import ImageError
 from imaginate.files import content_hash
-from imaginate.pool.sources import usable
 from imaginate.pool.units import Item
+
+if TYPE_CHECKING:
+    from imaginate.models.guides.preprocess import Preprocess
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Prepared:
             images = torch.stack([self.inputs[i] for i in group])
             with torch.inference_mode():
                 x = images if images.is_floating_point() else images.float() / 255
-                vectors = guide.embed(x.to(_device(guide))).float().cpu().numpy()
+                vectors = guide.embed(x).float().cpu().numpy()
             out.update(zip(group, vectors, strict=True))
         return [out[i] for i in which]
 
@@ -49,7 +51,7 @@ def prepare(items: Sequence[Item], guide: Guide, *, store: str, known: Callable[
     read: list[tuple[Item, str, bytes | None]] = []
     for item in items:
         try:
-            data = None if item.vector is not None else usable(item)
+            data = None if item.vector is not None else item.read()
             if item.bad:
                 raise ImageError(item.bad)
             place = data if data is not None else (item.ref or "").encode()
@@ -63,7 +65,7 @@ def prepare(items: Sequence[Item], guide: Guide, *, store: str, known: Callable[
         else:
             there.add(key)
             _add(out, item, key, data, guide, store)
-    _look(out, guide)
+    _add_signatures(out, guide)
     return out
 
 
@@ -101,18 +103,18 @@ def _pixels(row: dict[str, Any], data: bytes) -> Any:
     return image
 
 
-def _look(out: Prepared, guide: Guide) -> None:
+def _add_signatures(out: Prepared, guide: Guide) -> None:
     """Perceptual hashes, images of one size together; then shrink as the guide itself would, so that images of
     different sizes can share a batch."""
     import torch
 
     from imaginate.ops.similarity import signature
 
-    ahead = _ahead(getattr(guide, "preprocess", None))
+    ahead = _preprocessing_ahead(guide)
     for group in by_shape(out.inputs, range(len(out.inputs))):
         images = torch.stack([out.inputs[i] for i in group])
-        for i, look in zip(group, signature(images), strict=True):
-            out.rows[i]["signature"] = look
+        for i, found in zip(group, signature(images), strict=True):
+            out.rows[i]["signature"] = found
         if ahead is not None:
             for i, image in zip(group, ahead(images), strict=True):
                 out.inputs[i] = image
@@ -129,20 +131,22 @@ def by_shape(inputs: Sequence[Any], which: Iterable[int]) -> list[list[int]]:
     return list(shapes.values())
 
 
-def _ahead(own: Any) -> Any:
+@runtime_checkable
+class _ShowsPreprocessing(Protocol):
+    """A guide whose first steps can be done ahead of it."""
+
+    preprocess: Preprocess
+
+
+def _preprocessing_ahead(guide: Guide) -> Preprocess | None:
     """The guide's own resize and square crop, which change nothing when the guide repeats them; its finer crop and
-    its normalisation are left to it. None for a guide that does not show its preprocessing."""
-    size = getattr(own, "size", None)
-    if size is None or not dataclasses.is_dataclass(own):
+    its normalisation are left to it. None for a guide that does not show its preprocessing, or does not resize."""
+    own = guide.preprocess if isinstance(guide, _ShowsPreprocessing) else None
+    if own is None or own.size is None:
         return None
-    plain: dict[str, Any] = {"mean": (0.0,) * 3, "std": (1.0,) * 3, "crop": None}
-    if isinstance(size, int):
-        crop = getattr(own, "crop", None)
-        if crop is not None and max(crop) > size:
-            return None
-        plain["crop"] = (size, size)
-    return dataclasses.replace(own, **plain)  # type: ignore[type-var]
-
-
-def _device(guide: Guide) -> Any:
-    return getattr(guide, "device", "cpu")
+    plain = dataclasses.replace(own, mean=(0.0,) * 3, std=(1.0,) * 3, crop=None)
+    if isinstance(own.size, tuple):
+        return plain
+    if own.crop is not None and max(own.crop) > own.size:
+        return None
+    return dataclasses.replace(plain, crop=(own.size, own.size))

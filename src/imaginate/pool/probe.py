@@ -1,4 +1,4 @@
-"""Is this the guide that embedded the pool? Names can lie, embeddings cannot.
+"""Is this the guide that embedded the pool? A name can be wrong, embeddings cannot.
 
 A pool keeps its guide's embeddings of a few fixed pictures. A guide that embeds them elsewhere (other weights behind
 the same name, another preprocessing) would search the pool with meaningless distances, so it is refused; the same

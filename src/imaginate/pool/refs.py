@@ -1,37 +1,49 @@
-"""Where the bytes of a pool image lie when the pool keeps references: one line of text.
+"""Where the bytes of a pool image are when the pool keeps references: one line of text.
 
-file:/photos/a.jpg     https://host/a.jpg     {"kind": "hfparquet.ParquetSource", "path": ..., "row": 7, ...}
+file:/photos/a.jpg     https://host/a.jpg     {"kind": "hf-parquet", "path": ..., "row": 7, ...}
+
+The kind is the registered name of an image source (`data/sources/`); the rest are its fields.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import io
 import json
-import re
-import urllib.error
-import urllib.request
-from typing import Any
+from functools import cache
 
+from imaginate import registry
 from imaginate.data.sources.file import FileSource
-from imaginate.errors import ImageError
+from imaginate.errors import ConfigError, ImageError
+from imaginate.records import ImageSource
 
 MAX_BYTES = 64 * 2**20
-_HOME = "imaginate.data."
-_KIND = re.compile(r"[a-z_]+\.[A-Za-z]+Source")
+# What version 0.1.0 wrote in place of the registered names.
+_EARLIER = {
+    "hfparquet.ParquetSource": "hf-parquet",
+    "hfdisk.ArrowSource": "hf-arrow",
+    "npz.NpzSource": "npz",
+    "sources.ZipSource": "zip",
+    "sources.SpanSource": "span",
+    "unpacked.PackedSource": "packed",
+}
 
 
-def encoded(source: Any) -> str | None:
-    """The reference of any image source of `imaginate.data`; None for one that holds the bytes itself."""
+def encoded(source: ImageSource) -> str | None:
+    """The reference of a registered image source of plain fields; None for one that holds the bytes itself."""
     if isinstance(source, FileSource):
         return f"file:{source.path}"
-    kind = f"{type(source).__module__}.{type(source).__qualname__}"
-    if not kind.startswith(_HOME) or not dataclasses.is_dataclass(source):
+    kind = _kinds().get(type(source))
+    if kind is None or not dataclasses.is_dataclass(source):
         return None
-    values = dataclasses.asdict(source)  # type: ignore[arg-type]
+    values = dataclasses.asdict(source)
     plain = all(isinstance(value, (str, int, float, bool, type(None))) for value in values.values())
-    return json.dumps({"kind": kind.removeprefix(_HOME), **values}) if plain else None
+    return json.dumps({"kind": kind, **values}) if plain else None
+
+
+@cache
+def _kinds() -> dict[type[ImageSource], str]:
+    return {registry.find("sources", name): name for name in registry.names("sources")}
 
 
 def read(ref: str, timeout: float = 20.0) -> bytes:
@@ -45,22 +57,21 @@ def read(ref: str, timeout: float = 20.0) -> bytes:
         raise ImageError("source disappeared" if gone else str(error)) from None
 
 
-def _source(ref: str) -> Any:
+def _source(ref: str) -> ImageSource:
     if ref.startswith("file:"):
         return FileSource(ref.removeprefix("file:"))
     try:
         values = json.loads(ref)
         kind = values.pop("kind")
-        if not _KIND.fullmatch(kind):
-            raise ValueError(kind)
-        module, _, name = kind.rpartition(".")
-        return getattr(importlib.import_module(_HOME + module), name)(**values)
-    except (ValueError, KeyError, TypeError, AttributeError, ImportError):
+        return registry.find("sources", _EARLIER.get(kind, kind))(**values)
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
         raise ImageError("unknown reference") from None
 
 
 def download(url: str, timeout: float) -> bytes:
     """The bytes behind a URL, at most 64 MiB of them, within `timeout` seconds of silence."""
+    import urllib.request
+
     request = urllib.request.Request(url, headers={"User-Agent": "imaginate"})
     out = io.BytesIO()
     try:
@@ -73,7 +84,9 @@ def download(url: str, timeout: float) -> bytes:
         raise ImageError("download timed out") from None
     except urllib.error.HTTPError as error:
         raise ImageError("source disappeared" if error.code in (403, 404, 410) else "download failed") from None
-    except (OSError, ValueError) as error:
-        slow = isinstance(getattr(error, "reason", None), TimeoutError)
+    except urllib.error.URLError as error:
+        slow = isinstance(error.reason, TimeoutError)
         raise ImageError("download timed out" if slow else "download failed") from None
+    except (OSError, ValueError):
+        raise ImageError("download failed") from None
     return out.getvalue()

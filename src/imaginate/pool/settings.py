@@ -12,7 +12,7 @@ from imaginate.settings import check, setting
 class Building:
     """How a pool is built."""
 
-    store: Literal["bytes", "reference"] = setting("bytes", "keep the images in the pool, or only where they lie")
+    store: Literal["bytes", "reference"] = setting("bytes", "keep the images in the pool, or only where they are")
     split: str | None = setting(None, "split to read, of sources that have some; by default all of a folder or parquet")
     index: Literal["auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq"] = setting(
         "auto", "vector index; auto: none (exact) below 50,000 images, ivf-flat below 2 million, else ivf-rq"

@@ -44,7 +44,7 @@ class PoolTable:
 
     @classmethod
     def create(cls, path: str, header: Header) -> PoolTable:
-        """The pool at `path`, made where there is none; a folder that holds something else is refused."""
+        """The pool at `path`, created where there is none; a folder that holds something else is refused."""
         if not _remote(path) and os.path.isdir(path) and os.listdir(path) and not os.path.isdir(f"{path}/rows.lance"):
             raise RunError(f"{path} is not a pool and not empty: choose another folder")
         with explained(path):
@@ -126,7 +126,7 @@ class PoolTable:
         return None
 
     def stale(self) -> bool:
-        """Whether more rows were added since the vector index was made than it holds."""
+        """Whether more rows were added since the vector index was built than it holds."""
         for index in self.rows.list_indices():
             if list(index.columns) == ["vector"]:
                 stats: Any = self.rows.index_stats(index.name)

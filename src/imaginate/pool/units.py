@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Protocol
 
-from imaginate.files import short_hash as digest
-from imaginate.records import ImageSource, Scalar
+from imaginate.data.urls import is_url
+from imaginate.errors import ImageError
+from imaginate.files import short_hash
+from imaginate.records import ImageSource, Place, Scalar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,12 @@ class Item:
     facts: Mapping[str, Scalar] = field(default_factory=dict)
     vector: Any = None
     bad: str = ""
+
+    def read(self) -> bytes:
+        """The image's bytes. Raises ImageError, also for an item that came with a reason."""
+        if self.bad or self.source is None:
+            raise ImageError(self.bad or "no image")
+        return self.source.read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +56,31 @@ class Held:
         return self.data
 
 
+class PoolSource(Protocol):
+    """One kind of thing that a pool is built from, in `pool/sources/<name>.py`. Class attribute:
+
+    priority: kinds are asked from the lowest number to the highest; the first that recognises a place lists it.
+    """
+
+    priority: ClassVar[int]
+
+    def recognises(self, place: Place) -> bool:
+        """Whether the place is of this kind."""
+        ...
+
+    def units(self, place: Place, split: str | None) -> Iterator[Unit]:
+        """Its units, in a fixed order. Raises DataError where it cannot be read."""
+        ...
+
+
+def base_name(path: str) -> str:
+    """The last part of a path, with which the names of its units begin."""
+    return os.path.basename(os.path.normpath(path))
+
+
 def file_stamp(path: str) -> str:
-    """Size and time of change of a file; the path alone where the place does not tell."""
-    if "://" in path:
+    """Size and time of change of a file; the size alone behind a URL."""
+    if is_url(path):
         import fsspec
 
         with fsspec.open(path) as file:
@@ -65,4 +95,4 @@ def folder_stamp(entries: list[os.DirEntry[str]]) -> str:
     for entry in sorted(entries, key=lambda entry: entry.name):
         status = entry.stat()
         rows.append([entry.name, status.st_size, status.st_mtime_ns])
-    return digest(rows)
+    return short_hash(rows)

@@ -82,13 +82,13 @@ def _table(folder: str) -> tuple[features.Columns, list[str]]:
     if not files:
         raise DataError(f"{folder}/state.json names no arrow files")
     info = os.path.join(folder, "dataset_info.json")
-    told = _json(info).get("features") if os.path.isfile(info) else None
+    stored = _json(info).get("features") if os.path.isfile(info) else None
     try:
         with pa.memory_map(files[0]) as file, pa.ipc.open_stream(file) as reader:
             schema = reader.schema
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read {files[0]} as arrow: {str(error).splitlines()[0]}") from None
-    columns = features.find(schema, told if isinstance(told, dict) else None)
+    columns = features.find(schema, stored if isinstance(stored, dict) else None)
     if columns is None:
         raise DataError(f"{folder} has no image and label columns; it has {', '.join(schema.names)}")
     return columns, files
@@ -97,9 +97,9 @@ def _table(folder: str) -> tuple[features.Columns, list[str]]:
 def _json(file: str) -> Mapping[str, Any]:
     try:
         with open(file, encoding="utf-8") as stream:
-            told = json.load(stream)
+            found = json.load(stream)
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {file}: {error}") from None
-    if not isinstance(told, dict):
+    if not isinstance(found, dict):
         raise DataError(f"{file} must hold a JSON object")
-    return told
+    return found

@@ -1,4 +1,4 @@
-"""A finished run is a dataset: its kept images, with what made each of them in `Sample.meta`."""
+"""A finished run is a dataset: its kept images, with the origin of each in `Sample.meta`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEEDED = ("file_name", "label", "origin")
 
 
 class FinishedRun:
-    """Reads the kept images of a run: all, the originals, or those made (or retrieved) for it."""
+    """Reads the kept images of a run: all, the originals, or the new ones."""
 
     layout: ClassVar[str] = "a finished run"
     priority: ClassVar[int] = 10
@@ -32,7 +32,7 @@ class FinishedRun:
 
 
 def _read(path: str, origin: str) -> Listing:
-    """The kept images of a run: all, the originals, or those made (or retrieved) for it."""
+    """The kept images of a run: all, the originals, or the new ones."""
     run = RunFolder(path)
     try:
         rows = run.rows(columns=(*META, "class_name", "soft_label", "kept"), needed=_NEEDED)

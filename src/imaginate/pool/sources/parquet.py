@@ -5,24 +5,46 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from imaginate.data import features
 from imaginate.data.sources.hf_parquet import ParquetSource
 from imaginate.errors import DataError
 from imaginate.pool import fields, refs
-from imaginate.pool.units import Held, Item, Unit, file_stamp
+from imaginate.pool.units import Held, Item, Unit, base_name, file_stamp
+from imaginate.records import Place
 
 ROWS = 256  # rows that are in memory at a time, whatever the size of a row group
 _STATUS = "status"  # img2dataset: "success", or why the download failed
 
 
-def has_images(path: str) -> bool:
-    """Whether a file is a parquet with a column of images."""
-    return path.endswith(".parquet") and _image_column(_file(path).schema_arrow) is not None
+class Parquet:
+    """Rows with image bytes, one unit a row group: a parquet file, or those of a folder that have images."""
+
+    priority: ClassVar[int] = 40
+
+    def recognises(self, place: Place) -> bool:
+        """By the ending of the file's name; in a folder, by a column of images."""
+        if place.kind == "folder":
+            return bool(_tables(place))
+        return place.path.lower().endswith(".parquet")
+
+    def units(self, place: Place, split: str | None) -> Iterator[Unit]:
+        """File by file, row group by row group; there are no splits."""
+        if place.kind == "folder":
+            for name in _tables(place):
+                yield from _units(os.path.join(place.path, name), f"{base_name(place.path)}/{name}")
+        else:
+            yield from _units(place.path, os.path.basename(place.path))
 
 
-def units(path: str, name: str) -> Iterator[Unit]:
+def _tables(place: Place) -> list[str]:
+    """The names of a folder's parquet files that have a column of images."""
+    tables = sorted(name for name in place.names if name.endswith(".parquet"))
+    return [name for name in tables if _image_column(_file(os.path.join(place.path, name)).schema_arrow) is not None]
+
+
+def _units(path: str, name: str) -> Iterator[Unit]:
     """One unit a row group. Raises DataError for a parquet without images."""
     file = _file(path)
     column = _image_column(file.schema_arrow)
@@ -38,7 +60,7 @@ def units(path: str, name: str) -> Iterator[Unit]:
 def _items(path: str, name: str, group: int, column: str, start: int) -> Iterator[Item]:
     file = _file(path)
     schema = file.schema_arrow
-    struct = features._is_struct(schema.field(column).type)
+    struct = features.is_struct(schema.field(column).type)
     label, names = _class_names(schema)
     status = [_STATUS] if _STATUS in schema.names else []
     wanted = dict.fromkeys([column, *fields.columns(schema.names), *([label] if label else []), *status])
@@ -73,7 +95,7 @@ def _file(path: str) -> Any:
 
 
 def _image_column(schema: Any) -> str | None:
-    return features._image(schema, features.of_schema(schema))
+    return features.image_column(schema, features.of_schema(schema))
 
 
 def _class_names(schema: Any) -> tuple[str | None, tuple[str, ...] | None]:

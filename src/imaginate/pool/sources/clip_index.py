@@ -13,35 +13,38 @@ import glob
 import os
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError
 from imaginate.pool import fields, refs
-from imaginate.pool.units import Item, Unit, file_stamp
+from imaginate.pool.units import Item, Unit, base_name, file_stamp
+from imaginate.records import Place
 
 ROWS = 4096
 
 
-def is_index(path: str) -> bool:
-    """Whether a folder is one that clip-retrieval wrote."""
-    vectors = os.path.isdir(f"{path}/img_emb") or os.path.isfile(f"{path}/image.index")
-    return vectors and bool(_metadata(path))
+class ClipIndex:
+    """A clip-retrieval folder, one unit a metadata file; its vectors are taken as they are."""
 
+    priority: ClassVar[int] = 10
 
-def units(path: str) -> Iterator[Unit]:
-    """One unit a metadata file."""
-    base = os.path.basename(os.path.normpath(path))
-    tables = _metadata(path)
-    arrays = sorted(glob.glob(f"{glob.escape(path)}/img_emb/*.npy"))
-    if arrays and len(arrays) != len(tables):
-        raise DataError(f"{path} is damaged: {len(arrays)} files of embeddings, {len(tables)} of metadata")
-    start = 0
-    for number, table in enumerate(tables):
-        name = f"{base}/{os.path.basename(table)}"
-        place = arrays[number] if arrays else f"{path}/image.index"
-        yield Unit(name, file_stamp(table), partial(_items, path, name, table, place, start))
-        start += _count(table)
+    def recognises(self, place: Place) -> bool:
+        """By the files that clip-retrieval writes."""
+        return not place.names.isdisjoint({"img_emb", "image.index"}) and bool(_metadata(place.path))
+
+    def units(self, place: Place, split: str | None) -> Iterator[Unit]:
+        """In the order of the metadata files; there are no splits."""
+        path, tables = place.path, _metadata(place.path)
+        arrays = sorted(glob.glob(f"{glob.escape(path)}/img_emb/*.npy"))
+        if arrays and len(arrays) != len(tables):
+            raise DataError(f"{path} is damaged: {len(arrays)} files of embeddings, {len(tables)} of metadata")
+        start = 0
+        for number, table in enumerate(tables):
+            name = f"{base_name(path)}/{os.path.basename(table)}"
+            vectors = arrays[number] if arrays else f"{path}/image.index"
+            yield Unit(name, file_stamp(table), partial(_items, path, name, table, vectors, start))
+            start += _count(table)
 
 
 def _items(path: str, name: str, table: str, place: str, start: int) -> Iterator[Item]:
@@ -60,13 +63,13 @@ def _items(path: str, name: str, table: str, place: str, start: int) -> Iterator
 
 
 def _item(name: str, values: dict[str, Any], vector: Any) -> Item:
-    told = fields.facts(values)
+    known = fields.facts(values)
     local = values.get("image_path")
-    if told["url"]:
-        return Item(name=name, ref=str(told["url"]), facts=told, vector=vector)
+    if known["url"]:
+        return Item(name=name, ref=str(known["url"]), facts=known, vector=vector)
     if local and os.path.isfile(local):
         source = FileSource(os.path.abspath(local))
-        return Item(name=name, source=source, ref=refs.encoded(source), facts=told, vector=vector)
+        return Item(name=name, source=source, ref=refs.encoded(source), facts=known, vector=vector)
     return Item(name=name, bad="source disappeared" if local else "no url")
 
 
@@ -98,8 +101,9 @@ class _Index:
             raise DataError(f"{path} needs faiss to be read: pip install faiss-cpu") from None
         self._offset = offset
         self._index = faiss.read_index(path, faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-        if isinstance(self._index, faiss.IndexPreTransform) or hasattr(self._index, "nprobe"):
-            faiss.extract_index_ivf(self._index).make_direct_map()
+        lists = faiss.try_extract_index_ivf(self._index)
+        if lists is not None:  # an inverted file finds its vectors by list, not by number
+            lists.make_direct_map()
 
     def __len__(self) -> int:
         return int(self._index.ntotal) - self._offset

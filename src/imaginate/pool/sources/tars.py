@@ -8,25 +8,46 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from lzma import LZMAError
-from typing import IO, Any
+from typing import IO, Any, ClassVar
 
 from imaginate.data import layout
 from imaginate.data.decoding import has_image_suffix
 from imaginate.errors import DataError
 from imaginate.pool.fields import facts
 from imaginate.pool.units import Held, Item, Unit, file_stamp
+from imaginate.records import Place
 
 MAX_MEMBER = 256 * 2**20
+_ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, LZMAError)
 
 
-def unit(path: str) -> Unit:
-    """A tar as one unit."""
-    return Unit(os.path.basename(path), file_stamp(path), lambda: items(path))
+class Tars:
+    """WebDataset tars, one unit each: a tar, or the tars of a folder (the output of img2dataset)."""
+
+    priority: ClassVar[int] = 30
+
+    def recognises(self, place: Place) -> bool:
+        """By the ending of the file's name, or of one in the folder."""
+        if place.kind == "folder":
+            return any(name.endswith(".tar") for name in place.names)
+        return place.path.lower().endswith(_ENDINGS)
+
+    def units(self, place: Place, split: str | None) -> Iterator[Unit]:
+        """In the order of their names; there are no splits."""
+        if place.kind == "folder":
+            for name in sorted(name for name in place.names if name.endswith(".tar")):
+                yield _unit(os.path.join(place.path, name))
+        else:
+            yield _unit(place.path)
 
 
-def items(path: str) -> Iterator[Item]:
-    """The images of a tar with what stands beside them; after damage, one item that says so."""
+def _unit(path: str) -> Unit:
+    return Unit(os.path.basename(path), file_stamp(path), lambda: _items(path))
+
+
+def _items(path: str) -> Iterator[Item]:
+    """The images of a tar with what belongs to them; after damage, one item that says so."""
     base = os.path.basename(path)
     group: dict[str, Any] = {}
     key = ""
