@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from imaginate.contract import Filter, Method
+from imaginate.contract import Filter, GuideFamily, Method, PriorFamily
 from imaginate.errors import ConfigError
 from imaginate.settings import build, nearest
 
@@ -51,6 +51,10 @@ def names(kind: Kind) -> tuple[str, ...]:
 def find(kind: Literal["methods"], name: str) -> type[Method]: ...
 @overload
 def find(kind: Literal["filters"], name: str) -> type[Filter]: ...
+@overload
+def find(kind: Literal["guides"], name: str) -> type[GuideFamily]: ...
+@overload
+def find(kind: Literal["priors"], name: str) -> type[PriorFamily]: ...
 @overload
 def find(kind: Kind, name: str) -> type[Any]: ...
 def find(kind: Kind, name: str) -> type[Any]:

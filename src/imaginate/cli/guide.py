@@ -9,7 +9,7 @@ from imaginate.cli._flags import add_settings, take
 from imaginate.data.spec import DataSpec
 
 if TYPE_CHECKING:
-    from imaginate.models.guides.assess import Assessment
+    from imaginate.models.guides.core.assess import Assessment
     from imaginate.records import LabelSpace
 
 
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     from imaginate.devices import pick_device
     from imaginate.engine.context import SeedImages
     from imaginate.models.guides import build_guide
-    from imaginate.models.guides.assess import assess
+    from imaginate.models.guides.core.assess import assess
     from imaginate.settings import build
 
     spec = build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data")
@@ -83,7 +83,7 @@ def _tables(found: Assessment, labels: LabelSpace, top: int) -> list[Any]:
     from rich.table import Table
     from rich.text import Text
 
-    from imaginate.models.guides.assess import wilson, worst
+    from imaginate.models.guides.core.assess import wilson, worst
 
     lowest = Table("class", "right", "of", "accuracy", "95 % interval", title=f"lowest of {len(labels)} classes")
     for label, right, n in worst(found, top):

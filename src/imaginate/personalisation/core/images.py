@@ -20,7 +20,6 @@ import torch
 from imaginate.data import Dataset
 from imaginate.errors import DataError, ImageError
 from imaginate.files import replace_file, short_hash
-from imaginate.models.adaptations.folder import part_of
 from imaginate.ops.noise import substream
 from imaginate.ops.pixels import as_float, resize
 from imaginate.personalisation.core.plan import Batch, FitPlan
@@ -114,22 +113,6 @@ def _middle(height: int, width: int) -> tuple[int, int, int]:
     return side, (height - side) // 2, (width - side) // 2
 
 
-@torch.no_grad()
-def moments(prior: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, as the denoiser expects them, (b, c, h, w).
-
-    A pixel-space decoder (Karlo) has no encoder: the mean is the image in [-1, 1], the deviation zero.
-    """
-    inputs = pixels.to(prior.device) * 2 - 1
-    vae = part_of(prior, "vae")
-    if vae is None:
-        return inputs.float(), torch.zeros_like(inputs)
-    posterior = vae.encode(inputs.to(vae.dtype)).latent_dist
-    shift = getattr(vae.config, "shift_factor", None) or 0.0
-    scale = float(vae.config.scaling_factor)
-    return (posterior.mean.float() - shift) * scale, posterior.std.float() * scale
-
-
 def _encode(
     dataset: Dataset, prior: Any, plan: FitPlan, cache: Path, about: str, *, progress: bool, chunk: int = 8
 ) -> dict[str, Any]:
@@ -142,9 +125,9 @@ def _encode(
     with bar("encoding", len(dataset), show=progress) as shown:
         for numbers, pixels in _chunks(usable, reasons, shapes, prior.image_size, chunk, shown):
             both = torch.cat([pixels, pixels.flip(-1)]) if plan.flip else pixels
-            found = [
-                part.cpu().view(flips, -1, *part.shape[1:]).transpose(0, 1).half() for part in moments(prior, both)
-            ]
+            with torch.no_grad():
+                posterior = prior.posterior(both)
+            found = [part.cpu().view(flips, -1, *part.shape[1:]).transpose(0, 1).half() for part in posterior]
             if files is None:
                 shape = (len(dataset), *found[0].shape[1:])
                 files = [_table(cache / f"{name}.npy", shape) for name in ("mean", "std")]

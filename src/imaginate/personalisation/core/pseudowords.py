@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from imaginate.errors import ConfigError
-from imaginate.models.priors.text import WORD_TABLES
+from imaginate.models.priors.core.text import WORD_TABLES
 from imaginate.ops.conditioning import Conditioning
 from imaginate.personalisation.core.plan import Batch, Task
 from imaginate.prompts.texts import TEXTUAL_INVERSION
