@@ -18,17 +18,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from imaginate import personalisation as techniques
+from imaginate import registry
 from imaginate.cli._flags import add_settings, take
 from imaginate.data.spec import DataSpec
 from imaginate.errors import ConfigError
 from imaginate.personalisation.core.settings import FitPlan
 from imaginate.settings import settings_of
 
+TECHNIQUES = registry.names("techniques")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Technique, paths, prior, and the flags that all techniques share."""
-    parser.add_argument("technique", nargs="?", metavar="NAME", help=f"one of {', '.join(techniques.names())}")
+    parser.add_argument(
+        "technique", nargs="?", metavar="NAME", help=f"one of {', '.join(registry.names('techniques'))}"
+    )
     parser.add_argument("data", nargs="?", metavar="DATA", help="the dataset")
     parser.add_argument("out", nargs="?", metavar="OUT", help="the adaptation folder")
     parser.add_argument("--prior", default="nano", help="prior: nano, or a checkpoint's id or folder (default nano)")
@@ -56,11 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_dynamic(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
     """Add the flags of the technique that the command line names."""
-    name = next((word for word in rest if word in techniques.names()), None)
+    name = next((word for word in rest if word in TECHNIQUES), None)
     if name is not None:
-        add_settings(parser.add_argument_group(f"technique {name}"), techniques.find(name), prefix="technique.")
+        add_settings(
+            parser.add_argument_group(f"technique {name}"), registry.find("techniques", name), prefix="technique."
+        )
         return
-    lines = [f"  {n:<20}{(techniques.find(n).__doc__ or '').strip().splitlines()[0]}" for n in techniques.names()]
+    lines = [f"  {n:<20}{registry.summary(registry.find('techniques', n))}" for n in TECHNIQUES]
     parser.epilog = "techniques:\n" + "\n".join(lines) + "\n\n`imaginate fit NAME --help` tells the rest."
 
 
@@ -68,9 +74,8 @@ def run(args: argparse.Namespace) -> int:
     """Fit, choose the checkpoint, say what came out."""
     if not (args.technique and args.data and args.out):
         raise ConfigError("give technique, dataset and output folder: imaginate fit NAME DATA OUT --prior PRIOR")
-    cls = techniques.find(args.technique)
+    cls = registry.find("techniques", args.technique)
     from imaginate.devices import pick_device
-    from imaginate.models.priors import build_prior
     from imaginate.personalisation.core.run import describe, fit
     from imaginate.settings import build
 
@@ -82,15 +87,13 @@ def run(args: argparse.Namespace) -> int:
 
         check_choice(args, plan.held_out)
     device = pick_device(args.device)
-    dtype = "float32" if technique.trains_weights else plan.precision
-    prior = build_prior(cls.family, args.prior, device=device, dtype=dtype)
     manifest = fit(
-        args.technique, data, args.out, prior=prior, settings=plain(technique), plan=plan, progress=not args.quiet
-    )
+        args.technique, data, args.out, prior=args.prior, settings=plain(technique), plan=plan, device=device,
+        progress=not args.quiet,
+    )  # fmt: skip
     if args.select_by == "accuracy":
         from imaginate.workflows.select_checkpoint import choose
 
-        del prior
         manifest = choose(args, data, device)
     print(describe(manifest, args.out))
     print(hint(args))

@@ -1,4 +1,4 @@
-"""What conditions a text-to-image denoiser: one value for Stable Diffusion's single text embedding and for SDXL's two."""
+"""What conditions a text-to-image denoiser, in one value: Stable Diffusion's text embedding, and SDXL's two."""
 
 from __future__ import annotations
 

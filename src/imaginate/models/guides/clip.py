@@ -14,6 +14,7 @@ from imaginate.errors import ModelError
 from imaginate.models import checkpoints
 from imaginate.models.guides.core.preprocess import Preprocess, from_transformers
 from imaginate.models.guides.core.store import EmbeddingStore, weights_key
+from imaginate.prompts.naming import class_name
 from imaginate.prompts.zero_shot import check_titles, templates
 
 FAMILIES = ("clip", "siglip")
@@ -74,9 +75,8 @@ class ClipGuide:
 
     def _classes(self, sentences: tuple[str, ...]) -> Tensor:
         """One embedding a class: the normalised mean over the sentences."""
-        titles = self.labels.titles
-        texts = [sentence.replace("{}", title) for title in titles for sentence in sentences]
-        each = self.embed_text(texts).view(len(titles), len(sentences), -1)
+        texts = [sentence.replace("{}", class_name(info)) for info in self.labels for sentence in sentences]
+        each = self.embed_text(texts).view(len(self.labels), len(sentences), -1)
         return F.normalize(each.mean(dim=1), dim=-1)
 
 

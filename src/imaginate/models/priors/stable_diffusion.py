@@ -33,6 +33,7 @@ class StableDiffusion:
     """A latent text-to-image diffusion model. Latents (b, c, h, w), scaled as its UNet expects them."""
 
     family = "stable-diffusion"
+    denoiser_part = "unet"
 
     def __init__(self, pipe: Any, *, name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
         self.pipe, self.name, self.device, self.dtype = pipe, name, device, dtype
@@ -84,6 +85,20 @@ class StableDiffusion:
         """Another network in the place of one, in the pipeline and here."""
         setattr(self.pipe, part, module)
         setattr(self, part, module)
+
+    @property
+    def denoiser(self) -> Any:
+        """The UNet as it is now."""
+        return self.unet
+
+    @denoiser.setter
+    def denoiser(self, network: Any) -> None:
+        self.unet = network
+
+    @property
+    def noise_scheduler(self) -> Any:
+        """The checkpoint's own."""
+        return self.scheduler
 
     @property
     def is_adapted(self) -> bool:

@@ -83,9 +83,28 @@ class Unclip:
             self.image_encoder = module
 
     @property
-    def unet(self) -> Any:
-        """The denoiser."""
+    def denoiser(self) -> Any:
+        """The decoder's UNet as it is now."""
         return self.decoder.unet
+
+    @denoiser.setter
+    def denoiser(self, network: Any) -> None:
+        self.decoder.unet = network
+
+    @property
+    def unet(self) -> Any:
+        """The denoiser, by the name that it has in most pipelines."""
+        return self.denoiser
+
+    @property
+    def denoiser_part(self) -> str:
+        """Its name in the pipeline."""
+        return self.decoder.part
+
+    @property
+    def noise_scheduler(self) -> Any:
+        """The decoder's own."""
+        return self.decoder.scheduler
 
     @property
     def is_adapted(self) -> bool:
@@ -94,7 +113,7 @@ class Unclip:
 
     def compile(self) -> None:
         """Compile the decoder's UNet."""
-        self.decoder.unet = torch.compile(self.decoder.unet)
+        self.denoiser = torch.compile(self.denoiser)
 
     def load_adaptation(self, path: str) -> None:
         """Weights learnt by `imaginate fit` (reconstruction tuning), loaded into the decoder."""

@@ -18,7 +18,7 @@ from imaginate.contract import FewShotGuide, Guide, Images, TextGuide, TrainedGu
 from imaginate.errors import DataError, ImageError, ModelError
 from imaginate.models.guides.core.score import logits_of
 from imaginate.ops.batching import map_images
-from imaginate.ops.criteria import entropy
+from imaginate.ops.informativeness import entropy
 
 BINS = 15
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from imaginate.contract import Context, FewShotGuide, Guide
 from imaginate.errors import ConfigError, ImageError, ModelError
-from imaginate.models.guides.core.cache import embed_with_seeds, embed_once
-from imaginate.ops.criteria import entropy
+from imaginate.models.guides.core.cache import embed_once, embed_with_seeds
+from imaginate.ops.informativeness import entropy
 from imaginate.records import Candidate, Request
 
 _BASELINES: weakref.WeakKeyDictionary[Guide, dict[int, float]] = weakref.WeakKeyDictionary()

@@ -13,7 +13,7 @@ def scale_and_shift(vae: Any) -> tuple[float, float]:
 
 
 def vae_posterior(vae: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, (b, c, h, w) float32, as the denoiser expects them."""
+    """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents (b, c, h, w), as the denoiser expects them."""
     scale, shift = scale_and_shift(vae)
     posterior = vae.encode((pixels * 2 - 1).to(vae.dtype)).latent_dist
     return (posterior.mean.float() - shift) * scale, posterior.std.float() * scale

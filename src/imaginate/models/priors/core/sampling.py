@@ -1,4 +1,5 @@
-"""THE denoising path, of every prior, on diffusers' parts: all seeds and copies in one batch, both halves of the guidance in one pass.
+"""THE denoising path of every prior, on diffusers' parts: one batch of all seeds and copies, one pass for both halves
+of the guidance.
 
 Latents stay float32 between steps whatever the network's precision, so that half precision rounds each prediction
 once and never accumulates.
