@@ -371,7 +371,7 @@ def build(args: argparse.Namespace, dtype: str | None, names: list[str] = NAMES)
         made = getattr(tiny, f"tiny_{folder}")(place / folder)
         prior = build_prior(family, str(made), device=args.device, dtype=dtype)
         return prior, build_guide(f"clip:{tiny.tiny_clip(place / 'clip')}", labels, device=args.device)
-    from imaginate.models.priors.loading import precision as named
+    from imaginate.models.checkpoints import precision as named
     from imaginate.models.priors.stable_diffusion import StableDiffusion
 
     parts = sd15_parts()

@@ -103,21 +103,23 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
 
 def our_loop(args: argparse.Namespace, folder: Path, batch: int) -> tuple[float, Iterator[None]]:
     """Seconds to encode 4 images of each of 10 classes, and endless steps of `batch` images over all classes."""
+    from imaginate import registry
     from imaginate.data import open_dataset
-    from imaginate.personalisation import make
     from imaginate.personalisation.core.images import prepare
     from imaginate.personalisation.core.loop import Trainer
     from imaginate.personalisation.core.objective import Objective
-    from imaginate.personalisation.core.plan import Plan, Task
+    from imaginate.personalisation.core.plan import FitPlan, Task
 
-    prior, plan = prior_of(args), Plan(batch=batch, held_out=0.0)
+    prior, plan = prior_of(args), FitPlan(batch=batch, held_out=0.0)
     dataset = open_dataset(str(DATA), split="train", shots=4)
     clock = time.perf_counter if args.device.startswith("cuda") else time.process_time
     began = clock()
     images = prepare(dataset, prior, plan, folder, "benchmark", progress=False)
     encoding = clock() - began
     task = Task(prior, dataset.labels, images.labels, images.train, images.image, plan, args.device)
-    trainer = Trainer(make("textual-inversion").build(task), Objective(prior), images, plan, args.device)
+    trainer = Trainer(
+        registry.make("techniques", "textual-inversion").build(task), Objective(prior), images, plan, args.device
+    )
 
     def steps() -> Iterator[None]:
         for epoch in range(10**6):

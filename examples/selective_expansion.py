@@ -18,7 +18,7 @@ import imaginate
 from imaginate.data import load, open_dataset
 from imaginate.engine.context import SeedImages
 from imaginate.models.guides import build_guide
-from imaginate.models.guides.score import score
+from imaginate.models.guides.core.score import score
 from imaginate.records import Candidate, Request
 
 ARMS: dict[str, dict[str, Any]] = {

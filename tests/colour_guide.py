@@ -25,7 +25,7 @@ class ColourGuide:
     """Image -> its coarse colours, centred and normalised; text -> the colour that it names. `seed` turns the space."""
 
     def __init__(self, labels: LabelSpace | None = None, *, name: str = "colour", seed: int = 0, dim: int = 12) -> None:
-        self.name, self.dim = name, dim
+        self.name, self.dim, self.device = name, dim, "cpu"
         self.labels = labels or LabelSpace.of(tuple(COLOURS))
         self.embedded = 0
         draw = torch.Generator().manual_seed(seed)

@@ -81,21 +81,19 @@ def _pool(root: Path) -> Any:
 
 def _with_adaptation(world: World, name: str, tmp: pytest.TempPathFactory) -> None:
     """What one step of the technique of the method's own name learns; pseudowords for a method of another name."""
-    from imaginate import personalisation as fit
-
-    technique = name if name in fit.names() else "textual-inversion"
+    technique = name if name in registry.names("techniques") else "textual-inversion"
     world.prior, world.adaptation = _once(f"adapted {technique}", lambda: _adapted(technique, world, tmp))
 
 
 def _adapted(technique: str, world: World, tmp: pytest.TempPathFactory) -> tuple[Any, Any]:
-    from imaginate import personalisation as fit
     from imaginate.models.adaptations.folder import load_adaptation
     from imaginate.models.priors import build_prior
+    from imaginate.personalisation.core.run import fit
 
     data = _once("data", lambda: str(folder(tmp.mktemp("data"), each=2)))
     out = str(tmp.mktemp("fit") / technique)
     settings = {"backbone": _model("clip", tmp), "clusters": 2} if technique == "ft-cluster" else {}
     plan = {"max_steps": 1, "held_out": 0.0, "sheet_every": 0}
-    prior = build_prior(fit.find(technique).family, _model("sd", tmp), device="cpu")
-    fit.fit(technique, data, out, prior=prior, settings=settings, plan=plan, progress=False)
+    prior = build_prior(registry.find("techniques", technique).family, _model("sd", tmp), device="cpu")
+    fit(technique, data, out, prior=prior, settings=settings, plan=plan, progress=False)
     return prior, load_adaptation(out, prior, world.labels)

@@ -12,8 +12,11 @@ entry point groups `imaginate.methods`, `imaginate.filters`, `imaginate.readers`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
+from imaginate.errors import ConfigError
 from imaginate.records import Candidate, Image, LabelSpace, Listing, Part, Place, Request, Sample, Scalar, Verdict
 
 if TYPE_CHECKING:
@@ -194,13 +197,14 @@ class Context(Protocol):
         ...
 
     @property
-    def prior(self) -> Any:
-        """The prior (MaePrior, DiffusionPrior or UnclipPrior, by need); ConfigError where none was given."""
+    def prior(self) -> Prior:
+        """The prior, of the family that was named (MaePrior, DiffusionPrior, UnclipPrior); ConfigError where none was
+        given."""
         ...
 
     @property
-    def adaptation(self) -> Any:
-        """The adaptation loaded into the prior (`personalisation/`); ConfigError where none was given."""
+    def adaptation(self) -> Adaptation:
+        """The adaptation that was loaded into the prior; ConfigError where none was given."""
         ...
 
     @property
@@ -211,14 +215,18 @@ class Context(Protocol):
 
 @runtime_checkable
 class Guide(Protocol):
-    """Image -> embedding -> class logits, differentiable, batched, frozen; `name` as the user wrote it (`clip:ID`)."""
+    """Image -> embedding -> class logits, differentiable, batched, frozen; `name` as the user wrote it (`clip:ID`).
+
+    The same images in a batch of the same size give the same bits on a CPU; in another batch, the same within rounding.
+    """
 
     name: str
     labels: LabelSpace
     dim: int
+    device: str
 
     def embed(self, images: Tensor) -> Tensor:
-        """(b, 3, h, w) floating point in [0, 1], any size -> (b, dim) unit-norm embeddings. The model's own
+        """(b, 3, h, w) floating point in [0, 1], any size -> (b, dim) float32, unit norm. The model's own
         preprocessing (resize, crop, normalise) is applied inside, as differentiable tensor operations."""
         ...
 
@@ -237,12 +245,128 @@ class TextGuide(Guide, Protocol):
 
 
 @runtime_checkable
-class MaePrior(Protocol):
-    """An autoencoder on patch tokens (GIF-MAE). Latents (b, tokens, width)."""
+class FewShotGuide(Guide, Protocol):
+    """A guide that holds the seed images themselves (class means): each can be left out of what it is compared with."""
+
+    def logits_without(self, embeddings: Tensor, ids: Sequence[str]) -> Tensor:
+        """As `logits`, with row i's own seed image `ids[i]` left out: (b, dim) -> (b, classes)."""
+        ...
+
+    def seed_embeddings(self, ids: Sequence[str]) -> Tensor:
+        """The embeddings of known seeds, (n, dim)."""
+        ...
+
+    def is_removable(self, key: str) -> bool:
+        """Whether a seed can be left out: it is known, and not alone in its class."""
+        ...
+
+
+@runtime_checkable
+class TrainedGuide(Guide, Protocol):
+    """A guide that was trained on the seed images but for its validation part."""
+
+    validation_ids: tuple[str, ...]
+
+
+class Embeddings(Protocol):
+    """Embeddings (d,) of images by a hash of their pixels."""
+
+    def __contains__(self, key: str) -> bool: ...
+
+    def __getitem__(self, key: str) -> Tensor:
+        """The embedding (d,) of a known image."""
+        ...
+
+    def add(self, keys: Sequence[str], embeddings: Tensor) -> None:
+        """Keep (n, d) embeddings under n keys."""
+        ...
+
+    def save(self) -> None:
+        """Write what is new, where there is a place to write to."""
+        ...
+
+
+@runtime_checkable
+class StoringGuide(Guide, Protocol):
+    """A guide that keeps its embeddings of the seed images, also for later runs."""
+
+    store: Embeddings
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuideSetup:
+    """What a kind of guide is built from. `name`: as the user wrote it, `probe:nano`; `model`: what follows its colon.
+
+    `samples`: the seed images. `prompts`: `single`, `clip-80`, a sentence with {}, a file of them, or a list.
+    `cache`: a folder in which seed embeddings and fine-tuned weights are kept by content. `seed`: of all draws.
+    """
+
+    name: str
+    model: str
+    labels: LabelSpace
+    samples: Images | None = None
+    device: str = "cpu"
+    dtype: str | None = None
+    prompts: str | Sequence[str] | None = None
+    cache: str | Path | None = None
+    seed: int = 0
+
+    @property
+    def seed_images(self) -> Images:
+        """The seed images; ConfigError where they were not given."""
+        if self.samples is None:
+            raise ConfigError(f"guide {self.name} learns from the seed set, which was not given")
+        return self.samples
+
+
+class GuideFamily(Guide, Protocol):
+    """A kind of guide: the only public class of a file in `models/guides/`, found by the word before the colon.
+
+    takes: what follows the colon: a "backbone", which must be given, a "checkpoint", which may be, or "nothing".
+    needs_seeds: whether it learns from the seed images. reads_text: whether prompts name the classes (a TextGuide).
+    """
+
+    takes: ClassVar[Literal["backbone", "checkpoint", "nothing"]]
+    needs_seeds: ClassVar[bool]
+    reads_text: ClassVar[bool]
+
+    def __init__(self, setup: GuideSetup) -> None: ...
+
+
+class BatchSizes(Protocol):
+    """How many images a prior takes at a time."""
+
+    def shrink(self) -> bool:
+        """Halve the micro-batch of gradients after running out of memory; False when it was one image already."""
+        ...
+
+
+class Prior(Protocol):
+    """A frozen generative model. `family`: the registered word; `image_size`: the side of what it draws, in pixels;
+    `is_adapted`: whether an adaptation was loaded into it.
+
+    The same call gives the same bits on a CPU; the same image in a batch of another size, the same within rounding.
+    """
 
     name: str
     family: str
     image_size: int
+    device: str
+
+    @property
+    def batch(self) -> BatchSizes:
+        """How many images are taken at a time."""
+        ...
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether an adaptation was loaded."""
+        ...
+
+
+@runtime_checkable
+class MaePrior(Prior, Protocol):
+    """An autoencoder on patch tokens (GIF-MAE). Latents (b, tokens, width)."""
 
     def encode(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] -> latents (b, tokens, width), nothing masked."""
@@ -254,12 +378,10 @@ class MaePrior(Protocol):
 
 
 @runtime_checkable
-class DiffusionPrior(Protocol):
+class DiffusionPrior(Prior, Protocol):
     """A latent text-to-image diffusion model. Latents (b, c, h, w), scaled as the model's UNet expects them."""
 
-    name: str
-    family: str
-    image_size: int
+    context_length: int
 
     def encode(self, images: Tensor, seeds: Sequence[int]) -> Tensor:
         """(b, 3, h, w) in [0, 1] -> latents (posterior sample, one random seed each)."""
@@ -286,24 +408,104 @@ class DiffusionPrior(Protocol):
         ...
 
     def embed_prompts(self, prompts: Sequence[str]) -> Conditioning:
-        """n prompts -> n rows of what the denoiser is given; kept. ConfigError where one is longer than the context."""
+        """n prompts -> n conditionings of the denoiser; kept. ConfigError where one is longer than the context."""
+        ...
+
+    def count_tokens(self, prompt: str) -> int:
+        """The length of a prompt in tokens, of which `context_length` fit."""
         ...
 
 
 @runtime_checkable
-class UnclipPrior(Protocol):
-    """A decoder from CLIP image embeddings (GIF-DALLE). Embeddings (b, dim), as the decoder expects them."""
+class UnclipPrior(Prior, Protocol):
+    """A decoder from CLIP image embeddings (GIF-DALLE). Embeddings (b, dim), as the decoder expects them.
 
-    name: str
-    family: str
-    image_size: int
+    `view`: the side of the images that its encoder sees, in pixels.
+    """
+
+    view: int
 
     def encode(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] -> CLIP image embeddings (b, dim)."""
         ...
 
-    def generate(self, embeddings: Tensor, *, guidance_scale: float, steps: int, seeds: Sequence[int]) -> Tensor:
+    def generate(
+        self,
+        embeddings: Tensor,
+        *,
+        guidance_scale: float,
+        steps: int,
+        seeds: Sequence[int],
+        scheduler: str | None = None,
+    ) -> Tensor:
         """(b, dim) -> (b, 3, s, s) in [0, 1]; one random seed an image."""
+        ...
+
+
+class PriorFamily(Prior, Protocol):
+    """A family of priors: the only public class of a file in `models/priors/`, found by the family's word."""
+
+    @classmethod
+    def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Self:
+        """From "nano" (the family's bundled miniature), a folder or a hub id; safetensors only. ModelError in one line
+        for anything else. `dtype`: float32, bfloat16, float16; None is the device's default."""
+        ...
+
+    def networks(self) -> Mapping[str, Any]:
+        """The networks (torch modules) by their names in the library's pipeline: `unet`, `vae`, `text_encoder`, ..."""
+        ...
+
+    def put_network(self, part: str, module: Any) -> None:
+        """Another network in the place of one."""
+        ...
+
+    def compile(self) -> None:
+        """Compile the network that is called most."""
+        ...
+
+    def load_adaptation(self, path: str) -> None:
+        """Weights or vectors learnt by `imaginate fit`, or a LoRA from elsewhere, loaded into the networks."""
+        ...
+
+
+@runtime_checkable
+class Adaptation(Protocol):
+    """What was learnt on a dataset and loaded into a prior. `words`: class name -> its pseudoword, where it has one."""
+
+    @property
+    def path(self) -> str:
+        """Where it was read from."""
+        ...
+
+    @property
+    def technique(self) -> str:
+        """The technique that learnt it."""
+        ...
+
+    @property
+    def checkpoint(self) -> str:
+        """The name of the checkpoint that was loaded."""
+        ...
+
+    @property
+    def words(self) -> Mapping[str, str]:
+        """Class name -> pseudoword."""
+        ...
+
+    def require(self, *techniques: str) -> None:
+        """ConfigError unless one of these techniques learnt it."""
+        ...
+
+    def word(self, name: str) -> str:
+        """The pseudoword of a class; ModelError where it has none."""
+        ...
+
+    def vectors(self, name: str) -> Conditioning:
+        """The conditionings learnt for a class, one a cluster; ModelError where there is none."""
+        ...
+
+    def weights(self, name: str) -> tuple[int, ...]:
+        """The number of training images behind each conditioning of a class."""
         ...
 
 

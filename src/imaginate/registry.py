@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from imaginate.contract import Decoder, Filter, Method, Reader
+from imaginate.contract import Decoder, Filter, GuideFamily, Method, PriorFamily, Reader
 from imaginate.errors import ConfigError
 from imaginate.records import ImageSource
 from imaginate.settings import build, nearest
@@ -63,6 +63,10 @@ def find(kind: Literal["readers"], name: str) -> type[Reader]: ...
 def find(kind: Literal["decoders"], name: str) -> type[Decoder]: ...
 @overload
 def find(kind: Literal["sources"], name: str) -> type[ImageSource]: ...
+@overload
+def find(kind: Literal["guides"], name: str) -> type[GuideFamily]: ...
+@overload
+def find(kind: Literal["priors"], name: str) -> type[PriorFamily]: ...
 @overload
 def find(kind: Kind, name: str) -> type[Any]: ...
 def find(kind: Kind, name: str) -> type[Any]:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from imaginate.cli import main
-from imaginate.models.guides.assess import assess, calibration_error, wilson, worst
+from imaginate.models.guides.core.assess import assess, calibration_error, wilson, worst
 from imaginate.records import LabelSpace, Sample
 
 
@@ -32,7 +32,7 @@ class Images:
 
 
 class Reader:
-    name, labels, dim = "reader", LabelSpace.of(["a", "b", "c"]), 3
+    name, labels, dim, device = "reader", LabelSpace.of(["a", "b", "c"]), 3, "cpu"
 
     def embed(self, images: torch.Tensor) -> torch.Tensor:
         return images[:, :, 0, 0]

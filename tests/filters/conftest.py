@@ -17,7 +17,7 @@ LABELS = LabelSpace.of(["red", "green", "blue"])
 class ColourGuide:
     """Embedding: the mean colour, unit norm. Classes: the three axes, temperature 0.2."""
 
-    name, labels, dim = "colour", LABELS, 3
+    name, labels, dim, device = "colour", LABELS, 3, "cpu"
 
     def __init__(self) -> None:
         self.seen = 0

@@ -11,7 +11,7 @@ import torch
 from imaginate.errors import ModelError
 from imaginate.filters.consistency import Consistency
 from imaginate.filters.entropy_gain import EntropyGain
-from imaginate.models.guides.store import EmbeddingStore, content_key
+from imaginate.models.guides.core.store import EmbeddingStore, content_key
 
 
 def _p(r: float, g: float, b: float) -> list[float]:
@@ -125,7 +125,7 @@ def test_a_seed_with_many_copies_is_hashed_and_embedded_once(toy, tmp_path, monk
     made = [toy.picture(50 + i) for i in range(6)]
     guide = type(toy.made_guide)()
     guide.store = EmbeddingStore(tmp_path, owner="colour")
-    rows = cache.embed_beside_seeds(guide, made, [seeds[i % 2] for i in range(6)])
+    rows = cache.embed_with_seeds(guide, made, [seeds[i % 2] for i in range(6)])
     assert (len(hashed), guide.seen) == (2, 8), "two seeds, six made images"
     alone = cache.embed_once(guide, [*made, *seeds])
     assert torch.allclose(rows, alone[[*range(6), *[6, 7] * 3]], atol=1e-6)

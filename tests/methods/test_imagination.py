@@ -153,7 +153,7 @@ def test_a_guide_of_another_space_is_refused(tmp_path_factory: pytest.TempPathFa
     world = world_for("gif-dalle", tmp_path_factory)
 
     class Other:
-        name, labels, dim = "other", world.labels, 16
+        name, labels, dim, device = "other", world.labels, 16, "cpu"
 
         def embed(self, images: torch.Tensor) -> torch.Tensor:
             return -world.guide.embed(images)

@@ -27,6 +27,12 @@ class FakePrior:
 
     image_size: int = 8
     asked: list[Any] = field(default_factory=list)
+    name: str = "fake"
+    family: str = "stable-diffusion"
+    device: str = "cpu"
+    batch: Any = None
+    is_adapted: bool = True
+    context_length: int = 77
 
     def encode(self, images: torch.Tensor, seeds: list[int]) -> torch.Tensor:
         return images.clone()
@@ -37,6 +43,12 @@ class FakePrior:
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         return latents
+
+    def embed_prompts(self, prompts: list[str]) -> Conditioning:
+        raise NotImplementedError
+
+    def count_tokens(self, prompt: str) -> int:
+        return 0
 
 
 def world(technique: str, **more: Any) -> World:

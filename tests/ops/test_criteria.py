@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from imaginate.errors import ConfigError
-from imaginate.ops.criteria import SHARP, diversity, entropy, informativeness
+from imaginate.ops.diversity import SHARP, diversity
+from imaginate.ops.informativeness import entropy, informativeness
 
 
 def _random(*shape: int, seed: int = 0, scale: float = 3.0) -> torch.Tensor:

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from imaginate.errors import ModelError
 from imaginate.methods.core.imagination import scores
-from imaginate.ops.criteria import diversity, informativeness
+from imaginate.ops.diversity import diversity
 from imaginate.ops.guidance import Scores, ascend, inside, scaled_draws
+from imaginate.ops.informativeness import informativeness
 from imaginate.ops.noise import normal, pick, uniform
 from imaginate.ops.perturb import draw, noise_shape, perturb
 from imaginate.ops.project import project

@@ -11,13 +11,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from imaginate import personalisation as techniques
+from imaginate import registry
 from imaginate.errors import ConfigError, ModelError, RunError
 from imaginate.models.adaptations.folder import Manifest, load_adaptation, read_manifest
-from imaginate.personalisation import fit
 from imaginate.personalisation.core.loop import Trainer, rate
 from imaginate.personalisation.core.plan import FitPlan
-from imaginate.personalisation.core.run import describe
+from imaginate.personalisation.core.run import describe, fit
 from imaginate.records import LabelSpace
 
 from .conftest import COLOURS, QUICK
@@ -411,9 +410,9 @@ def test_long_silences_have_a_bar(
 
 
 def test_techniques_are_found_by_file_name() -> None:
-    assert set(SETTINGS) | {"reconstruction"} == set(techniques.names())
+    assert set(SETTINGS) | {"reconstruction"} == set(registry.names("techniques"))
     with pytest.raises(ConfigError, match="did you mean 'imagic'"):
-        techniques.find("imagik")
+        registry.find("techniques", "imagik")
 
 
 @pytest.mark.parametrize(("every", "epochs"), [(None, [1, 2, 4]), (3, [3]), (0, [])])

@@ -13,7 +13,6 @@ import torch
 
 from imaginate.data import open_dataset
 from imaginate.errors import DataError
-from imaginate.personalisation.core import images as module
 from imaginate.personalisation.core.images import prepare, square
 from imaginate.personalisation.core.plan import FitPlan
 
@@ -37,7 +36,7 @@ def test_latents_are_those_of_the_prior(make_prior: Make, dataset: str, tmp_path
 def test_the_encoder_runs_once(make_prior: Make, dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prior, data = make_prior(), open_dataset(dataset)
     first = prepare(data, prior, FitPlan(), tmp_path, "key", progress=False)
-    monkeypatch.setattr(module, "moments", lambda *_: pytest.fail("encoded again"))
+    monkeypatch.setattr(prior, "posterior", lambda *_: pytest.fail("encoded again"))
     again = prepare(data, prior, FitPlan(), tmp_path, "key", progress=False)
     assert np.array_equal(first.mean, again.mean)
     with pytest.raises(pytest.fail.Exception):

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from imaginate.errors import ConfigError
-from imaginate.prompts.sets import SETS, draw, full_name, prompt_set, skipped, usable
+from imaginate.prompts.naming import class_name
+from imaginate.prompts.sets import SETS, draw, prompt_set, skipped, usable
 from imaginate.prompts.texts import CLIP, SCENES, TEXTUAL_INVERSION
 from imaginate.records import ClassInfo, LabelSpace
 
@@ -27,7 +28,7 @@ BARE = ClassInfo(name="gas_pump")
 def test_the_papers_examples() -> None:
     assert draw(SETS["simple"], SHARK, 0, 1).text == "A photo of tiger shark, Galeocerdo cuvieri."
     assert draw(SETS["simple-nows"], ClassInfo(name="desktop computer"), 0, 1).text == "A photo of desktopcomputer."
-    assert full_name(SHARK, strip=True) == "tigershark, Galeocerdocuvieri"
+    assert class_name(SHARK, synonyms=True, strip=True) == "tigershark, Galeocerdocuvieri"
     assert draw(SETS["simple"], BARE, 0, 1).text == "A photo of gas pump."
 
 

@@ -17,7 +17,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from imaginate import personalisation as techniques
+from imaginate import registry
 from imaginate.cli._flags import add_settings, take
 from imaginate.data.spec import DataSpec
 from imaginate.errors import ConfigError
@@ -25,10 +25,14 @@ from imaginate.personalisation.core.settings import FitPlan
 from imaginate.settings import build, settings_of
 from imaginate.workflows.select_checkpoint import CheckpointSelection, method_for
 
+TECHNIQUES = registry.names("techniques")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Technique, paths, prior, and the flags that all techniques share."""
-    parser.add_argument("technique", nargs="?", metavar="NAME", help=f"one of {', '.join(techniques.names())}")
+    parser.add_argument(
+        "technique", nargs="?", metavar="NAME", help=f"one of {', '.join(registry.names('techniques'))}"
+    )
     parser.add_argument("data", nargs="?", metavar="DATA", help="the dataset")
     parser.add_argument("out", nargs="?", metavar="OUT", help="the adaptation folder")
     parser.add_argument("--prior", default="nano", help="prior: nano, or a checkpoint's id or folder (default nano)")
@@ -46,11 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_dynamic(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
     """Add the flags of the technique that the command line names."""
-    name = next((word for word in rest if word in techniques.names()), None)
+    name = next((word for word in rest if word in TECHNIQUES), None)
     if name is not None:
-        add_settings(parser.add_argument_group(f"technique {name}"), techniques.find(name), prefix="technique.")
+        add_settings(
+            parser.add_argument_group(f"technique {name}"), registry.find("techniques", name), prefix="technique."
+        )
         return
-    lines = [f"  {n:<20}{(techniques.find(n).__doc__ or '').strip().splitlines()[0]}" for n in techniques.names()]
+    lines = [f"  {n:<20}{registry.summary(registry.find('techniques', n))}" for n in TECHNIQUES]
     parser.epilog = "techniques:\n" + "\n".join(lines) + "\n\n`imaginate fit NAME --help` shows the flags of one."
 
 
@@ -58,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """Fit, then say what came out."""
     if not (args.technique and args.data and args.out):
         raise ConfigError("give technique, dataset and output folder: imaginate fit NAME DATA OUT --prior PRIOR")
-    technique = techniques.find(args.technique)
+    technique = registry.find("techniques", args.technique)
     from imaginate.personalisation.core.run import describe
     from imaginate.workflows.fit import fit
 

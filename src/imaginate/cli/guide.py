@@ -10,7 +10,7 @@ from imaginate.data.spec import DataSpec
 from imaginate.settings import build
 
 if TYPE_CHECKING:
-    from imaginate.models.guides.assess import Assessment
+    from imaginate.models.guides.core.assess import Assessment
     from imaginate.records import LabelSpace
     from imaginate.workflows.guide import MeasuredGuide
 
@@ -60,7 +60,7 @@ def _tables(found: Assessment, labels: LabelSpace, top: int) -> list[Any]:
     from rich.table import Table
     from rich.text import Text
 
-    from imaginate.models.guides.assess import wilson, worst
+    from imaginate.models.guides.core.assess import wilson, worst
 
     lowest = Table("class", "right", "of", "accuracy", "95 % interval", title=f"lowest of {len(labels)} classes")
     for label, right, n in worst(found, top):

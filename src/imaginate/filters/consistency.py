@@ -34,7 +34,7 @@ class Consistency:
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `class changed`, `class unsure` or `nan score`."""
-        from imaginate.models.guides.score import score
+        from imaginate.models.guides.core.score import score
 
         scored = score(candidates, requests, context, anchor=self.anchor)
         rows = zip(scored.kept.tolist(), scored.predicted.tolist(), scored.anchors.tolist(), strict=True)

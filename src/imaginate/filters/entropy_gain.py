@@ -30,7 +30,7 @@ class EntropyGain:
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `no entropy gain` or `nan score`."""
-        from imaginate.models.guides.score import score
+        from imaginate.models.guides.core.score import score
 
         return [self._verdict(gain) for gain in score(candidates, requests, context).gain.tolist()]
 

@@ -90,7 +90,7 @@ def _diffusers(spec: str, device: str) -> tuple[Any, Any]:
     import torch
 
     from imaginate.models import checkpoints
-    from imaginate.models.guides.preprocess import from_transformers
+    from imaginate.models.guides.core.preprocess import from_transformers
 
     network = checkpoints.model(spec, StableDiffusionSafetyChecker, device=device, dtype=torch.float32)
     return network, from_transformers(checkpoints.processor_config(spec), where=spec)

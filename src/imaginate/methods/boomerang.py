@@ -18,7 +18,7 @@ class Boomerang:
     Luzi et al. 2022 (Boomerang); RET section 4.2, circled 10. The noise level t_Boom / T is the only knob: near 0 the
     seed comes back, at 1 the sample is global (Luzi et al. show 200 to 800 of 1000 on Stable Diffusion, with a prompt).
     Guidance-free as in RET: the unconditional prediction alone. RET saw only slight distortions of the seeds; it does
-    not tell its level, and 0.3 is ours.
+    not give its level, and 0.3 is ours.
     """
 
     starts_from: ClassVar[StartsFrom] = "sample"
@@ -33,9 +33,12 @@ class Boomerang:
         check(self)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
-        from imaginate.methods.core.generate import Sampler, candidates, copies, from_seeds
+        """Every copy: its seed noised and denoised without a prompt."""
+        from imaginate.methods.core.diffusion import Denoising, candidates, copies, edit_seeds
+        from imaginate.methods.core.roles import diffusion_prior
 
         wanted = copies(requests)
-        how = Sampler(steps=self.steps, guidance_scale=1.0, scheduler=self.scheduler)
-        images = from_seeds(context.prior, wanted, [""] * len(wanted), [self.strength] * len(wanted), how)
-        return candidates(wanted, images, info=[{"strength": self.strength}] * len(wanted))
+        how = Denoising(steps=self.steps, guidance_scale=1.0, scheduler=self.scheduler)
+        strengths = [self.strength] * len(wanted)
+        drawn = edit_seeds(diffusion_prior(context), wanted, [""] * len(wanted), strengths, how)
+        return candidates(wanted, drawn, info=[{"strength": self.strength}] * len(wanted))

@@ -44,7 +44,8 @@ class DaFusion:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Every copy: a strength of its own, the seed noised to it and denoised."""
-        from imaginate.methods.core.generate import Sampler, candidates, copies, from_seeds
+        from imaginate.methods.core.diffusion import Denoising, candidates, copies, edit_seeds
+        from imaginate.methods.core.roles import diffusion_prior
         from imaginate.ops.noise import pick
 
         adaptation, wanted = context.adaptation, copies(requests)
@@ -52,6 +53,6 @@ class DaFusion:
         words = [adaptation.word(context.labels[c.label].name) for c in wanted]
         prompts = [self.prompt.replace("{name}", word) for word in words]
         levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
-        how = Sampler(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
-        images = from_seeds(context.prior, wanted, prompts, levels, how)
-        return candidates(wanted, images, prompts=prompts, info=[{"strength": level} for level in levels])
+        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        drawn = edit_seeds(diffusion_prior(context), wanted, prompts, levels, how)
+        return candidates(wanted, drawn, prompts=prompts, info=[{"strength": level} for level in levels])

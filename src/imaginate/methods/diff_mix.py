@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.errors import ConfigError, ImageError
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, Image, Request, Sample, Scalar
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
-    from imaginate.methods.core.generate import Copy
+    from imaginate.methods.core.diffusion import Copy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,8 +57,11 @@ class DiffMix:
         """Every copy: a seed of another class, a strength, and the edit towards the wanted class."""
         from dataclasses import replace
 
-        from imaginate.methods.core.generate import Sampler, candidates, copies, from_seeds
+        from imaginate.methods.core.diffusion import Denoising, candidates, copies, edit_seeds
+        from imaginate.methods.core.partners import mixed_label
+        from imaginate.methods.core.roles import diffusion_prior, prompt_labels
         from imaginate.ops.noise import pick
+        from imaginate.prompts.naming import class_name
 
         if len(context.labels) < 2:
             raise ConfigError(f"diff-mix needs at least two classes, got {len(context.labels)}")
@@ -68,29 +71,22 @@ class DiffMix:
             replace(c, request=replace(c.request, image=image)) for c, (_, image) in zip(wanted, pairs, strict=True)
         ]
         levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
-        prompts = [self.prompt.replace("{name}", _name(context, c.label)) for c in wanted]
-        how = Sampler(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
-        images = from_seeds(context.prior, edited, prompts, levels, how)
+        labels = prompt_labels(context)
+        prompts = [self.prompt.replace("{name}", class_name(labels[c.label])) for c in wanted]
+        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        drawn = edit_seeds(diffusion_prior(context), edited, prompts, levels, how)
         soft = [
-            mixed(len(context.labels), sample.label, c.label, level**self.gamma)
+            mixed_label(len(context.labels), c.label, sample.label, level**self.gamma)
             for c, (sample, _), level in zip(wanted, pairs, levels, strict=True)
         ]
-        info = [
+        info: list[dict[str, Scalar]] = [
             {"reference": sample.id, "reference_class": context.labels[sample.label].name, "strength": level}
             for (sample, _), level in zip(pairs, levels, strict=True)
         ]
-        return candidates(wanted, images, prompts=prompts, info=info, soft_label=soft)
+        return candidates(wanted, drawn, prompts=prompts, info=info, soft_labels=soft)
 
 
-def mixed(classes: int, source: int, target: int, weight: float) -> tuple[float, ...]:
-    """(1 - weight) e_source + weight e_target."""
-    label = [0.0] * classes
-    label[source] += 1 - weight
-    label[target] += weight
-    return tuple(label)
-
-
-def _reference(context: Context, c: Copy) -> tuple[Any, Any]:
+def _reference(context: Context, c: Copy) -> tuple[Sample, Image]:
     """A seed of another class, drawn uniformly by the copy's own seed; the next one where a file is unusable."""
     from imaginate.ops.noise import pick
 
@@ -103,13 +99,3 @@ def _reference(context: Context, c: Copy) -> tuple[Any, Any]:
         except ImageError:
             continue
     raise ImageError("no usable image of another class")
-
-
-def _name(context: Context, label: int) -> str:
-    """The class's pseudoword where an adaptation has one, else its display name."""
-    info = context.labels[label]
-    try:
-        words = context.adaptation.words
-    except (ConfigError, AttributeError):
-        words = {}
-    return str(words.get(info.name, info.title))

@@ -35,9 +35,9 @@ class FtCluster:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """New images of each class from noise."""
-        from imaginate.methods.core.generate import Sampler, by_vectors
+        from imaginate.methods.core.diffusion import Denoising, draw_by_vectors
 
-        how = Sampler(
+        how = Denoising(
             steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler, negative=self.negative
         )
-        return by_vectors(requests, context, "ft-cluster", how)
+        return draw_by_vectors(requests, context, "ft-cluster", how)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from imaginate.contract import Context, StartsFrom
+from imaginate.contract import Context, Guide, StartsFrom, UnclipPrior
+from imaginate.errors import ConfigError
 from imaginate.methods.core.score_names import GUIDED
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,7 @@ class GifDalle:
         return in_groups(requests, lambda group: self._expand(group, context))
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
+        from imaginate.methods.core.diffusion import Denoising, draw_from_embeddings
         from imaginate.methods.core.imagination import (
             Imagined,
             all_seeds,
@@ -56,26 +61,29 @@ class GifDalle:
             seed_logits,
             to_candidates,
         )
-        from imaginate.methods.core.imagine import generate, place, same_space
+        from imaginate.methods.core.roles import unclip_prior
         from imaginate.ops.pixels import stack
         from imaginate.ops.turn import turn
         from imaginate.ops.variants import variant
 
-        prior, guide, seeds, copies = context.prior, context.guide, all_seeds(requests), len(requests[0].copies)
+        prior, guide, seeds = unclip_prior(context), context.guide, all_seeds(requests)
+        copies = len(requests[0].copies)
         how = variant(self.variant, self.ascent_steps, self.ascent_step)
         pixels = stack([r.image for r in requests], prior.view)
         encoded = prior.encode(pixels)
-        same_space(guide, prior, pixels, encoded)
+        _check_space(guide, prior, pixels, encoded)
         repeated = pixels.repeat_interleave(copies, dim=0)
         latents = prior.encode(turn(repeated, seeds)) if how.turn_seed else encoded.repeat_interleave(copies, dim=0)
         of_seeds = encoded_logits(guide, encoded)
         found = climb(requests, latents, embedding_score(guide, of_seeds, how), how, eps=self.eps, level="full")
-        made = generate(prior, found.latents.flatten(0, 1), seeds, self.guidance_scale, self.steps, self.scheduler)
-        story = Imagined(
-            images=grid(made.latents, requests),
+        denoising = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        drawn = draw_from_embeddings(prior, found.latents.flatten(0, 1), seeds, denoising)
+        imagined = Imagined(
+            images=grid(drawn.values, requests),
             climb=found,
             seed_predicted=of_seeds.argmax(dim=-1),
-            predicted=grid(seed_logits(guide, made.latents).argmax(dim=-1), requests),
+            predicted=grid(seed_logits(guide, drawn.values).argmax(dim=-1), requests),
+            drawn=drawn,
             info={
                 "variant": self.variant,
                 "guidance_scale": self.guidance_scale,
@@ -83,6 +91,19 @@ class GifDalle:
                 "eps": self.eps,
                 "ascent_steps": how.ascent_steps,
             },
-            **place(made, copies),
         )
-        return to_candidates(requests, story, context.labels)
+        return to_candidates(requests, imagined, context.labels)
+
+
+def _check_space(guide: Guide, prior: UnclipPrior, pixels: Tensor, encoded: Tensor) -> None:
+    """ConfigError unless the guide embeds images where the prior does: GIF-DALLE scores the prior's embeddings."""
+    import torch
+
+    rule = f"the guide must be the CLIP of {prior.name}'s image encoder, {guide.name}"
+    if guide.dim != encoded.shape[1]:
+        raise ConfigError(f"{rule} has {guide.dim} dimensions in place of {encoded.shape[1]}")
+    with torch.no_grad():
+        seen = guide.embed(pixels.to(encoded.device)).float()
+    alike = float(torch.nn.functional.cosine_similarity(seen, encoded, dim=1).mean())
+    if alike < 0.7:
+        raise ConfigError(f"{rule} embeds the seeds elsewhere (cosine {alike:.2f})")

@@ -46,11 +46,12 @@ class GifMae:
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
         from imaginate.methods.core.imagination import all_seeds, guided, to_candidates
+        from imaginate.methods.core.roles import mae_prior
         from imaginate.ops.pixels import stack
         from imaginate.ops.turn import turn
         from imaginate.ops.variants import variant
 
-        prior, copies = context.prior, len(requests[0].copies)
+        prior, copies = mae_prior(context), len(requests[0].copies)
         how = variant(self.variant, self.ascent_steps, self.ascent_step)
         pixels = stack([r.image for r in requests], prior.image_size)
         repeated = pixels.repeat_interleave(copies, dim=0)  # (n k, 3, s, s)
@@ -63,5 +64,5 @@ class GifMae:
             images: Tensor = prior.decode(flat, repeated)
             return images
 
-        made = guided(requests, pixels, latents, decode, context, how, eps=self.eps, level=self.level, info=info)
-        return to_candidates(requests, made, context.labels)
+        imagined = guided(requests, pixels, latents, decode, context, how, eps=self.eps, level=self.level, info=info)
+        return to_candidates(requests, imagined, context.labels)

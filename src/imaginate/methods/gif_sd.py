@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.score_names import GUIDED
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from imaginate.methods.core.imagine import Diffused
+    from imaginate.ops.finite import Finite
     from imaginate.ops.variants import Variant
 
 
@@ -57,15 +57,15 @@ class GifSd:
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
         from imaginate.methods.core.imagination import guided, to_candidates
-        from imaginate.methods.core.imagine import place
+        from imaginate.methods.core.roles import diffusion_prior
         from imaginate.ops.pixels import stack
         from imaginate.ops.variants import variant
 
-        decode, copies = context.prior.decode, len(requests[0].copies)
+        prior = diffusion_prior(context)
         how = variant(self.variant, self.ascent_steps, self.ascent_step)
-        pixels = stack([r.image for r in requests], context.prior.image_size)
-        diffused, prompts = self._diffuse(requests, pixels, how, context)
-        info = {
+        pixels = stack([r.image for r in requests], prior.image_size)
+        drawn, prompts = self._diffuse(requests, pixels, how, context)
+        info: dict[str, Scalar] = {
             "variant": self.variant,
             "strength": self.strength,
             "guidance_scale": self.guidance_scale,
@@ -73,27 +73,32 @@ class GifSd:
             "eps": self.eps,
             "ascent_steps": how.ascent_steps,
         }
-        story = {"prompts": prompts, "info": info, **place(diffused, copies)}
-        made = guided(requests, pixels, diffused.latents, decode, context, how, eps=self.eps, level=self.level, **story)
-        return to_candidates(requests, made, context.labels)
+        imagined = guided(
+            requests, pixels, drawn.values, prior.decode, context, how, eps=self.eps, level=self.level, info=info,
+            prompts=prompts, drawn=drawn,
+        )  # fmt: skip
+        return to_candidates(requests, imagined, context.labels)
 
     def _diffuse(
         self, requests: list[Request], pixels: Tensor, how: Variant, context: Context
-    ) -> tuple[Diffused, list[list[str]]]:
+    ) -> tuple[Finite, list[list[str]]]:
         """Latents of every copy (n k, c, h, w) and their prompts; one diffusion a seed where the variant says so."""
+        from imaginate.methods.core.diffusion import Denoising, edit_latents
         from imaginate.methods.core.imagination import all_seeds
-        from imaginate.methods.core.imagine import How, diffuse, names_of, repeat
+        from imaginate.methods.core.roles import diffusion_prior, prompt_labels
         from imaginate.ops.turn import turn
         from imaginate.prompts.guided import draw_prompts
 
-        copies, names = len(requests[0].copies), names_of(context)
-        prompts = draw_prompts(requests, names, self.domains, self.adjectives)
-        denoise = How(self.strength, self.guidance_scale, self.steps, self.scheduler)
+        prior, copies = diffusion_prior(context), len(requests[0].copies)
+        prompts = draw_prompts(requests, prompt_labels(context), self.domains, self.adjectives)
+        denoising = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
         if not how.per_copy:
-            once = diffuse(context.prior, pixels, [p[0] for p in prompts], [r.seeds[0] for r in requests], denoise)
-            return repeat(once, copies), [[p[0]] * copies for p in prompts]
+            firsts, seeds = [p[0] for p in prompts], [r.seeds[0] for r in requests]
+            once = edit_latents(prior, pixels, firsts, [self.strength] * len(seeds), seeds, denoising)
+            return once.repeat(copies), [[first] * copies for first in firsts]
         seeds = all_seeds(requests)
         pixels = pixels.repeat_interleave(copies, dim=0)
         if how.turn_seed:
             pixels = turn(pixels, seeds)
-        return diffuse(context.prior, pixels, [p for row in prompts for p in row], seeds, denoise), prompts
+        texts = [p for row in prompts for p in row]
+        return edit_latents(prior, pixels, texts, [self.strength] * len(seeds), seeds, denoising), prompts

@@ -37,14 +37,15 @@ class Mae:
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
         from imaginate.methods.core.imagination import Imagined, all_seeds, grid, to_candidates
+        from imaginate.methods.core.roles import mae_prior
         from imaginate.ops.guidance import inside
         from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
 
-        prior, seeds, copies = context.prior, all_seeds(requests), len(requests[0].copies)
+        prior, seeds, copies = mae_prior(context), all_seeds(requests), len(requests[0].copies)
         pixels = stack([r.image for r in requests], prior.image_size)
         latents = prior.encode(pixels).repeat_interleave(copies, dim=0)  # (n k, tokens, width)
         z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], self.level))
         images = prior.decode(inside(latents, z, b, self.eps), pixels.repeat_interleave(copies, dim=0))
-        made = Imagined(images=grid(images, requests), info={"eps": self.eps, "level": self.level})
-        return to_candidates(requests, made, context.labels)
+        imagined = Imagined(images=grid(images, requests), info={"eps": self.eps, "level": self.level})
+        return to_candidates(requests, imagined, context.labels)

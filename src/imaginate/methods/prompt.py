@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from imaginate.contract import Context, StartsFrom
+from imaginate.contract import Context, DiffusionPrior, StartsFrom
 from imaginate.records import Candidate, LabelSpace, Request
 from imaginate.settings import check, setting
 
+if TYPE_CHECKING:
+    from imaginate.prompts.sets import PromptSet
+
 log = logging.getLogger("imaginate")
-TOLD = 8
+NOTES = 8
 _ready: dict[tuple[LabelSpace, str, bool], LabelSpace] = {}
 
 
@@ -58,24 +61,26 @@ class Prompt:
         prompt_sets.prompt_set(self.prompts)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
-        from imaginate.methods.core.generate import Sampler, candidates, copies, from_noise
+        from imaginate.methods.core.diffusion import Denoising, candidates, copies, draw_from_noise
+        from imaginate.methods.core.roles import diffusion_prior
         from imaginate.prompts import sets as prompt_sets
 
         chosen = prompt_sets.prompt_set(self.prompts)
         labels = self._labels(chosen, context)
         wanted = copies(requests)
-        drawn = [
+        prompts = [
             prompt_sets.draw(chosen, labels[c.label], c.copy, c.seed, white_space=self.white_space) for c in wanted
         ]
-        how = Sampler(
+        how = Denoising(
             steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler, negative=self.negative
         )
-        images = from_noise(context.prior, wanted, [p.text for p in drawn], how)
-        info = [{"prompt_set": chosen.name, "category": p.category} for p in drawn]
-        return candidates(wanted, images, prompts=[p.text for p in drawn], info=info)
+        drawn = draw_from_noise(diffusion_prior(context), wanted, [p.text for p in prompts], how)
+        info = [{"prompt_set": chosen.name, "category": p.category} for p in prompts]
+        return candidates(wanted, drawn, prompts=[p.text for p in prompts], info=info)
 
-    def _labels(self, chosen: Any, context: Context) -> LabelSpace:
+    def _labels(self, chosen: PromptSet, context: Context) -> LabelSpace:
         """The classes with what WordNet adds; what a class cannot be asked for is logged once a process."""
+        from imaginate.methods.core.roles import diffusion_prior
         from imaginate.prompts import sets as prompt_sets
         from imaginate.prompts import wordnet
 
@@ -86,33 +91,28 @@ class Prompt:
             lacking = self.wordnet and bool(used & {"hypernym", "definition", "synonyms"})
             full, notes = wordnet.enrich(labels) if lacking else (labels, ())
             if "definition" in used:
-                full, notes = _fitting(full, getattr(context.prior, "tokenizer", None), notes)
+                full, notes = _fitting(full, diffusion_prior(context), notes)
             for name, gone in prompt_sets.skipped(chosen, full).items():
                 notes = (*notes, f"prompt set {chosen.name} skips for class {name!r}: {', '.join(gone)}")
-            for note in notes[:TOLD]:
+            for note in notes[:NOTES]:
                 log.warning(note)
-            if len(notes) > TOLD:
-                log.warning(f"... and {len(notes) - TOLD} more notes on classes of prompt set {chosen.name}")
+            if len(notes) > NOTES:
+                log.warning(f"... and {len(notes) - NOTES} more notes on classes of prompt set {chosen.name}")
             _ready[key] = full
         return _ready[key]
 
 
-def _fitting(labels: LabelSpace, tokenizer: Any, notes: tuple[str, ...]) -> tuple[LabelSpace, tuple[str, ...]]:
+def _fitting(labels: LabelSpace, prior: DiffusionPrior, notes: tuple[str, ...]) -> tuple[LabelSpace, tuple[str, ...]]:
     """The classes without the definitions that do not fit, with the name, into the text encoder's context."""
     from dataclasses import replace
 
-    from imaginate.prompts.sets import full_name
+    from imaginate.prompts.naming import class_name
 
-    if tokenizer is None:
-        return labels, notes
-    limit, kept = int(tokenizer.model_max_length), []
+    limit, kept = prior.context_length, []
     for info in labels:
-        size = len(tokenizer(f"{full_name(info)}, {info.definition}", truncation=False, verbose=False).input_ids)
+        size = prior.count_tokens(f"{class_name(info, synonyms=True)}, {info.definition}")
         if info.definition and size > limit:
-            notes = (
-                *notes,
-                f"the definition of class {info.name!r} is too long for the prior ({size} > {limit} tokens)",
-            )
-            info = replace(info, definition="")
+            note = f"the definition of class {info.name!r} is too long for the prior ({size} > {limit} tokens)"
+            notes, info = (*notes, note), replace(info, definition="")
         kept.append(info)
     return LabelSpace(tuple(kept)), notes

@@ -60,19 +60,22 @@ class RealGuidance:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Every copy edited; those that the guide refuses come back as failed, with their probability."""
-        from imaginate.methods.core.generate import Sampler, candidates, copies, from_seeds
-        from imaginate.prompts.sets import full_name
+        from imaginate.methods.core.diffusion import Denoising, candidates, copies, edit_seeds
+        from imaginate.methods.core.roles import diffusion_prior
+        from imaginate.prompts.naming import class_name
 
         wanted = copies(requests)
         infos = [context.labels[c.label] for c in wanted]
-        prompts = [self.prompt.replace("{class}", i.title).replace("{name}", full_name(i)) for i in infos]
-        how = Sampler(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
-        images = from_seeds(context.prior, wanted, prompts, [self.strength] * len(wanted), how)
-        found = _probabilities(context, images, [c.label for c in wanted])
+        prompts = [
+            self.prompt.replace("{class}", class_name(i)).replace("{name}", class_name(i, synonyms=True)) for i in infos
+        ]
+        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        drawn = edit_seeds(diffusion_prior(context), wanted, prompts, [self.strength] * len(wanted), how)
+        found = _probabilities(context, drawn.values, [c.label for c in wanted])
         least = 1 / len(context.labels) if self.min_probability is None else self.min_probability
         return candidates(
             wanted,
-            images,
+            drawn,
             prompts=prompts,
             info=[{"strength": self.strength}] * len(wanted),
             scores=[{"class_probability": p} for p in found],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.score_names import GUIDED, NEIGHBOUR
@@ -62,11 +62,12 @@ class RetrieveThenEdit:
         neighbours = [candidate for request in requests for candidate in found.candidates(request)]
         usable = [c for c in neighbours if c.failed is None]
         edited = iter(self._edited(usable, context) if usable else [])
-        return [c if c.failed is not None else _told(next(edited), c) for c in neighbours]
+        return [c if c.failed is not None else _with_origin(next(edited), c) for c in neighbours]
 
     def _edited(self, neighbours: list[Candidate], context: Context) -> list[Candidate]:
-        from imaginate.methods.core.imagination import Imagined, grid, guided, to_candidates
-        from imaginate.methods.core.imagine import How, diffuse, names_of, place
+        from imaginate.methods.core.diffusion import Denoising, edit_latents
+        from imaginate.methods.core.imagination import Imagined, all_seeds, grid, guided, to_candidates
+        from imaginate.methods.core.roles import diffusion_prior, prompt_labels
         from imaginate.ops.pixels import stack
         from imaginate.ops.variants import variant
         from imaginate.prompts.guided import draw_prompts
@@ -74,21 +75,21 @@ class RetrieveThenEdit:
         asked = [
             Request(key=c.key, label=c.label, copies=(c.copy,), seeds=(c.seed,), image=c.image) for c in neighbours
         ]
-        prior = context.prior
-        prompts = draw_prompts(asked, names_of(context), self.domains, self.adjectives)
+        prior = diffusion_prior(context)
+        prompts = draw_prompts(asked, prompt_labels(context), self.domains, self.adjectives)
         pixels = stack([r.image for r in asked], prior.image_size)
-        denoise = How(self.strength, self.guidance_scale, self.steps, self.scheduler)
-        made = diffuse(prior, pixels, [row[0] for row in prompts], [r.seeds[0] for r in asked], denoise)
+        denoising = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        texts, strengths = [row[0] for row in prompts], [self.strength] * len(asked)
+        drawn = edit_latents(prior, pixels, texts, strengths, all_seeds(asked), denoising)
         info: dict[str, Scalar] = {"strength": self.strength, "guidance_scale": self.guidance_scale}
-        story: dict[str, Any] = {"prompts": prompts, **place(made, 1)}
         if self.edit == "gif":
-            how, story["info"] = variant("default", None, None), {**info, "eps": self.eps}
             imagined = guided(
-                asked, pixels, made.latents, prior.decode, context, how, eps=self.eps, level="channel", **story
-            )
+                asked, pixels, drawn.values, prior.decode, context, variant("default", None, None), eps=self.eps,
+                level="channel", info={**info, "eps": self.eps}, prompts=prompts, drawn=drawn,
+            )  # fmt: skip
         else:
-            images = grid(prior.decode(made.latents), asked)
-            imagined = Imagined(images=images, info={**info, "steps": self.steps}, **story)
+            images = grid(prior.decode(drawn.values), asked)
+            imagined = Imagined(images=images, prompts=prompts, drawn=drawn, info={**info, "steps": self.steps})
         return to_candidates(asked, imagined, context.labels)
 
     def _asked(self) -> Retrieval:
@@ -104,8 +105,8 @@ class RetrieveThenEdit:
         return Retrieval(query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1))
 
 
-def _told(made: Candidate, neighbour: Candidate) -> Candidate:
-    """The edited image with what is known of the neighbour that it was made from."""
+def _with_origin(edited: Candidate, neighbour: Candidate) -> Candidate:
+    """The edited image with what is known of the neighbour that it comes from."""
     kept = {name: neighbour.info[name] for name in ("pool_id", "source", "url", "licence", "caption")}
     scores = {f"neighbour_{name}": value for name, value in neighbour.scores.items()}
-    return replace(made, info={**made.info, "edit_of": "retrieved", **kept}, scores={**scores, **made.scores})
+    return replace(edited, info={**edited.info, "edit_of": "retrieved", **kept}, scores={**scores, **edited.scores})

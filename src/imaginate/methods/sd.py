@@ -45,24 +45,24 @@ class Sd:
         return in_groups(requests, lambda group: self._expand(group, context))
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
+        from imaginate.methods.core.diffusion import Denoising, edit_latents
         from imaginate.methods.core.imagination import Imagined, all_seeds, grid, to_candidates
-        from imaginate.methods.core.imagine import How, diffuse, names_of, place
+        from imaginate.methods.core.roles import diffusion_prior, prompt_labels
         from imaginate.ops.guidance import inside
         from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
         from imaginate.prompts.guided import draw_prompts
 
-        prior, seeds, copies = context.prior, all_seeds(requests), len(requests[0].copies)
+        prior, seeds, copies = diffusion_prior(context), all_seeds(requests), len(requests[0].copies)
         pixels = stack([r.image for r in requests], prior.image_size).repeat_interleave(copies, dim=0)
-        prompts = draw_prompts(requests, names_of(context), self.domains, self.adjectives)
-        how = How(self.strength, self.guidance_scale, self.steps, self.scheduler)
-        made = diffuse(prior, pixels, [p for row in prompts for p in row], seeds, how)
-        latents = made.latents
+        prompts = draw_prompts(requests, prompt_labels(context), self.domains, self.adjectives)
+        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        texts = [p for row in prompts for p in row]
+        drawn = edit_latents(prior, pixels, texts, [self.strength] * len(seeds), seeds, how)
+        latents = drawn.values
         if self.eps is not None:
             z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], "channel"))
             latents = inside(latents, z, b, self.eps)
         info = {"strength": self.strength, "guidance_scale": self.guidance_scale, "steps": self.steps}
         images = grid(prior.decode(latents), requests)
-        return to_candidates(
-            requests, Imagined(images=images, prompts=prompts, info=info, **place(made, copies)), context.labels
-        )
+        return to_candidates(requests, Imagined(images=images, prompts=prompts, drawn=drawn, info=info), context.labels)

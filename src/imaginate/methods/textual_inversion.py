@@ -38,9 +38,9 @@ class TextualInversion:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """New images of each class from noise."""
-        from imaginate.methods.core.generate import Sampler, by_words
+        from imaginate.methods.core.diffusion import Denoising, draw_by_words
 
-        how = Sampler(
+        how = Denoising(
             steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler, negative=self.negative
         )
-        return by_words(requests, context, "textual-inversion", self.prompts, how)
+        return draw_by_words(requests, context, "textual-inversion", self.prompts, how)

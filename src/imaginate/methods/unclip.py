@@ -40,19 +40,21 @@ class Unclip:
         return in_groups(requests, lambda group: self._expand(group, context))
 
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
+        from imaginate.methods.core.diffusion import Denoising, draw_from_embeddings
         from imaginate.methods.core.imagination import Imagined, all_seeds, grid, to_candidates
-        from imaginate.methods.core.imagine import generate, place
+        from imaginate.methods.core.roles import unclip_prior
         from imaginate.ops.guidance import inside
         from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
 
-        prior, seeds, copies = context.prior, all_seeds(requests), len(requests[0].copies)
+        prior, seeds, copies = unclip_prior(context), all_seeds(requests), len(requests[0].copies)
         pixels = stack([r.image for r in requests], prior.view)
         latents = prior.encode(pixels).repeat_interleave(copies, dim=0)  # (n k, dim)
         if self.eps is not None:
             z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], "full"))
             latents = inside(latents, z, b, self.eps)
-        made = generate(prior, latents, seeds, self.guidance_scale, self.steps, self.scheduler)
+        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        drawn = draw_from_embeddings(prior, latents, seeds, how)
         info = {"guidance_scale": self.guidance_scale, "steps": self.steps, "eps": self.eps}
-        images = grid(made.latents, requests)
-        return to_candidates(requests, Imagined(images=images, info=info, **place(made, copies)), context.labels)
+        imagined = Imagined(images=grid(drawn.values, requests), drawn=drawn, info=info)
+        return to_candidates(requests, imagined, context.labels)

@@ -1,95 +1,148 @@
-"""Loads transformers checkpoints, hub id or local folder; one that does not load gets one line that says why."""
+"""THE reader of checkpoints, for guides and priors alike: where one is, in which precision it computes, and one line
+that says why it cannot be used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
-from imaginate.errors import ModelError
+from imaginate.errors import ConfigError, ModelError
 
+T = TypeVar("T")
+Module = TypeVar("Module", bound=nn.Module)
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
+LIBRARIES = ("transformers", "diffusers")
 
 
-def where(spec: str) -> str:
-    """A local folder as an absolute path, checked; anything else is taken as a hub id."""
-    folder = Path(spec).expanduser()
-    if folder.is_dir():
-        if not (folder / "config.json").is_file():
-            raise ModelError(f"{spec} is not a checkpoint folder: it has no config.json")
-        if not any(any(folder.glob(pattern)) for pattern in WEIGHTS):
-            raise ModelError(f"{spec} is not a checkpoint folder: it has no model.safetensors")
-        return str(folder.resolve())
-    if folder.is_file():
+def locate(spec: str, nano_name: str, *, missing: str = "no such checkpoint folder") -> str:
+    """`nano` -> the bundled folder of this name; a folder -> its path; anything else is taken as a hub id.
+
+    ModelError, with the words of `missing`, for a path that does not exist, and for a file.
+    """
+    if spec == "nano":
+        from imaginate import nano
+
+        return str(nano.path(nano_name))
+    place = Path(spec).expanduser()
+    is_path = spec.startswith((".", "/", "~")) or spec.count("/") > 1
+    if place.is_file():
         raise ModelError(f"{spec} is a file; a checkpoint is a folder made by save_pretrained, or a hub id")
-    if spec.startswith(("/", ".", "~")) or spec.count("/") > 1:
-        raise ModelError(f"no such checkpoint folder: {spec}")
+    if place.is_dir():
+        return str(place) if is_path else str(place.resolve())
+    if is_path:
+        raise ModelError(f"{missing}: {spec}")
     return spec
 
 
-def config(spec: str) -> Any:
-    """The checkpoint's configuration (transformers PretrainedConfig)."""
-    from transformers import AutoConfig
-
-    return _load(AutoConfig, spec)
-
-
-def model(spec: str, cls: Any = None, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Any:
-    """The checkpoint's network in evaluation mode, frozen. Safetensors, or pickles read with weights_only."""
-    from transformers import AutoModel
-
-    with quiet():
-        network = _load(cls or AutoModel, spec, weights_only=True)
-    network = network.to(device=device, dtype=dtype or default_dtype(device)).eval()
-    return network.requires_grad_(False)
-
-
-def processor_config(spec: str) -> dict[str, Any]:
-    """The checkpoint's image preprocessing as plain values."""
-    from transformers import AutoImageProcessor
-
-    with quiet():
-        return dict(_load(AutoImageProcessor, spec).to_dict())
-
-
-def tokenizer(spec: str) -> Any:
-    """The checkpoint's text tokenizer."""
-    from transformers import AutoTokenizer
-
-    with quiet():
-        return _load(AutoTokenizer, spec)
-
-
-def default_dtype(device: str) -> torch.dtype:
-    """Half precision where the hardware computes in it (CLIP was trained so), else float32."""
-    return torch.float16 if device.startswith("cuda") else torch.float32
+def precision(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
+    """The working precision; None is float32 on a CPU, and on a GPU bfloat16 where the GPU has it, else float16."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    if dtype is not None:
+        if dtype not in DTYPES:
+            raise ConfigError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        return DTYPES[dtype]
+    if not device.startswith("cuda"):
+        return torch.float32
+    major, _ = torch.cuda.get_device_capability(device)  # what torch emulates before Ampere (8.0) is slow
+    return torch.bfloat16 if torch.version.hip or major >= 8 else torch.float16
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No weight-loading progress bars: ours are the only ones on a user's screen."""
-    from transformers.utils import logging
-
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()
+    """No progress bars, notices or deprecation warnings of the model libraries while a checkpoint is read."""
+    libraries = [importlib.import_module(f"{name}.utils.logging") for name in LIBRARIES if name in sys.modules]
+    before = [(library, library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
-        if shown:
-            logging.enable_progress_bar()
+        for library, level, had_bar in before:
+            library.set_verbosity(level)
+            if had_bar:
+                library.enable_progress_bar()
 
 
-def _load(cls: Any, spec: str, **options: Any) -> Any:
-    place = where(spec)
+def read(load: Callable[[], T], spec: str, what: str) -> T:
+    """Run a `from_pretrained`; whatever it finds wrong with the files becomes one ModelError line."""
     try:
-        return cls.from_pretrained(place, trust_remote_code=False, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        if Path(place).is_dir():
-            raise ModelError(f"cannot load {spec}: {reason}") from error
+        with quiet():
+            return load()
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if spec == "nano" or Path(spec).expanduser().exists():
+            raise ModelError(f"cannot load {what} from {spec}: {reason}") from error
         raise ModelError(
             f"cannot fetch {spec!r} from the model hub; give a local folder made by save_pretrained instead ({reason})"
         ) from error
+
+
+def freeze(module: Module, device: str, dtype: torch.dtype) -> Module:
+    """In place: evaluation mode, no gradients to the weights, on a device, in a precision."""
+    with quiet():
+        return module.eval().requires_grad_(False).to(device, dtype)
+
+
+def dtype_argument(dtype: torch.dtype) -> dict[str, torch.dtype]:
+    """How this diffusers wants the precision named in `from_pretrained`."""
+    import diffusers
+
+    recent = tuple(int(part) for part in diffusers.__version__.split(".")[:2]) >= (0, 42)
+    return {"dtype" if recent else "torch_dtype": dtype}
+
+
+def config(spec: str) -> Any:
+    """The configuration of a transformers checkpoint."""
+    from transformers import AutoConfig
+
+    return _from_transformers(AutoConfig, spec, "a configuration")
+
+
+def model(spec: str, cls: Any = None, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Any:
+    """The network of a transformers checkpoint, frozen. Safetensors, or pickles read with weights_only."""
+    from transformers import AutoModel
+
+    network = _from_transformers(cls or AutoModel, spec, "a network", weights_only=True)
+    return freeze(network, device, precision(dtype, device))
+
+
+def processor_config(spec: str) -> dict[str, Any]:
+    """The image preprocessing of a transformers checkpoint as plain values."""
+    from transformers import AutoImageProcessor
+
+    return dict(_from_transformers(AutoImageProcessor, spec, "an image processor").to_dict())
+
+
+def tokenizer(spec: str) -> Any:
+    """The text tokenizer of a transformers checkpoint."""
+    from transformers import AutoTokenizer
+
+    return _from_transformers(AutoTokenizer, spec, "a tokenizer")
+
+
+def _from_transformers(loader: Any, spec: str, what: str, **arguments: bool) -> Any:
+    place = locate(spec, "clip")
+    if Path(place).is_dir():
+        _check_folder(Path(place), spec)
+    return read(lambda: loader.from_pretrained(place, trust_remote_code=False, **arguments), spec, what)
+
+
+def _check_folder(folder: Path, spec: str) -> None:
+    """A folder that is no transformers checkpoint is named, before the library says something else of it."""
+    if not (folder / "config.json").is_file():
+        raise ModelError(f"{spec} is not a checkpoint folder: it has no config.json")
+    if not any(any(folder.glob(pattern)) for pattern in WEIGHTS):
+        raise ModelError(f"{spec} is not a checkpoint folder: it has no model.safetensors")

@@ -1,4 +1,4 @@
-"""What a text-to-image denoiser is told: one value for Stable Diffusion's single text embedding and for SDXL's two."""
+"""What conditions a text-to-image denoiser, in one value: Stable Diffusion's text embedding, and SDXL's two."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Conditioning:
         pooled = None if self.pooled is None else self.pooled.expand(count, -1)
         return Conditioning(self.hidden.expand(count, -1, -1), pooled)
 
-    def beside(self, negative: Conditioning) -> Conditioning:
+    def after(self, negative: Conditioning) -> Conditioning:
         """[negative, self] in one batch, for classifier-free guidance in one pass."""
         return join([negative, self])
 

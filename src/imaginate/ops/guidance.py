@@ -14,7 +14,7 @@ from torch import Tensor
 
 from imaginate.errors import ModelError
 from imaginate.ops.chunks import is_out_of_memory
-from imaginate.ops.criteria import diversity
+from imaginate.ops.diversity import diversity
 from imaginate.ops.perturb import perturb
 from imaginate.ops.project import project
 from imaginate.ops.variants import Variant

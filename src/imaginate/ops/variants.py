@@ -19,7 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from imaginate.ops.criteria import SHARP, Mean
+from imaginate.ops.diversity import SHARP, Mean
 
 Name = Literal["default", "paper", "released"]
 

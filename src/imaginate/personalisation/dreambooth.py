@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
+    import torch
+
+    from imaginate.models.priors.stable_diffusion import StableDiffusion
     from imaginate.ops.conditioning import Conditioning
+    from imaginate.personalisation.core.networks import Part
     from imaginate.personalisation.core.plan import Batch, Learner, Task
 
 
@@ -45,32 +49,32 @@ class Dreambooth:
     def build(self, task: Task) -> Learner:
         """The denoiser learns, and the text encoder where asked."""
         from imaginate.personalisation.core.loop import rate
-        from imaginate.personalisation.core.networks import save_loras
+        from imaginate.personalisation.core.networks import as_stable_diffusion, save_loras
         from imaginate.personalisation.core.plan import Group, Learner
 
-        prompts = self._prompts(task)
-        frozen = None if self.text_encoder else task.prior.embed_prompts(prompts)
-        encoders = task.prior.text.parts if self.text_encoder else ()
-        parts = {name: self._part(task, name) for name in ("unet", *encoders)}
+        prior, prompts = as_stable_diffusion(task.prior), self._prompts(task)
+        frozen = None if self.text_encoder else prior.embed_prompts(prompts)
+        encoders = prior.text.parts if self.text_encoder else ()
+        parts = {name: self._part(prior, name, task.plan.seed) for name in ("unet", *encoders)}
         stated = self.learning_rate or (1e-4 if self.mode == "lora" else 2e-6)
         decay = 1e-2 if self.mode == "full" else 0.0
         groups = {
-            name: Group(found, rate(stated, 1, task.plan), weight_decay=decay) for name, (found, _, _) in parts.items()
+            name: Group(part.parameters, rate(stated, 1, task.plan), weight_decay=decay) for name, part in parts.items()
         }
 
-        def condition(batch: Batch, generator: Any) -> Conditioning:
-            return _encoded(task, prompts, batch.labels) if frozen is None else frozen.at(batch.labels)
+        def condition(batch: Batch, generator: torch.Generator) -> Conditioning:
+            return _encoded(prior, prompts, batch.labels) if frozen is None else frozen.at(batch.labels)
 
         def save(folder: Path) -> None:
-            for name, (_, write, _) in parts.items():
-                write(folder / name)
+            for name, part in parts.items():
+                part.save(folder / name)
             if self.mode == "lora":
-                save_loras(type(task.prior.pipe), {name: learnt for name, (learnt, _, _) in parts.items()}, folder)
+                save_loras(type(prior.pipe), {name: part.parameters for name, part in parts.items()}, folder)
 
         def close() -> None:
-            for _, _, finish in parts.values():
-                finish()
-            task.prior.text.cache.clear()
+            for part in parts.values():
+                part.close()
+            prior.text.cache.clear()
 
         return Learner(groups, condition, save, close=close, template=self.prompt)
 
@@ -93,29 +97,19 @@ class Dreambooth:
                     raise ConfigError(f"prompt needs a {fact} of each class: {info.name!r} has none in classes.yaml")
         return [fill(self.prompt, info, 0) for info in task.labels]
 
-    def _part(self, task: Task, name: str) -> tuple[dict[str, Any], Any, Any]:
-        """(learnt tensors, save, close) of one network."""
-        from imaginate.personalisation.core.networks import (
-            TEXT_TARGETS,
-            UNET_TARGETS,
-            LowRank,
-            freeze,
-            save_whole,
-            unfreeze,
-        )
+    def _part(self, prior: StableDiffusion, name: str, seed: int) -> Part:
+        """One network of the pipeline that learns."""
+        from imaginate.personalisation.core.networks import TEXT_TARGETS, UNET_TARGETS, low_rank, whole
 
-        module = getattr(task.prior, name)
+        module = prior.networks()[name]
         if self.mode == "full":
-            return unfreeze(module), lambda folder: save_whole(module, folder), lambda: freeze(module)
+            return whole(module)
         targets = UNET_TARGETS if name == "unet" else TEXT_TARGETS
-        lora = LowRank(
-            module, lambda m: setattr(task.prior, name, m), rank=self.rank, targets=targets, seed=task.plan.seed
-        )
-        return lora.parameters(), lora.save, lora.close
+        return low_rank(module, lambda m: setattr(prior, name, m), rank=self.rank, targets=targets, seed=seed)
 
 
-def _encoded(task: Task, prompts: list[str], labels: Any) -> Conditioning:
+def _encoded(prior: StableDiffusion, prompts: list[str], labels: torch.Tensor) -> Conditioning:
     """The images' prompts through the text encoders as they are now, each class encoded once."""
     unique = sorted(set(labels.tolist()))
-    told: Conditioning = task.prior.text.learning([prompts[label] for label in unique])
-    return told.at([unique.index(label) for label in labels.tolist()])
+    encoded = prior.text.learning([prompts[label] for label in unique])
+    return encoded.at([unique.index(label) for label in labels.tolist()])

@@ -46,7 +46,7 @@ class Imagic:
         from imaginate.personalisation.core.plan import Group, Learner
         from imaginate.personalisation.core.vectors import Vectors
 
-        vectors, unet = Vectors(task), task.prior.unet
+        vectors, unet = Vectors(task), task.prior.denoiser
 
         def save(folder: Path) -> None:
             vectors.save(folder)

@@ -42,7 +42,7 @@ class PseudowordDm:
         from imaginate.personalisation.core.plan import Group, Learner
         from imaginate.personalisation.core.pseudowords import Words
 
-        words, unet = Words(task), task.prior.unet
+        words, unet = Words(task), task.prior.denoiser
 
         def save(folder: Path) -> None:
             words.save(folder)

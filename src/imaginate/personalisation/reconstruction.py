@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
     import torch
 
-    from imaginate.personalisation.core.plan import FitPlan, Learner, Task
+    from imaginate.personalisation.core.plan import Learner, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,32 +42,27 @@ class Reconstruction:
 
     def build(self, task: Task) -> Learner:
         """The decoder's denoiser learns."""
-        from imaginate.personalisation.core.embedded import Embedded, decoder_part
+        from imaginate.personalisation.core.embedded import Embedded
         from imaginate.personalisation.core.loop import rate
-        from imaginate.personalisation.core.networks import UNET_TARGETS, LowRank, freeze, save_whole, unfreeze
+        from imaginate.personalisation.core.networks import UNET_TARGETS, as_unclip, low_rank, whole
         from imaginate.personalisation.core.plan import Group, Learner
 
-        embedded, decoder, name = Embedded(task, self.unconditional), task.prior.decoder, decoder_part(task.prior)
-        unet = decoder.unet
+        embedded, prior = Embedded(task, self.unconditional), as_unclip(task.prior)
         if self.mode == "lora":
-            lora = LowRank(
-                unet, lambda m: setattr(decoder, "unet", m), rank=self.rank, targets=UNET_TARGETS, seed=task.plan.seed
-            )
-            learnt, write, close = lora.parameters(), lora.save, lora.close
+            part = low_rank(
+                prior.denoiser, lambda m: setattr(prior, "denoiser", m), rank=self.rank, targets=UNET_TARGETS,
+                seed=task.plan.seed,
+            )  # fmt: skip
         else:
-            learnt, write, close = unfreeze(unet), lambda folder: save_whole(unet, folder), lambda: freeze(unet)
+            part = whole(prior.denoiser)
         stated = self.learning_rate or (1e-4 if self.mode == "lora" else 2e-6)
         decay = 1e-2 if self.mode == "full" else 0.0
-        group = Group(learnt, rate(stated, 1, task.plan), weight_decay=decay)
+        group = Group(part.parameters, rate(stated, 1, task.plan), weight_decay=decay)
 
         def save(folder: Path) -> None:
-            write(folder / name)
+            part.save(folder / prior.denoiser_part)
 
-        def imagine(*, prior: Any, rows: list[int], seeds: list[int], plan: FitPlan, **_: Any) -> torch.Tensor:
-            vectors = embedded.of(rows)
-            images: torch.Tensor = prior.generate(
-                vectors, guidance_scale=self.guidance_scale, steps=plan.sheet_steps, seeds=seeds
-            )
-            return images
+        def draw(rows: Sequence[int], seeds: Sequence[int], steps: int) -> torch.Tensor:
+            return prior.generate(embedded.of(rows), guidance_scale=self.guidance_scale, steps=steps, seeds=seeds)
 
-        return Learner({"decoder": group}, embedded.condition, save, imagine=imagine, close=close)
+        return Learner({"decoder": group}, embedded.condition, save, draw=draw, close=part.close)

@@ -14,7 +14,7 @@ from imaginate.files import content_hash
 from imaginate.pool.units import Item
 
 if TYPE_CHECKING:
-    from imaginate.models.guides.preprocess import Preprocess
+    from imaginate.models.guides.core.preprocess import Preprocess
 
 
 @dataclass

@@ -1,1 +1,1 @@
-"""What a network is told of a class: prompt texts, prompt sets, and the one way to name a class in a prompt."""
+"""What names a class to a network: prompt texts, prompt sets, and the one way to name a class in a prompt."""

@@ -10,8 +10,9 @@ import re
 from collections.abc import Sequence
 
 from imaginate.errors import ConfigError
+from imaginate.prompts.naming import class_name
 from imaginate.prompts.texts import GIF_ADJECTIVES, GIF_DOMAINS
-from imaginate.records import Request
+from imaginate.records import LabelSpace, Request
 
 DOMAINS: dict[str, tuple[str, ...]] = {
     "natural": GIF_DOMAINS,
@@ -59,10 +60,10 @@ def chosen(words: Sequence[str], known: dict[str, tuple[str, ...]], what: str) -
 
 
 def draw_prompts(
-    requests: Sequence[Request], names: Sequence[str], domains: Sequence[str], adjectives: Sequence[str]
+    requests: Sequence[Request], labels: LabelSpace, domains: Sequence[str], adjectives: Sequence[str]
 ) -> list[list[str]]:
-    """One prompt a copy of each request, class names by label: n rows of k prompts."""
-    return [[draw_prompt(seed, names[r.label], domains, adjectives) for seed in r.seeds] for r in requests]
+    """One prompt a copy of each request: n rows of k prompts."""
+    return [[draw_prompt(seed, class_name(labels[r.label]), domains, adjectives) for seed in r.seeds] for r in requests]
 
 
 def draw_prompt(seed: int, name: str, domains: Sequence[str], adjectives: Sequence[str]) -> str:

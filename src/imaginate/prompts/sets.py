@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +20,7 @@ from imaginate.errors import ConfigError
 from imaginate.ops.noise import pick
 from imaginate.prompts import texts
 from imaginate.prompts.guided import article
+from imaginate.prompts.naming import class_name
 from imaginate.records import ClassInfo, LabelSpace
 from imaginate.settings import nearest
 
@@ -115,15 +116,6 @@ def needs(template: str) -> tuple[str, ...]:
     return tuple(field for _, field, _, _ in string.Formatter().parse(template) if field is not None)
 
 
-def full_name(info: ClassInfo, *, strip: bool = False) -> str:
-    """All names of a class, joined by a comma and a space: "tiger shark, Galeocerdo cuvieri" (RET 3.2).
-
-    `strip` removes the white space inside each name: RET's w(n), "desktopcomputer".
-    """
-    names = list(dict.fromkeys((info.title, *info.synonyms)))
-    return ", ".join("".join(name.split()) if strip else name for name in names)
-
-
 def usable(chosen: PromptSet, info: ClassInfo) -> tuple[Category, ...]:
     """The categories of which this class can fill at least one template, cut to those templates."""
     have = _filled(info, strip=False)
@@ -180,16 +172,10 @@ def fill(template: str, info: ClassInfo, seed: int, *, strip: bool = False) -> s
     return " ".join(template.format(**values).split())
 
 
-def named(info: ClassInfo, name: str) -> ClassInfo:
-    """The same class under another name (a pseudoword), without synonyms."""
-    return replace(info, display=name, synonyms=())
-
-
 def _filled(info: ClassInfo, *, strip: bool) -> dict[str, str]:
-    title = "".join(info.title.split()) if strip else info.title
     return {
-        "name": full_name(info, strip=strip),
-        "class": title,
+        "name": class_name(info, synonyms=True, strip=strip),
+        "class": class_name(info, strip=strip),
         "synonyms": ", ".join(info.synonyms),
         "hypernym": info.hypernym,
         "definition": info.definition,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from imaginate.errors import ConfigError, ModelError
+from imaginate.prompts.naming import class_name
 from imaginate.records import LabelSpace
 
 Prompts: TypeAlias = str | Sequence[str] | None
@@ -30,7 +31,7 @@ def templates(prompts: Prompts) -> tuple[str, ...]:
 def check_titles(labels: LabelSpace, guide: str) -> None:
     """Two classes that read the same cannot be told apart by a text guide: name them, and say what to do."""
     seen: dict[str, list[int]] = defaultdict(list)
-    for label, title in enumerate(labels.titles):
+    for label, title in enumerate(map(class_name, labels)):
         seen[" ".join(title.casefold().split())].append(label)
     for title, members in seen.items():
         if len(members) > 1:

@@ -38,19 +38,18 @@ def fit(
     interrupted. Raises ConfigError before the fit for what the choice of the checkpoint could not do after it.
     """
     from imaginate import registry
-    from imaginate.models.priors import build_prior
     from imaginate.personalisation.core import run
 
-    chosen, plan = registry.make("techniques", technique, settings), plan or FitPlan()
+    registry.make("techniques", technique, settings)  # what it refuses, it refuses before anything is read
+    plan = plan or FitPlan()
     spec = data if isinstance(data, DataSpec) else DataSpec(path=os.fspath(data))
     selection = selection or CheckpointSelection()
     if select_by == "accuracy":
         check_selection(technique, selection, plan.held_out)
     device = pick_device(device)
-    dtype = "float32" if chosen.trains_weights else plan.precision
-    built = build_prior(chosen.family, prior, device=device, dtype=dtype)
-    manifest = run.fit(technique, spec, Path(out), prior=built, settings=settings, plan=plan, progress=progress)
+    manifest = run.fit(
+        technique, spec, Path(out), prior=prior, settings=settings, plan=plan, device=device, progress=progress
+    )
     if select_by == "loss":
         return manifest
-    del built
     return select_checkpoint(out, spec, prior=prior, selection=selection, device=device, progress=progress)

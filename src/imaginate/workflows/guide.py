@@ -13,7 +13,7 @@ from imaginate.progress import bar
 from imaginate.records import LabelSpace
 
 if TYPE_CHECKING:
-    from imaginate.models.guides.assess import Assessment
+    from imaginate.models.guides.core.assess import Assessment
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def guide(
     them. Never measured on images that the guide was fitted to. Raises DataError, ConfigError or ModelError.
     """
     from imaginate.models.guides import build_guide
-    from imaginate.models.guides.assess import assess
+    from imaginate.models.guides.core.assess import assess
 
     dataset = open_dataset(data)
     samples = SeedImages(dataset.samples)

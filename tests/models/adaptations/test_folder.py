@@ -34,6 +34,9 @@ class Prior:
             self.unet = nn.Linear(4, 4)
         self.loaded: list[str] = []
 
+    def networks(self) -> dict[str, nn.Module]:
+        return {"unet": self.unet}
+
     def load_adaptation(self, path: str) -> None:
         self.loaded.append(path)
 

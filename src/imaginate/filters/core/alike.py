@@ -23,6 +23,6 @@ def mirrored(images: Sequence[Image]) -> list[str]:
 
 def embeddings(images: Sequence[Image], context: Context) -> Any:
     """(n, dim) unit-norm embeddings of the guide. Raises ConfigError where there is no guide."""
-    from imaginate.models.guides.cache import embed_once
+    from imaginate.models.guides.core.cache import embed_once
 
     return embed_once(context.guide, images)

@@ -1,17 +1,19 @@
-"""What the imagining methods share: requests -> groups of equal copies -> scores -> candidates with their story."""
+"""What the imagining methods share: requests -> groups of equal copies -> scores -> candidates with their facts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from imaginate.contract import Context, Guide
-from imaginate.ops.criteria import diversity, informativeness
+from imaginate.methods.core.diffusion import candidates, copies
+from imaginate.ops.diversity import diversity
+from imaginate.ops.finite import Finite
 from imaginate.ops.guidance import Climb, Score, Scores, ascend
+from imaginate.ops.informativeness import informativeness
 from imaginate.ops.perturb import Level, draw
 from imaginate.ops.variants import Variant
 from imaginate.records import Candidate, LabelSpace, Request, Scalar
@@ -26,20 +28,19 @@ class Imagined:
     climb: Climb | None = None
     seed_predicted: Tensor | None = None  # (n,) the guide's class of each seed
     predicted: Tensor | None = None  # (n, k) the guide's class of each copy
-    failed: Mapping[tuple[int, int], str] = field(default_factory=dict)  # why a copy came to nothing
-    retried: Mapping[tuple[int, int], int] = field(default_factory=dict)  # how often a copy was started anew
+    drawn: Finite | None = None  # the draw (n k rows) that the copies come from: what was retried, what was lost
     info: Mapping[str, Scalar] = field(default_factory=dict)
 
 
-def in_groups(requests: Sequence[Request], make: Callable[[list[Request]], list[Candidate]]) -> list[Candidate]:
-    """`make` on requests with equal numbers of copies (the diversity couples them); answers in the order asked."""
+def in_groups(requests: Sequence[Request], expand: Callable[[list[Request]], list[Candidate]]) -> list[Candidate]:
+    """`expand` on requests with equal numbers of copies (the diversity couples them); answers in the order asked."""
     groups: dict[int, list[int]] = {}
     for index, request in enumerate(requests):
         groups.setdefault(len(request.copies), []).append(index)
     answers: dict[int, list[Candidate]] = {}
     for count, members in groups.items():
-        made = make([requests[index] for index in members])
-        answers |= {index: made[i * count : (i + 1) * count] for i, index in enumerate(members)}
+        found = expand([requests[index] for index in members])
+        answers |= {index: found[i * count : (i + 1) * count] for i, index in enumerate(members)}
     return [candidate for index in range(len(requests)) for candidate in answers[index]]
 
 
@@ -129,12 +130,14 @@ def guided(
     *,
     eps: float,
     level: Level,
-    **story: Any,
+    info: Mapping[str, Scalar],
+    prompts: Sequence[Sequence[str]] | None = None,
+    drawn: Finite | None = None,
 ) -> Imagined:
     """Guidance by what the guide sees in decoded images (GIF-SD, GIF-MAE).
 
     Seeds `pixels` (n, 3, s, s) in [0, 1], latents (n k, ...) of their copies; `decode` maps such latents to images
-    (n k, 3, s, s) in [0, 1]. `story`: the other fields of Imagined.
+    (n k, 3, s, s) in [0, 1].
     """
     of_seeds = seed_logits(context.guide, pixels.to(latents.device))
     score = image_score(context.guide, of_seeds, decode, how)
@@ -142,41 +145,28 @@ def guided(
     assert found.after.images is not None
     return Imagined(
         images=found.after.images,
+        prompts=prompts,
         climb=found,
         seed_predicted=of_seeds.argmax(dim=-1),
         predicted=found.after.predicted,
-        **story,
+        drawn=drawn,
+        info=info,
     )
 
 
-def to_candidates(requests: Sequence[Request], made: Imagined, labels: LabelSpace) -> list[Candidate]:
+def to_candidates(requests: Sequence[Request], imagined: Imagined, labels: LabelSpace) -> list[Candidate]:
     """Every copy with its prompt, its scores before and after guidance, and what the guide saw in seed and copy."""
-    images = made.images.detach().float().cpu()
-    before = _table(made.climb.before, "before") if made.climb else {}
-    after = _table(made.climb.after, "after") if made.climb else {}
-    out = []
-    for i, request in enumerate(requests):
-        for j, (copy, seed) in enumerate(zip(request.copies, request.seeds, strict=True)):
-            failed = made.failed.get((i, j))
-            if failed is None and not bool(torch.isfinite(images[i, j]).all()):
-                failed = "image is not a number"
-            info: dict[str, Scalar] = {**made.info, **_seen(made, labels, i, j)}
-            if (i, j) in made.retried:
-                info["retried"] = made.retried[i, j]
-            out.append(
-                Candidate(
-                    key=request.key,
-                    label=request.label,
-                    copy=copy,
-                    seed=seed,
-                    image=None if failed else images[i, j],
-                    prompt=made.prompts[i][j] if made.prompts else None,
-                    scores={} if failed else {name: float(t[i, j]) for name, t in {**before, **after}.items()},
-                    info=info,
-                    failed=failed,
-                )
-            )
-    return out
+    wanted, drawn = copies(requests), imagined.drawn or Finite(imagined.images)
+    before = _table(imagined.climb.before, "before") if imagined.climb else {}
+    after = _table(imagined.climb.after, "after") if imagined.climb else {}
+    places = [(i, j) for i, request in enumerate(requests) for j in range(len(request.copies))]
+    return candidates(
+        wanted,
+        Finite(imagined.images.flatten(0, 1), drawn.retried, drawn.lost),
+        prompts=None if imagined.prompts is None else [imagined.prompts[i][j] for i, j in places],
+        info=[{**imagined.info, **_seen(imagined, labels, i, j)} for i, j in places],
+        scores=[{name: float(t[i, j]) for name, t in {**before, **after}.items()} for i, j in places],
+    )
 
 
 def _table(scores: Scores, when: str) -> dict[str, Tensor]:
@@ -190,13 +180,13 @@ def _table(scores: Scores, when: str) -> dict[str, Tensor]:
     return {f"{name}_{when}": value.detach().float().cpu() for name, value in named.items()}
 
 
-def _seen(made: Imagined, labels: LabelSpace, i: int, j: int) -> dict[str, Scalar]:
+def _seen(imagined: Imagined, labels: LabelSpace, i: int, j: int) -> dict[str, Scalar]:
     """The guide's class of seed and copy, before and after guidance."""
     seen: dict[str, Scalar] = {}
-    if made.seed_predicted is not None:
-        seen["seed_class"] = labels.names[int(made.seed_predicted[i])]
-    if made.climb is not None:
-        seen["class_before"] = labels.names[int(made.climb.before.predicted[i, j])]
-    if made.predicted is not None:
-        seen["class_after"] = labels.names[int(made.predicted[i, j])]
+    if imagined.seed_predicted is not None:
+        seen["seed_class"] = labels.names[int(imagined.seed_predicted[i])]
+    if imagined.climb is not None:
+        seen["class_before"] = labels.names[int(imagined.climb.before.predicted[i, j])]
+    if imagined.predicted is not None:
+        seen["class_after"] = labels.names[int(imagined.predicted[i, j])]
     return seen

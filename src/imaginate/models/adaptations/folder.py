@@ -22,6 +22,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imaginate.contract import PriorFamily
 from imaginate.errors import ConfigError, ModelError
 from imaginate.files import replace_file, short_hash
 from imaginate.records import LabelSpace
@@ -113,7 +114,7 @@ def read_manifest(path: str | Path) -> Manifest | None:
     return manifest
 
 
-def load_adaptation(path: str, prior: Any, labels: LabelSpace, *, checkpoint: str | None = None) -> Adaptation:
+def load_adaptation(path: str, prior: PriorFamily, labels: LabelSpace, *, checkpoint: str | None = None) -> Adaptation:
     """Check that an adaptation was made for this prior and these classes, and load it into the prior.
 
     `checkpoint` is a role or folder (`best`, `epoch-02`), which may also be written behind the path, `OUT@epoch-02`;
@@ -140,7 +141,7 @@ def load_adaptation(path: str, prior: Any, labels: LabelSpace, *, checkpoint: st
 
 
 def checkpoint_folder(manifest: Manifest, path: str | Path, checkpoint: str | None = None) -> Path:
-    """Where a checkpoint lies: by role (`best`), by folder name, or the chosen one."""
+    """Where a checkpoint is: by role (`best`), by folder name, or the chosen one."""
     known = {**{name: name for name in manifest.checkpoints.values()}, **manifest.checkpoints}
     if not known:
         raise ModelError(f"adaptation {path} has no checkpoint yet: let `imaginate fit` finish its first epoch")
@@ -153,7 +154,7 @@ def checkpoint_folder(manifest: Manifest, path: str | Path, checkpoint: str | No
     return folder
 
 
-def _check(manifest: Manifest, path: str, prior: Any, labels: LabelSpace) -> None:
+def _check(manifest: Manifest, path: str, prior: PriorFamily, labels: LabelSpace) -> None:
     if manifest.family != prior.family:
         raise ModelError(f"adaptation {path} is for a {manifest.family} prior, {prior.name} is {prior.family}")
     if not same_prior(manifest.fingerprint, fingerprint(prior)):
@@ -176,13 +177,13 @@ def _conditioning(folder: Path) -> dict[str, Conditioning]:
     return {name: Conditioning(hidden, pooled.get(name)) for name, hidden in load_file(str(file)).items()}
 
 
-def fingerprint(prior: Any) -> dict[str, Any]:
+def fingerprint(prior: PriorFamily) -> dict[str, Any]:
     """What a prior is, whatever its name and precision: shapes of all weights, and the mean size of a few of them."""
-    shapes, probe = [], []
+    shapes, probe, networks = [], [], prior.networks()
     for part in ("unet", "decoder", "text_encoder", "text_encoder_2", "vae"):
-        module = part_of(prior, part)
-        if module is None:
+        if part not in networks:
             continue
+        module = networks[part]
         tensors = sorted(module.state_dict().items())
         shapes.append([part, [[name, list(value.shape)] for name, value in tensors]])
         probe += [
@@ -196,9 +197,3 @@ def same_prior(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
     if a["shapes"] != b["shapes"] or len(a["probe"]) != len(b["probe"]):
         return False
     return all(abs(x - y) <= 0.01 * max(abs(x), abs(y), 1e-3) for x, y in zip(a["probe"], b["probe"], strict=True))
-
-
-def part_of(prior: Any, part: str) -> Any:
-    """A network of the prior by the name of its role in the pipeline; None where it has none."""
-    pipe = getattr(prior, "pipe", None)
-    return getattr(pipe if pipe is not None else prior, part, None)

@@ -10,25 +10,50 @@ A folder may hold any of these, each in its library's own format (safetensors on
     adaptation.json                     what the fit wrote about itself (technique, base, classes, words, ...)
 
 The folder itself may be a part: `config.json` with a UNet, or `adapter_config.json` (then of the UNet). LoRAs of parts
-and pytorch_lora_weights beside one another are the same thing in two forms (`imaginate fit` writes both): read once.
+and pytorch_lora_weights in one folder are the same thing in two forms (`imaginate fit` writes both): read once.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
+from imaginate.contract import PriorFamily
 from imaginate.errors import ModelError
-from imaginate.models.priors.loading import quiet, read
-from imaginate.models.priors.text import PARTS as TOKENIZERS
-from imaginate.models.priors.text import WORD_TABLES
+from imaginate.models.checkpoints import quiet, read
+from imaginate.models.priors.core.text import WORD_TABLES, TextEncoders
 
 LORA = "pytorch_lora_weights.safetensors"
 PARTS = ("unet", "text_encoder", "text_encoder_2", "vae", "decoder", "image_encoder", "text_proj", "model")
+
+
+@runtime_checkable
+class InPipeline(Protocol):
+    """A prior whose networks are parts of a pipeline of diffusers."""
+
+    pipe: Any
+
+
+@runtime_checkable
+class LoraPipeline(Protocol):
+    """A pipeline of diffusers that reads LoRAs."""
+
+    def load_lora_weights(self, folder: str, *, weight_name: str) -> None: ...
+    def get_list_adapters(self) -> dict[str, list[str]]: ...
+    def fuse_lora(self) -> None: ...
+    def unload_lora_weights(self) -> None: ...
+
+
+@runtime_checkable
+class ReadsText(Protocol):
+    """A prior with text encoders, to which words can be added."""
+
+    text: TextEncoders
 
 
 @dataclass(frozen=True)
@@ -36,13 +61,13 @@ class Adaptation:
     """What was loaded: where from, the fit's own notes, the new words (word -> its tokens) and conditioning vectors."""
 
     path: str
-    about: dict[str, Any] = field(default_factory=dict)
+    about: Mapping[str, Any] = field(default_factory=dict)
     words: dict[str, str] = field(default_factory=dict)
     conditioning: dict[str, torch.Tensor] = field(default_factory=dict)
     parts: tuple[str, ...] = ()
 
 
-def adapt(prior: Any, path: str) -> Adaptation:
+def adapt(prior: PriorFamily, path: str) -> Adaptation:
     """Load a folder (or one .safetensors file) into `prior.pipe` and its parts; ModelError where nothing fits."""
     place = Path(path).expanduser()
     if not place.exists():
@@ -60,7 +85,7 @@ def adapt(prior: Any, path: str) -> Adaptation:
     return Adaptation(str(place), about, words, vectors, parts)
 
 
-def _from_file(prior: Any, place: Path) -> Adaptation:
+def _from_file(prior: PriorFamily, place: Path) -> Adaptation:
     tensors = _tensors(place)
     if any("lora" in name for name in tensors):
         return Adaptation(str(place), parts=_lora(prior, place))
@@ -75,26 +100,21 @@ def _notes(place: Path) -> dict[str, Any]:
     return notes
 
 
-def _load_parts(prior: Any, place: Path) -> tuple[str, ...]:
+def _load_parts(prior: PriorFamily, place: Path) -> tuple[str, ...]:
     found = [part for part in PARTS if (place / part).is_dir()]
     for part in found:
         _load_part(prior, part, place / part)
     if not found and ((place / "adapter_config.json").is_file() or (place / "config.json").is_file()):
-        part = next(name for name in ("unet", "decoder", "model") if _module(prior, name) is not None)
+        part = next(name for name in ("unet", "decoder", "model") if name in prior.networks())
         _load_part(prior, part, place)
         found = [part]
     return tuple(found)
 
 
-def _module(prior: Any, part: str) -> Any:
-    pipe = getattr(prior, "pipe", None)
-    return getattr(pipe, part, None) if pipe is not None else getattr(prior, part, None)
-
-
-def _load_part(prior: Any, part: str, folder: Path) -> None:
-    module = _module(prior, part)
+def _load_part(prior: PriorFamily, part: str, folder: Path) -> None:
+    module: Any = prior.networks().get(part)
     if module is None:
-        raise ModelError(f"adaptation {folder} is for a {part}, which {prior.name} has not")
+        raise ModelError(f"adaptation {folder} is for a {part}, which {prior.name} does not have")
     if (folder / "adapter_config.json").is_file():
         from peft import PeftModel
 
@@ -103,15 +123,15 @@ def _load_part(prior: Any, part: str, folder: Path) -> None:
     else:
         fresh = read(lambda: type(module).from_pretrained(str(folder), use_safetensors=True), str(folder), f"a {part}")
         _same_shapes(module, fresh, folder)
-    _put(prior, part, fresh)
+    prior.put_network(part, fresh)
 
 
-def _lora(prior: Any, file: Path) -> tuple[str, ...]:
+def _lora(prior: PriorFamily, file: Path) -> tuple[str, ...]:
     """Merge a LoRA in diffusers' format into the pipeline's parts; ModelError where none of its tensors fits."""
     if not file.is_file():
         return ()
-    pipe: Any = getattr(prior, "pipe", None)
-    if not hasattr(pipe, "load_lora_weights"):
+    pipe = prior.pipe if isinstance(prior, InPipeline) else None
+    if not isinstance(pipe, LoraPipeline):
         raise ModelError(f"adaptation {file} is a LoRA of Stable Diffusion, {prior.name} is {prior.family}")
     try:
         with quiet():
@@ -133,14 +153,6 @@ def _same_shapes(old: Any, new: Any, folder: Path) -> None:
             raise ModelError(f"adaptation {folder} does not fit this prior: {name} differs")
 
 
-def _put(prior: Any, part: str, module: Any) -> None:
-    pipe = getattr(prior, "pipe", None)
-    if pipe is not None:
-        setattr(pipe, part, module)
-    if hasattr(prior, part):
-        setattr(prior, part, module)
-
-
 def _tensors(file: Path) -> dict[str, torch.Tensor]:
     if not file.is_file():
         return {}
@@ -149,7 +161,7 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
     return read(lambda: load_file(str(file)), str(file), "tensors")
 
 
-def _words(prior: Any, file: Path) -> dict[str, str]:
+def _words(prior: PriorFamily, file: Path) -> dict[str, str]:
     """Add learned words to tokenizers and text encoders; n vectors become the tokens `word`, `word_1`, ..."""
     tensors, words = _tensors(file), dict[str, str]()
     if not tensors:
@@ -158,11 +170,11 @@ def _words(prior: Any, file: Path) -> dict[str, str]:
     if not tables:
         second = _tensors(file.with_stem(f"{file.stem}_2"))
         tables = {"text_encoder": tensors, **({"text_encoder_2": second} if second else {})}
+    encoders = prior.text.parts if isinstance(prior, ReadsText) else {}
     for part, learnt in tables.items():
-        tokenizer, encoder = getattr(prior, TOKENIZERS[part], None), getattr(prior, part, None)
-        if tokenizer is None or encoder is None:
-            raise ModelError(f"adaptation {file} has learned words for a {part}, which {prior.name} has not")
-        words |= _add(tokenizer, encoder, learnt, f"adaptation {file} does not fit this prior")
+        if part not in encoders:
+            raise ModelError(f"adaptation {file} has learned words for a {part}, which {prior.name} does not have")
+        words |= _add(*encoders[part], learnt, f"adaptation {file} does not fit this prior")
     return words
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from imaginate.contract import GuideSetup
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
-from imaginate.models.guides.preprocess import Preprocess, from_transformers
-from imaginate.models.guides.store import EmbeddingStore, weights_key
-from imaginate.prompts.zero_shot import Prompts, check_titles, templates
-from imaginate.records import LabelSpace
+from imaginate.models.guides.core.preprocess import Preprocess, from_transformers
+from imaginate.models.guides.core.store import EmbeddingStore, weights_key
+from imaginate.prompts.naming import class_name
+from imaginate.prompts.zero_shot import check_titles, templates
 
 FAMILIES = ("clip", "siglip")
 DEFAULT = "openai/clip-vit-base-patch32"
@@ -28,32 +28,26 @@ class ClipGuide:
     the softmax does not see it.
     """
 
-    def __init__(
-        self,
-        spec: str,
-        labels: LabelSpace,
-        *,
-        name: str = "",
-        prompts: Prompts = None,
-        device: str = "cpu",
-        dtype: torch.dtype | None = None,
-        cache: str | Path | None = None,
-    ) -> None:
-        self.name = name or f"clip:{spec}"
-        self.labels = labels
-        self.device = device
-        check_titles(labels, self.name)
-        family = getattr(checkpoints.config(spec), "model_type", "")
+    takes: ClassVar[Literal["checkpoint", "nothing"]] = "checkpoint"
+    needs_seeds: ClassVar[bool] = False
+    reads_text: ClassVar[bool] = True
+
+    def __init__(self, setup: GuideSetup) -> None:
+        self.name, self.labels, self.device = setup.name, setup.labels, setup.device
+        spec = setup.model or DEFAULT
+        check_titles(self.labels, self.name)
+        family = checkpoints.config(spec).model_type
         if family not in FAMILIES:
             raise ModelError(f"{spec} is a {family or 'nameless'} checkpoint; clip: needs a CLIP or SigLIP one")
-        self.model = checkpoints.model(spec, device=device, dtype=dtype)
+        dtype = checkpoints.precision(setup.dtype, self.device)
+        self.model: Any = checkpoints.model(spec, device=self.device, dtype=dtype)
         self.preprocess: Preprocess = from_transformers(checkpoints.processor_config(spec), where=spec)
         self._tokenizer = checkpoints.tokenizer(spec)
         self._padding = "max_length" if family == "siglip" else True
         self.scale = float(self.model.logit_scale.detach().float().exp())
-        self.class_embeddings = self._classes(templates(prompts))  # (classes, dim), unit norm
+        self.class_embeddings = self._classes(templates(setup.prompts))  # (classes, dim), unit norm
         self.dim = int(self.class_embeddings.shape[1])
-        self.store = EmbeddingStore(cache, owner=weights_key(self.model))  # embeddings of the seed images
+        self.store = EmbeddingStore(setup.cache, owner=weights_key(self.model))  # embeddings of the seed images
 
     def embed(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] -> (b, dim) unit-norm float32; the gradient flows back to the pixels."""
@@ -81,9 +75,8 @@ class ClipGuide:
 
     def _classes(self, sentences: tuple[str, ...]) -> Tensor:
         """One embedding a class: the normalised mean over the sentences."""
-        titles = self.labels.titles
-        texts = [sentence.replace("{}", title) for title in titles for sentence in sentences]
-        each = self.embed_text(texts).view(len(titles), len(sentences), -1)
+        texts = [sentence.replace("{}", class_name(info)) for info in self.labels for sentence in sentences]
+        each = self.embed_text(texts).view(len(self.labels), len(sentences), -1)
         return F.normalize(each.mean(dim=1), dim=-1)
 
 

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from imaginate.contract import Images
+from imaginate.contract import GuideSetup, Images
 from imaginate.errors import ModelError
 from imaginate.files import replace_file, short_hash
-from imaginate.models.guides.backbones import load_backbone
-from imaginate.models.guides.probe import train_head, validation_part
-from imaginate.models.guides.prototypes import check_every_class
-from imaginate.models.guides.store import EmbeddingStore, content_key, embed_seeds
+from imaginate.models.guides.core.backbones import load_backbone
+from imaginate.models.guides.core.heads import check_every_class, train_head, validation_part
+from imaginate.models.guides.core.store import EmbeddingStore, content_key, embed_seeds
 from imaginate.ops.batching import map_images
-from imaginate.records import LabelSpace
 
 EPOCHS, PATIENCE, BATCH, BACKBONE_RATE, HEAD_RATE = 20, 3, 32, 1e-5, 1e-3
 
@@ -29,23 +28,15 @@ EPOCHS, PATIENCE, BATCH, BACKBONE_RATE, HEAD_RATE = 20, 3, 32, 1e-5, 1e-3
 class FinetunedGuide:
     """Full fine-tuning of any backbone; with `cache` the trained weights are kept, by content of the seed set."""
 
-    def __init__(
-        self,
-        backbone: str,
-        labels: LabelSpace,
-        samples: Images,
-        *,
-        name: str = "",
-        device: str = "cpu",
-        dtype: torch.dtype | None = None,
-        cache: str | Path | None = None,
-        seed: int = 0,
-    ) -> None:
-        self.name = name or f"finetuned:{backbone}"
-        self.labels = labels
-        self.device = device
-        self._backbone = load_backbone(backbone, device=device, dtype=torch.float32)
-        seeds = embed_seeds(self._backbone.features, samples, EmbeddingStore(), device=device)
+    takes: ClassVar[Literal["backbone"]] = "backbone"
+    needs_seeds: ClassVar[bool] = True
+    reads_text: ClassVar[bool] = False
+
+    def __init__(self, setup: GuideSetup) -> None:
+        self.name, self.labels, self.device = setup.name, setup.labels, setup.device
+        samples, labels, seed = setup.seed_images, setup.labels, setup.seed
+        self._backbone = load_backbone(setup.model, device=self.device, dtype=torch.float32)
+        seeds = embed_seeds(self._backbone.features, samples, EmbeddingStore(), device=self.device)
         check_every_class(torch.bincount(seeds.labels, minlength=len(labels)), labels, self.name)
         readable = set(seeds.ids)
         indices = [i for i in range(len(samples)) if samples.sample(i).id in readable]
@@ -53,11 +44,11 @@ class FinetunedGuide:
         held = validation_part(seeds.labels, seed)
         self.validation_ids = tuple(key for key, h in zip(seeds.ids, held.tolist(), strict=True) if h)
         start = train_head(F.normalize(seeds.embeddings, dim=-1), seeds.labels, held, len(labels))
-        self.head = nn.Linear(self.dim, len(labels), device=device)
+        self.head = nn.Linear(self.dim, len(labels), device=self.device)
         with torch.no_grad():
             self.head.weight.copy_(start.weight)
             self.head.bias.copy_(start.bias)
-        file = _file(cache, backbone, samples, indices, seed)
+        file = _file(setup.cache, setup.model, samples, indices, seed)
         if file is None or not _restore(file, self._backbone.network, self.head):
             self._train(samples, indices, seeds.labels, held, seed)
             _save(file, self._backbone.network, self.head)

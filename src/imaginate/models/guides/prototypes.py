@@ -7,17 +7,17 @@ class mean would look better classified than it is, and so would its copies: for
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imaginate.contract import Images
-from imaginate.errors import DataError
-from imaginate.models.guides.backbones import load_backbone
-from imaginate.models.guides.store import EmbeddingStore, SeedSet, embed_seeds, weights_key
-from imaginate.records import LabelSpace
+from imaginate.contract import GuideSetup
+from imaginate.models import checkpoints
+from imaginate.models.guides.core.backbones import load_backbone
+from imaginate.models.guides.core.heads import check_every_class
+from imaginate.models.guides.core.store import EmbeddingStore, SeedSet, embed_seeds, weights_key
 
 # Candidates for the softmax temperature; the one with the best leave-one-out likelihood of the seeds is taken.
 TEMPERATURES = tuple(float(t) for t in torch.logspace(-2.5, 0.0, 26, dtype=torch.float64))
@@ -26,23 +26,16 @@ TEMPERATURES = tuple(float(t) for t in torch.logspace(-2.5, 0.0, 26, dtype=torch
 class PrototypeGuide:
     """Class means over any backbone; the temperature is fitted to the seeds, each left out of its own class mean."""
 
-    def __init__(
-        self,
-        backbone: str,
-        labels: LabelSpace,
-        samples: Images,
-        *,
-        name: str = "",
-        device: str = "cpu",
-        dtype: torch.dtype | None = None,
-        cache: str | Path | None = None,
-    ) -> None:
-        self.name = name or f"prototypes:{backbone}"
-        self.labels = labels
-        self.device = device
-        self._backbone = load_backbone(backbone, device=device, dtype=dtype)
-        store = EmbeddingStore(cache, owner=weights_key(self._backbone.network))
-        seeds = embed_seeds(self._backbone.features, samples, store, device=device)
+    takes: ClassVar[Literal["backbone"]] = "backbone"
+    needs_seeds: ClassVar[bool] = True
+    reads_text: ClassVar[bool] = False
+
+    def __init__(self, setup: GuideSetup) -> None:
+        self.name, self.labels, self.device = setup.name, setup.labels, setup.device
+        dtype = checkpoints.precision(setup.dtype, self.device)
+        self._backbone = load_backbone(setup.model, device=self.device, dtype=dtype)
+        store = EmbeddingStore(setup.cache, owner=weights_key(self._backbone.network))
+        seeds = embed_seeds(self._backbone.features, setup.seed_images, store, device=self.device)
         self._ready(SeedSet(seeds.ids, seeds.labels, F.normalize(seeds.embeddings, dim=-1), seeds.skipped))
 
     def _ready(self, seeds: SeedSet) -> None:
@@ -77,7 +70,7 @@ class PrototypeGuide:
 
     def _cosine_without(self, embeddings: Tensor, ids: Sequence[str]) -> Tensor:
         cosine = embeddings @ self.prototypes.T
-        rows = [i for i, key in enumerate(ids) if self.removable(key)]
+        rows = [i for i, key in enumerate(ids) if self.is_removable(key)]
         if not rows:
             return cosine
         places = torch.tensor([self._place[ids[i]] for i in rows], device=self.device)
@@ -86,24 +79,16 @@ class PrototypeGuide:
         index = torch.tensor(rows, device=self.device)
         return cosine.index_put((index, own), (embeddings[index] * rest).sum(dim=-1))
 
-    def removable(self, key: str) -> bool:
+    def is_removable(self, key: str) -> bool:
         """Whether a seed can be left out of its class mean: it is known, and not alone in its class."""
         place = self._place.get(key)
         return place is not None and int(self.counts[self.seeds.labels[place]]) > 1
 
     def _fitted_temperature(self) -> float:
-        known = [i for i, key in enumerate(self.seeds.ids) if self.removable(key)]
+        known = [i for i, key in enumerate(self.seeds.ids) if self.is_removable(key)]
         if not known:
             return 0.05
         keep = torch.tensor(known, device=self.device)
         cosine = self._cosine_without(self.seeds.embeddings[keep], [self.seeds.ids[i] for i in known])
         losses = [float(F.cross_entropy(cosine / t, self.seeds.labels[keep])) for t in TEMPERATURES]
         return TEMPERATURES[losses.index(min(losses))]
-
-
-def check_every_class(counts: Tensor, labels: LabelSpace, guide: str) -> None:
-    """Raises DataError that names the classes without a readable image."""
-    empty = [labels[i].name for i, n in enumerate(counts.tolist()) if n == 0]
-    if empty:
-        shown = ", ".join(empty[:5]) + (", ..." if len(empty) > 5 else "")
-        raise DataError(f"guide {guide}: no readable seed image for {len(empty)} of {len(labels)} classes ({shown})")

@@ -7,15 +7,15 @@ are put back before the picture is shown. `facebook/vit-mae-large` is the paper'
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.utils.checkpoint import checkpoint
 
 from imaginate.errors import ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.priors import memory
-from imaginate.models.priors.loading import freeze, locate, normaliser, precision, quiet, read
+from imaginate.models.checkpoints import freeze, locate, precision, quiet, read
+from imaginate.models.priors.core import memory
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.pixels import resize
 
@@ -37,17 +37,18 @@ class Mae:
         self.image_size, self.patch_size = int(config.image_size), int(config.patch_size)
         self.tokens = 1 + (self.image_size // self.patch_size) ** 2
         self.width = int(config.hidden_size)
-        self.mean, self.std = (t.to(device) for t in normaliser(processor, *IMAGENET))
+        mean, std = IMAGENET if processor is None else (processor.image_mean, processor.image_std)
+        self.mean, self.std = (torch.tensor(values).view(1, 3, 1, 1).to(device) for values in (mean, std))
         self.adaptation: Adaptation | None = None
         self._place()
         self.batch = memory.Batches(self.image_size, device, dtype.itemsize)
 
     @classmethod
-    def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Mae:
+    def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Self:
         """From "nano", a transformers folder or a hub id of a ViTMAEForPreTraining checkpoint; safetensors only."""
         from transformers import ViTMAEForPreTraining
 
-        place = locate(spec, "mae")
+        place = locate(spec, "mae", missing="prior folder not found")
         load: Any = ViTMAEForPreTraining.from_pretrained
         model, info = read(lambda: load(place, use_safetensors=True, output_loading_info=True), spec, "a ViTMAE")
         if info["missing_keys"]:
@@ -56,8 +57,20 @@ class Mae:
 
     def _place(self) -> None:
         self.model.config.mask_ratio = self.model.vit.embeddings.config.mask_ratio = 0.0
-        with quiet():
-            freeze(self.model).to(device=self.device, dtype=self.dtype)
+        freeze(self.model, self.device, self.dtype)
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """The one network."""
+        return {"model": self.model}
+
+    def put_network(self, part: str, module: Any) -> None:
+        """Another network in its place."""
+        self.model = module
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether an adaptation was loaded."""
+        return self.adaptation is not None
 
     def compile(self) -> None:
         """Compile the decoder."""

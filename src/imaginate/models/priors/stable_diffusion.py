@@ -8,21 +8,22 @@ once, every draw belongs to its image, and decoding keeps gradients. `CompVis/st
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch.utils.checkpoint import checkpoint
 
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.priors import memory
-from imaginate.models.priors.loading import dtype_argument, freeze, locate, precision, quiet, read
-from imaginate.models.priors.sampling import denoise, guide_free, scale_embedding
-from imaginate.models.priors.schedulers import make_scheduler, noised, start, step_arguments
-from imaginate.models.priors.text import TextEncoders
+from imaginate.models.checkpoints import dtype_argument, freeze, locate, precision, read
+from imaginate.models.priors.core import memory
+from imaginate.models.priors.core.codec import scale_and_shift, vae_decode, vae_posterior
+from imaginate.models.priors.core.sampling import Predict, free_guided, sample, scale_embedding, unguided
+from imaginate.models.priors.core.schedulers import make_scheduler
+from imaginate.models.priors.core.text import TextEncoders
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
-from imaginate.ops.noise import normal, stream
+from imaginate.ops.noise import normal
 from imaginate.ops.pixels import resize
 
 PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
@@ -32,19 +33,20 @@ class StableDiffusion:
     """A latent text-to-image diffusion model. Latents (b, c, h, w), scaled as its UNet expects them."""
 
     family = "stable-diffusion"
+    denoiser_part = "unet"
 
     def __init__(self, pipe: Any, *, name: str, device: str = "cpu", dtype: torch.dtype = torch.float32) -> None:
         self.pipe, self.name, self.device, self.dtype = pipe, name, device, dtype
-        self.unet, self.vae, self.scheduler = pipe.unet, pipe.vae, pipe.scheduler
-        self.text_encoder, self.tokenizer = pipe.text_encoder, pipe.tokenizer
-        self.text_encoder_2 = getattr(pipe, "text_encoder_2", None)
-        self.tokenizer_2 = getattr(pipe, "tokenizer_2", None)
+        parts = pipe.components
+        self.unet, self.vae, self.scheduler = parts["unet"], parts["vae"], parts["scheduler"]
+        self.text_encoder, self.tokenizer = parts["text_encoder"], parts["tokenizer"]
+        self.text_encoder_2, self.tokenizer_2 = parts.get("text_encoder_2"), parts.get("tokenizer_2")
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.channels = int(self.vae.config.latent_channels)
-        self.scaling = float(self.vae.config.scaling_factor)
-        self.shift = float(getattr(self.vae.config, "shift_factor", None) or 0.0)
+        self.scaling, self.shift = scale_and_shift(self.vae)
         self.latent_size = int(self.unet.config.sample_size)
         self.image_size = self.latent_size * self.factor
+        self.context_length = int(self.tokenizer.model_max_length)
         self.adaptation: Adaptation | None = None
         if self.unet.config.in_channels != self.channels:
             raise ModelError(f"{name} is no text-to-image model (UNet of {self.unet.config.in_channels} channels)")
@@ -53,11 +55,11 @@ class StableDiffusion:
         self.batch = memory.Batches(self.image_size, device, dtype.itemsize)
 
     @classmethod
-    def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> StableDiffusion:
+    def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Self:
         """From "nano", a diffusers folder or a hub id; safetensors only."""
         from diffusers import DiffusionPipeline
 
-        kind, place = precision(dtype, device), locate(spec, "sd")
+        kind, place = precision(dtype, device), locate(spec, "sd", missing="prior folder not found")
         index = read(lambda: DiffusionPipeline.load_config(place), spec, "a diffusers pipeline")
         spare: dict[str, Any] = {"safety_checker": None} if "safety_checker" in index else {}
         _check_index(index, spec)
@@ -67,18 +69,44 @@ class StableDiffusion:
 
     def _place(self) -> None:
         """Freeze and move the parts; channels last for the convolutions, float32 for a VAE that needs it."""
-        modules = [getattr(self.pipe, part, None) for part in PARTS]
-        with quiet():
-            for module in modules:
-                if module is not None:
-                    freeze(module).to(device=self.device, dtype=self.dtype)
+        for module in self.networks().values():
+            freeze(module, self.device, self.dtype)
         if self.vae.config.force_upcast and self.dtype == torch.float16:
             self.vae.to(torch.float32)
         for module in (self.unet, self.vae):
             module.to(memory_format=torch.channels_last)
 
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """The networks by their names in the pipeline."""
+        found = self.pipe.components
+        return {part: found[part] for part in PARTS if found.get(part) is not None}
+
+    def put_network(self, part: str, module: Any) -> None:
+        """Another network in the place of one, in the pipeline and here."""
+        setattr(self.pipe, part, module)
+        setattr(self, part, module)
+
+    @property
+    def denoiser(self) -> Any:
+        """The UNet as it is now."""
+        return self.unet
+
+    @denoiser.setter
+    def denoiser(self, network: Any) -> None:
+        self.unet = network
+
+    @property
+    def noise_scheduler(self) -> Any:
+        """The checkpoint's own."""
+        return self.scheduler
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether an adaptation was loaded."""
+        return self.adaptation is not None
+
     def compile(self) -> None:
-        """Compile the UNet (a GPU gains most); results move within the tolerance told in the docs."""
+        """Compile the UNet (a GPU gains most); results move within the tolerance that the docs name."""
         self.unet = torch.compile(self.unet, mode="default")
 
     def load_adaptation(self, path: str) -> None:
@@ -86,6 +114,10 @@ class StableDiffusion:
         self.adaptation = adapt(self, path)
         self._place()
         self.text = TextEncoders(self.pipe, self.device, self.adaptation.words)
+
+    def count_tokens(self, prompt: str) -> int:
+        """The length of a prompt in tokens, of which `context_length` fit."""
+        return len(self.tokenizer(prompt, truncation=False, verbose=False).input_ids)
 
     def embed_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """n prompts -> n rows, cached. ConfigError for a prompt longer than the context."""
@@ -127,14 +159,19 @@ class StableDiffusion:
             raise ConfigError(f"strength must be in (0, 1], got {strength:g}")
         condition = self._condition(prompts, len(seeds))
         unconditional = self.text.encode([negative], negative=True)
+        shape = (self.channels, self.latent_size, self.latent_size)
 
         def work(part: slice) -> torch.Tensor:
-            loop = make_scheduler(scheduler, self.scheduler)
-            timesteps = start(loop, steps, 1.0 if latents is None else strength, self.device)
-            x = self._start(loop, None if latents is None else latents[part], strength, timesteps, seeds[part])
-            predict = self._predictor(condition.at(part), unconditional, guidance_scale)
-            generators = [stream(seed, "steps") for seed in seeds[part]]
-            return denoise(loop, timesteps, x, predict, step_arguments(loop, generators))
+            return sample(
+                self._predictor(condition.at(part), unconditional, guidance_scale),
+                seeds[part],
+                shape,
+                make_scheduler(scheduler, self.scheduler),
+                steps=steps,
+                device=self.device,
+                clean=None if latents is None else latents[part],
+                strength=1.0 if latents is None else strength,
+            )
 
         out, self.batch.diffuse = in_chunks(work, len(seeds), self.batch.diffuse, what=self._one())
         return out
@@ -152,9 +189,11 @@ class StableDiffusion:
         return torch.cat([checkpoint(self._decode, part, use_reentrant=False) for part in parts])
 
     def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        inputs = latents.to(self.device) / self.scaling + self.shift
-        pixels: torch.Tensor = self.vae.decode(inputs.to(self.vae.dtype)).sample.float()
-        return (pixels / 2 + 0.5).clamp(0, 1)
+        return vae_decode(self.vae, latents.to(self.device))
+
+    def posterior(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, as the denoiser expects them, (b, c, h, w)."""
+        return vae_posterior(self.vae, pixels.to(self.device))
 
     def _condition(self, prompts: Sequence[str] | Conditioning, count: int) -> Conditioning:
         condition = prompts if isinstance(prompts, Conditioning) else self.text.encode(prompts)
@@ -165,49 +204,36 @@ class StableDiffusion:
             raise ConfigError(f"one prompt an image: got {len(condition)} prompts for {count} images")
         return condition
 
-    def _start(
-        self, loop: Any, latents: torch.Tensor | None, strength: float, timesteps: torch.Tensor, seeds: Sequence[int]
-    ) -> torch.Tensor:
-        noise = normal(seeds, "diffusion", (self.channels, self.latent_size, self.latent_size)).to(self.device)
-        if latents is None or strength == 1:
-            pure: torch.Tensor = noise * loop.init_noise_sigma
-            return pure
-        return noised(loop, latents.to(self.device).float(), noise, timesteps[0])
-
-    def _predictor(self, condition: Conditioning, negative: Conditioning, scale: float) -> Any:
-        """The UNet under classifier-free guidance, both halves in one pass; only one where the scale asks for none."""
+    def _predictor(self, condition: Conditioning, negative: Conditioning, scale: float) -> Predict:
+        """The UNet under classifier-free guidance; a distilled one takes the scale as an input instead."""
         count, width = len(condition), self.unet.config.time_cond_proj_dim
-        distilled = width is not None
-        both = scale > 1 and not distilled
-        if both:
-            condition = condition.beside(negative.repeat(count))
-        told = self.arguments(condition)
-        if distilled:
+        is_guided = scale > 1 and width is None
+        arguments = self.arguments(condition.after(negative.repeat(count)) if is_guided else condition)
+        if width is not None:
             w = torch.full((count,), scale - 1.0, device=self.device)
-            told["timestep_cond"] = scale_embedding(w, width).to(self.unet.dtype)
+            arguments["timestep_cond"] = scale_embedding(w, width).to(self.unet.dtype)
 
-        def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-            x = (torch.cat([x, x]) if both else x).to(self.unet.dtype)
-            out = self.unet(x, t, return_dict=False, **told)[0].float()
-            return guide_free(out, scale) if both else out
+        def network(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.unet(x, t, return_dict=False, **arguments)[0]
+            return out
 
-        return predict
+        return free_guided(network, scale, self.unet.dtype) if is_guided else unguided(network, self.unet.dtype)
 
     def arguments(self, condition: Conditioning, sizes: torch.Tensor | None = None) -> dict[str, Any]:
         """What the UNet is called with under n conditionings, and the gradients' way back to them.
 
-        SDXL is also told the pooled text and `sizes` (n, 6), how each image was made: its own height and width, where
-        it was cut (top, left), and the height and width wanted (Podell et al. 2023, section 2.2). None means whole
+        SDXL also takes the pooled text and `sizes` (n, 6), how each image was cut: its own height and width, where it
+        was cut (top, left), and the height and width wanted (Podell et al. 2023, section 2.2). None means whole
         images of the prior's size, as diffusers samples.
         """
         condition = condition.to(self.device, self.unet.dtype)
-        told: dict[str, Any] = {"encoder_hidden_states": condition.hidden}
+        arguments: dict[str, Any] = {"encoder_hidden_states": condition.hidden}
         if self.text.is_xl:
             if sizes is None:
                 side = float(self.image_size)
                 sizes = torch.tensor([[side, side, 0.0, 0.0, side, side]]).expand(len(condition), -1)
-            told["added_cond_kwargs"] = {"text_embeds": condition.pooled, "time_ids": sizes.to(self.device)}
-        return told
+            arguments["added_cond_kwargs"] = {"text_embeds": condition.pooled, "time_ids": sizes.to(self.device)}
+        return arguments
 
     def _one(self) -> str:
         return f"one image of {self.image_size} px in {self.name} on {self.device}"

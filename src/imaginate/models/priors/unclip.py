@@ -7,18 +7,18 @@ is left empty (GIF, Algorithm 1). DALL-E2 has no public weights; these decoders 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.priors import memory
-from imaginate.models.priors.loading import dtype_argument, freeze, locate, normaliser, precision, quiet, read
-from imaginate.models.priors.schedulers import make_scheduler, start, step_arguments
-from imaginate.models.priors.unclip_decoders import Decoder, KarloDecoder, StableDecoder, karlo_parts
+from imaginate.models.checkpoints import dtype_argument, freeze, locate, precision, read
+from imaginate.models.priors.core import memory
+from imaginate.models.priors.core.decoders import Decoder, KarloDecoder, StableDecoder, karlo_parts
+from imaginate.models.priors.core.sampling import sample
+from imaginate.models.priors.core.schedulers import make_scheduler
 from imaginate.ops.chunks import in_chunks
-from imaginate.ops.noise import normal, stream
 from imaginate.ops.pixels import resize
 
 CLIP = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
@@ -39,39 +39,81 @@ class Unclip:
         self.image_encoder = pipe.image_encoder
         self.dim = int(self.image_encoder.config.projection_dim)
         self.view = int(self.image_encoder.config.image_size)
-        self.mean, self.std = (t.to(device) for t in normaliser(getattr(pipe, "feature_extractor", None), *CLIP))
+        processor = pipe.components.get("feature_extractor")
+        mean, std = CLIP if processor is None else (processor.image_mean or CLIP[0], processor.image_std or CLIP[1])
+        self.mean, self.std = (torch.tensor(values).view(1, 3, 1, 1).to(device) for values in (mean, std))
         self.adaptation: Adaptation | None = None
         self._place()
         self.image_size = self.decoder.image_size
         self.batch = memory.Batches(self.image_size, device, dtype.itemsize)
 
     @classmethod
-    def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Unclip:
+    def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Self:
         """From "nano", a diffusers folder or a hub id of a supported unCLIP pipeline; safetensors only."""
         from diffusers import DiffusionPipeline
 
-        precise, place = precision(dtype, device), locate(spec, "unclip")
+        precise, place = precision(dtype, device), locate(spec, "unclip", missing="prior folder not found")
         index = read(lambda: DiffusionPipeline.load_config(place), spec, "an unCLIP pipeline")
         kind = index.get("_class_name")
         if kind not in KINDS:
             raise ModelError(f"{spec} is a {kind}, an unCLIP prior must be one of {', '.join(KINDS)}")
-        load: Any = karlo_parts if KINDS[kind] is KarloDecoder else DiffusionPipeline.from_pretrained
-        settings = {"use_safetensors": True, **dtype_argument(precise)}
-        pipe = read(lambda: load(place, **settings), spec, "an unCLIP pipeline")
-        return cls(pipe, KINDS[kind], name=spec, device=device, dtype=precise)
+
+        def load() -> Any:
+            if KINDS[kind] is KarloDecoder:
+                return karlo_parts(place, precise)
+            whole: Any = DiffusionPipeline.from_pretrained
+            return whole(place, use_safetensors=True, **dtype_argument(precise))
+
+        return cls(read(load, spec, "an unCLIP pipeline"), KINDS[kind], name=spec, device=device, dtype=precise)
 
     def _place(self) -> None:
-        modules = [getattr(self.pipe, part, None) for part in PARTS]
-        with quiet():
-            for module in modules:
-                if module is not None:
-                    freeze(module).to(self.device, self.dtype)
+        for module in self.networks().values():
+            freeze(module, self.device, self.dtype)
         self.decoder: Decoder = self.kind(self.pipe, self.device)
-        self.unet, self.vae = self.decoder.unet, getattr(self.pipe, "vae", None)
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """The networks by their names in the pipeline."""
+        found = self.pipe.components
+        return {part: found[part] for part in PARTS if found.get(part) is not None}
+
+    def put_network(self, part: str, module: Any) -> None:
+        """Another network in the place of one."""
+        setattr(self.pipe, part, module)
+        if part == "image_encoder":
+            self.image_encoder = module
+
+    @property
+    def denoiser(self) -> Any:
+        """The decoder's UNet as it is now."""
+        return self.decoder.unet
+
+    @denoiser.setter
+    def denoiser(self, network: Any) -> None:
+        self.decoder.unet = network
+
+    @property
+    def unet(self) -> Any:
+        """The denoiser, by the name that it has in most pipelines."""
+        return self.denoiser
+
+    @property
+    def denoiser_part(self) -> str:
+        """Its name in the pipeline."""
+        return self.decoder.part
+
+    @property
+    def noise_scheduler(self) -> Any:
+        """The decoder's own."""
+        return self.decoder.scheduler
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether an adaptation was loaded."""
+        return self.adaptation is not None
 
     def compile(self) -> None:
         """Compile the decoder's UNet."""
-        self.decoder.unet = torch.compile(self.decoder.unet)
+        self.denoiser = torch.compile(self.denoiser)
 
     def load_adaptation(self, path: str) -> None:
         """Weights learnt by `imaginate fit` (reconstruction tuning), loaded into the decoder."""
@@ -107,16 +149,23 @@ class Unclip:
             raise ConfigError(f"one seed an image: got {len(seeds)} seeds for {len(embeddings)} embeddings")
 
         def work(part: slice) -> torch.Tensor:
-            chosen = seeds[part]
-            loop = make_scheduler(scheduler, self.decoder.scheduler)
-            timesteps = start(loop, steps, 1.0, self.device)
-            noise = normal(chosen, "diffusion", self.decoder.latent_shape).to(self.device) * loop.init_noise_sigma
-            arguments = step_arguments(loop, [stream(seed, "steps") for seed in chosen])
             vectors = embeddings[part].to(self.device).float()
-            return self.decoder.generate(vectors, noise, loop, timesteps, arguments, guidance_scale, chosen)
+            latents = sample(
+                self.decoder.predictor(vectors, guidance_scale, seeds[part]),
+                seeds[part],
+                self.decoder.latent_shape,
+                make_scheduler(scheduler, self.decoder.scheduler),
+                steps=steps,
+                device=self.device,
+            )
+            return self.decoder.to_images(latents)
 
         images, self.batch.diffuse = in_chunks(work, len(seeds), self.batch.diffuse, what=self._one())
         return images
+
+    def posterior(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, as the denoiser expects them, (b, c, h, w)."""
+        return self.decoder.posterior(pixels)
 
     def _one(self) -> str:
         return f"one image of {self.image_size} px in {self.name} on {self.device}"

@@ -1,4 +1,4 @@
-"""What an unCLIP decoder is told: each training image's own CLIP embedding, computed once."""
+"""What conditions an unCLIP decoder: each training image's own CLIP embedding, computed once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from imaginate.ops.pixels import stack
+from imaginate.personalisation.core.networks import as_unclip
 from imaginate.personalisation.core.plan import Batch, Task
 from imaginate.progress import bar
 
@@ -16,12 +17,12 @@ class Embedded:
     """CLIP embeddings (n, dim) of all training images, and the decoder's conditioning made of them."""
 
     def __init__(self, task: Task, unconditional: float, chunk: int = 32) -> None:
-        self.prior, self.unconditional = task.prior, unconditional
+        self.prior, self.unconditional = as_unclip(task.prior), unconditional
         rows, parts = list(task.rows), []
         with bar("embedding", len(rows), show=task.progress) as shown:
             for start in range(0, len(rows), chunk):
                 images = [task.image(row) for row in rows[start : start + chunk]]
-                parts.append(task.prior.encode(stack(images, task.prior.view)))
+                parts.append(self.prior.encode(stack(images, self.prior.view)))
                 shown.advance(len(images))
         self.vectors = torch.cat(parts)
 
@@ -34,24 +35,5 @@ class Embedded:
         dropped = torch.rand(len(batch.rows), generator=generator) < self.unconditional
         seeds = torch.randint(2**31, (len(batch.rows),), generator=generator).tolist()
         with torch.no_grad():
-            return _told(self.prior.decoder, self.of(batch.rows.tolist()), dropped, seeds)
-
-
-def decoder_part(prior: Any) -> str:
-    """The name of the decoder's folder in the pipeline: `unet` (SD 2.1 unCLIP) or `decoder` (Karlo)."""
-    return "unet" if getattr(prior.pipe, "unet", None) is not None else "decoder"
-
-
-def _told(decoder: Any, vectors: torch.Tensor, dropped: torch.Tensor, seeds: list[int]) -> dict[str, Any]:
-    away = dropped.to(vectors.device)
-    if hasattr(decoder, "text"):  # SD 2.1 unCLIP: zeros stand for no embedding
-        labels = decoder._labels(vectors, seeds).masked_fill(away[:, None], 0)
-        hidden = decoder.text.encode([""]).hidden.expand(len(vectors), -1, -1)
-        return {"encoder_hidden_states": hidden.to(decoder.unet.dtype), "class_labels": labels.to(decoder.unet.dtype)}
-    hidden, added, mask = decoder._condition(vectors, False)
-    if bool(away.any()):  # Karlo: its learnt "no embedding" comes first when guidance is asked for
-        both_hidden, both_added, _ = decoder._condition(vectors, True)
-        none = len(vectors)
-        hidden = torch.where(away[:, None, None], both_hidden[:none], hidden)
-        added = torch.where(away[:, None], both_added[:none], added)
-    return {"encoder_hidden_states": hidden, "class_labels": added, "attention_mask": mask}
+            vectors = self.of(batch.rows.tolist())
+            return self.prior.decoder.arguments(vectors, dropped.to(vectors.device), seeds)

@@ -20,17 +20,16 @@ import torch
 from imaginate.data import Dataset
 from imaginate.errors import DataError, ImageError
 from imaginate.files import replace_file, short_hash
-from imaginate.models.adaptations.folder import part_of
 from imaginate.ops.noise import substream
 from imaginate.ops.pixels import as_float, resize
-from imaginate.personalisation.core.plan import Batch, FitPlan
-from imaginate.progress import bar
+from imaginate.personalisation.core.plan import Batch, FitPlan, TunablePrior
+from imaginate.progress import Bar, bar
 from imaginate.records import Image
 
 
 @dataclass
 class Images:
-    """Latent posteriors: `mean`, `std` (n, flips, c, h, w) float16 on disk; `labels` (n,); how each image was `made`,
+    """Latent posteriors: `mean`, `std` (n, flips, c, h, w) float16 on disk; `labels` (n,); how each image was cut,
     `sizes` (n, 6); `index` into the dataset."""
 
     dataset: Dataset
@@ -71,7 +70,9 @@ class Images:
         return -(-len(self.train) // (plan.batch * plan.accumulate))
 
 
-def prepare(dataset: Dataset, prior: Any, plan: FitPlan, cache: Path, key: str, *, progress: bool = True) -> Images:
+def prepare(
+    dataset: Dataset, prior: TunablePrior, plan: FitPlan, cache: Path, key: str, *, progress: bool = True
+) -> Images:
     """Encode every usable image with the prior, or take what `cache` holds of the same dataset and prior.
 
     Raises DataError for a class without a usable image.
@@ -90,7 +91,7 @@ def prepare(dataset: Dataset, prior: Any, plan: FitPlan, cache: Path, key: str, 
         raise DataError(f"class {lost[0]!r} has no usable image ({skipped})")
     train, held_out = _hold_out(dataset, index, labels.tolist(), plan)
     mean, std = (np.load(cache / f"{name}.npy", mmap_mode="r") for name in ("mean", "std"))
-    sizes = torch.tensor([made(height, width, prior.image_size) for height, width in kept["shapes"]])
+    sizes = torch.tensor([cut_of(height, width, prior.image_size) for height, width in kept["shapes"]])
     return Images(dataset, mean, std, labels, sizes, index, train, held_out, skipped)
 
 
@@ -101,8 +102,8 @@ def square(image: Image, size: int) -> torch.Tensor:
     return resize(pixels[None, :, top : top + side, left : left + side], size)[0]
 
 
-def made(height: int, width: int, size: int) -> tuple[float, ...]:
-    """How `square` makes an image, as SDXL is told it (Podell et al. 2023, section 2.2): its own height and width, top
+def cut_of(height: int, width: int, size: int) -> tuple[float, ...]:
+    """How `square` cuts an image, as SDXL takes it (Podell et al. 2023, section 2.2): its own height and width, top
     and left of the cut in resized pixels, and the height and width that come out."""
     side, top, left = _middle(height, width)
     return float(height), float(width), float(top * size // side), float(left * size // side), float(size), float(size)
@@ -114,24 +115,8 @@ def _middle(height: int, width: int) -> tuple[int, int, int]:
     return side, (height - side) // 2, (width - side) // 2
 
 
-@torch.no_grad()
-def moments(prior: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, as the denoiser expects them, (b, c, h, w).
-
-    A pixel-space decoder (Karlo) has no encoder: the mean is the image in [-1, 1], the deviation zero.
-    """
-    inputs = pixels.to(prior.device) * 2 - 1
-    vae = part_of(prior, "vae")
-    if vae is None:
-        return inputs.float(), torch.zeros_like(inputs)
-    posterior = vae.encode(inputs.to(vae.dtype)).latent_dist
-    shift = getattr(vae.config, "shift_factor", None) or 0.0
-    scale = float(vae.config.scaling_factor)
-    return (posterior.mean.float() - shift) * scale, posterior.std.float() * scale
-
-
 def _encode(
-    dataset: Dataset, prior: Any, plan: FitPlan, cache: Path, about: str, *, progress: bool, chunk: int = 8
+    dataset: Dataset, prior: TunablePrior, plan: FitPlan, cache: Path, about: str, *, progress: bool, chunk: int = 8
 ) -> dict[str, Any]:
     """Write mean.npy and std.npy, rows in the dataset's order, and last the note that they are complete."""
     cache.mkdir(parents=True, exist_ok=True)
@@ -142,9 +127,9 @@ def _encode(
     with bar("encoding", len(dataset), show=progress) as shown:
         for numbers, pixels in _chunks(usable, reasons, shapes, prior.image_size, chunk, shown):
             both = torch.cat([pixels, pixels.flip(-1)]) if plan.flip else pixels
-            found = [
-                part.cpu().view(flips, -1, *part.shape[1:]).transpose(0, 1).half() for part in moments(prior, both)
-            ]
+            with torch.no_grad():
+                posterior = prior.posterior(both)
+            found = [part.cpu().view(flips, -1, *part.shape[1:]).transpose(0, 1).half() for part in posterior]
             if files is None:
                 shape = (len(dataset), *found[0].shape[1:])
                 files = [_table(cache / f"{name}.npy", shape) for name in ("mean", "std")]
@@ -172,7 +157,7 @@ def _chunks(
     shapes: list[list[int]],
     size: int,
     chunk: int,
-    shown: Any,
+    shown: Bar,
 ) -> Iterator[tuple[list[int], torch.Tensor]]:
     numbers: list[int] = []
     pixels: list[torch.Tensor] = []

@@ -5,14 +5,40 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
+from imaginate.errors import ConfigError
+from imaginate.personalisation.core.plan import TunablePrior
+
+if TYPE_CHECKING:
+    from imaginate.models.priors.stable_diffusion import StableDiffusion
+    from imaginate.models.priors.unclip import Unclip
+
 UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+
+
+def as_stable_diffusion(prior: TunablePrior) -> StableDiffusion:
+    """The prior of a technique of this family, with its text encoders."""
+    from imaginate.models.priors.stable_diffusion import StableDiffusion
+
+    if not isinstance(prior, StableDiffusion):
+        raise ConfigError(f"the technique needs a stable-diffusion prior, {prior.name} is {prior.family}")
+    return prior
+
+
+def as_unclip(prior: TunablePrior) -> Unclip:
+    """The prior of a technique of this family, with its image encoder and decoder."""
+    from imaginate.models.priors.unclip import Unclip
+
+    if not isinstance(prior, Unclip):
+        raise ConfigError(f"the technique needs an unclip prior, {prior.name} is {prior.family}")
+    return prior
 
 
 def unfreeze(module: nn.Module) -> dict[str, nn.Parameter]:
@@ -29,14 +55,14 @@ def freeze(module: nn.Module) -> None:
 
 
 def save_whole(module: Any, folder: Path) -> None:
-    """`save_pretrained`, as the library writes it; tensors are laid out plainly for safetensors."""
+    """`save_pretrained`, as the library writes it; tensors are contiguous for safetensors."""
     with plain(module):
         module.save_pretrained(str(folder), safe_serialization=True)
 
 
 @contextmanager
 def plain(module: nn.Module) -> Iterator[None]:
-    """Inside, convolution weights are contiguous; afterwards they lie as before (channels last)."""
+    """Inside, convolution weights are contiguous; afterwards they are as before (channels last)."""
     last = [p for p in module.parameters() if p.ndim == 4 and not p.is_contiguous()]
     for p in last:
         p.data = p.data.contiguous()
@@ -47,33 +73,39 @@ def plain(module: nn.Module) -> Iterator[None]:
             p.data = p.data.contiguous(memory_format=torch.channels_last)
 
 
-class LowRank:
-    """A LoRA (Hu et al. 2022) around a network, put in its place by `put`; the network's own weights stay frozen."""
+@dataclass(frozen=True)
+class Part:
+    """A network that learns: its learnt tensors by name, how they are saved, and how the network is put back."""
 
-    def __init__(
-        self, module: nn.Module, put: Callable[[Any], None], *, rank: int, targets: Sequence[str], seed: int
-    ) -> None:
-        from peft import LoraConfig, get_peft_model
+    parameters: dict[str, nn.Parameter]
+    save: Callable[[Path], None]
+    close: Callable[[], None]
 
-        config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), init_lora_weights=True)
-        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers in a way that it will retire
-            torch.manual_seed(seed)
-            self.model: Any = get_peft_model(module, config)
-        self.put = put
-        put(self.model)
 
-    def parameters(self) -> dict[str, nn.Parameter]:
-        """The low-rank factors."""
-        return {name: p for name, p in self.model.named_parameters() if p.requires_grad}
+def whole(module: nn.Module) -> Part:
+    """All of a network learns; saved as diffusers or transformers save it."""
+    return Part(unfreeze(module), lambda folder: save_whole(module, folder), lambda: freeze(module))
 
-    def save(self, folder: Path) -> None:
-        """A peft folder: adapter_config.json and adapter_model.safetensors."""
-        self.model.save_pretrained(str(folder), safe_serialization=True)
 
-    def close(self) -> None:
-        """Take the LoRA off again."""
-        self.put(self.model.unload())
+def low_rank(module: nn.Module, put: Callable[[Any], None], *, rank: int, targets: Sequence[str], seed: int) -> Part:
+    """A LoRA (Hu et al. 2022) around a network, put in its place by `put`; the network's own weights stay frozen.
+
+    Saved as a peft folder: adapter_config.json and adapter_model.safetensors.
+    """
+    from peft import LoraConfig, get_peft_model
+
+    config = LoraConfig(r=rank, lora_alpha=rank, target_modules=list(targets), init_lora_weights=True)
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers in a way that it will retire
+        torch.manual_seed(seed)
+        model: Any = get_peft_model(module, config)
+    put(model)
+    factors = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    return Part(
+        factors,
+        lambda folder: model.save_pretrained(str(folder), safe_serialization=True),
+        lambda: put(model.unload()),
+    )
 
 
 def save_loras(pipeline: Any, parts: dict[str, dict[str, nn.Parameter]], folder: Path) -> None:

@@ -12,38 +12,35 @@ from typing import Any
 import torch
 
 from imaginate.errors import ConfigError
+from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.noise import normal, stream
-from imaginate.personalisation.core.plan import Batch, Told
+from imaginate.personalisation.core.networks import as_stable_diffusion
+from imaginate.personalisation.core.plan import Batch, Condition, TunablePrior
 
 
 class Objective:
     """Mean squared error of the denoiser's prediction at random noise levels."""
 
-    def __init__(self, prior: Any) -> None:
-        scheduler = prior.scheduler if hasattr(prior, "scheduler") else prior.decoder.scheduler
+    def __init__(self, prior: TunablePrior) -> None:
+        scheduler = prior.noise_scheduler
         self.prior = prior
         self.kept = scheduler.alphas_cumprod.to(prior.device).float()
-        self.kind = getattr(scheduler.config, "prediction_type", None) or "epsilon"
+        self.kind = scheduler.config.get("prediction_type") or "epsilon"
         if self.kind not in ("epsilon", "v_prediction", "sample"):
             raise ConfigError(f"prior must predict epsilon, v_prediction or sample, {prior.name} predicts {self.kind}")
 
-    def unet(self) -> Any:
-        """The denoiser as it is now (a LoRA may have wrapped it)."""
-        return self.prior.unet if self.prior.family == "stable-diffusion" else self.prior.decoder.unet
-
-    def told(self, batch: Batch, condition: Told) -> dict[str, Any]:
+    def arguments(self, batch: Batch, condition: Condition) -> dict[str, Any]:
         """The denoiser's keyword arguments."""
-        if isinstance(condition, dict):
-            return condition
-        found: dict[str, Any] = self.prior.arguments(condition, batch.sizes)
-        return found
+        if isinstance(condition, Conditioning):
+            return as_stable_diffusion(self.prior).arguments(condition, batch.sizes)
+        return condition
 
-    def loss(self, batch: Batch, condition: Told, noise: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
+    def loss(self, batch: Batch, condition: Condition, noise: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
         """(b,): the error of each image at its noise level `levels` (b,), with `noise` (b, c, h, w) mixed in."""
         share = self.kept[levels].view(-1, 1, 1, 1)
         mixed = share.sqrt() * batch.clean + (1 - share).sqrt() * noise
-        unet = self.unet()
-        out = unet(mixed.to(unet.dtype), levels, return_dict=False, **self.told(batch, condition))[0]
+        unet = self.prior.denoiser
+        out = unet(mixed.to(unet.dtype), levels, return_dict=False, **self.arguments(batch, condition))[0]
         out = out[:, : batch.clean.shape[1]].float()
         error: torch.Tensor = (out - self._target(batch.clean, noise, share)).square().mean(dim=(1, 2, 3))
         return error

@@ -1,7 +1,7 @@
-"""The two things that a technique exchanges with the loop.
+"""What a technique and the loop exchange.
 
-`Task` is what a technique is given, `Learner` what it gives back: which tensors learn, what the denoiser is told, and
-how the result is saved.
+`Task` is what a technique is given, `Learner` what it gives back: which tensors learn, what conditions the denoiser,
+and how the result is saved.
 """
 
 from __future__ import annotations
@@ -9,22 +9,37 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import torch
 
+from imaginate.contract import PriorFamily
 from imaginate.ops.conditioning import Conditioning
 from imaginate.personalisation.core.settings import FitPlan
 from imaginate.records import Image, LabelSpace
 
-__all__ = ["Batch", "FitPlan", "Group", "Learner", "Task", "Told"]
-Told: TypeAlias = Conditioning | dict[str, Any]
+__all__ = ["Batch", "Condition", "FitPlan", "Group", "Learner", "Task", "Technique", "TunablePrior"]
+
+# Of the denoiser: a conditioning of Stable Diffusion, or keyword arguments of another family's network.
+Condition: TypeAlias = Conditioning | dict[str, Any]
+
+
+class TunablePrior(PriorFamily, Protocol):
+    """A diffusion prior whose denoiser can learn."""
+
+    denoiser: Any  # the network as it is now: a LoRA may have wrapped it
+    denoiser_part: str  # its name in the pipeline
+    noise_scheduler: Any  # the checkpoint's own, with its noise table
+
+    def posterior(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, as the denoiser expects them."""
+        ...
 
 
 @dataclass(frozen=True)
 class Batch:
     """Some training images: clean latents (b, c, h, w), labels (b,), rows of the image table (b,), mirrored (b,), and
-    how each was made, `sizes` (b, 6): see `imaginate.personalisation.core.images.made`."""
+    how each was cut, `sizes` (b, 6): see `imaginate.personalisation.core.images.cut_of`."""
 
     clean: torch.Tensor
     labels: torch.Tensor
@@ -38,7 +53,7 @@ class Task:
     """What a technique is given. `image(row)` reads one usable training image, (3, h, w) uint8; `rows` are all of
     them, `train` those that are not held out; `labels_of[row]` is the label; `progress` asks for bars."""
 
-    prior: Any
+    prior: TunablePrior
     labels: LabelSpace
     labels_of: torch.Tensor
     train: Sequence[int]
@@ -67,16 +82,15 @@ class Group:
 class Learner:
     """What a technique gives back.
 
-    condition(batch, generator) -> what the denoiser is told of each image, as a Conditioning; of another family than
-    Stable Diffusion, as keyword arguments of the denoiser.
-    save(folder) writes the learnt tensors in the ecosystem's formats. imagine(labels, rows, seeds, plan) -> images
-    for a sheet, where the family's own way does not do. close() puts the prior back together.
+    condition(batch, generator) -> what conditions the denoiser for each image.
+    save(folder) writes the learnt tensors in the ecosystem's formats. draw(rows, seeds, steps) -> images (b, 3, s, s)
+    in [0, 1] for a sheet, of these training images; None is text-to-image. close() puts the prior back together.
     """
 
     groups: dict[str, Group]
-    condition: Callable[[Batch, torch.Generator], Told]
+    condition: Callable[[Batch, torch.Generator], Condition]
     save: Callable[[Path], None]
-    imagine: Callable[..., torch.Tensor] | None = None
+    draw: Callable[[Sequence[int], Sequence[int], int], torch.Tensor] | None = None
     close: Callable[[], None] = lambda: None
     words: dict[str, str] = field(default_factory=dict)
     clusters: dict[str, list[int]] = field(default_factory=dict)
@@ -86,3 +100,29 @@ class Learner:
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """All learnt tensors by name, in a fixed order."""
         return {f"{g}/{n}": p for g, group in self.groups.items() for n, p in group.parameters.items()}
+
+
+class Technique(Protocol):
+    """A way to learn: the only public class of a file in this package, a frozen dataclass of settings.
+
+    family: of the priors that it tunes. trains_weights: whether weights of the prior itself learn (then in float32).
+    paper: a short citation. epochs, keep_first: at most so many, and the first ones whose checkpoints are all kept.
+    """
+
+    family: ClassVar[str]
+    trains_weights: ClassVar[bool]
+    paper: ClassVar[str]
+
+    @property
+    def epochs(self) -> int:
+        """At most so many epochs."""
+        ...
+
+    @property
+    def keep_first(self) -> int:
+        """The first epochs whose checkpoints are all kept."""
+        ...
+
+    def build(self, task: Task) -> Learner:
+        """The tensors that learn, in place in the prior."""
+        ...

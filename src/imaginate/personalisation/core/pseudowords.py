@@ -18,9 +18,11 @@ import torch
 from torch import nn
 
 from imaginate.errors import ConfigError
-from imaginate.models.priors.text import WORD_TABLES
+from imaginate.models.priors.core.text import WORD_TABLES
 from imaginate.ops.conditioning import Conditioning
+from imaginate.personalisation.core.networks import as_stable_diffusion
 from imaginate.personalisation.core.plan import Batch, Task
+from imaginate.prompts.naming import class_name
 from imaginate.prompts.texts import TEXTUAL_INVERSION
 from imaginate.records import LabelSpace
 
@@ -30,7 +32,7 @@ def tokens(labels: LabelSpace, *tokenizers: Any) -> list[str]:
     known = {word for tokenizer in tokenizers for word in tokenizer.get_vocab()}
     taken: dict[str, str] = {}
     for info in labels:
-        slug = re.sub(r"[^a-z0-9]+", "-", info.title.lower()).strip("-") or re.sub(r"\W+", "-", info.name)
+        slug = re.sub(r"[^a-z0-9]+", "-", class_name(info).lower()).strip("-") or re.sub(r"\W+", "-", info.name)
         word = f"<{slug}>"
         if word in taken:
             raise ConfigError(
@@ -48,7 +50,7 @@ def initial(labels: LabelSpace, tokenizer: Any, table: torch.Tensor) -> torch.Te
     """(classes, width): the last word of each class's first name, the mean where it has several tokens (RET 3.2)."""
     rows = []
     for info in labels:
-        word = info.title.split()[-1] if info.title.split() else info.name
+        word = (class_name(info).split() or [info.name])[-1]
         ids = tokenizer(word, add_special_tokens=False).input_ids
         rows.append(table[torch.tensor(ids)].float().mean(0))
     return torch.stack(rows)
@@ -104,7 +106,11 @@ class Words:
     """Pseudowords of all classes in a prior's text encoders, and prompts with them as conditioning."""
 
     def __init__(self, task: Task, templates: Sequence[str] = TEXTUAL_INVERSION) -> None:
-        self.text, self.names, self.templates = task.prior.text, task.labels.names, tuple(templates)
+        self.text, self.names, self.templates = (
+            as_stable_diffusion(task.prior).text,
+            task.labels.names,
+            tuple(templates),
+        )
         self.tokens = tokens(task.labels, *[tokenizer for tokenizer, _ in self.text.parts.values()])
         self.parts = {
             part: Vocabulary(task.labels, self.tokens, tokenizer, encoder, task.device)
@@ -122,8 +128,8 @@ class Words:
         pairs = list(zip(drawn, batch.labels.tolist(), strict=True))
         unique = sorted(set(pairs))
         found = zip(*[self.ids(*pair) for pair in unique], strict=True)
-        told: Conditioning = self.text.read([torch.cat(ids) for ids in found])
-        return told.at([unique.index(pair) for pair in pairs])
+        encoded = self.text.read([torch.cat(ids) for ids in found])
+        return encoded.at([unique.index(pair) for pair in pairs])
 
     def ids(self, template: int, label: int) -> list[torch.Tensor]:
         """(1, context) token ids of a template with a class's pseudoword, by each tokenizer."""

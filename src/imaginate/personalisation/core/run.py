@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from imaginate import personalisation as techniques
-from imaginate.data import DataSpec, open_dataset
+from imaginate import registry
+from imaginate.data import Dataset, DataSpec, open_dataset
+from imaginate.devices import pick_device
 from imaginate.errors import ConfigError
 from imaginate.files import replace_file, short_hash
 from imaginate.models.adaptations.folder import Manifest, fingerprint
+from imaginate.models.priors import build_prior
 from imaginate.personalisation.core.images import Images, prepare
 from imaginate.personalisation.core.loop import Trainer, now
 from imaginate.personalisation.core.objective import Objective
-from imaginate.personalisation.core.plan import FitPlan, Learner, Task
+from imaginate.personalisation.core.plan import FitPlan, Learner, Task, Technique, TunablePrior
 from imaginate.personalisation.core.sheets import sheet
 from imaginate.personalisation.core.store import Store
 from imaginate.progress import Bar, bar
@@ -30,43 +31,54 @@ def fit(
     data: str | DataSpec,
     out: str | Path,
     *,
-    prior: Any,
+    prior: str | TunablePrior = "nano",
     settings: Mapping[str, Any] | None = None,
     plan: Mapping[str, Any] | FitPlan | None = None,
+    device: str = "auto",
     progress: bool = True,
 ) -> Manifest:
     """Fit a technique to a dataset and write the adaptation to `out`; the same call finishes a fit that was killed.
 
-    `prior` is a built prior of the technique's family; its frozen tensors come back as they were.
+    `prior`: nano, a checkpoint's id or folder, or a built prior of the technique's family (then on its own device); its
+    frozen tensors come back as they were. `settings` are the technique's, `plan` those that all techniques share
+    (`batch`, `held_out`, ...). Raises ImaginateError with one line.
     """
-    chosen = techniques.make(technique, settings)
+    chosen: Technique = registry.make("techniques", technique, settings)
     how = plan if isinstance(plan, FitPlan) else build(FitPlan, dict(plan or {}), where="fit")
-    _fits(technique, chosen, prior)
+    tuned = _prior(chosen, how, prior, device) if isinstance(prior, str) else prior
+    if tuned.family != chosen.family:
+        raise ConfigError(f"technique {technique} needs a {chosen.family} prior, {tuned.name} is {tuned.family}")
     dataset = open_dataset(data)
-    print_of = fingerprint(prior)
+    print_of = fingerprint(tuned)
     store = Store(out)
-    manifest = store.open(_manifest(technique, chosen, how, prior, print_of, dataset))
+    manifest = store.open(_manifest(technique, chosen, how, tuned, print_of, dataset))
     if manifest.finished:
         return manifest
-    images = prepare(dataset, prior, how, store.root / "cache", short_hash(print_of), progress=progress)
+    images = prepare(dataset, tuned, how, store.root / "cache", short_hash(print_of), progress=progress)
     held_out = [dataset.samples[images.index[row]].id for row in images.held_out]
     text = json.dumps(held_out, ensure_ascii=False)
     replace_file(store.root / HELD_OUT, lambda partial: partial.write_text(text, encoding="utf-8"))
-    task = Task(prior, dataset.labels, images.labels, images.train, images.image, how, prior.device, progress)
-    learner: Learner = chosen.build(task)
+    task = Task(tuned, dataset.labels, images.labels, images.train, images.image, how, tuned.device, progress)
+    learner = chosen.build(task)
     try:
-        return _Run(chosen, how, prior, images, learner, store, manifest).finish(progress)
+        return _Run(chosen, how, tuned, images, learner, store, manifest).finish(progress)
     finally:
         learner.close()
 
 
-def _fits(technique: str, chosen: Any, prior: Any) -> None:
-    if prior.family != chosen.family:
-        raise ConfigError(f"technique {technique} needs a {chosen.family} prior, {prior.name} is {prior.family}")
+def _prior(technique: Technique, plan: FitPlan, spec: str, device: str) -> TunablePrior:
+    """The prior by name. Weights that learn are float32; what stays frozen may be in the working precision."""
+    dtype = "float32" if technique.trains_weights else plan.precision
+    return cast(TunablePrior, build_prior(technique.family, spec, device=pick_device(device), dtype=dtype))
 
 
 def _manifest(
-    technique: str, chosen: Any, plan: FitPlan, prior: Any, print_of: dict[str, Any], dataset: Any
+    technique: str,
+    chosen: Technique,
+    plan: FitPlan,
+    prior: TunablePrior,
+    print_of: dict[str, Any],
+    dataset: Dataset,
 ) -> Manifest:
     content = short_hash([(s.id, s.label) for s in dataset.samples])
     return Manifest(
@@ -80,19 +92,19 @@ def _manifest(
     )
 
 
-def _plain(instance: Any) -> dict[str, Any]:
+def _plain(instance: Technique | FitPlan) -> dict[str, Any]:
     values = {s.name: getattr(instance, s.name) for s in settings_of(type(instance))}
     return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 class _Run:
-    """The epochs of one fit. What is carried from one to the next lies in `manifest` and in the trainer's state."""
+    """The epochs of one fit. What is carried from one to the next is in `manifest` and in the trainer's state."""
 
     def __init__(
         self,
-        technique: Any,
+        technique: Technique,
         plan: FitPlan,
-        prior: Any,
+        prior: TunablePrior,
         images: Images,
         learner: Learner,
         store: Store,
@@ -233,8 +245,3 @@ def describe(manifest: Manifest, out: str | Path) -> str:
     skipped = manifest.data.get("skipped") or {}
     lines += [f"skipped {count} images: {reason}" for reason, count in skipped.items()]
     return "\n".join([*lines, *manifest.notes])
-
-
-def summary(cls: type[Any]) -> str:
-    """The idea of a technique: the first line of its docstring."""
-    return (inspect.getdoc(cls) or "").split("\n")[0]

@@ -1,38 +1,46 @@
-"""Sample sheets: one row a class, a real image first, then what the adapted prior makes of the class at this point."""
+"""Sample sheets: one row a class, a real image first, then what the adapted prior draws of the class at this point."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from imaginate.ops.conditioning import Conditioning
+from imaginate.ops.finite import draw_finite
 from imaginate.ops.noise import stream, substream
 from imaginate.personalisation.core.images import Images, square
-from imaginate.personalisation.core.plan import Batch, FitPlan, Learner
+from imaginate.personalisation.core.networks import as_stable_diffusion
+from imaginate.personalisation.core.plan import Batch, FitPlan, Learner, TunablePrior
 
 CLASSES, COLUMNS = 8, 4
 
 
 @torch.no_grad()
-def sheet(file: Path, learner: Learner, images: Images, prior: Any, plan: FitPlan, *, tile: int = 128) -> None:
+def sheet(file: Path, learner: Learner, images: Images, prior: TunablePrior, plan: FitPlan, *, tile: int = 128) -> None:
     """Write a PNG of up to 8 classes with 4 images each, drawn from the same noise in every epoch."""
     labels = [label for label in range(min(CLASSES, len(images.dataset.labels))) for _ in range(COLUMNS)]
     first = [int((images.labels == label).nonzero()[0]) for label in range(min(CLASSES, len(images.dataset.labels)))]
     rows = [row for row in first for _ in range(COLUMNS)]
     seeds = [substream(plan.seed, f"sheet/{i}") for i in range(len(labels))]
-    imagine = learner.imagine or _from_text
-    made = imagine(learner=learner, prior=prior, labels=labels, rows=rows, seeds=seeds, plan=plan).float().cpu()
+    drawn = (
+        learner.draw(rows, seeds, plan.sheet_steps)
+        if learner.draw
+        else _from_text(learner, prior, rows, labels, seeds, plan)
+    )
+    new = drawn.float().cpu()
     real = [square(images.image(row), prior.image_size) for row in first]
     names = images.dataset.labels.titles
-    _draw(file, [(names[i], real[i], list(made[i * COLUMNS : (i + 1) * COLUMNS])) for i in range(len(first))], tile)
+    _draw(file, [(names[i], real[i], list(new[i * COLUMNS : (i + 1) * COLUMNS])) for i in range(len(first))], tile)
 
 
 def _from_text(
-    *, learner: Learner, prior: Any, labels: list[int], rows: list[int], seeds: list[int], plan: FitPlan
+    learner: Learner, prior: TunablePrior, rows: list[int], labels: list[int], seeds: list[int], plan: FitPlan
 ) -> torch.Tensor:
-    """Text-to-image under what the technique tells the denoiser of each class."""
-    device = prior.device
+    """Text-to-image under what the technique conditions the denoiser on for each class."""
+    device, diffusion = prior.device, as_stable_diffusion(prior)
     batch = Batch(
         torch.empty(len(labels), 0, device=device),
         torch.tensor(labels, device=device),
@@ -40,10 +48,15 @@ def _from_text(
         torch.zeros(len(labels), dtype=torch.int64, device=device),
         torch.zeros(len(labels), 6, device=device),
     )
-    told = learner.condition(batch, stream(plan.seed, "sheet"))
-    latents = prior.diffuse(None, told, strength=1.0, guidance_scale=7.5, steps=plan.sheet_steps, seeds=seeds)
-    images: torch.Tensor = prior.decode(latents)
-    return images
+    condition = learner.condition(batch, stream(plan.seed, "sheet"))
+    assert isinstance(condition, Conditioning)
+
+    def draw(rows: Sequence[int], chosen: Sequence[int]) -> torch.Tensor:
+        return diffusion.diffuse(
+            None, condition.at(rows), strength=1.0, guidance_scale=7.5, steps=plan.sheet_steps, seeds=chosen
+        )
+
+    return diffusion.decode(draw_finite(draw, seeds).values)
 
 
 def _draw(file: Path, table: list[tuple[str, torch.Tensor, list[torch.Tensor]]], tile: int) -> None:
@@ -53,10 +66,10 @@ def _draw(file: Path, table: list[tuple[str, torch.Tensor, list[torch.Tensor]]],
     wide = (1 + COLUMNS) * (tile + gap) + 2 * gap
     canvas = Image.new("RGB", (wide, len(table) * (tile + line + gap) + gap), "white")
     pen = ImageDraw.Draw(canvas)
-    for number, (name, real, made) in enumerate(table):
+    for number, (name, real, new) in enumerate(table):
         top = gap + number * (tile + line + gap)
         pen.text((gap, top), name, fill="black")
-        for column, pixels in enumerate([real, *made]):
+        for column, pixels in enumerate([real, *new]):
             left = gap + column * (tile + gap) + (gap if column else 0)
             canvas.paste(_tile(pixels, tile), (left, top + line))
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 RET section 3.2: initialised by encoding "A photo of {name}." without white space in the name. SDXL reads a prompt
 twice, as text embedding in its cross-attention and as pooled embedding beside the noise level. Both learn, as one
-conditioning and at one rate: a pooled embedding that stayed the prompt's would go on telling every layer of the name,
+conditioning and at one rate: a pooled embedding that stayed the prompt's would go on telling every layer the name,
 however far the text embedding has moved from it.
 """
 
@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from imaginate.ops.conditioning import Conditioning
+from imaginate.personalisation.core.networks import as_stable_diffusion
 from imaginate.personalisation.core.plan import Batch, Task
 from imaginate.prompts.sets import SETS, draw
 
@@ -31,7 +32,12 @@ class Vectors:
         self.slot_of = (offsets if assigned is None else offsets + assigned).to(task.device)
         prompts = [draw(SETS["simple-nows"], info, 0, 0).text for info in task.labels]
         rows = torch.arange(len(prompts)).repeat_interleave(torch.tensor(self.counts))
-        start = task.prior.embed_prompts(prompts).to(task.device, torch.float32).at(rows.to(task.device))
+        start = (
+            as_stable_diffusion(task.prior)
+            .embed_prompts(prompts)
+            .to(task.device, torch.float32)
+            .at(rows.to(task.device))
+        )
         pooled = None if start.pooled is None else nn.Parameter(start.pooled)
         self.table = Conditioning(nn.Parameter(start.hidden), pooled)
 

@@ -1,21 +1,20 @@
-"""Several filters look at the same candidates; each is embedded once. An entry dies with its image or its guide."""
+"""Several filters ask for the same candidates; each is embedded once. An entry dies with its image or its guide."""
 
 from __future__ import annotations
 
 import threading
 import weakref
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from imaginate.contract import Guide
-from imaginate.models.guides.store import content_key
+from imaginate.contract import Guide, StoringGuide
+from imaginate.models.guides.core.store import content_key
 from imaginate.ops.batching import map_images
 
-_HELD: weakref.WeakKeyDictionary[Guide, Any] = weakref.WeakKeyDictionary()
+_HELD: weakref.WeakKeyDictionary[Guide, WeakTensorKeyDictionary] = weakref.WeakKeyDictionary()
 _LOCK = threading.Lock()
 
 
@@ -26,25 +25,25 @@ def embed_once(guide: Guide, images: Sequence[Tensor], *, batch: int = 64) -> Te
         missing = list({id(image): image for image in images if image not in known}.values())
     if missing:
         with torch.no_grad():
-            fresh = map_images(guide.embed, missing, batch, device=getattr(guide, "device", "cpu"))
+            fresh = map_images(guide.embed, missing, batch, device=guide.device)
         with _LOCK:
             for image, row in zip(missing, fresh, strict=True):
                 known[image] = row
     return torch.stack([known[image] for image in images])
 
 
-def embed_beside_seeds(guide: Guide, made: Sequence[Tensor], seeds: Sequence[Tensor], *, batch: int = 64) -> Tensor:
-    """Embeddings of made images, then of seed images: (m + s, dim) unit-norm, no gradient, in one pass.
+def embed_with_seeds(guide: Guide, new: Sequence[Tensor], seeds: Sequence[Tensor], *, batch: int = 64) -> Tensor:
+    """Embeddings of new images, then of seed images: (m + s, dim) unit-norm, no gradient, in one pass.
 
     A guide with a `store` is not asked again for seeds that it has seen, in this process or an earlier one.
     """
-    store: Any = getattr(guide, "store", None)
-    if store is None:
-        return embed_once(guide, [*made, *seeds], batch=batch)
+    if not isinstance(guide, StoringGuide):
+        return embed_once(guide, [*new, *seeds], batch=batch)
+    store = guide.store
     distinct = {id(image): image for image in seeds}  # a seed comes once for each copy of it
     keys = dict(zip(distinct, map(content_key, distinct.values()), strict=True))
     missing = {keys[i]: image for i, image in distinct.items() if keys[i] not in store}
-    rows = embed_once(guide, [*made, *missing.values()], batch=batch)
-    store.add(list(missing), rows[len(made) :])
+    rows = embed_once(guide, [*new, *missing.values()], batch=batch)
+    store.add(list(missing), rows[len(new) :])
     found = [store[keys[id(image)]].to(rows) for image in seeds]
-    return torch.stack([*rows[: len(made)], *found])
+    return torch.stack([*rows[: len(new)], *found])

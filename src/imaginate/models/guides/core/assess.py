@@ -10,16 +10,15 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from imaginate.contract import Guide, Images
+from imaginate.contract import FewShotGuide, Guide, Images, TextGuide, TrainedGuide
 from imaginate.errors import DataError, ImageError, ModelError
-from imaginate.models.guides.score import logits_of
+from imaginate.models.guides.core.score import logits_of
 from imaginate.ops.batching import map_images
-from imaginate.ops.criteria import entropy
+from imaginate.ops.informativeness import entropy
 
 BINS = 15
 
@@ -56,7 +55,7 @@ class Assessment:
 def assess(
     guide: Guide, samples: Images, *, batch: int = 64, seen: Callable[[int], None] = lambda n: None
 ) -> Assessment:
-    """Run the guide over the seed set. `seen` is told of every batch (for a progress bar)."""
+    """Run the guide over the seed set. `seen` is called after every batch with its size (for a progress bar)."""
     how, usable = _how(guide)
     labels: list[int] = []
     parts: list[Tensor] = []
@@ -81,22 +80,20 @@ def assess(
 
 def _embedded(guide: Guide, ids: Sequence[str], images: Sequence[Tensor], batch: int) -> Tensor:
     """Embeddings of seeds: a guide that was made from them has them already."""
-    known: Any = getattr(guide, "seed_embeddings", None)
-    if known is not None:
-        found: Tensor = known(ids)
+    if isinstance(guide, FewShotGuide):
+        found: Tensor = guide.seed_embeddings(ids)
         return found
-    return map_images(guide.embed, images, batch, device=getattr(guide, "device", "cpu"))
+    return map_images(guide.embed, images, batch, device=guide.device)
 
 
 def _how(guide: Guide) -> tuple[str, Callable[[str], bool]]:
     """What is measured, in words, and which image ids may be measured on."""
-    found: Any = guide
-    if hasattr(guide, "validation_ids"):
-        held = set(found.validation_ids)
+    if isinstance(guide, TrainedGuide):
+        held = set(guide.validation_ids)
         return "validation part of its training", lambda key: key in held
-    if hasattr(guide, "logits_without"):
-        return "leave-one-out", lambda key: bool(found.removable(key))
-    return ("zero-shot" if hasattr(guide, "embed_text") else "untrained"), lambda key: True
+    if isinstance(guide, FewShotGuide):
+        return "leave-one-out", guide.is_removable
+    return ("zero-shot" if isinstance(guide, TextGuide) else "untrained"), lambda key: True
 
 
 def _measured(guide: Guide, how: str, logits: Tensor, labels: Tensor, unreadable: int, left_out: int) -> Assessment:

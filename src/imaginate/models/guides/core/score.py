@@ -1,19 +1,18 @@
-"""What the guide thinks of candidates beside their seeds: one batched pass, shared by all filters and by selection."""
+"""What the guide says of candidates and their seeds: one batched pass, shared by all filters and by selection."""
 
 from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from imaginate.contract import Context, Guide
+from imaginate.contract import Context, FewShotGuide, Guide
 from imaginate.errors import ConfigError, ImageError, ModelError
-from imaginate.models.guides.cache import embed_beside_seeds, embed_once
-from imaginate.ops.criteria import entropy
+from imaginate.models.guides.core.cache import embed_once, embed_with_seeds
+from imaginate.ops.informativeness import entropy
 from imaginate.records import Candidate, Request
 
 _BASELINES: weakref.WeakKeyDictionary[Guide, dict[int, float]] = weakref.WeakKeyDictionary()
@@ -33,8 +32,11 @@ class Scored:
 def logits_of(guide: Guide, embeddings: Tensor, ids: Sequence[str | None]) -> Tensor:
     """(n, dim) -> (n, classes). A guide made from the seed set leaves out each row's own seed `ids[i]`, so that neither
     the seed nor its copies look better classified than a new image would."""
-    without: Any = getattr(guide, "logits_without", None)
-    result: Tensor = guide.logits(embeddings) if without is None else without(embeddings, [i or "" for i in ids])
+    result: Tensor
+    if isinstance(guide, FewShotGuide):
+        result = guide.logits_without(embeddings, [i or "" for i in ids])
+    else:
+        result = guide.logits(embeddings)
     return result
 
 
@@ -71,12 +73,12 @@ def score(
 
 def _embedded(guide: Guide, candidates: Sequence[Candidate], requests: Sequence[Request]) -> Tensor:
     """Rows of all candidates, then of the seed images of those that have one; in one pass if none is known."""
-    made = [c.image for c in candidates]
+    new = [c.image for c in candidates]
     seeded = [r for r in requests if r.image is not None]
-    known: Any = getattr(guide, "seed_embeddings", None)
-    if known is None or not seeded:
-        return embed_beside_seeds(guide, made, [r.image for r in seeded])
-    return torch.cat([embed_once(guide, made), known([r.sample.id for r in seeded if r.sample is not None])])
+    if not isinstance(guide, FewShotGuide) or not seeded:
+        return embed_with_seeds(guide, new, [r.image for r in seeded])
+    known = guide.seed_embeddings([r.sample.id for r in seeded if r.sample is not None])
+    return torch.cat([embed_once(guide, new), known])
 
 
 @torch.no_grad()
@@ -97,7 +99,7 @@ def class_entropy(context: Context, label: int) -> float:
         if not images:
             name = context.labels[label].name
             raise ConfigError(f"entropy-gain compares with the seed images of a class, and {name} has none")
-        logits = logits_of(context.guide, embed_beside_seeds(context.guide, [], images), ids)
+        logits = logits_of(context.guide, embed_with_seeds(context.guide, [], images), ids)
         known[label] = float(entropy(logits).mean())
     return known[label]
 

@@ -1,4 +1,5 @@
-"""The denoising loop on diffusers' parts: all seeds and copies in one batch, both halves of the guidance in one pass.
+"""THE denoising path of every prior, on diffusers' parts: one batch of all seeds and copies, one pass for both halves
+of the guidance.
 
 Latents stay float32 between steps whatever the network's precision, so that half precision rounds each prediction
 once and never accumulates.
@@ -8,12 +9,61 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
+from imaginate.models.priors.core.schedulers import noised, start, step_arguments
+from imaginate.ops.noise import normal, stream
+
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+def sample(
+    predict: Predict,
+    seeds: Sequence[int],
+    shape: Sequence[int],
+    scheduler: Any,
+    *,
+    steps: int,
+    device: str,
+    clean: torch.Tensor | None = None,
+    strength: float = 1.0,
+) -> torch.Tensor:
+    """Noise of each image's own seed -> (b, *shape) clean, float32; from `clean` (b, *shape) noised to `strength`.
+
+    `scheduler` is a fresh one: they keep state.
+    """
+    timesteps = start(scheduler, steps, strength, device)
+    noise = normal(seeds, "diffusion", shape).to(device)
+    if clean is None or strength == 1:
+        x = noise * scheduler.init_noise_sigma
+    else:
+        x = noised(scheduler, clean.to(device).float(), noise, timesteps[0])
+    arguments = step_arguments(scheduler, [stream(seed, "steps") for seed in seeds])
+    return denoise(scheduler, timesteps, x, predict, arguments)
+
+
+def free_guided(network: Predict, scale: float, dtype: torch.dtype, *, channels: int | None = None) -> Predict:
+    """A prediction under classifier-free guidance, both halves in one pass of the network.
+
+    What the network is conditioned on must be [unconditional, conditional]. Of its output only the first `channels` are
+    guided: the learnt variance behind them, where there is one, is the conditional half's own.
+    """
+
+    def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        out = network(torch.cat([x, x]).to(dtype), t).float()
+        if channels is None:
+            return guide_free(out, scale)
+        return torch.cat([guide_free(out[:, :channels], scale), out.chunk(2)[1][:, channels:]], dim=1)
+
+    return predict
+
+
+def unguided(network: Predict, dtype: torch.dtype) -> Predict:
+    """A prediction under the condition alone."""
+    return lambda x, t: network(x.to(dtype), t).float()
 
 
 def denoise(

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
-from imaginate.models.guides.preprocess import Preprocess, from_timm, from_transformers, plain
+from imaginate.models.guides.core.preprocess import Preprocess, from_timm, from_transformers, plain
 from imaginate.settings import nearest
 
 LITE = "efficientnet-lite0"
@@ -56,7 +56,7 @@ def load_backbone(
 ) -> Backbone:
     """The backbone that `spec` names, frozen, in evaluation mode. `pretrained=False`: untrained."""
     source, _, name = spec.partition(":")
-    kind = dtype or checkpoints.default_dtype(device)
+    kind = checkpoints.precision(dtype, device)
     if spec == LITE:
         network, forward, preprocess = _timm("tf_efficientnet_lite0", pretrained=False)
         if pretrained:
@@ -66,17 +66,8 @@ def load_backbone(
     elif source == "torchvision" and name:
         network, forward, preprocess = _torchvision(name, pretrained=pretrained)
     else:
-        network, forward, preprocess = _transformers(_folder(spec), pretrained=pretrained)
-    network = network.to(device=device, dtype=kind).eval().requires_grad_(False)
-    return Backbone(spec, network, forward, preprocess, kind, device)
-
-
-def _folder(spec: str) -> str:
-    if spec != "nano":
-        return spec
-    from imaginate import nano
-
-    return str(nano.path("clip"))
+        network, forward, preprocess = _transformers(spec, pretrained=pretrained)
+    return Backbone(spec, checkpoints.freeze(network, device, kind), forward, preprocess, kind, device)
 
 
 def _lite_weights(network: nn.Module) -> dict[str, Tensor]:
