@@ -152,7 +152,7 @@ def test_start_up_imports_no_torch(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-FUNCTIONS = ["build_pool", "expand", "export", "guide", "inspect", "load", "open_dataset", "plan", "recipe_from"]
+FUNCTIONS = ["build_pool", "expand", "export", "fit", "guide", "inspect", "load", "open_dataset", "plan", "recipe_from"]
 FUNCTIONS += ["refilter", "search_pool"]
 CLASSES = ["DataSpec", "Dataset", "Forecast", "InspectedRun", "MeasuredGuide", "PoolResults", "Refiltered", "Run"]
 ERRORS = ["ConfigError", "DataError", "ImageError", "ImaginateError", "ModelError", "RunError"]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from imaginate.engine.resolve import recipe_from
     from imaginate.engine.run import Run, expand
     from imaginate.errors import ConfigError, DataError, ImageError, ImaginateError, ModelError, RunError
+    from imaginate.workflows.fit import fit
     from imaginate.workflows.guide import MeasuredGuide, guide
     from imaginate.workflows.inspect import InspectedRun, inspect
     from imaginate.workflows.pools import PoolResults, build_pool, search_pool
@@ -45,6 +46,7 @@ __all__ = [
     "build_pool",
     "expand",
     "export",
+    "fit",
     "guide",
     "inspect",
     "load",
@@ -61,6 +63,7 @@ _HOMES = {
     "refilter": "engine.refilter",
     "inspect": "workflows.inspect",
     "export": "write.export",
+    "fit": "workflows.fit",
     "guide": "workflows.guide",
     "build_pool": "workflows.pools",
     "search_pool": "workflows.pools",
@@ -82,7 +85,6 @@ _HOMES = {
     "ModelError": "errors",
     "RunError": "errors",
 }
-__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
 from imaginate.files import derive_seed, short_hash
 
@@ -24,6 +24,18 @@ class ImageSource(Protocol):
 
     def read(self) -> bytes:
         """The encoded bytes (PNG, JPEG, WebP, ...). Raises ImageError with a short reason."""
+        ...
+
+
+@runtime_checkable
+class FileBacked(ImageSource, Protocol):
+    """An image source whose bytes are in a file (local or a url): `path`, alone (`is_whole_file`) or among others."""
+
+    is_whole_file: ClassVar[bool]
+
+    @property
+    def path(self) -> str:
+        """The file."""
         ...
 
 

@@ -106,7 +106,7 @@ def parser_of(name: str, rest: Sequence[str] = ()) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     module.add_arguments(parser)
-    if hasattr(module, "add_dynamic"):
+    if "add_dynamic" in vars(module):
         module.add_dynamic(parser, list(rest))
     return parser
 

@@ -39,7 +39,7 @@ def listing(kind: registry.Kind) -> str:
     for name in registry.names(kind):
         cls = registry.find(kind, name)
         needs = ", ".join(cls.needs) or "-"
-        rows.append((name, registry.summary(cls), needs, getattr(cls, "paper", "")))
+        rows.append((name, registry.summary(cls), needs, cls.paper if kind == "methods" else ""))
     width = max(len(row[0]) for row in rows) + 2
     lines = []
     for name, idea, needs, paper in rows:
@@ -54,7 +54,7 @@ def one(kind: registry.Kind, name: str) -> str:
     cls = registry.find(kind, name)
     start = f"starts from: {cls.starts_from}; " if kind == "methods" else f"scope: {cls.scope}; "
     lines = [name, "", inspect.getdoc(cls) or "", "", f"{start}needs: {', '.join(cls.needs) or 'nothing'}"]
-    if getattr(cls, "paper", ""):
+    if kind == "methods" and cls.paper:
         lines.append(f"paper: {cls.paper}")
     for s in settings_of(cls):
         rule = f" {s.rule}" if str(s.rule) else ""

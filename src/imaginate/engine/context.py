@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from imaginate.contract import Filter, Guide, Method, Pool, Prepared
+from imaginate.contract import Filter, Guide, Method, Pool, Prepared, StoringGuide
 from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
 from imaginate.engine.resolve import ResolvedRecipe, needs_of
 from imaginate.errors import ConfigError
 from imaginate.records import LabelSpace, Sample
+from imaginate.settings import values_of
 
 
 class RunContext:
@@ -83,12 +84,12 @@ class RunContext:
 
     def keep(self) -> None:
         """Write what the guide learnt of the seed images into the cache folder."""
-        store = getattr(self.__dict__.get("guide"), "store", None)
-        if store is not None:
-            store.save()
+        built = self.__dict__.get("guide")
+        if isinstance(built, StoringGuide):
+            built.store.save()
 
     def _named(self, role: str, hint: str) -> str:
-        value = getattr(self.recipe.roles, role)
+        value = values_of(self.recipe.roles)[role]
         if value is None:
             raise ConfigError(f"no {role} was named: give --{role} ({hint})")
         return str(value)

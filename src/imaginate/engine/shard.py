@@ -18,7 +18,7 @@ from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.errors import ImageError
 from imaginate.files import Folder
 from imaginate.ops.similarity import signature
-from imaginate.records import Candidate, Image, Request, Sample, Scalar, Verdict, image_seed
+from imaginate.records import Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed
 from imaginate.write import names, tables
 from imaginate.write.images import EXTENSIONS, encode, original, reason_not_to_write, to_uint8
 
@@ -108,8 +108,10 @@ class ShardWorker:
     def _original(self, sample: Sample, data: bytes, image: Image) -> Original:
         """Raises ImageError for an image that cannot be written."""
         written, extension = original(data, image, self.recipe.write)
-        links = self.recipe.write.originals == "link" and written is data and self.store.local and _is_file(sample)
-        return Original(written, extension, str(getattr(sample.source, "path", "")) if links else None)
+        source, links = sample.source, self.recipe.write.originals == "link" and self.store.local
+        if links and written is data and isinstance(source, FileBacked) and source.is_whole_file:
+            return Original(written, extension, source.path)
+        return Original(written, extension)
 
     def _generate(self, works: list[Work]) -> None:
         """Ask, judge, and ask again for what is still missing, until all is there or the budget is spent."""
@@ -260,10 +262,6 @@ def _collect(pending: list[Future[None]]) -> None:
     for future in pending:
         future.result()
     pending.clear()
-
-
-def _is_file(sample: Any) -> bool:
-    return type(sample.source).__name__ == "FileSource"
 
 
 def _one_thread() -> None:

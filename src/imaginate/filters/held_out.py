@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
+from weakref import WeakKeyDictionary
 
-from imaginate.contract import Context
+from imaginate.contract import Context, Guide
 from imaginate.records import Candidate, Request, Verdict
 from imaginate.settings import check, setting
 
@@ -52,7 +53,7 @@ class HeldOut:
             bits = 64.0 if near is None else float(near.bits)
             verdicts.append(Verdict(keep=near is None, reason="" if near is None else "held-out duplicate", score=bits))
         if self.cosine is not None:
-            known = _embeddings(self.path, self.split, cast(Any, context.guide))
+            known = _embeddings(self.path, self.split, context.guide)
             closest = (embeddings(images, context) @ known.T).max(dim=1).values.tolist()
             for i, value in enumerate(closest):
                 if value >= self.cosine:
@@ -88,20 +89,29 @@ def _signatures(path: str, split: str | None, bits: int) -> Any:
     return index
 
 
-@lru_cache(maxsize=2)
-def _embeddings(path: str, split: str | None, guide: Any) -> Any:
+_EMBEDDED: WeakKeyDictionary[Guide, dict[tuple[str, str | None], Any]] = WeakKeyDictionary()
+
+
+def _embeddings(path: str, split: str | None, guide: Guide) -> Any:
+    """(n, dim) embeddings of the held-out images; computed once a guide."""
+    known = _EMBEDDED.setdefault(guide, {})
+    if (path, split) not in known:
+        known[path, split] = _embed(path, split, guide)
+    return known[path, split]
+
+
+def _embed(path: str, split: str | None, guide: Guide) -> Any:
     import torch
 
     from imaginate.ops.batching import map_images
 
     parts, images = [], []
-    device = getattr(guide, "device", "cpu")
     with torch.no_grad():
         for _, image in _images(path, split):
             images.append(image)
             if len(images) == 256:
-                parts.append(map_images(guide.embed, images, device=device))
+                parts.append(map_images(guide.embed, images, device=guide.device))
                 images = []
         if images:
-            parts.append(map_images(guide.embed, images, device=device))
+            parts.append(map_images(guide.embed, images, device=guide.device))
     return torch.cat(parts)

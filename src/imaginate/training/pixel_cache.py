@@ -14,7 +14,7 @@ import numpy as np
 
 from imaginate.errors import ImageError
 from imaginate.files import replace_file, short_hash
-from imaginate.records import Sample
+from imaginate.records import FileBacked, Sample
 from imaginate.training.folder import save_arrays
 from imaginate.training.image_hashes import ImageHashes, Watcher, pixel_hash
 
@@ -79,7 +79,7 @@ def build_pixel_cache(
     advance: Callable[[int], None] = lambda _: None,
 ) -> PixelCache:
     """Decode once, or open what an earlier call decoded, unless a file has changed since."""
-    paths = [str(getattr(s.source, "path", "")) for s in samples]
+    paths = [s.source.path if isinstance(s.source, FileBacked) else "" for s in samples]
     state = {path: _state(path) for path in set(paths)}
     rows = [[s.id, s.label, s.soft_label, repr(s.source), state[path]] for s, path in zip(samples, paths, strict=True)]
     key = short_hash([FORMAT, size, classes, rows])

@@ -100,9 +100,19 @@ def plain_extension(data: bytes) -> str | None:
 
     with Image.open(io.BytesIO(data)) as picture:
         extension = EXTENSIONS.get((picture.format or "").lower())
-        plain = picture.mode in ("L", "RGB") and getattr(picture, "n_frames", 1) == 1
+        plain = picture.mode in ("L", "RGB") and not _is_animated(picture)
         turned = picture.getexif().get(0x0112, 1) != 1 if "exif" in picture.info else False
     return extension if plain and not turned else None
+
+
+def _is_animated(picture: Any) -> bool:
+    """Whether a Pillow image has a second frame."""
+    try:
+        picture.seek(1)
+    except EOFError:
+        return False
+    picture.seek(0)
+    return True
 
 
 def _save(picture: Any, writing: Writing) -> bytes:

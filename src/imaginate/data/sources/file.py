@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from imaginate.data.reading import read_file
 
@@ -10,6 +11,8 @@ from imaginate.data.reading import read_file
 @dataclass(frozen=True, slots=True)
 class FileSource:
     """A file, local or behind a URL."""
+
+    is_whole_file: ClassVar[bool] = True
 
     path: str
 

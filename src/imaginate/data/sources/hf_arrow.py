@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from imaginate.data.arrow import batches, cell_bytes
 from imaginate.errors import ImageError
@@ -11,6 +12,8 @@ from imaginate.errors import ImageError
 @dataclass(frozen=True, slots=True)
 class ArrowSource:
     """One row of an arrow stream file."""
+
+    is_whole_file: ClassVar[bool] = False
 
     path: str
     batch: int

@@ -6,7 +6,7 @@ import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from imaginate.data.arrow import cell_bytes
 from imaginate.data.reading import why
@@ -20,6 +20,8 @@ HEAD_ROWS = 16
 @dataclass(frozen=True, slots=True)
 class ParquetSource:
     """One row of a parquet file. Row groups stay in a cache of `CACHE_BYTES` per process, at least one of them."""
+
+    is_whole_file: ClassVar[bool] = False
 
     path: str
     group: int

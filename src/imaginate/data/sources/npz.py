@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from imaginate.data.arrays import array
 from imaginate.data.pixels import Pixels, encode_png, to_rgb
@@ -11,6 +12,8 @@ from imaginate.data.pixels import Pixels, encode_png, to_rgb
 @dataclass(frozen=True, slots=True)
 class NpzSource:
     """Row `index` of the array `key`."""
+
+    is_whole_file: ClassVar[bool] = False
 
     path: str
     key: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from imaginate.data.unpacked import Packing, unpacked
 from imaginate.errors import ImageError
@@ -11,6 +12,8 @@ from imaginate.errors import ImageError
 @dataclass(frozen=True, slots=True)
 class PackedSource:
     """`size` bytes from `offset` of the unpacked content; the compressed stream begins at `start` of the file."""
+
+    is_whole_file: ClassVar[bool] = False
 
     path: str
     packing: Packing

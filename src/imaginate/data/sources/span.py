@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from imaginate.data.reading import read_span
 from imaginate.errors import ImageError
@@ -11,6 +12,8 @@ from imaginate.errors import ImageError
 @dataclass(frozen=True, slots=True)
 class SpanSource:
     """`size` bytes of a file from `offset`."""
+
+    is_whole_file: ClassVar[bool] = False
 
     path: str
     offset: int

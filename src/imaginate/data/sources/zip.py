@@ -7,7 +7,7 @@ import lzma
 import struct
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from imaginate.data.reading import MAX_BYTES, read_span
 from imaginate.errors import ImageError
@@ -18,6 +18,8 @@ METHODS = (0, 8, 12, 14)  # stored, deflate, bzip2, lzma
 @dataclass(frozen=True, slots=True)
 class ZipSource:
     """A member of a zip: where its local header is, its packed and real size, method and checksum."""
+
+    is_whole_file: ClassVar[bool] = False
 
     path: str
     offset: int
