@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from imaginate import registry
@@ -66,15 +67,25 @@ def _with_pool(world: World, tmp: pytest.TempPathFactory) -> None:
     world.guide, world.pool = ColourGuide(), _once("pool", lambda: _pool(tmp.mktemp("pool")))
 
 
+def _picture(name: str, number: int) -> np.ndarray:
+    """A picture of a colour with one black or white quarter: no two of them are near-duplicates, by any detector."""
+    from colour_guide import coloured
+
+    picture = coloured(name, number)
+    top, left = (12 * part for part in divmod(number % 4, 2))
+    picture[top : top + 12, left : left + 12] = 255 * (number // 4)
+    return picture
+
+
 def _pool(root: Path) -> Any:
     """Six real images of each colour, indexed."""
-    from colour_guide import COLOURS, ColourGuide, coloured
+    from colour_guide import COLOURS, ColourGuide
     from imaginate.pool import build_pool, open_pool
 
     for name in COLOURS:
         (root / "web" / name).mkdir(parents=True)
         for i in range(6):
-            (root / "web" / name / f"{i}.png").write_bytes(png(coloured(name, i)))
+            (root / "web" / name / f"{i}.png").write_bytes(png(_picture(name, i)))
     build_pool(str(root / "pool"), [str(root / "web")], ColourGuide())
     return open_pool(str(root / "pool"))
 
