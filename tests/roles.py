@@ -43,13 +43,28 @@ def _once(key: str, build: Callable[[], Any]) -> Any:
 
 
 def _role(need: str, world: World, tmp: pytest.TempPathFactory) -> Any:
+    kind, _, family = need.partition(":")
+    return guide_of("clip", world, tmp) if kind == "guide" else prior_of(family, tmp)
+
+
+def guide_of(name: str, world: World, tmp: pytest.TempPathFactory, **more: Any) -> Any:
+    """A registered guide with what it says that it needs: a tiny checkpoint or backbone, and the seed images."""
     from imaginate.models.guides import build_guide
+
+    family = registry.find("guides", name)
+    spec = name if family.takes == "nothing" else f"{name}:{_model('clip', tmp)}"
+    samples = world.samples if family.needs_seeds else None
+    return build_guide(spec, world.labels, samples=samples, device="cpu", **more)
+
+
+def prior_of(family: str, tmp: pytest.TempPathFactory, **more: Any) -> Any:
+    """A registered prior: the tiny model of its family in `tiny.py`, or else its bundled miniature."""
+    import tiny
     from imaginate.models.priors import build_prior
 
-    kind, _, family = need.partition(":")
-    if kind == "guide":
-        return build_guide(f"clip:{_model('clip', tmp)}", world.labels, samples=world.samples, device="cpu")
-    return build_prior(family, _model({"mae": "mae", "unclip": "unclip"}.get(family, "sd"), tmp), device="cpu")
+    word = family.replace("-", "_")
+    spec = _model(word, tmp) if f"tiny_{word}" in vars(tiny) else "nano"
+    return build_prior(family, spec, device="cpu", **more)
 
 
 def _model(kind: str, tmp: pytest.TempPathFactory) -> str:
@@ -105,6 +120,6 @@ def _adapted(technique: str, world: World, tmp: pytest.TempPathFactory) -> tuple
     out = str(tmp.mktemp("fit") / technique)
     settings = {"backbone": _model("clip", tmp), "clusters": 2} if technique == "ft-cluster" else {}
     plan = {"max_steps": 1, "held_out": 0.0, "sheet_every": 0}
-    prior = build_prior(registry.find("techniques", technique).family, _model("sd", tmp), device="cpu")
+    prior = build_prior(registry.find("techniques", technique).family, _model("stable_diffusion", tmp), device="cpu")
     fit(technique, data, out, prior=prior, settings=settings, plan=plan, progress=False)
     return prior, load_adaptation(out, prior, world.labels)
