@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from imaginate import registry
@@ -42,13 +43,28 @@ def _once(key: str, build: Callable[[], Any]) -> Any:
 
 
 def _role(need: str, world: World, tmp: pytest.TempPathFactory) -> Any:
+    kind, _, family = need.partition(":")
+    return guide_of("clip", world, tmp) if kind == "guide" else prior_of(family, tmp)
+
+
+def guide_of(name: str, world: World, tmp: pytest.TempPathFactory, **more: Any) -> Any:
+    """A registered guide with what it says that it needs: a tiny checkpoint or backbone, and the seed images."""
     from imaginate.models.guides import build_guide
+
+    family = registry.find("guides", name)
+    spec = name if family.takes == "nothing" else f"{name}:{_model('clip', tmp)}"
+    samples = world.samples if family.needs_seeds else None
+    return build_guide(spec, world.labels, samples=samples, device="cpu", **more)
+
+
+def prior_of(family: str, tmp: pytest.TempPathFactory, **more: Any) -> Any:
+    """A registered prior: the tiny model of its family in `tiny.py`, or else its bundled miniature."""
+    import tiny
     from imaginate.models.priors import build_prior
 
-    kind, _, family = need.partition(":")
-    if kind == "guide":
-        return build_guide(f"clip:{_model('clip', tmp)}", world.labels, samples=world.samples, device="cpu")
-    return build_prior(family, _model({"mae": "mae", "unclip": "unclip"}.get(family, "sd"), tmp), device="cpu")
+    word = family.replace("-", "_")
+    spec = _model(word, tmp) if f"tiny_{word}" in vars(tiny) else "nano"
+    return build_prior(family, spec, device="cpu", **more)
 
 
 def _model(kind: str, tmp: pytest.TempPathFactory) -> str:
@@ -66,15 +82,25 @@ def _with_pool(world: World, tmp: pytest.TempPathFactory) -> None:
     world.guide, world.pool = ColourGuide(), _once("pool", lambda: _pool(tmp.mktemp("pool")))
 
 
+def _picture(name: str, number: int) -> np.ndarray:
+    """A picture of a colour with one black or white quarter: no two of them are near-duplicates, by any detector."""
+    from colour_guide import coloured
+
+    picture = coloured(name, number)
+    top, left = (12 * part for part in divmod(number % 4, 2))
+    picture[top : top + 12, left : left + 12] = 255 * (number // 4)
+    return picture
+
+
 def _pool(root: Path) -> Any:
     """Six real images of each colour, indexed."""
-    from colour_guide import COLOURS, ColourGuide, coloured
+    from colour_guide import COLOURS, ColourGuide
     from imaginate.pool import build_pool, open_pool
 
     for name in COLOURS:
         (root / "web" / name).mkdir(parents=True)
         for i in range(6):
-            (root / "web" / name / f"{i}.png").write_bytes(png(coloured(name, i)))
+            (root / "web" / name / f"{i}.png").write_bytes(png(_picture(name, i)))
     build_pool(str(root / "pool"), [str(root / "web")], ColourGuide())
     return open_pool(str(root / "pool"))
 
@@ -94,6 +120,6 @@ def _adapted(technique: str, world: World, tmp: pytest.TempPathFactory) -> tuple
     out = str(tmp.mktemp("fit") / technique)
     settings = {"backbone": _model("clip", tmp), "clusters": 2} if technique == "ft-cluster" else {}
     plan = {"max_steps": 1, "held_out": 0.0, "sheet_every": 0}
-    prior = build_prior(registry.find("techniques", technique).family, _model("sd", tmp), device="cpu")
+    prior = build_prior(registry.find("techniques", technique).family, _model("stable_diffusion", tmp), device="cpu")
     fit(technique, data, out, prior=prior, settings=settings, plan=plan, progress=False)
     return prior, load_adaptation(out, prior, world.labels)

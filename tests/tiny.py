@@ -184,6 +184,9 @@ def tiny_sd(folder: Path, **unet: Any) -> Path:
     return folder
 
 
+tiny_stable_diffusion = tiny_sd  # by the family's own word
+
+
 def tiny_sdxl(folder: Path) -> Path:
     """A random SDXL: two text encoders, added conditioning by pooled text and sizes."""
     from diffusers import StableDiffusionXLPipeline

@@ -366,7 +366,9 @@ class Prior(Protocol):
 
 @runtime_checkable
 class MaePrior(Prior, Protocol):
-    """An autoencoder on patch tokens (GIF-MAE). Latents (b, tokens, width)."""
+    """An autoencoder on patch tokens (GIF-MAE). Latents (b, tokens, width); `patch_size`: the side of a patch."""
+
+    patch_size: int
 
     def encode(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] -> latents (b, tokens, width), nothing masked."""

@@ -36,8 +36,7 @@ def world(name: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return world_for(name, tmp_path_factory)
 
 
-ALIKE = {"duplicate_cosine": 1.01, "duplicate_bits": 0}  # the tiny pool's images of one colour are very alike
-NOTHING_REFUSED: dict[str, dict[str, Any]] = {"real-guidance": {"min_probability": 0}, "retrieval": ALIKE}
+NOTHING_REFUSED: dict[str, dict[str, Any]] = {"real-guidance": {"min_probability": 0}}
 
 
 def make(name: str) -> Any:

@@ -93,7 +93,7 @@ def read(load: Callable[[], T], spec: str, what: str) -> T:
 def freeze(module: Module, device: str, dtype: torch.dtype) -> Module:
     """In place: evaluation mode, no gradients to the weights, on a device, in a precision."""
     with quiet():
-        return module.eval().requires_grad_(False).to(device, dtype)
+        return module.to(device, dtype).eval().requires_grad_(False)  # last: some parts make new weights when they move
 
 
 def dtype_argument(dtype: torch.dtype) -> dict[str, torch.dtype]:

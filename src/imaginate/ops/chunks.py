@@ -20,27 +20,27 @@ def is_out_of_memory(error: BaseException) -> bool:
 def in_chunks(
     work: Callable[[slice], torch.Tensor], count: int, size: int, *, what: str = "one image"
 ) -> tuple[torch.Tensor, int]:
-    """`work(slice)` over `count` items, at most `size` at a time, concatenated; and the size that fitted.
+    """`work(slice)` over `count` items, at most `size` at a time, concatenated; and the size for the next call.
 
-    Out of memory halves the size and repeats that chunk; ModelError when one item alone does not fit.
+    Out of memory halves the size and repeats that chunk; ModelError when one item alone does not fit. A call of few
+    items leaves the size as it was: the same later call is cut into the same chunks, whatever came before it.
     """
-    size = max(1, min(size, count))
     parts: list[torch.Tensor] = []
     start = 0
     while start < count:
-        failed = False
+        failed, tried = False, min(size, count - start)
         try:
-            parts.append(work(slice(start, min(start + size, count))))
+            parts.append(work(slice(start, start + tried)))
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             failed = True  # leave the handler first: the traceback holds the tensors that did not fit
         if not failed:
-            start += size
-        elif size == 1:
+            start += tried
+        elif tried == 1:
             raise ModelError(f"out of memory for {what}, even alone: use a smaller model, image size or precision")
         else:
-            size = size // 2
+            size = tried // 2
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
     return torch.cat(parts), size
