@@ -90,6 +90,12 @@ def test_a_guide_made_of_the_seeds_leaves_the_seed_out(toy):
             asked.append(list(ids))
             return self.logits(embeddings)
 
+        def seed_embeddings(self, ids: list[str]) -> torch.Tensor:
+            return torch.stack([self.embed(seed[None])[0] for _ in ids])
+
+        def is_removable(self, key: str) -> bool:
+            return True
+
     seed = toy.colour(0.9, 0.3, 0.1)
     Consistency().judge(
         [toy.candidate(toy.colour(0.8, 0.1, 0.1), key="s4")], [toy.request(seed, key="s4")], toy.context(guide=Few())
@@ -117,7 +123,7 @@ def test_seeds_are_not_embedded_again_in_a_later_process(toy, tmp_path):
 
 
 def test_a_seed_with_many_copies_is_hashed_and_embedded_once(toy, tmp_path, monkeypatch):
-    from imaginate.models.guides import cache
+    from imaginate.models.guides.core import cache
 
     hashed = []
     monkeypatch.setattr(cache, "content_key", lambda image: hashed.append(image) or content_key(image))
