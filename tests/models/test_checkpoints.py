@@ -48,7 +48,7 @@ def test_what_goes_wrong_is_one_line_and_the_libraries_are_as_before(tmp_path: P
     def fail() -> None:
         raise OSError("first line\nsecond line")
 
-    with pytest.raises(ModelError, match="cannot load a thing from .*: first line$"):
+    with pytest.raises(ModelError, match=r"cannot load a thing from .*: first line$"):
         read(fail, str(tmp_path), "a thing")
     with pytest.raises(ModelError, match=r"cannot fetch 'some/id' from the model hub; .* \(first line\)$"):
         read(fail, "some/id", "a thing")

@@ -127,7 +127,7 @@ def test_half_precision_computes_and_stays_close(
 
 
 def test_what_cannot_be_loaded_is_one_line(name: str) -> None:
-    with pytest.raises(ModelError, match="prior folder not found: ./nowhere"):
+    with pytest.raises(ModelError, match=r"prior folder not found: \./nowhere"):
         build_prior(name, "./nowhere")
     with pytest.raises(ConfigError, match="dtype must be one of float32, bfloat16, float16, got 'int8'"):
         build_prior(name, "nano", dtype="int8")
