@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -27,7 +28,7 @@ class Boomerang:
 
     strength: float = setting(0.3, "noise level t_Boom / T", gt=0, le=1)
     steps: int = setting(50, "denoising steps of the whole schedule, of which strength x steps are done", ge=1)
-    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
+    scheduler: str | None = knobs.scheduler()
 
     def __post_init__(self) -> None:
         check(self)

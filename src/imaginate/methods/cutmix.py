@@ -4,10 +4,10 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.methods.core.answers import answer_each
+from imaginate.methods.core.answers import Answer, answer_each
 from imaginate.methods.core.partners import draw_partner, mixed_label
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
@@ -33,9 +33,9 @@ class Cutmix:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size, with a soft label over all classes."""
-        return answer_each(requests, lambda request, seed: self._make(request, random.Random(seed), context))
+        return answer_each(requests, lambda request, seed: self._answer(request, random.Random(seed), context))
 
-    def _make(self, request: Request, rng: random.Random, context: Context) -> dict[str, Any]:
+    def _answer(self, request: Request, rng: random.Random, context: Context) -> Answer:
         height, width = request.image.shape[-2:]
         kept = rng.betavariate(self.alpha, self.alpha)
         top, bottom, left, right = _box(height, width, max(kept, 1 - kept), rng)
@@ -43,11 +43,11 @@ class Cutmix:
         image = request.image.clone()
         image[:, top:bottom, left:right] = other[:, top:bottom, left:right]
         weight = 1 - (bottom - top) * (right - left) / (height * width)
-        return {
-            "image": image,
-            "soft_label": mixed_label(len(context.labels), request.label, label, weight),
-            "info": {"partner": name, "weight": weight},
-        }
+        return Answer(
+            image,
+            mixed_label(len(context.labels), request.label, label, weight),
+            {"partner": name, "weight": weight},
+        )
 
 
 def _box(height: int, width: int, kept: float, rng: random.Random) -> tuple[int, int, int, int]:

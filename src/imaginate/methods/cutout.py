@@ -3,10 +3,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.methods.core.answers import answer_each
+from imaginate.methods.core.answers import Answer, answer_each
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -34,10 +34,10 @@ class Cutout:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size, one square covered."""
-        return answer_each(requests, self._make)
+        return answer_each(requests, self._answer)
 
-    def _make(self, request: Request, seed: int) -> dict[str, Any]:
-        return {"image": self.cover(request.image, random.Random(seed))}
+    def _answer(self, request: Request, seed: int) -> Answer:
+        return Answer(self.cover(request.image, random.Random(seed)))
 
     def cover(self, image: Tensor, rng: random.Random) -> Tensor:
         """(3, h, w) uint8 -> a copy with the square covered."""

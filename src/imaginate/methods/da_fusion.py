@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.errors import ConfigError
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -33,7 +34,7 @@ class DaFusion:
     prompt: str = setting("a photo of a {name}", "{name} is the pseudoword", source="DA-Fusion's scripts")
     steps: int = setting(50, "denoising steps at strength 1", ge=1)
     guidance_scale: float = setting(7.5, "weight of classifier-free guidance", ge=1, source="DA-Fusion's scripts")
-    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
+    scheduler: str | None = knobs.scheduler()
 
     def __post_init__(self) -> None:
         check(self)
@@ -53,6 +54,6 @@ class DaFusion:
         words = [adaptation.word(context.labels[c.label].name) for c in wanted]
         prompts = [self.prompt.replace("{name}", word) for word in words]
         levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
-        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        how = Denoising.of(self)
         drawn = edit_seeds(diffusion_prior(context), wanted, prompts, levels, how)
         return candidates(wanted, drawn, prompts=prompts, info=[{"strength": level} for level in levels])

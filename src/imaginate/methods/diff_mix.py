@@ -73,7 +73,7 @@ class DiffMix:
         levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
         labels = prompt_labels(context)
         prompts = [self.prompt.replace("{name}", class_name(labels[c.label])) for c in wanted]
-        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        how = Denoising.of(self)
         drawn = edit_seeds(diffusion_prior(context), edited, prompts, levels, how)
         soft = [
             mixed_label(len(context.labels), c.label, sample.label, level**self.gamma)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.methods.core.answers import answer_each
+from imaginate.methods.core.answers import Answer, answer_each
 from imaginate.records import Candidate, Request
 from imaginate.settings import check
 
@@ -26,4 +26,4 @@ class Duplicate:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """The seed image, (3, h, w) uint8, for every copy."""
-        return answer_each(requests, lambda request, seed: {"image": request.image.clone()})
+        return answer_each(requests, lambda request, seed: Answer(request.image.clone()))

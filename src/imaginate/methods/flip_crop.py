@@ -4,10 +4,10 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.methods.core.answers import answer_each
+from imaginate.methods.core.answers import Answer, answer_each
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -38,10 +38,10 @@ class FlipCrop:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size."""
-        return answer_each(requests, self._make)
+        return answer_each(requests, self._answer)
 
-    def _make(self, request: Request, seed: int) -> dict[str, Any]:
-        return {"image": self.crop(request.image, random.Random(seed))}
+    def _answer(self, request: Request, seed: int) -> Answer:
+        return Answer(self.crop(request.image, random.Random(seed)))
 
     def crop(self, image: Tensor, rng: random.Random) -> Tensor:
         """(3, h, w) uint8 -> one random crop of it, at the same size."""

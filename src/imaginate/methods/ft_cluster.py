@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
-from imaginate.settings import check, setting
+from imaginate.settings import check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,19 +17,17 @@ class FtCluster:
     """Draw a class from one of the k conditionings that `imaginate fit ft-cluster` learnt for its clusters.
 
     RET sections 3.1 and 4.4, circled 6. Each image's conditioning is drawn in proportion to the number of seed images
-    in its cluster (RET does not say how it draws); the cluster is written beside the image.
+    in its cluster (RET does not say how it draws); the cluster is written with the image.
     """
 
     starts_from: ClassVar[StartsFrom] = "class"
     needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion", "adaptation")
     paper: ClassVar[str] = "RET 4.4"
 
-    steps: int = setting(50, "denoising steps", ge=1)
-    guidance_scale: float = setting(
-        7.5, "weight of classifier-free guidance", ge=1, source="Stable Diffusion's default"
-    )
-    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
-    negative: str = setting("", "negative prompt")
+    steps: int = knobs.steps()
+    guidance_scale: float = knobs.guidance_scale()
+    scheduler: str | None = knobs.scheduler()
+    negative: str = knobs.negative()
 
     def __post_init__(self) -> None:
         check(self)
@@ -37,7 +36,5 @@ class FtCluster:
         """New images of each class from noise."""
         from imaginate.methods.core.diffusion import Denoising, draw_by_vectors
 
-        how = Denoising(
-            steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler, negative=self.negative
-        )
+        how = replace(Denoising.of(self), negative=self.negative)
         return draw_by_vectors(requests, context, "ft-cluster", how)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, Guide, StartsFrom, UnclipPrior
 from imaginate.errors import ConfigError
+from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
@@ -30,15 +31,13 @@ class GifDalle:
     paper: ClassVar[str] = "Zhang et al. 2023 (GIF-DALLE)"
     scores: ClassVar[tuple[str, ...]] = GUIDED
 
-    variant: Literal["default", "paper", "released"] = setting("default", "the definition of guidance", source="ours")
-    guidance_scale: float = setting(4.0, "weight of the embedding", ge=0, le=100, source="GIF D.1")
-    steps: int = setting(100, "denoising steps", ge=2, le=1000, source="GIF D.1")
-    scheduler: str | None = setting(
-        "ddim", "ddim, dpmsolver, euler, ...; none is the checkpoint's own", source="GIF D.1"
-    )
+    variant: Literal["default", "paper", "released"] = knobs.variant()
+    guidance_scale: float = knobs.unclip_guidance_scale()
+    steps: int = knobs.unclip_steps()
+    scheduler: str | None = knobs.unclip_scheduler()
     eps: float = setting(0.1, "radius of the ball around the seed's embedding", gt=0, source="GIF D.1")
-    ascent_steps: int | None = setting(None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
-    ascent_step: float | None = setting(None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
+    ascent_steps: int | None = knobs.ascent_steps()
+    ascent_step: float | None = knobs.ascent_step()
 
     def __post_init__(self) -> None:
         check(self)
@@ -76,7 +75,7 @@ class GifDalle:
         latents = prior.encode(turn(repeated, seeds)) if how.turn_seed else encoded.repeat_interleave(copies, dim=0)
         of_seeds = encoded_logits(guide, encoded)
         found = climb(requests, latents, embedding_score(guide, of_seeds, how), how, eps=self.eps, level="full")
-        denoising = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        denoising = Denoising.of(self)
         drawn = draw_from_embeddings(prior, found.latents.flatten(0, 1), seeds, denoising)
         imagined = Imagined(
             images=grid(drawn.values, requests),

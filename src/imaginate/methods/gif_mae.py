@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
@@ -29,11 +30,11 @@ class GifMae:
     paper: ClassVar[str] = "Zhang et al. 2023 (GIF-MAE)"
     scores: ClassVar[tuple[str, ...]] = GUIDED
 
-    variant: Literal["default", "paper", "released"] = setting("default", "the definition of guidance", source="ours")
+    variant: Literal["default", "paper", "released"] = knobs.variant()
     eps: float = setting(0.8, "radius of the ball around the seed's latent", gt=0, source="Eq. 1")
-    level: Literal["channel", "token", "full"] = setting("channel", "entries that share z and b", source="GIF B.2")
-    ascent_steps: int | None = setting(None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
-    ascent_step: float | None = setting(None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
+    level: Literal["channel", "token", "full"] = knobs.level()
+    ascent_steps: int | None = knobs.ascent_steps()
+    ascent_step: float | None = knobs.ascent_step()
 
     def __post_init__(self) -> None:
         check(self)

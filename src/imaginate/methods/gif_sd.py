@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED
 from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
@@ -32,19 +33,17 @@ class GifSd:
     paper: ClassVar[str] = "Zhang et al. 2023 (GIF-SD)"
     scores: ClassVar[tuple[str, ...]] = GUIDED
 
-    variant: Literal["default", "paper", "released"] = setting("default", "the definition of guidance", source="ours")
-    strength: float = setting(0.5, "how much of the seed is noised away", gt=0, le=1, source="GIF B.4.1")
-    guidance_scale: float = setting(8.0, "weight of the prompt", ge=0, le=100, source="GIF B.4.2")
-    steps: int = setting(50, "denoising steps at strength 1", ge=1, le=1000, source="released code")
-    scheduler: str | None = setting("ddim", "ddim, dpmsolver, euler, lcm, ...; none is the checkpoint's own")
+    variant: Literal["default", "paper", "released"] = knobs.variant()
+    strength: float = knobs.gif_strength()
+    guidance_scale: float = knobs.gif_guidance_scale()
+    steps: int = knobs.gif_steps()
+    scheduler: str | None = knobs.gif_scheduler()
     eps: float = setting(0.8, "radius of the ball around the diffused latent", gt=0, source="Eq. 1, released code")
-    level: Literal["channel", "token", "full"] = setting("channel", "entries that share z and b", source="GIF B.2")
-    ascent_steps: int | None = setting(None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
-    ascent_step: float | None = setting(None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
-    domains: tuple[str, ...] = setting(("natural",), "domain sets or phrases ending in 'of'", source="Eq. 7")
-    adjectives: tuple[str, ...] = setting(
-        ("natural",), "adjective sets or words; 'none' for no adjective", source="Eq. 7"
-    )
+    level: Literal["channel", "token", "full"] = knobs.level()
+    ascent_steps: int | None = knobs.ascent_steps()
+    ascent_step: float | None = knobs.ascent_step()
+    domains: tuple[str, ...] = knobs.domains()
+    adjectives: tuple[str, ...] = knobs.adjectives()
 
     def __post_init__(self) -> None:
         check(self)
@@ -91,7 +90,7 @@ class GifSd:
 
         prior, copies = diffusion_prior(context), len(requests[0].copies)
         prompts = draw_prompts(requests, prompt_labels(context), self.domains, self.adjectives)
-        denoising = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        denoising = Denoising.of(self)
         if not how.per_copy:
             firsts, seeds = [p[0] for p in prompts], [r.seeds[0] for r in requests]
             once = edit_latents(prior, pixels, firsts, [self.strength] * len(seeds), seeds, denoising)

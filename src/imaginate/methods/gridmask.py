@@ -4,11 +4,11 @@ import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.errors import ConfigError
-from imaginate.methods.core.answers import answer_each
+from imaginate.methods.core.answers import Answer, answer_each
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -45,15 +45,15 @@ class Gridmask:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size, a grid of squares covered."""
-        return answer_each(requests, self._make)
+        return answer_each(requests, self._answer)
 
-    def _make(self, request: Request, seed: int) -> dict[str, Any]:
+    def _answer(self, request: Request, seed: int) -> Answer:
         import torch
 
         height, width = request.image.shape[-2:]
         covered = self.mask(height, width, random.Random(seed))
         fill = torch.tensor(self.fill, dtype=request.image.dtype)
-        return {"image": torch.where(covered, fill, request.image)}
+        return Answer(torch.where(covered, fill, request.image))
 
     def mask(self, height: int, width: int, rng: random.Random) -> Tensor:
         """(height, width) bool, True where the image is covered."""

@@ -3,10 +3,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.methods.core.answers import answer_each
+from imaginate.methods.core.answers import Answer, answer_each
 from imaginate.methods.core.partners import draw_partner, mixed_label
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
@@ -31,15 +31,15 @@ class Mixup:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """(3, h, w) uint8 -> the same size, with a soft label over all classes."""
-        return answer_each(requests, lambda request, seed: self._make(request, random.Random(seed), context))
+        return answer_each(requests, lambda request, seed: self._answer(request, random.Random(seed), context))
 
-    def _make(self, request: Request, rng: random.Random, context: Context) -> dict[str, Any]:
+    def _answer(self, request: Request, rng: random.Random, context: Context) -> Answer:
         height, width = request.image.shape[-2:]
         weight = rng.betavariate(self.alpha, self.alpha)
         weight = max(weight, 1 - weight)
         other, label, name = draw_partner(context.samples, rng, height, width)
-        return {
-            "image": (request.image.float() * weight + other.float() * (1 - weight)) / 255,
-            "soft_label": mixed_label(len(context.labels), request.label, label, weight),
-            "info": {"partner": name, "weight": weight},
-        }
+        return Answer(
+            (request.image.float() * weight + other.float() * (1 - weight)) / 255,
+            mixed_label(len(context.labels), request.label, label, weight),
+            {"partner": name, "weight": weight},
+        )

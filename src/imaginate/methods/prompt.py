@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, DiffusionPrior, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, LabelSpace, Request
 from imaginate.settings import check, setting
 
@@ -26,7 +27,7 @@ class Prompt:
     RET sections 3.1 and 4.3, circled 1 to 4: `simple` ("A photo of {name}."), `simple-nows` (white space stripped),
     `clip` (the 80 templates of CLIP, with replacement), `sariyildiz` (five categories, equal counts), `gif` (GIF
     Eq. 7), or a file with one template a line. Synonyms are joined by commas. Classes without a hypernym or
-    definition skip the categories that need one, which is logged and written beside each image.
+    definition skip the categories that need one, which is logged and written with each image.
     """
 
     starts_from: ClassVar[StartsFrom] = "class"
@@ -44,12 +45,10 @@ class Prompt:
     wordnet: bool = setting(
         True, "fill missing synonyms, hypernyms and definitions from WordNet, for the sets that use them"
     )
-    steps: int = setting(50, "denoising steps", ge=1)
-    guidance_scale: float = setting(
-        7.5, "weight of classifier-free guidance", ge=1, source="Stable Diffusion's default"
-    )
-    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
-    negative: str = setting("", "negative prompt")
+    steps: int = knobs.steps()
+    guidance_scale: float = knobs.guidance_scale()
+    scheduler: str | None = knobs.scheduler()
+    negative: str = knobs.negative()
 
     def __post_init__(self) -> None:
         check(self)
@@ -71,9 +70,7 @@ class Prompt:
         prompts = [
             prompt_sets.draw(chosen, labels[c.label], c.copy, c.seed, white_space=self.white_space) for c in wanted
         ]
-        how = Denoising(
-            steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler, negative=self.negative
-        )
+        how = replace(Denoising.of(self), negative=self.negative)
         drawn = draw_from_noise(diffusion_prior(context), wanted, [p.text for p in prompts], how)
         info = [{"prompt_set": chosen.name, "category": p.category} for p in prompts]
         return candidates(wanted, drawn, prompts=[p.text for p in prompts], info=info)

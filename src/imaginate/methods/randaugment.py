@@ -2,12 +2,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.methods.core.answers import answer_each
-from imaginate.records import Candidate, Request
+from imaginate.methods.core.answers import Answer, answer_each
+from imaginate.records import Candidate, Image, Request
 from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from imaginate.methods.core.operators import Operator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +36,9 @@ class Randaugment:
         from imaginate.methods.core.operators import operators
 
         pairs = operators(self.magnitude, self.fill)
-        return answer_each(requests, lambda request, seed: {"image": self._apply(pairs, request.image, seed)})
+        return answer_each(requests, lambda request, seed: Answer(self._apply(pairs, request.image, seed)))
 
-    def _apply(self, pairs: Sequence[Any], image: Any, seed: int) -> Any:
+    def _apply(self, pairs: Sequence[tuple[Operator, Operator]], image: Image, seed: int) -> Image:
         """The draws are those of torchvision's RandAugment after `torch.manual_seed(seed)`, from a generator apart."""
         import numpy as np
         import torch

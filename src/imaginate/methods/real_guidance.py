@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.errors import ConfigError
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -51,7 +52,7 @@ class RealGuidance:
     )
     steps: int = setting(50, "denoising steps at strength 1", ge=1)
     guidance_scale: float = setting(7.5, "weight of classifier-free guidance", ge=1, source="DA-Fusion's baseline")
-    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
+    scheduler: str | None = knobs.scheduler()
 
     def __post_init__(self) -> None:
         check(self)
@@ -69,7 +70,7 @@ class RealGuidance:
         prompts = [
             self.prompt.replace("{class}", class_name(i)).replace("{name}", class_name(i, synonyms=True)) for i in infos
         ]
-        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        how = Denoising.of(self)
         drawn = edit_seeds(diffusion_prior(context), wanted, prompts, [self.strength] * len(wanted), how)
         found = _probabilities(context, drawn.values, [c.label for c in wanted])
         least = 1 / len(context.labels) if self.min_probability is None else self.min_probability

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import NEIGHBOUR
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
-    from imaginate.methods.core.retrieval import Retrieval as Asked
+    from imaginate.methods.core.retrieval import PoolSearch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +33,8 @@ class Retrieval:
     paper: ClassVar[str] = "Burg et al. 2023 (RET), 3.2"
     scores: ClassVar[tuple[str, ...]] = NEIGHBOUR
 
-    query: Literal["text", "seeds", "both"] = setting("text", "the class's sentence, its seed images, or both averaged")
-    prompts: str = setting("simple-nows", "prompt set of the text query, or a file of templates", source="RET 3.2")
+    query: Literal["text", "seeds", "both"] = knobs.query()
+    prompts: str = knobs.query_prompts()
     order: Literal["similarity", "mmr", "coverage"] = setting(
         "similarity",
         "nearest first; maximal marginal relevance; one of each k-means cluster in turn",
@@ -42,14 +43,14 @@ class Retrieval:
     weight: float = setting(0.5, "mmr: weight of relevance against diversity", ge=0, le=1)
     clusters: int = setting(10, "coverage: number of clusters", ge=1)
     contrastive: bool = setting(False, "refuse images that are nearer to another class's query")
-    consistency: float = setting(0.0, "least probability that the guide gives the class", ge=0, le=1)
-    aesthetic: float = setting(5.0, "least aesthetic score, where the pool has scores", source="RET 3.2")
+    consistency: float = knobs.consistency()
+    aesthetic: float = knobs.aesthetic()
     unsafe: float = setting(0.5, "highest probability of unsafe content, where the pool has it", ge=0, le=1)
     similarity: float = setting(-1.0, "least cosine of image and query", ge=-1, le=1)
     duplicate_bits: int = setting(3, "hashes that differ in so few bits, colours alike, are one picture", ge=0, le=32)
     duplicate_cosine: float | None = setting(
         None,
-        "embeddings this close are one picture; none: 0.95, or more where the pool's own images lie closer",
+        "embeddings this close are one picture; none: 0.95, or more where the pool's own images are closer",
         gt=0,
         le=1.01,
     )
@@ -60,7 +61,7 @@ class Retrieval:
         "a class with too few images: keep what there is, drop all of its images, stop, or cut every class to as many",
         source="RET 3.2",
     )
-    exclude: str | None = setting(None, "file of ids, perceptual hashes, sources or URLs (* and ?) never to be used")
+    exclude: str | None = knobs.exclude()
 
     def __post_init__(self) -> None:
         check(self)
@@ -69,19 +70,18 @@ class Retrieval:
         """The queries, so that a pool of another guide or a missing file is refused before the first image."""
         from imaginate.methods.core.retrieval import lists
 
-        lists(context, self._asked())
+        lists(context, self._search())
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i for copy i; fewer where a class's list ends."""
         from imaginate.methods.core.retrieval import lists
 
-        found = lists(context, self._asked())
+        found = lists(context, self._search())
         return [candidate for request in requests for candidate in found.candidates(request)]
 
-    def _asked(self) -> Asked:
+    def _search(self) -> PoolSearch:
         from imaginate.methods.core.neighbours import Rules, SearchPlan
-        from imaginate.methods.core.retrieval import Retrieval as Asked
-        from imaginate.methods.core.retrieval import exclusions
+        from imaginate.methods.core.retrieval import PoolSearch, exclusions
 
         rules = Rules(
             aesthetic=self.aesthetic,
@@ -93,6 +93,7 @@ class Retrieval:
             cosine=self.duplicate_cosine,
             exclude=exclusions(self.exclude),
         )
-        order = {"order": self.order, "weight": self.weight, "clusters": self.clusters}
-        plan = SearchPlan(wanted=1, ask=self.ask, widen=self.widen, **order)  # type: ignore[arg-type]
-        return Asked(query=self.query, prompts=self.prompts, rules=rules, plan=plan, short=self.short)
+        plan = SearchPlan(
+            wanted=1, ask=self.ask, widen=self.widen, order=self.order, weight=self.weight, clusters=self.clusters
+        )
+        return PoolSearch(query=self.query, prompts=self.prompts, rules=rules, plan=plan, short=self.short)

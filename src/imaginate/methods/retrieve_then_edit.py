@@ -7,17 +7,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED, NEIGHBOUR
 from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
-    from imaginate.methods.core.retrieval import Retrieval
+    from imaginate.methods.core.retrieval import PoolSearch
 
 
 @dataclass(frozen=True, kw_only=True)
 class RetrieveThenEdit:
-    """Retrieve real images of the class, then edit each: new content from the pool, new looks from the prior.
+    """Retrieve real images of the class, then edit each: new content from the pool, a new style from the prior.
 
     The hybrid that RET's conclusion asks for ("methods that combine retrieval and generation"). Neighbours are found
     and filtered as by `retrieval` (RET 3.2); each is noised and denoised under a prompt of its class (SDEdit), and with
@@ -31,16 +32,16 @@ class RetrieveThenEdit:
     scores: ClassVar[tuple[str, ...]] = (*(f"neighbour_{name}" for name in NEIGHBOUR), *GUIDED)
 
     edit: Literal["img2img", "gif"] = setting("img2img", "plain img2img, or guided imagination")
-    query: Literal["text", "seeds", "both"] = setting("text", "the class's sentence, its seed images, or both averaged")
-    prompts: str = setting("simple-nows", "prompt set of the text query, or a file of templates", source="RET 3.2")
+    query: Literal["text", "seeds", "both"] = knobs.query()
+    prompts: str = knobs.query_prompts()
     contrastive: bool = setting(True, "refuse neighbours that are nearer to another class's query")
-    consistency: float = setting(0.0, "least probability that the guide gives the class", ge=0, le=1)
-    aesthetic: float = setting(5.0, "least aesthetic score, where the pool has scores", source="RET 3.2")
-    exclude: str | None = setting(None, "file of ids, perceptual hashes, sources or URLs (* and ?) never to be used")
+    consistency: float = knobs.consistency()
+    aesthetic: float = knobs.aesthetic()
+    exclude: str | None = knobs.exclude()
     strength: float = setting(0.5, "how much of the neighbour is noised away", gt=0, le=1, source="GIF B.4.1")
-    guidance_scale: float = setting(8.0, "weight of the prompt", ge=0, le=100, source="GIF B.4.2")
+    guidance_scale: float = knobs.gif_guidance_scale()
     steps: int = setting(50, "denoising steps at strength 1", ge=1, le=1000)
-    scheduler: str | None = setting("ddim", "ddim, dpmsolver, euler, lcm, ...; none is the checkpoint's own")
+    scheduler: str | None = knobs.gif_scheduler()
     eps: float = setting(0.8, "gif: radius of the ball around the diffused latent", gt=0, source="GIF Eq. 1")
     domains: tuple[str, ...] = setting(("natural",), "domain sets or phrases ending in 'of'", source="GIF Eq. 7")
     adjectives: tuple[str, ...] = setting(("natural",), "adjective sets or words; 'none' for no adjective")
@@ -52,13 +53,13 @@ class RetrieveThenEdit:
         """The queries, so that a pool of another guide or a missing file is refused before the first image."""
         from imaginate.methods.core.retrieval import lists
 
-        lists(context, self._asked())
+        lists(context, self._search())
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i edited for copy i; refused neighbours come back as failed, with the reason."""
         from imaginate.methods.core.retrieval import lists
 
-        found = lists(context, self._asked())
+        found = lists(context, self._search())
         neighbours = [candidate for request in requests for candidate in found.candidates(request)]
         usable = [c for c in neighbours if c.failed is None]
         edited = iter(self._edited(usable, context) if usable else [])
@@ -78,7 +79,7 @@ class RetrieveThenEdit:
         prior = diffusion_prior(context)
         prompts = draw_prompts(asked, prompt_labels(context), self.domains, self.adjectives)
         pixels = stack([r.image for r in asked], prior.image_size)
-        denoising = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        denoising = Denoising.of(self)
         texts, strengths = [row[0] for row in prompts], [self.strength] * len(asked)
         drawn = edit_latents(prior, pixels, texts, strengths, all_seeds(asked), denoising)
         info: dict[str, Scalar] = {"strength": self.strength, "guidance_scale": self.guidance_scale}
@@ -92,9 +93,9 @@ class RetrieveThenEdit:
             imagined = Imagined(images=images, prompts=prompts, drawn=drawn, info={**info, "steps": self.steps})
         return to_candidates(asked, imagined, context.labels)
 
-    def _asked(self) -> Retrieval:
+    def _search(self) -> PoolSearch:
         from imaginate.methods.core.neighbours import Rules, SearchPlan
-        from imaginate.methods.core.retrieval import Retrieval, exclusions
+        from imaginate.methods.core.retrieval import PoolSearch, exclusions
 
         rules = Rules(
             aesthetic=self.aesthetic,
@@ -102,7 +103,7 @@ class RetrieveThenEdit:
             contrastive=self.contrastive,
             exclude=exclusions(self.exclude),
         )
-        return Retrieval(query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1))
+        return PoolSearch(query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1))
 
 
 def _with_origin(edited: Candidate, neighbour: Candidate) -> Candidate:

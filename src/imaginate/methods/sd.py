@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -23,17 +24,15 @@ class Sd:
     needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion",)
     paper: ClassVar[str] = "Meng et al. 2022; Zhang et al. 2023"
 
-    strength: float = setting(0.5, "how much of the seed is noised away", gt=0, le=1, source="GIF B.4.1")
-    guidance_scale: float = setting(8.0, "weight of the prompt", ge=0, le=100, source="GIF B.4.2")
-    steps: int = setting(50, "denoising steps at strength 1", ge=1, le=1000, source="released code")
-    scheduler: str | None = setting("ddim", "ddim, dpmsolver, euler, lcm, ...; none is the checkpoint's own")
+    strength: float = knobs.gif_strength()
+    guidance_scale: float = knobs.gif_guidance_scale()
+    steps: int = knobs.gif_steps()
+    scheduler: str | None = knobs.gif_scheduler()
     eps: float | None = setting(
         None, "radius of a random latent perturbation; none leaves it out", gt=0, source="Eq. 1"
     )
-    domains: tuple[str, ...] = setting(("natural",), "domain sets or phrases ending in 'of'", source="Eq. 7")
-    adjectives: tuple[str, ...] = setting(
-        ("natural",), "adjective sets or words; 'none' for no adjective", source="Eq. 7"
-    )
+    domains: tuple[str, ...] = knobs.domains()
+    adjectives: tuple[str, ...] = knobs.adjectives()
 
     def __post_init__(self) -> None:
         check(self)
@@ -56,7 +55,7 @@ class Sd:
         prior, seeds, copies = diffusion_prior(context), all_seeds(requests), len(requests[0].copies)
         pixels = stack([r.image for r in requests], prior.image_size).repeat_interleave(copies, dim=0)
         prompts = draw_prompts(requests, prompt_labels(context), self.domains, self.adjectives)
-        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        how = Denoising.of(self)
         texts = [p for row in prompts for p in row]
         drawn = edit_latents(prior, pixels, texts, [self.strength] * len(seeds), seeds, how)
         latents = drawn.values

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
-from imaginate.settings import check, setting
+from imaginate.settings import check
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,15 +24,11 @@ class TextualInversion:
     needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion", "adaptation")
     paper: ClassVar[str] = "Gal et al. 2022; RET 4.4"
 
-    prompts: str = setting(
-        "textual-inversion", "templates: a named set, or a file with one a line", source="Gal et al."
-    )
-    steps: int = setting(50, "denoising steps", ge=1)
-    guidance_scale: float = setting(
-        7.5, "weight of classifier-free guidance", ge=1, source="Stable Diffusion's default"
-    )
-    scheduler: str | None = setting(None, "noise scheduler; none is the checkpoint's own")
-    negative: str = setting("", "negative prompt")
+    prompts: str = knobs.templates()
+    steps: int = knobs.steps()
+    guidance_scale: float = knobs.guidance_scale()
+    scheduler: str | None = knobs.scheduler()
+    negative: str = knobs.negative()
 
     def __post_init__(self) -> None:
         check(self)
@@ -40,7 +37,5 @@ class TextualInversion:
         """New images of each class from noise."""
         from imaginate.methods.core.diffusion import Denoising, draw_by_words
 
-        how = Denoising(
-            steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler, negative=self.negative
-        )
+        how = replace(Denoising.of(self), negative=self.negative)
         return draw_by_words(requests, context, "textual-inversion", self.prompts, how)

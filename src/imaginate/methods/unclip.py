@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -23,11 +24,9 @@ class Unclip:
     needs: ClassVar[tuple[str, ...]] = ("prior:unclip",)
     paper: ClassVar[str] = "Ramesh et al. 2022; Zhang et al. 2023 (GIF, baseline DALL-E2)"
 
-    guidance_scale: float = setting(4.0, "weight of the embedding", ge=0, le=100, source="GIF D.1")
-    steps: int = setting(100, "denoising steps", ge=2, le=1000, source="GIF D.1")
-    scheduler: str | None = setting(
-        "ddim", "ddim, dpmsolver, euler, ...; none is the checkpoint's own", source="GIF D.1"
-    )
+    guidance_scale: float = knobs.unclip_guidance_scale()
+    steps: int = knobs.unclip_steps()
+    scheduler: str | None = knobs.unclip_scheduler()
     eps: float | None = setting(None, "radius of a random perturbation; none leaves it out", gt=0, source="Eq. 1")
 
     def __post_init__(self) -> None:
@@ -53,7 +52,7 @@ class Unclip:
         if self.eps is not None:
             z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], "full"))
             latents = inside(latents, z, b, self.eps)
-        how = Denoising(steps=self.steps, guidance_scale=self.guidance_scale, scheduler=self.scheduler)
+        how = Denoising.of(self)
         drawn = draw_from_embeddings(prior, latents, seeds, how)
         info = {"guidance_scale": self.guidance_scale, "steps": self.steps, "eps": self.eps}
         imagined = Imagined(images=grid(drawn.values, requests), drawn=drawn, info=info)

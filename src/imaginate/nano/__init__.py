@@ -43,12 +43,12 @@ def labels() -> list[str]:
 
 
 def weights() -> Path:
-    """The folder of all bundled weights, beside this file in a checkout and in an installed wheel alike."""
+    """The folder of all bundled weights, in the folder of this file, in a checkout and in an installed wheel alike."""
     return Path(str(resources.files("imaginate.nano").joinpath("weights")))
 
 
 def _assembled(folder: Path, shared: list[Path]) -> Path:
-    """A folder of links to the files of `folder` and to the `shared` parts; made whole or not at all."""
+    """A folder of links to the files of `folder` and to the `shared` parts; whole or not at all."""
     parts = [*sorted(folder.iterdir()), *shared]
     files = [f for part in parts for f in ([part] if part.is_file() else sorted(part.rglob("*")))]
     print_of = hashlib.sha256(repr([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]).encode())
@@ -58,13 +58,13 @@ def _assembled(folder: Path, shared: list[Path]) -> Path:
         return target
     try:
         base.mkdir(parents=True, exist_ok=True)
-        made = Path(tempfile.mkdtemp(prefix="nano-", dir=base))
+        fresh = Path(tempfile.mkdtemp(prefix="nano-", dir=base))
         for part in parts:
-            _link(part, made / part.name)
-        os.rename(made, target)
+            _link(part, fresh / part.name)
+        os.rename(fresh, target)
     except OSError as error:
         if target.is_dir():  # another process was faster
-            shutil.rmtree(made, ignore_errors=True)
+            shutil.rmtree(fresh, ignore_errors=True)
             return target
         raise ModelError(f"nano model {folder.name} is put together in {base}, set IMAGINATE_CACHE: {error}") from error
     return target

@@ -19,8 +19,6 @@ from imaginate.ops.perturb import perturb
 from imaginate.ops.project import project
 from imaginate.ops.variants import Variant
 
-PARTS = ("kept", "gain", "diversity", "predicted", "features")
-
 
 class Scores(NamedTuple):
     """The parts of S for every copy, each (n, k); its predicted class (n, k) and the seed's (n, 1); the features
@@ -47,16 +45,31 @@ class Scores(NamedTuple):
     def detach(self) -> Scores:
         """The same numbers without their graph."""
         images = None if self.images is None else self.images.detach()
-        return self._replace(**{name: getattr(self, name).detach() for name in PARTS}, images=images)
+        return Scores(
+            self.kept.detach(),
+            self.gain.detach(),
+            self.diversity.detach(),
+            self.predicted.detach(),
+            self.anchor,
+            self.features.detach(),
+            images,
+        )
 
     def where(self, chosen: Tensor, other: Scores, variant: Variant) -> Scores:
-        """Copy by copy (n, k), `self` where chosen, else `other`; the diversity of the new company is computed anew."""
+        """Copy by copy (n, k), `self` where chosen, else `other`; the diversity of the mixture is computed anew."""
         images = None
         if self.images is not None and other.images is not None:
             images = pick_rows(chosen, self.images, other.images)
-        mixed = {name: pick_rows(chosen, getattr(self, name), getattr(other, name)) for name in PARTS}
-        mixed["diversity"] = diversity(mixed["features"], temperature=variant.temperature, mean=variant.mean)
-        return self._replace(**mixed, images=images)
+        features = pick_rows(chosen, self.features, other.features)
+        return Scores(
+            pick_rows(chosen, self.kept, other.kept),
+            pick_rows(chosen, self.gain, other.gain),
+            diversity(features, temperature=variant.temperature, mean=variant.mean),
+            pick_rows(chosen, self.predicted, other.predicted),
+            self.anchor,
+            features,
+            images,
+        )
 
 
 class Climb(NamedTuple):
@@ -96,24 +109,24 @@ def ascend(
         only = _measure(score, held)
         return Climb(held, only, only)
 
-    def look(z: Tensor, b: Tensor) -> tuple[Scores, Tensor, Tensor]:
+    def slope(z: Tensor, b: Tensor) -> tuple[Scores, Tensor, Tensor]:
         return _gradient(f, z, b, score, eps, variant, shrink)
 
-    march = _uphill if variant.backtrack else _straight_on
+    take_steps = _step_uphill if variant.backtrack else _step_straight
     size = variant.step * (min(1.0, eps) if variant.scaled else 1.0)
-    return march(f, z, b, score, look, size, eps, variant)
+    return take_steps(f, z, b, score, slope, size, eps, variant)
 
 
-Look = Callable[[Tensor, Tensor], tuple[Scores, Tensor, Tensor]]
+Slope = Callable[[Tensor, Tensor], tuple[Scores, Tensor, Tensor]]
 
 
-def _straight_on(
-    f: Tensor, z: Tensor, b: Tensor, score: Score, look: Look, size: float, eps: float, variant: Variant
+def _step_straight(
+    f: Tensor, z: Tensor, b: Tensor, score: Score, slope: Slope, size: float, eps: float, variant: Variant
 ) -> Climb:
     """A fixed number of sign steps, wherever they lead (`paper`, `released`)."""
     before = None if variant.projected else _measure(score, inside(f, z, b, eps))
     for _ in range(variant.ascent_steps):
-        now, dz, db = look(z, b)
+        now, dz, db = slope(z, b)
         before = now if before is None else before
         z, b = z + size * dz.sign(), b + size * db.sign()
     latents = inside(f, z, b, eps)
@@ -121,21 +134,21 @@ def _straight_on(
     return Climb(latents, after if before is None else before, after)
 
 
-def _uphill(
-    f: Tensor, z: Tensor, b: Tensor, score: Score, look: Look, size: float, eps: float, variant: Variant
+def _step_uphill(
+    f: Tensor, z: Tensor, b: Tensor, score: Score, slope: Slope, size: float, eps: float, variant: Variant
 ) -> Climb:
     """Sign steps that only ever raise S and never lead a copy out of the seed's class (`default`).
 
     A copy whose step would leave the class stays where it is; a seed whose copies would then score lower stays as a
-    whole. Whoever stays tries half the step next time.
+    whole. What stays tries half the step next time.
     """
-    best, dz, db = look(z, b)
+    best, dz, db = slope(z, b)
     before, latents = best, inside(f, z, b, eps)
     sizes = torch.full((*f.shape[:2], *([1] * (z.ndim - 2))), size, dtype=z.dtype, device=z.device)
     for left in reversed(range(variant.ascent_steps)):
         next_z, next_b = z + sizes * dz.sign(), b + sizes * db.sign()
         there = inside(f, next_z, next_b, eps)
-        now, next_dz, next_db = look(next_z, next_b) if left else (_measure(score, there), dz, db)
+        now, next_dz, next_db = slope(next_z, next_b) if left else (_measure(score, there), dz, db)
         moves = now.stays | ~best.stays
         mixed = now.where(moves, best, variant)
         moves = moves & (mixed.total.sum(dim=1) > best.total.sum(dim=1)).unsqueeze(1)

@@ -33,7 +33,7 @@ def _spread(points: torch.Tensor, clusters: int, generator: torch.Generator) -> 
 
 
 def _fill(points: torch.Tensor, centres: torch.Tensor, nearest: torch.Tensor, clusters: int) -> torch.Tensor:
-    """Give an empty cluster the point that lies farthest from its own centre, out of a cluster of several."""
+    """Give an empty cluster the point that is farthest from its own centre, out of a cluster of several."""
     nearest = nearest.clone()
     for k in range(clusters):
         if not (nearest == k).any():

@@ -58,7 +58,7 @@ def hamming(a: str, b: str) -> int:
 def colours(images: Tensor) -> Tensor:
     """The picture as 4 x 4 patches of mean colour, (b, 3, h, w) uint8 or in [0, 1] -> (b, 48) in [0, 1].
 
-    The hash is blind to colour; beside it, this tells a recoloured image from a copy.
+    The hash is blind to colour; together they distinguish a recoloured image from a copy.
     """
     x = images.float() / 255 if images.dtype == torch.uint8 else images.float()
     return F.interpolate(x, size=(4, 4), mode="bilinear", antialias=True, align_corners=False).clamp(0, 1).flatten(1)
@@ -87,7 +87,7 @@ class Near(NamedTuple):
 class SignatureIndex:
     """Growing set of signatures; `near` finds those within `bits` bits and `colour` of colour distance, exactly.
 
-    The hashes lie in one tensor and are all compared: a million take some milliseconds, and at any size this is faster
+    The hashes are in one tensor and are all compared: a million take some milliseconds, and at any size this is faster
     than buckets of equal bands, which at eight bits hold a fourteenth of all images.
     """
 

@@ -80,7 +80,7 @@ class Dreambooth:
 
     def _prompts(self, task: Task) -> list[str]:
         from imaginate.errors import ConfigError
-        from imaginate.prompts.sets import FACTS, fill, needs
+        from imaginate.prompts.sets import FACTS, facts_of, fill, needs
 
         try:
             wanted = needs(self.prompt)
@@ -93,7 +93,7 @@ class Dreambooth:
             )
         for info in task.labels:
             for fact in set(wanted) & set(FACTS):
-                if not getattr(info, fact):
+                if not facts_of(info)[fact]:
                     raise ConfigError(f"prompt needs a {fact} of each class: {info.name!r} has none in classes.yaml")
         return [fill(self.prompt, info, 0) for info in task.labels]
 

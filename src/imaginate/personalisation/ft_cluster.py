@@ -18,7 +18,7 @@ class FtCluster:
 
     RET sections 3.2 and 4.4, circled 6: k-means within a class on a backbone's embeddings (RET: Inception v3, here
     `torchvision:inception_v3`; the bundled nano CLIP by default, which needs no download). k = 5 was best of 1, 5, 10
-    and 15. A class with fewer images than k gets as many clusters as it has images, which is told. Held-out images
+    and 15. A class with fewer images than k gets as many clusters as it has images, and a note. Held-out images
     join the nearest cluster and do not train. Of SDXL text and pooled embedding learn, as in `ft-conditioning`.
     """
 

@@ -118,7 +118,7 @@ def needs(template: str) -> tuple[str, ...]:
 
 def usable(chosen: PromptSet, info: ClassInfo) -> tuple[Category, ...]:
     """The categories of which this class can fill at least one template, cut to those templates."""
-    have = _filled(info, strip=False)
+    have = facts_of(info)
     kept = []
     for category in chosen.categories:
         templates = tuple(t for t in category.templates if all(have.get(field, "?") for field in needs(t)))
@@ -163,7 +163,7 @@ def draw(
 
 def fill(template: str, info: ClassInfo, seed: int, *, strip: bool = False) -> str:
     """A template with the class's words, and a scene, domain and adjective of the image's own seed."""
-    values = _filled(info, strip=strip)
+    values = facts_of(info, strip=strip)
     values["background"] = texts.SCENES[pick(seed, "background", len(texts.SCENES))]
     values["gif_domain"] = texts.GIF_DOMAINS[pick(seed, "domain", len(texts.GIF_DOMAINS))]
     adjective = texts.GIF_ADJECTIVES[pick(seed, "adjective", len(texts.GIF_ADJECTIVES))]
@@ -172,7 +172,8 @@ def fill(template: str, info: ClassInfo, seed: int, *, strip: bool = False) -> s
     return " ".join(template.format(**values).split())
 
 
-def _filled(info: ClassInfo, *, strip: bool) -> dict[str, str]:
+def facts_of(info: ClassInfo, *, strip: bool = False) -> dict[str, str]:
+    """What templates may ask of a class, by placeholder; empty where it is not known."""
     return {
         "name": class_name(info, synonyms=True, strip=strip),
         "class": class_name(info, strip=strip),

@@ -1,7 +1,7 @@
 """What WordNet knows of a class: its synonyms, its definition and what it is a kind of (RET 3.2, Miller 1995).
 
 Reads the two noun files of WordNet 3.0 as wndb(5) describes them: Debian's `wordnet-base`, NLTK's `wordnet` corpus,
-or the folder named by IMAGINATE_WORDNET. A class with a WordNet id (`wnid: n01491361`) is exact; a name is looked up
+or the folder named by IMAGINATE_WORDNET. A class with a WordNet id (`wnid: n01491361`) is exact; a name is searched
 only where it has a single meaning as a noun, because RET saw what an ambiguous name does ("papillon"). The user's own
 words are kept.
 """

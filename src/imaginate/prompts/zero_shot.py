@@ -29,7 +29,7 @@ def templates(prompts: Prompts) -> tuple[str, ...]:
 
 
 def check_titles(labels: LabelSpace, guide: str) -> None:
-    """Two classes that read the same cannot be told apart by a text guide: name them, and say what to do."""
+    """Two classes that read the same cannot be distinguished by a text guide: name them, and say what to do."""
     seen: dict[str, list[int]] = defaultdict(list)
     for label, title in enumerate(map(class_name, labels)):
         seen[" ".join(title.casefold().split())].append(label)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 import torch
 
@@ -39,6 +39,17 @@ class Copy:
         return self.request.label
 
 
+class Denoiser(Protocol):
+    """A method with the settings of a diffusion."""
+
+    @property
+    def steps(self) -> int: ...
+    @property
+    def guidance_scale(self) -> float: ...
+    @property
+    def scheduler(self) -> str | None: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Denoising:
     """How to denoise, apart from the prompt and the strength."""
@@ -47,6 +58,11 @@ class Denoising:
     guidance_scale: float
     scheduler: str | None = None
     negative: str = ""
+
+    @classmethod
+    def of(cls, method: Denoiser) -> Denoising:
+        """As the settings of a method say."""
+        return cls(steps=method.steps, guidance_scale=method.guidance_scale, scheduler=method.scheduler)
 
 
 def copies(requests: Sequence[Request]) -> list[Copy]:

@@ -46,7 +46,7 @@ class Rules:
 
 @dataclass(frozen=True, kw_only=True)
 class SearchPlan:
-    """How far to look, and in what order: `ask` times the wanted number at first, `widen` times that at most."""
+    """How far to search, and in what order: `ask` times the wanted number at first, `widen` times that at most."""
 
     wanted: int
     ask: float = 1.4
@@ -80,9 +80,9 @@ class Neighbours:
         self._pool, self._guide, self._label, self._queries = pool, guide, label, queries
         self._rules, self._plan = rules, plan
         self._vectors, self._seed_count = [seeds[0]], len(seeds[1])
-        self._looks = SignatureIndex(rules.bits, rules.colour)
-        for look in seeds[1]:
-            self._looks.add("seed", look)
+        self._signatures = SignatureIndex(rules.bits, rules.colour)
+        for mark in seeds[1]:
+            self._signatures.add("seed", mark)
         self._rows: list[Row] = []
         self._step = 0 if plan.order == "similarity" else plan.widen - 1
         self._ended = False
@@ -176,7 +176,7 @@ class Neighbours:
         return out, good
 
     def _fetched(self, row: Row) -> Image:
-        """An image that had to be looked at (backends give no embeddings), kept for a while; signs its row."""
+        """An image that had to be read (the backend gives no embeddings), kept for a while; signs its row."""
         key = str(row["id"])
         if key not in self._images:
             try:
@@ -222,15 +222,15 @@ class Neighbours:
     def _copy_of(self, row: Row, vector: Tensor) -> str:
         """Near-duplicate of a seed, or of a neighbour taken before, by either detector; else remembered as taken."""
         same = torch.cat(self._vectors) @ vector >= self._cosine
-        look = str(row["signature"]) if row.get("signature") else ""
-        near = self._looks.near(look) if look else None
+        mark = str(row["signature"]) if row.get("signature") else ""
+        near = self._signatures.near(mark) if mark else None
         if bool(same[: self._seed_count].any()) or (near is not None and near.id == "seed"):
             return "near-duplicate of a seed"
         if bool(same.any()) or near is not None:
             return "near-duplicate"
         self._vectors.append(vector.unsqueeze(0))
-        if look:
-            self._looks.add("taken", look)
+        if mark:
+            self._signatures.add("taken", mark)
         return ""
 
 
@@ -262,8 +262,8 @@ def mmr(relevance: Tensor, vectors: Tensor, weight: float) -> list[int]:
 
 
 def coverage(vectors: Tensor, clusters: int) -> list[int]:
-    """k-means over the list (nearest first), then one row of each cluster in turn: every look of the class has its
-    share. (n, dim) -> an order of all rows; within a cluster the order stays."""
+    """k-means over the list (nearest first), then one row of each cluster in turn: every appearance of the class has
+    its share. (n, dim) -> an order of all rows; within a cluster the order stays."""
     groups = kmeans(vectors, clusters).tolist()
     turns: dict[int, int] = {}
     places = []

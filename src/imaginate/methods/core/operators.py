@@ -44,7 +44,7 @@ def _signed(name: str, m: float, fill: int) -> Operator:
     """One signed operator; `m` in [-1, 1] is the share of its largest magnitude (Cubuk et al. 2019, table 6)."""
     shear = math.degrees(math.atan(math.copysign(float(torch.linspace(0.0, 0.3, BINS)[round(abs(m) * (BINS - 1))]), m)))
     factor = 1 + 0.9 * m
-    made: dict[str, Callable[[], Operator]] = {
+    builders: dict[str, Callable[[], Operator]] = {
         "shear_x": lambda: by_picture(lambda p: _sheared(p, [shear, 0.0], fill)),
         "shear_y": lambda: by_picture(lambda p: _sheared(p, [0.0, shear], fill)),
         "translate_x": lambda: lambda x: shifted(x, 2, int(150 / 331 * x.shape[2] * m), fill),
@@ -55,7 +55,7 @@ def _signed(name: str, m: float, fill: int) -> Operator:
         "contrast": lambda: by_picture(lambda p: tvf.adjust_contrast(p, factor)),
         "sharpness": lambda: by_picture(lambda p: tvf.adjust_sharpness(p, factor)),
     }
-    return made[name]()
+    return builders[name]()
 
 
 def _sheared(picture: Any, shear: list[float], fill: int) -> Any:
@@ -78,7 +78,7 @@ def picture(x: Planes) -> Any:
 
 
 def by_table(change: Callable[[Any], Any]) -> Operator:
-    """An operator from one on Pillow images that looks at each value alone."""
+    """An operator from one on Pillow images that maps each value alone."""
     ramp = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, axis=2)
     table = np.asarray(change(Image.fromarray(ramp)))[0, :, 0].tobytes()
     return lambda x: _mapped(x, table)
@@ -111,7 +111,7 @@ def _stretch(low: int, high: int) -> bytes:
 
 
 def equalize(x: Planes) -> Planes:
-    """Each channel's histogram made flat."""
+    """Each channel's histogram flattened."""
     return np.stack([_mapped(plane, _flat(plane)) for plane in x])
 
 

@@ -29,8 +29,8 @@ Seeds = tuple[Tensor, list[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Retrieval:
-    """What is asked of the pool: the kind of query, the prompt set, the rules, and how far to look (`wanted` unset)."""
+class PoolSearch:
+    """A search of the pool: the kind of query, the prompt set, the rules, and how far to go (`wanted` unset)."""
 
     query: Query = "text"
     prompts: str = "simple-nows"
@@ -40,10 +40,10 @@ class Retrieval:
 
 
 class Lists:
-    """The lists of neighbours of all classes, made when first asked for and kept while the pool is open."""
+    """The lists of neighbours of all classes, ranked when first asked for and kept while the pool is open."""
 
-    def __init__(self, context: Context, asked: Retrieval) -> None:
-        self._pool, self._guide, self._asked, self._context = context.pool, context.guide, asked, context
+    def __init__(self, context: Context, search: PoolSearch) -> None:
+        self._pool, self._guide, self._search, self._context = context.pool, context.guide, search, context
         self._pool.check(self._guide)
         self._wanted: dict[int, int] = {}
         self._lists: dict[int, Neighbours] = {}
@@ -63,8 +63,10 @@ class Lists:
     def candidates(self, request: Request) -> list[Candidate]:
         """Neighbour i for copy i of a request, refused ones as failed; those beyond the list's end are left out."""
         neighbours = self.of(request)
-        prompt = sentences(self._asked.prompts, self._context, request.label) if self._asked.query != "seeds" else []
-        text = prompt[0] if len(prompt) == 1 else f"{self._asked.prompts} ({len(prompt)} sentences)" if prompt else None
+        prompt = sentences(self._search.prompts, self._context, request.label) if self._search.query != "seeds" else []
+        text = (
+            prompt[0] if len(prompt) == 1 else f"{self._search.prompts} ({len(prompt)} sentences)" if prompt else None
+        )
         limit = self._share(request.label)
         out = []
         for copy, seed in zip(request.copies, request.seeds, strict=True):
@@ -84,7 +86,7 @@ class Lists:
         return self._shares[label, wanted]
 
     def _decide(self, label: int, wanted: int) -> int:
-        short, name = self._asked.short, self._context.labels[label].name
+        short, name = self._search.short, self._context.labels[label].name
         usable = self._lists[label].usable(wanted)
         if short == "even":
             lists = [self._make(other, wanted) for other in range(len(self._queries))]
@@ -98,16 +100,16 @@ class Lists:
         return 0 if short == "drop" else sys.maxsize
 
     def _make(self, label: int, wanted: int) -> Neighbours:
-        a = self._asked
+        a = self._search
         plan = replace(a.plan, wanted=wanted)
         return Neighbours(self._pool, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan)
 
     def _all_queries(self) -> Tensor:
         """(classes, dim), unit norm: text, mean of the seeds, or the mean of both."""
         parts = []
-        if self._asked.query in ("text", "both"):
+        if self._search.query in ("text", "both"):
             parts.append(self._texts())
-        if self._asked.query in ("seeds", "both"):
+        if self._search.query in ("seeds", "both"):
             parts.append(torch.stack([self._centre(label) for label in range(len(self._context.labels))]))
         return F.normalize(torch.stack(parts).mean(dim=0), dim=-1)
 
@@ -115,7 +117,7 @@ class Lists:
         guide = self._guide
         if not isinstance(guide, TextGuide):
             raise ConfigError(f"query text needs a guide that reads text (nano, clip:...), not {guide.name}: use seeds")
-        rows = [guide.embed_text(sentences(self._asked.prompts, self._context, i)) for i in range(len(guide.labels))]
+        rows = [guide.embed_text(sentences(self._search.prompts, self._context, i)) for i in range(len(guide.labels))]
         return F.normalize(torch.stack([row.mean(dim=0) for row in rows]).float().cpu(), dim=-1)
 
     def _centre(self, label: int) -> Tensor:
@@ -152,8 +154,8 @@ def _candidate(
             image = neighbours.image(row)
         except ImageError as error:
             failed = str(error)
-    told = {name: row.get(name) for name in ("source", "url", "licence", "caption")}
-    look = str(row["signature"])[:16] if row.get("signature") else None
+    known = {name: row.get(name) for name in ("source", "url", "licence", "caption")}
+    mark = str(row["signature"])[:16] if row.get("signature") else None
     return Candidate(
         key=request.key,
         label=request.label,
@@ -162,7 +164,7 @@ def _candidate(
         image=image,
         prompt=text,
         scores=found.scores,
-        info={"origin": "retrieved", "pool_id": row.get("id"), "rank": copy, "phash": look, **told},
+        info={"origin": "retrieved", "pool_id": row.get("id"), "rank": copy, "phash": mark, **known},
         failed=failed or None,
     )
 
@@ -170,11 +172,11 @@ def _candidate(
 _KEPT: OrderedDict[object, Lists] = OrderedDict()
 
 
-def lists(context: Context, asked: Retrieval) -> Lists:
+def lists(context: Context, search: PoolSearch) -> Lists:
     """The lists for this context, kept between calls (of the last few contexts): ranked once a process."""
-    key = (asked, context.labels, id(context.pool), id(context.samples), id(context.guide))
+    key = (search, context.labels, id(context.pool), id(context.samples), id(context.guide))
     if key not in _KEPT:
-        _KEPT[key] = Lists(context, asked)
+        _KEPT[key] = Lists(context, search)
         while len(_KEPT) > 4:
             _KEPT.popitem(last=False)
     return _KEPT[key]

@@ -9,10 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imaginate.contract import GuideSetup
-from imaginate.models import checkpoints
-from imaginate.models.guides.core.backbones import load_backbone
+from imaginate.models.guides.core.backbones import backbone_of
 from imaginate.models.guides.core.heads import check_every_class, train_head, validation_part
-from imaginate.models.guides.core.store import EmbeddingStore, embed_seeds, weights_key
+from imaginate.models.guides.core.store import stored_seeds
 
 
 class ProbeGuide:
@@ -24,10 +23,8 @@ class ProbeGuide:
 
     def __init__(self, setup: GuideSetup) -> None:
         self.name, self.labels, self.device = setup.name, setup.labels, setup.device
-        dtype = checkpoints.precision(setup.dtype, self.device)
-        self._backbone = load_backbone(setup.model, device=self.device, dtype=dtype)
-        store = EmbeddingStore(setup.cache, owner=weights_key(self._backbone.network))
-        seeds = embed_seeds(self._backbone.features, setup.seed_images, store, device=self.device)
+        self._backbone = backbone_of(setup)
+        seeds = stored_seeds(setup, self._backbone)
         check_every_class(torch.bincount(seeds.labels, minlength=len(self.labels)), self.labels, self.name)
         self.dim = int(seeds.embeddings.shape[1])
         features = F.normalize(seeds.embeddings, dim=-1).to(self.device)

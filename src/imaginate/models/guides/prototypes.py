@@ -1,7 +1,7 @@
 """Few-shot guide: a class is the mean of its seed images' features (prototypical networks, Snell et al. 2017).
 
 For class names that no text encoder knows, or a backbone that has no text tower. A seed image that took part in its own
-class mean would look better classified than it is, and so would its copies: for both, that image is left out.
+class mean would seem better classified than it is, and so would its copies: for both, that image is left out.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imaginate.contract import GuideSetup
-from imaginate.models import checkpoints
-from imaginate.models.guides.core.backbones import load_backbone
+from imaginate.models.guides.core.backbones import backbone_of
 from imaginate.models.guides.core.heads import check_every_class
-from imaginate.models.guides.core.store import EmbeddingStore, SeedSet, embed_seeds, weights_key
+from imaginate.models.guides.core.store import SeedSet, stored_seeds
 
 # Candidates for the softmax temperature; the one with the best leave-one-out likelihood of the seeds is taken.
 TEMPERATURES = tuple(float(t) for t in torch.logspace(-2.5, 0.0, 26, dtype=torch.float64))
@@ -32,10 +31,8 @@ class PrototypeGuide:
 
     def __init__(self, setup: GuideSetup) -> None:
         self.name, self.labels, self.device = setup.name, setup.labels, setup.device
-        dtype = checkpoints.precision(setup.dtype, self.device)
-        self._backbone = load_backbone(setup.model, device=self.device, dtype=dtype)
-        store = EmbeddingStore(setup.cache, owner=weights_key(self._backbone.network))
-        seeds = embed_seeds(self._backbone.features, setup.seed_images, store, device=self.device)
+        self._backbone = backbone_of(setup)
+        seeds = stored_seeds(setup, self._backbone)
         self._ready(SeedSet(seeds.ids, seeds.labels, F.normalize(seeds.embeddings, dim=-1), seeds.skipped))
 
     def _ready(self, seeds: SeedSet) -> None:

@@ -42,7 +42,7 @@ def write(name: str, folder: Path, numbers: dict[str, Any]) -> None:
         *[f"## Short of the target\n\n{text}\n" for text in [shortfalls(name, numbers)] if text],
         f"![samples](samples.png)\n\n{SHEET[name]}\n",
         f"## Data and licence\n\n{DATA}\n",
-        f"## Training\n\n{told(training)}\n\n![loss](loss.png)\n",
+        f"## Training\n\n{describe(training)}\n\n![loss](loss.png)\n",
     ]
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
@@ -75,7 +75,7 @@ def shortfalls(name: str, n: dict[str, Any]) -> str:
     return "\n".join(f"- {line}" for line in missed)
 
 
-def told(training: dict[str, Any]) -> str:
+def describe(training: dict[str, Any]) -> str:
     """Steps, batch, learning rate and compute of every stage."""
     lines = []
     for stage, t in training.items():

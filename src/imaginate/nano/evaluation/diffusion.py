@@ -31,10 +31,10 @@ def sample(pipe: Any, count: int, seed: int, **inputs: Any) -> Tensor:
         size = min(BATCH, count - first)
         rngs = [torch.Generator().manual_seed(seed + first + i) for i in range(size)]
         strength = {"strength": STRENGTH} if "image" in part and "prompt" in part and len(part["prompt"][0]) else {}
-        made = pipe(
+        images = pipe(
             **part, **strength, num_inference_steps=STEPS, guidance_scale=SCALE, generator=rngs, output_type="pt"
         ).images
-        parts.append(made.float())
+        parts.append(images.float())
     return torch.cat(parts)
 
 
@@ -91,15 +91,15 @@ def sd(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, An
     }
 
 
-def frechet_of(scores: measure.Scores, images: Any, made: dict[str, Tensor]) -> dict[str, float] | str:
-    """Distance of each made set, and of other real images, to as many real ones; a word where they are too few."""
-    count = min(len(part) for part in made.values())
+def frechet_of(scores: measure.Scores, images: Any, drawn: dict[str, Tensor]) -> dict[str, float] | str:
+    """Distance of each drawn set, and of other real images, to as many real ones; a word where they are too few."""
+    count = min(len(part) for part in drawn.values())
     if count < ENOUGH:
         return f"not measured with fewer than {ENOUGH} images"
     real, _ = images.batch(data.picks_of_step(len(images), 2 * count, 3, 0))
     with torch.no_grad():
         base = scores(real[:count])
-        sets = {**made, "other_real_images": real[count:]}
+        sets = {**drawn, "other_real_images": real[count:]}
         return {name: measure.frechet(scores(part), base) for name, part in sets.items()}
 
 
@@ -112,15 +112,15 @@ def unclip(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str
     images = data.load(root, "val")
     x, y = images.batch(data.picks_of_step(len(images), count, 0, 0))
     varied = sample(pipe, count, 2, image=pixels(pipe, x), prompt=[""] * count)
-    source, made = vectors(pipe, x), vectors(pipe, varied)
+    source, variation = vectors(pipe, x), vectors(pipe, varied)
     sheets.grid([x[:10], varied[:10], x[10:20], varied[10:20]], folder / "samples.png")
     return {
         "images_each": count,
         "steps": STEPS,
         "guidance_scale": SCALE,
         "judge": about,
-        "cosine_source_variation": float((source * made).sum(1).mean()),
-        "cosine_random_source_variation": float((source * made.roll(1, 0)).sum(1).mean()),
+        "cosine_source_variation": float((source * variation).sum(1).mean()),
+        "cosine_random_source_variation": float((source * variation.roll(1, 0)).sum(1).mean()),
         "cosine_random_sources": float((source * source.roll(1, 0)).sum(1).mean()),
         "variation_recognised": measure.judged(scores, varied, y),
         "real_val_recognised": measure.judged(scores, x, y),

@@ -31,7 +31,7 @@ def features(output: Any) -> Tensor:
 
 @torch.no_grad()
 def class_vectors(model: Any, tok: Any, names: list[str], templates: tuple[str, ...]) -> Tensor:
-    """Zero-shot classifier (classes, d): the mean of each class's unit caption embeddings, made unit again."""
+    """Zero-shot classifier (classes, d): the mean of each class's unit caption embeddings, normalised again."""
     parts = []
     for template in templates:
         ids = tok([template.format(name) for name in names], padding=True, truncation=True, return_tensors="pt")

@@ -69,8 +69,8 @@ def of_class(names: list[str], kinds: list[str], definition: str) -> list[str]:
     plain += [t.format(first) for t in TEMPLATES] * 2
     kind = [f"a photo of a {name}, a kind of {k}" for name in names[:2] for k in kinds]
     kind += [f"{first}, {k}" for k in kinds] + [f"a photo of a {first}, {k}" for k in kinds]
-    told = [f"{name}: {definition}" for name in names[:2]] + [f"{first}, {definition}"] if definition else []
-    return plain + kind + told
+    defined = [f"{name}: {definition}" for name in names[:2]] + [f"{first}, {definition}"] if definition else []
+    return plain + kind + defined
 
 
 def build(classes: list[tuple[str, list[str]]], nouns: bytes | None) -> list[list[str]]:

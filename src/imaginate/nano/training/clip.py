@@ -8,7 +8,7 @@ two images of a batch may share one. Training therefore goes in two stages:
    for every class, image-to-text InfoNCE with all classes as negatives.
 
 Training both at once was tried first: in a short training the text tower stays near its start, where the classes'
-captions lie within a few directions, and holds the image tower back. Cheap on a CPU: patches of 8 px, resolution grows
+captions stay within a few directions, and holds the image tower back. Cheap on a CPU: patches of 8 px, resolution grows
 from 32 to 48 to 64 px, hidden matrices by Muon, and after stage 1 the captions' embeddings are a table.
 """
 

@@ -1,7 +1,7 @@
 """The judge of samples: a classifier that shares nothing with the models that it judges, and is not shipped.
 
 timm's ResNet-18-D on a GPU, ResNet-10-T on a CPU, resolution growing as in nano-clip's training. Its own accuracy on
-val stands beside every number that it yields.
+val is written with every number that it yields.
 """
 
 from pathlib import Path

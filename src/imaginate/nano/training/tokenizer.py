@@ -24,9 +24,9 @@ def build(folder: Path, merges: int = MERGES) -> Any:
     words += ["<|startoftext|>", "<|endoftext|>"]
     (folder / "vocab.json").write_text(json.dumps({w: i for i, w in enumerate(words)}), encoding="utf-8")
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *pairs, ""]), encoding="utf-8")
-    made = CLIPTokenizer.from_pretrained(str(folder), model_max_length=77)
-    made.save_pretrained(str(folder))
-    return made
+    tokenizer = CLIPTokenizer.from_pretrained(str(folder), model_max_length=77)
+    tokenizer.save_pretrained(str(folder))
+    return tokenizer
 
 
 def _merges(count: int) -> list[str]:

@@ -32,9 +32,9 @@ def normaliser_of(encoder: Any, images: data.Images, count: int = 2048) -> Any:
 
     x, _ = images.batch(data.picks_of_step(len(images), count, 1, 0))
     seen = torch.cat([encoder(normalise(p).to(encoder.device)).image_embeds.float() for p in x.split(256)])
-    made = StableUnCLIPImageNormalizer(embedding_dim=seen.shape[1])
-    made.mean.data, made.std.data = seen.mean(0, keepdim=True), seen.std(0, keepdim=True)
-    return made.requires_grad_(False)
+    normaliser = StableUnCLIPImageNormalizer(embedding_dim=seen.shape[1])
+    normaliser.mean.data, normaliser.std.data = seen.mean(0, keepdim=True), seen.std(0, keepdim=True)
+    return normaliser.requires_grad_(False)
 
 
 def condition(embeds: Tensor, levels: Tensor, normaliser: Any, noising: Any, rng: torch.Generator) -> Tensor:

@@ -14,7 +14,7 @@ from imaginate.progress import bar
 
 
 class Embedded:
-    """CLIP embeddings (n, dim) of all training images, and the decoder's conditioning made of them."""
+    """CLIP embeddings (n, dim) of all training images, and the decoder's conditioning."""
 
     def __init__(self, task: Task, unconditional: float, chunk: int = 32) -> None:
         self.prior, self.unconditional = as_unclip(task.prior), unconditional

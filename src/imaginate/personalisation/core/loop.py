@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from imaginate.errors import ModelError
+from imaginate.models.checkpoints import DTYPES
 from imaginate.ops.chunks import is_out_of_memory
 from imaginate.ops.noise import stream, substream
 from imaginate.personalisation.core.images import Images
@@ -104,7 +105,7 @@ class Trainer:
 
     def autocast(self) -> Any:
         """The working precision."""
-        kind = getattr(torch, self.plan.precision)
+        kind = DTYPES[self.plan.precision]
         return torch.autocast(self.device.split(":")[0], dtype=kind, enabled=self.plan.precision != "float32")
 
     @contextmanager
@@ -149,14 +150,14 @@ class Trainer:
 
 
 def _optimisers(learner: Learner) -> list[torch.optim.Optimizer]:
-    made: list[torch.optim.Optimizer] = []
+    optimisers: list[torch.optim.Optimizer] = []
     for group in learner.groups.values():
         parameters = list(group.parameters.values())
         if group.table:
-            made.append(RowAdam(parameters, lr=group.rate))
+            optimisers.append(RowAdam(parameters, lr=group.rate))
         else:
-            made.append(torch.optim.AdamW(parameters, lr=group.rate, weight_decay=group.weight_decay))
-    return made
+            optimisers.append(torch.optim.AdamW(parameters, lr=group.rate, weight_decay=group.weight_decay))
+    return optimisers
 
 
 def rate(stated: float, at_batch: int, plan: FitPlan) -> float:

@@ -25,7 +25,7 @@ class FitPlan:
         "float32", "working precision (weights stay float32)"
     )
     max_steps: int | None = setting(None, "stop after this many optimiser steps", ge=1)
-    save_every: int = setting(500, "optimiser steps between saved states, beside every epoch", ge=1)
+    save_every: int = setting(500, "optimiser steps between saved states, besides every epoch", ge=1)
     sheet_every: int | None = setting(
         None, "epochs between sample sheets; none: after epochs 1, 2, 4, 8, ...; 0: no sheet", ge=0
     )

@@ -1,7 +1,7 @@
 """Conditionings that learn, one or several a class, past the text encoders.
 
 RET section 3.2: initialised by encoding "A photo of {name}." without white space in the name. SDXL reads a prompt
-twice, as text embedding in its cross-attention and as pooled embedding beside the noise level. Both learn, as one
+twice, as text embedding in its cross-attention and as pooled embedding with the noise level. Both learn, as one
 conditioning and at one rate: a pooled embedding that stayed the prompt's would go on telling every layer the name,
 however far the text embedding has moved from it.
 """

