@@ -102,6 +102,13 @@ def setting(
     return dataclasses.field(default=default, metadata={_KEY: rule})
 
 
+def reworded(cls: type, name: str, help: str) -> Any:
+    """A setting of another class, with another meaning written down: its default and its bounds stay declared once."""
+    field = next(f for f in dataclasses.fields(cls) if f.name == name)
+    rule = dataclasses.replace(field.metadata[_KEY], help=help)
+    return dataclasses.field(default=field.default, metadata={_KEY: rule})
+
+
 def settings_of(cls: type) -> list[Setting]:
     """The settings of a dataclass, in order; fields not made by `setting` are left out."""
     hints = typing.get_type_hints(cls)

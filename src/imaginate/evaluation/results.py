@@ -78,7 +78,8 @@ def write(
         "complete": not missing,
         "missing": missing,
         "versions": versions(),
-        "protocol": asdict(protocol) | {"image_size": protocol.size, "recipe_settings": asdict(protocol.schedule_of())},
+        "protocol": asdict(protocol)
+        | {"image_size": protocol.size, "recipe_settings": asdict(protocol.adjusted_recipe())},
         "data": _data(material, jobs),
         "leak": material.leak,
         "warnings": [*material.warnings, *_warnings(protocol, arms, measured, rows)],

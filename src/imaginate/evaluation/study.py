@@ -136,7 +136,7 @@ class Study:
 
     def _budget(self, composed: dict[tuple[str, int, int], Composition]) -> Protocol:
         """The protocol with the number of updates settled: the recipe's epochs over the largest arm, for every arm."""
-        recipe = self.protocol.schedule_of()
+        recipe = self.protocol.adjusted_recipe()
         if self.protocol.budget == "epochs" or self.protocol.updates is not None:
             return self.protocol
         largest = max(len(c.train) for (_, s, r), c in composed.items() if (s, r) == (0, 0))
@@ -144,7 +144,7 @@ class Study:
 
     def _job(self, arm: Arm, material: Material, seed: int, resample: int, made: Composition) -> Job:
         protocol = self.protocol
-        recipe = protocol.schedule_of()
+        recipe = protocol.adjusted_recipe()
         originals = len(material.train) * (1 - protocol.validation if material.validation is None else 1)
         own = protocol.budget == "epochs"
         epoch = max(1, math.ceil((len(made.train) if own else originals) / recipe.batch))
@@ -194,7 +194,7 @@ def _held(material: Material) -> TrainingSet:
 
 def _check(protocol: Protocol, arms: Sequence[Arm]) -> None:
     """Refuse before anything is read what could not work after hours of training."""
-    recipe = protocol.schedule_of()
+    recipe = protocol.adjusted_recipe()
     check_arch(protocol.arch, protocol.pretrained)
     check_watched(recipe, protocol.validation > 0 or protocol.validation_split is not None)
     if protocol.severities:
