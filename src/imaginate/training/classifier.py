@@ -13,7 +13,7 @@ import numpy as np
 from imaginate.data import Dataset, load, open_dataset
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, DataError
-from imaginate.files import derive_seed, replace_file
+from imaginate.files import derive_seed
 from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace
 from imaginate.settings import build, check, setting
@@ -93,7 +93,7 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class ClassifierImages:
     """All images of one training, decoded and checked."""
 
     labels: LabelSpace
@@ -111,7 +111,7 @@ class Material:
         return join([self.store.piece(rows)], len(self.labels))
 
 
-def _gather(data: str, settings: Training, folder: Path, show: bool) -> Material:
+def _gather(data: str, settings: Training, folder: Path, show: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
     train = open_dataset(data, split=settings.split, origin=settings.origin)
     held = _open_held_out(settings, train)
@@ -122,11 +122,13 @@ def _gather(data: str, settings: Training, folder: Path, show: bool) -> Material
     if not len(parts.rows):
         raise DataError("no image is left to train on")
     if outside is None or held is None:
-        return Material(labels=train.labels, store=store, parts=parts, held=None)
+        return ClassifierImages(labels=train.labels, store=store, parts=parts, held=None)
     where = f"{settings.held_out}, split {held.split}" if held.split else str(settings.held_out)
     used = np.concatenate([parts.rows, parts.validation])
     rows, leak = check_leak(store, used, outside, where, allow=settings.allow_leak, drop=settings.drop_leak)
-    return Material(labels=train.labels, store=store, parts=parts, held=Held(store=outside, rows=rows, leak=leak))
+    return ClassifierImages(
+        labels=train.labels, store=store, parts=parts, held=Held(store=outside, rows=rows, leak=leak)
+    )
 
 
 def _open_held_out(settings: Training, train: Dataset) -> Dataset | None:
@@ -142,7 +144,7 @@ def _decode(dataset: Dataset, settings: Training, folder: Path, progress: Bar) -
     )  # fmt: skip
 
 
-def _plan(settings: Training, recipe: Recipe, material: Material, device: str) -> TrainPlan:
+def _plan(settings: Training, recipe: Recipe, material: ClassifierImages, device: str) -> TrainPlan:
     epoch = max(1, -(-len(material.parts.rows) // recipe.batch))
     return TrainPlan(
         arch=settings.arch, classes=len(material.labels), size=settings.size, recipe=recipe,
@@ -151,10 +153,10 @@ def _plan(settings: Training, recipe: Recipe, material: Material, device: str) -
     )  # fmt: skip
 
 
-def _finish(settings: Training, plan: TrainPlan, trained: Trained, material: Material, folder: Path) -> dict[str, Any]:
+def _finish(
+    settings: Training, plan: TrainPlan, trained: Trained, material: ClassifierImages, folder: Path
+) -> dict[str, Any]:
     """Measure on the held-out images, write the classifier, the result last, drop the resume point."""
-    from safetensors.torch import save_file
-
     state, parts, held = trained.state, material.parts, material.held
     result: dict[str, Any] = {
         "classes": list(material.labels.names),
@@ -168,8 +170,7 @@ def _finish(settings: Training, plan: TrainPlan, trained: Trained, material: Mat
         "held_out": _measure(plan, trained, held) if held else None,
         "leak": dict(held.leak) if held else None,
     }
-    weights = {name: value.detach().cpu().contiguous() for name, value in trained.model.state_dict().items()}
-    replace_file(folder / kept.WEIGHTS, lambda partial: save_file(weights, partial))
+    kept.save_weights(folder / kept.WEIGHTS, trained.model)
     kept.write_json(folder / kept.HISTORY, state.history)
     kept.write_json(folder / kept.RESULT, result)
     checkpoint.drop(folder)
