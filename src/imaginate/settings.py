@@ -137,6 +137,13 @@ def roles_by_settings(instance: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(s.rule.needs for s in given))
 
 
+def check_price(price: float | None) -> None:
+    """Refuse an hourly price that is negative or not finite, before any work."""
+    rule = Rule(help="price of the machine, an hour", ge=0)
+    if price is not None and not rule.allows(price):
+        raise ConfigError(f"hourly price must be {rule}, got {price:g}")
+
+
 def check(instance: Any) -> None:
     """Refuse a value outside its rule, and a number that is not finite: `strength must be in (0, 1], got 3`. Call it in
     `__post_init__`."""
