@@ -102,6 +102,13 @@ def setting(
     return dataclasses.field(default=default, metadata={_KEY: rule})
 
 
+def reworded(cls: type, name: str, help: str) -> Any:
+    """A setting of another class, with another meaning written down: its default and its bounds stay declared once."""
+    field = next(f for f in dataclasses.fields(cls) if f.name == name)
+    rule = dataclasses.replace(field.metadata[_KEY], help=help)
+    return dataclasses.field(default=field.default, metadata={_KEY: rule})
+
+
 def settings_of(cls: type) -> list[Setting]:
     """The settings of a dataclass, in order; fields not made by `setting` are left out."""
     hints = typing.get_type_hints(cls)
@@ -128,6 +135,13 @@ def roles_by_settings(instance: Any) -> tuple[str, ...]:
     """The roles that an instance needs because of settings that were given."""
     given = (s for s in settings_of(type(instance)) if s.rule.needs and getattr(instance, s.name) is not None)
     return tuple(dict.fromkeys(s.rule.needs for s in given))
+
+
+def check_price(price: float | None) -> None:
+    """Refuse an hourly price that is negative or not finite, before any work."""
+    rule = Rule(help="price of the machine, an hour", ge=0)
+    if price is not None and not rule.allows(price):
+        raise ConfigError(f"hourly price must be {rule}, got {price:g}")
 
 
 def check(instance: Any) -> None:

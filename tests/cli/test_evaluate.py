@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import torch
 
-from imaginate.cli import evaluate, main
+from imaginate.cli import main
+from imaginate.evaluation import measure
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +17,7 @@ def _no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: Any) -> None:
         raise AssertionError("measuring has begun")
 
-    monkeypatch.setattr(evaluate, "_measure", fail)
+    monkeypatch.setattr(measure, "_measure", fail)
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def _no_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
         (["--hourly-price", "-1"], "hourly price must be in [0, inf), got -1"),
         (["--device", "gpu"], "device 'gpu' cannot be used: "),
         (["--out", "FOLDER"], "out must be a file, got the folder "),
-        (["--out", "FILE/x.json"], "out must lie in a folder, got "),
+        (["--out", "FILE/x.json"], "out must be in a folder, got "),
         (["--limit", "0"], "limit must be >= 1, got 0"),
         (["--cosine", "nan"], "cosine must be in [-1, 1], got nan"),
     ],
@@ -53,7 +54,7 @@ def test_a_gpu_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str])
 
 
 def test_no_number_that_json_lacks_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(evaluate, "_measure", lambda *_: {"value": float("nan")})
+    monkeypatch.setattr(measure, "_measure", lambda *_: {"value": float("nan")})
     with pytest.raises(ValueError, match="JSON"):
         main(["evaluate", "run", "--against", "data", "--out", str(tmp_path / "made" / "found.json")])
     assert not (tmp_path / "made" / "found.json").exists()

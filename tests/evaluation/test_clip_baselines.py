@@ -68,7 +68,8 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
 
 
 def accuracy(job: Job, kind: str) -> tuple[float, Any]:
-    model, state, plan = clip_baselines.classifier(replace(job, kind=kind), lambda count: None, SOLO)
+    trained, plan = clip_baselines.train(replace(job, kind=kind), lambda count: None, SOLO)
+    model, state = trained.model, trained.state
     return float((predict(plan, model, job.held_out) == job.held_out.label).mean()), state
 
 

@@ -16,8 +16,8 @@ from imaginate.errors import DataError
 from imaginate.evaluation.arms import parse_arms
 from imaginate.evaluation.compose import compose
 from imaginate.evaluation.leaks import HELD_OUT, TRAINING
-from imaginate.evaluation.material import Material, gather
 from imaginate.evaluation.protocol import Protocol, protocol_from
+from imaginate.evaluation.study_images import StudyImages, gather
 from imaginate.training.labels import _scattered
 from imaginate.training.split import split
 from imaginate.training.training_set import CHILD, COPY
@@ -38,9 +38,9 @@ def rows_of(pool, store) -> np.ndarray:
     return pool.row[pool.part == pool.stores.index(store.path)]
 
 
-def material_of(tmp_path: Path, data: Path, arms: list[str], **changes: object) -> tuple[Material, Protocol, list]:
+def material_of(tmp_path: Path, data: Path, arms: list[str], **changes: object) -> tuple[StudyImages, Protocol, list]:
     settings, parsed = protocol(data, **changes), parse_arms(arms)
-    return gather(settings, parsed, tmp_path / "cache", show=False), settings, parsed
+    return gather(settings, parsed, tmp_path / "cache", progress=False), settings, parsed
 
 
 def test_no_child_of_a_validation_image_is_trained_on(tmp_path: Path, studies: ModuleType) -> None:

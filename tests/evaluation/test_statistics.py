@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -117,8 +119,10 @@ T_TABLE = [(0.975, 1, 12.7062), (0.975, 2, 4.30265), (0.95, 4, 2.13185), (0.975,
 
 
 @pytest.mark.parametrize(("p", "freedom", "expected"), T_TABLE)
-def test_students_quantiles_are_those_of_the_tables(p: float, freedom: int, expected: float) -> None:
-    assert s.student_quantile(p, freedom) == pytest.approx(expected, rel=1e-4)
+def test_few_units_are_widened_by_students_quantile_as_in_the_tables(p: float, freedom: int, expected: float) -> None:
+    units, level = freedom + 1, 2 * p - 1
+    quantile = s._widening(units, level) * NormalDist().inv_cdf(p) / (units / freedom) ** 0.5
+    assert quantile == pytest.approx(expected, rel=1e-4)
 
 
 def test_three_noisy_seeds_rarely_show_a_gain_that_is_not_there() -> None:

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from imaginate.errors import ConfigError, RunError
-from imaginate.evaluation import job as unit
+from imaginate.evaluation import running as unit
 from imaginate.evaluation.protocol import protocol_from
 from imaginate.evaluation.study import compare
 

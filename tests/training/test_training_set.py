@@ -18,8 +18,8 @@ from imaginate import DataSpec, expand, open_dataset
 from imaginate.data import load
 from imaginate.evaluation.arms import parse_arm
 from imaginate.evaluation.compose import compose
-from imaginate.evaluation.material import gather
 from imaginate.evaluation.protocol import protocol_from
+from imaginate.evaluation.study_images import gather
 from imaginate.training.pixel_cache import build_pixel_cache
 from imaginate.training.training_set import CHILD, COPY, Images, TrainingImages
 from imaginate.workflows.select_checkpoint import training_sets
@@ -104,7 +104,7 @@ def by_compare(data: Path, run: Path, tmp_path: Path) -> Composed:
     arm = parse_arm(f"run:{run}")
     asked = {"data": str(data), "split": "train", "held_out": str(data), "held_out_split": "test", "arch": "small"}
     protocol = protocol_from({**asked, "validation": 0.25})
-    material = gather(protocol, [arm], tmp_path / "c", show=False)
+    material = gather(protocol, [arm], tmp_path / "c", progress=False)
     made = compose(arm, material, protocol, seed=1, resample=0, times=1)
     caches = {c.path: (folder, c) for folder, c in ((data, material.train), (run, material.runs[str(run)].store))}
     assert made.validation is not None

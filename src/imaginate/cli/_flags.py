@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from imaginate.errors import ConfigError
-from imaginate.settings import Rule, Setting, settings_of, type_name
+from imaginate.settings import Setting, settings_of, type_name
 
 
 def add_settings(
@@ -51,10 +50,3 @@ def take(args: argparse.Namespace, cls: type, *, prefix: str = "") -> dict[str, 
     """The settings of `cls` that were given on the command line, by name."""
     given = vars(args)
     return {s.name: given[prefix + s.name] for s in settings_of(cls) if prefix + s.name in given}
-
-
-def check_price(price: float | None) -> None:
-    """Refuse an hourly price that is negative or not finite, before any work."""
-    rule = Rule(help="price of the machine, an hour", ge=0)
-    if price is not None and not rule.allows(price):
-        raise ConfigError(f"hourly price must be {rule}, got {price:g}")

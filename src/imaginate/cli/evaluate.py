@@ -10,16 +10,15 @@ Writes RUN/evaluation.json, which `imaginate report` shows. What the images are 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
-from imaginate.cli._flags import add_settings, check_price, take
-from imaginate.errors import ConfigError, RunError
+from imaginate.cli._flags import add_settings, take
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run, the held-out data, the features."""
-    from imaginate.evaluation.metrics.assess import Assessment
+    """The run, the held-out data, the features, and the settings of every metric."""
+    from imaginate.evaluation.measure import metric_classes
+    from imaginate.settings import settings_of
 
     parser.add_argument("run", metavar="RUN", help="a run folder")
     parser.add_argument("--against", required=True, metavar="DATA", help="the dataset that holds the held-out images")
@@ -37,87 +36,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hourly-price", type=float, metavar="PRICE", help="price of the machine, an hour")
     parser.add_argument("--out", metavar="FILE", help="where to write (default: evaluation.json in the run)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
-    add_settings(parser.add_argument_group("measuring"), Assessment)
+    group, added = parser.add_argument_group("measuring"), set[str]()
+    for cls in metric_classes():
+        add_settings(group, cls, skip=tuple(added))
+        added |= {s.name for s in settings_of(cls)}
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check, measure, write, print a table."""
-    import json
+    """Measure, then print a table."""
+    from imaginate.evaluation.measure import NAME, evaluate, metric_classes
 
-    from imaginate.devices import pick_device
-    from imaginate.evaluation.metrics.assess import Assessment
-    from imaginate.settings import build
-
-    for name in ("limit", "batch"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise ConfigError(f"{name} must be >= 1, got {getattr(args, name)}")
-    check_price(args.hourly_price)
-    settings, out = build(Assessment, take(args, Assessment)), _place(args)
-    args.device = pick_device(args.device)
-    text = json.dumps(_measure(args, settings), indent=2, ensure_ascii=False, allow_nan=False)
-    from imaginate.files import replace_file
-
-    replace_file(out, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
-    _print(json.loads(text), out)
+    settings = {name: value for cls in metric_classes() for name, value in take(args, cls).items()}
+    result = evaluate(
+        args.run, args.against, split=args.split, features=args.features, limit=args.limit, batch=args.batch,
+        device=args.device, hourly_price=args.hourly_price, out=args.out, progress=not args.quiet, **settings,
+    )  # fmt: skip
+    _print(result, args.out or f"{args.run.rstrip('/')}/{NAME}")
     return 0
 
 
-def _place(args: argparse.Namespace) -> Path:
-    """The file to write, refused where it cannot be one."""
-    if not args.out:
-        return Path(args.run) / "evaluation.json"
-    out = Path(args.out)
-    if out.is_dir():
-        raise ConfigError(f"out must be a file, got the folder {out}")
-    above = next(place for place in out.parents if place.exists())
-    if not above.is_dir():
-        raise ConfigError(f"out must lie in a folder, got {out}: {above} is a file")
-    return out
-
-
-def _measure(args: argparse.Namespace, settings: Any) -> dict[str, Any]:
-    from imaginate.data import open_dataset
-    from imaginate.evaluation.metrics.assess import Sets, assess, spent
-    from imaginate.evaluation.metrics.features import build_extractor, extract
-    from imaginate.progress import bar
-
-    facts = _facts(args.run)
-    made, held = open_dataset(args.run), open_dataset(args.against, split=args.split)
-    originals = [s for s in made.samples if s.meta.get("method") is None]
-    new = [s for s in made.samples if s.meta.get("method") is not None]
-    if not new:
-        raise RunError(f"{args.run} has no new image to measure")
-    extractor = build_extractor(args.features, made.labels, device=args.device)
-    parts = [spread(part, args.limit) for part in (originals, new, held.samples)]
-    with bar("measuring", sum(map(len, parts)), show=not args.quiet) as shown:
-        found = [extract(p, extractor, device=args.device, batch=args.batch, seen=shown.advance) for p in parts]
-    known = {name: i for i, name in enumerate(made.labels.names)}
-    found[2].labels = [known.get(held.labels[label].name, -1) for label in found[2].labels]
-    result = assess(Sets(originals=found[0], new=found[1], held_out=found[2]), extractor, len(made.labels), settings)
-    result["against"] = {"path": args.against, "split": args.split}
-    if args.limit:
-        result["warnings"].append(f"at most {args.limit} images of each side were used (--limit)")
-    return result | {"cost": spent(facts, args.hourly_price), "run": args.run}
-
-
-def spread(samples: Any, limit: int | None) -> list[Any]:
-    """At most `limit` samples, evenly spread over the list."""
-    if limit is None or len(samples) <= limit:
-        return list(samples)
-    return [samples[i * len(samples) // limit] for i in range(limit)]
-
-
-def _facts(path: str) -> dict[str, Any]:
-    import json
-
-    file = Path(path) / "run.json"
-    if not (Path(path) / "metadata.parquet").is_file() or not file.is_file():
-        raise RunError(f"{path} is not a finished run folder (it needs run.json and metadata.parquet)")
-    facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return facts
-
-
-def _print(result: dict[str, Any], out: Path) -> None:
+def _print(result: dict[str, Any], out: str) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -9,11 +9,6 @@ imaginate report flowers-study/ cars-study/ --format latex --out paper/   # data
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
-from typing import Any
-
-from imaginate.cli._flags import check_price
-from imaginate.errors import ConfigError, ImaginateError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,62 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the report and print the files' names."""
-    from imaginate.reports import Options, write_report, write_tables
+    from imaginate.workflows.report import report
 
-    _check(args)
-    formats = tuple(dict.fromkeys(f for f in args.format.split(",") if f))
-    options = Options(
-        hourly_price=args.hourly_price,
-        currency=args.currency,
-        seeds=args.seeds,
-        copies=args.copies,
-        read_image=image_reader(),
-    )
-    if len(args.paths) == 1:
-        files = write_report(args.paths[0], out=args.out, formats=formats, options=options)
-    else:
-        if not args.out:
-            raise ConfigError(f"a report over {len(args.paths)} folders needs --out FOLDER")
-        files = write_tables(args.paths, out=args.out, formats=formats, options=options)
+    files = report(
+        args.paths, out=args.out, formats=tuple(dict.fromkeys(f for f in args.format.split(",") if f)),
+        hourly_price=args.hourly_price, currency=args.currency, seeds=args.seeds, copies=args.copies,
+    )  # fmt: skip
     for file in files:
         print(file)
     return 0
-
-
-def _check(args: argparse.Namespace) -> None:
-    check_price(args.hourly_price)
-    for name in ("seeds", "copies"):
-        if getattr(args, name) < 1:
-            raise ConfigError(f"{name} must be >= 1, got {getattr(args, name)}")
-    if not args.format.strip(","):
-        raise ConfigError("format must name at least one of html, csv, markdown, latex, json")
-
-
-def image_reader() -> Callable[[str | None, str | None, str], bytes | None]:
-    """A function (dataset path, split, sample id) -> encoded bytes, for pictures that a run does not hold itself.
-
-    None where the dataset or the image is gone: a report then says so instead of failing.
-    """
-    opened: dict[tuple[str, str | None], dict[str, Any]] = {}
-
-    def read(path: str | None, split: str | None, name: str) -> bytes | None:
-        if not path:
-            return None
-        if (path, split) not in opened:
-            opened[path, split] = _samples(path, split)
-        sample = opened[path, split].get(name)
-        try:
-            return None if sample is None else sample.source.read()
-        except ImaginateError:
-            return None
-
-    return read
-
-
-def _samples(path: str, split: str | None) -> dict[str, Any]:
-    from imaginate.data import open_dataset
-
-    try:
-        return {sample.id: sample for sample in open_dataset(path, split=split).samples}
-    except ImaginateError:
-        return {}

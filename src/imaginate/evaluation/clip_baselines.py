@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
 from imaginate.errors import ConfigError
 from imaginate.training.distributed import Team
-from imaginate.training.loop import State, fit
+from imaginate.training.loop import State, Trained, fit
 from imaginate.training.plan import TrainPlan
 
 if TYPE_CHECKING:
@@ -29,44 +29,63 @@ PENALTIES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5)
 FINE_TUNE_LR = 0.002
 
 
-def classifier(job: Job, advance: Callable[[int], None], team: Team) -> tuple[nn.Module, State, TrainPlan]:
-    """The classifier of a clip-... arm, on normalised images like every other one."""
-    guide = guide_of(job.clip, job.labels, job.plan.device)
-    if job.kind == "clip-zero-shot":
-        model = _headed(guide, *_text_head(guide)).eval()
-        advance(job.plan.updates)
-        return model, _scored(job, model, 0), job.plan
-    if job.kind == "clip-probe":
-        model = _probe(guide, job)
-        advance(job.plan.updates)
-        return model, _scored(job, model, 0), job.plan
+@runtime_checkable
+class TextClassifier(Protocol):
+    """A guide that classifies images by the texts of the classes, with the network that embeds them."""
+
+    model: nn.Module
+    class_embeddings: torch.Tensor  # (classes, dim), unit norm
+
+    @property
+    def scale(self) -> torch.Tensor | float:
+        """What a cosine is multiplied by to be a logit."""
+        ...
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        """(b, 3, h, w) in [0, 1] -> (b, dim), unit norm."""
+        ...
+
+    def logits(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """(b, dim) -> (b, classes)."""
+        ...
+
+
+def train(job: Job, advance: Callable[[int], None], team: Team) -> tuple[Trained, TrainPlan]:
+    """The classifier of a clip-... arm, on normalised images like every other one, and the plan that it was trained
+    by."""
+    guide, plan = guide_of(job.clip, job.labels, job.plan.device), job.plan
+    if job.kind in ("clip-zero-shot", "clip-probe"):
+        model = _headed(guide, *_text_head(guide)).eval() if job.kind == "clip-zero-shot" else _probe(guide, job)
+        advance(plan.updates)
+        return Trained(model=model, state=_scored(job, model)), plan
     if job.kind == "clip-distill":
         taught = replace(job.train, soft=_taught(guide, job))
-        trained = fit(job.plan, taught, job.validation, job.folder, advance=advance, team=team)
-        return trained.model, trained.state, job.plan
-    gentle = replace(job.plan, recipe=replace(job.plan.recipe, lr=min(FINE_TUNE_LR, job.plan.recipe.peak(True))))
+        return fit(plan, taught, job.validation, job.folder, advance=advance, team=team), plan
+    gentle = replace(plan, recipe=replace(plan.recipe, lr=min(FINE_TUNE_LR, plan.recipe.peak(True))))
     trained = fit(
         gentle, job.train, job.validation, job.folder, advance=advance, team=team, build=lambda: _tunable(guide)
     )
-    return trained.model, trained.state, gentle
+    return trained, gentle
 
 
-def guide_of(clip: str, labels: LabelSpace, device: str) -> Any:
+def guide_of(clip: str, labels: LabelSpace, device: str) -> TextClassifier:
     """The guide that `--clip` names; ConfigError for one that does not classify by text."""
     from imaginate.models.guides import build_guide
 
-    if clip.partition(":")[0] not in ("nano", "clip"):
-        raise ConfigError(f"clip must be nano or clip:ID, which classify by text, got {clip!r}")
-    return build_guide(clip, labels, device=device)
+    if clip.partition(":")[0] in ("nano", "clip"):
+        guide: object = build_guide(clip, labels, device=device)
+        if isinstance(guide, TextClassifier):
+            return guide
+    raise ConfigError(f"clip must be nano or clip:ID, which classify by text, got {clip!r}")
 
 
-def _text_head(guide: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def _text_head(guide: TextClassifier) -> tuple[torch.Tensor, torch.Tensor]:
     """The class texts as a linear layer on unit-norm embeddings: (classes, dim), (classes,)."""
     weight = guide.scale * guide.class_embeddings.float()
     return weight, weight.new_zeros(len(weight))
 
 
-def _headed(guide: Any, weight: torch.Tensor, bias: torch.Tensor) -> nn.Module:
+def _headed(guide: TextClassifier, weight: torch.Tensor, bias: torch.Tensor) -> nn.Module:
     """Normalised images -> guide embedding -> linear layer."""
     import torch
 
@@ -95,7 +114,7 @@ def denormalise(images: torch.Tensor) -> torch.Tensor:
     return images * std + mean
 
 
-def _tunable(guide: Any) -> nn.Module:
+def _tunable(guide: TextClassifier) -> nn.Module:
     """The guide with every image weight free, its head started from the class texts (so that training begins at the
     zero-shot accuracy and not below it)."""
     import copy
@@ -107,15 +126,15 @@ def _tunable(guide: Any) -> nn.Module:
     return _headed(free, *_text_head(guide))
 
 
-def _scored(job: Job, model: nn.Module, update: int) -> State:
+def _scored(job: Job, model: nn.Module) -> State:
     """A state for a classifier that was not trained by updates."""
     from imaginate.training.predict import accuracy
 
     best = accuracy(job.plan, model.eval(), job.validation) if job.validation is not None else (-1.0, 0.0)
-    return State(update=update, best_update=update, best=best)
+    return State(best=best)
 
 
-def _embed(guide: Any, plan: TrainPlan, pool: TrainingSet) -> torch.Tensor:
+def _embed(guide: TextClassifier, plan: TrainPlan, pool: TrainingSet) -> torch.Tensor:
     """Embeddings of a pool's images, without augmentation. (n, dim)"""
     import torch
 
@@ -129,35 +148,43 @@ def _embed(guide: Any, plan: TrainPlan, pool: TrainingSet) -> torch.Tensor:
     return torch.cat(found)
 
 
-def _probe(guide: Any, job: Job) -> nn.Module:
+def _probe(guide: TextClassifier, job: Job) -> nn.Module:
     """Logistic regression on frozen embeddings by L-BFGS; the L2 penalty is chosen on the validation part."""
     import torch
-    import torch.nn.functional as F
 
-    x, y = _embed(guide, job.plan, job.train).clone(), job.train.targets(np.arange(len(job.train))).to(job.plan.device)
-    inside = job.validation
-    vx = _embed(guide, job.plan, inside) if inside is not None else x
-    vy = torch.from_numpy(inside.label) if inside is not None else torch.from_numpy(job.train.label)
-    best: tuple[float, Any, Any] = (-1.0, None, None)
+    inside = job.validation or job.train
+    x, y = _embed(guide, job.plan, job.train), job.train.targets(np.arange(len(job.train))).to(job.plan.device)
+    vx, vy = _embed(guide, job.plan, inside) if job.validation else x, torch.from_numpy(inside.label)
+    best: tuple[float, torch.Tensor, torch.Tensor] | None = None
     for penalty in PENALTIES:
-        weight = torch.zeros(len(job.labels), x.shape[1], device=x.device, requires_grad=True)
-        bias = torch.zeros(len(job.labels), device=x.device, requires_grad=True)
-        optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
-
-        def closure(w: Any = weight, b: Any = bias, o: Any = optimizer, p: float = penalty) -> Any:
-            o.zero_grad()
-            loss = F.cross_entropy(10 * x @ w.T + b, y) + p * (w**2).sum()
-            torch.autograd.backward(loss)
-            return loss
-
-        optimizer.step(closure)
-        score = float(((10 * vx @ weight.T + bias).argmax(1).cpu() == vy).float().mean())
-        if score > best[0]:
-            best = (score, 10 * weight.detach(), bias.detach())
+        weight, bias = _regression(x, y, len(job.labels), penalty)
+        score = float(((vx @ weight.T + bias).argmax(1).cpu() == vy).float().mean())
+        if best is None or score > best[0]:
+            best = (score, weight, bias)
+    assert best is not None
     return _headed(guide, best[1], best[2]).eval()
 
 
-def _taught(guide: Any, job: Job) -> np.ndarray:
+def _regression(x: torch.Tensor, y: torch.Tensor, classes: int, penalty: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Embeddings (n, dim), labels (n,) or soft ones (n, classes) -> weights (classes, dim), biases (classes,)."""
+    import torch
+    import torch.nn.functional as F
+
+    weight = torch.zeros(classes, x.shape[1], device=x.device, requires_grad=True)
+    bias = torch.zeros(classes, device=x.device, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = F.cross_entropy(10 * x @ weight.T + bias, y) + penalty * (weight**2).sum()
+        torch.autograd.backward(loss)
+        return loss
+
+    optimizer.step(closure)
+    return 10 * weight.detach(), bias.detach()
+
+
+def _taught(guide: TextClassifier, job: Job) -> np.ndarray:
     """Targets of the student: half the label, half the zero-shot teacher at temperature 4, one answer an image.
 
     A usual distillation (Hinton et al. 2015) warms the student too and asks the teacher about every augmented view;

@@ -9,8 +9,8 @@ import numpy as np
 
 from imaginate.errors import DataError
 from imaginate.evaluation.arms import Arm
-from imaginate.evaluation.material import Material, RunImages
 from imaginate.evaluation.protocol import Protocol
+from imaginate.evaluation.study_images import RunImages, StudyImages
 from imaginate.files import derive_seed
 from imaginate.training.pixel_cache import PixelCache
 from imaginate.training.training_set import Parts, TrainingSet, join
@@ -34,7 +34,9 @@ class Composition:
         return {**counts, "total": sum(counts.values()), "excluded": dict(self.excluded)}
 
 
-def compose(arm: Arm, material: Material, protocol: Protocol, *, seed: int, resample: int, times: int) -> Composition:
+def compose(
+    arm: Arm, material: StudyImages, protocol: Protocol, *, seed: int, resample: int, times: int
+) -> Composition:
     """The images of one arm for one classifier. `times`: how often `duplicate` without a number has each original."""
     run = material.runs[arm.path] if arm.path else None
     parts = (run.images if run else material.images).choose(protocol.validation, seed)
@@ -65,7 +67,7 @@ def compose(arm: Arm, material: Material, protocol: Protocol, *, seed: int, resa
     return replace(made, train=train)
 
 
-def _validation(material: Material, rows: np.ndarray) -> TrainingSet | None:
+def _validation(material: StudyImages, rows: np.ndarray) -> TrainingSet | None:
     store = material.train
     if material.validation is not None:
         store, rows = material.validation, np.flatnonzero(material.validation.usable)
@@ -73,7 +75,7 @@ def _validation(material: Material, rows: np.ndarray) -> TrainingSet | None:
 
 
 def _new_rows(
-    arm: Arm, run: RunImages, material: Material, protocol: Protocol, parts: Parts, resample: int
+    arm: Arm, run: RunImages, material: StudyImages, protocol: Protocol, parts: Parts, resample: int
 ) -> np.ndarray:
     """Those of the run's new images that this arm uses: all that may be, or so many for each original image."""
     rows = parts.added

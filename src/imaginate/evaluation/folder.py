@@ -10,8 +10,8 @@ from typing import Any
 
 from imaginate.errors import RunError
 from imaginate.evaluation.arms import Arm, parse_arm
-from imaginate.evaluation.material import Material
 from imaginate.evaluation.protocol import FORMAT, Protocol
+from imaginate.evaluation.study_images import StudyImages
 from imaginate.files import replace_file, short_hash
 
 NAME = "study.yaml"
@@ -38,7 +38,7 @@ class StudyFile:
         }
         return list({**earlier, **named}.values())
 
-    def write(self, protocol: Protocol, arms: Sequence[Arm], material: Material) -> None:
+    def write(self, protocol: Protocol, arms: Sequence[Arm], material: StudyImages) -> None:
         """Replace the file; RunError if images of this folder's study have changed since."""
         import yaml
 
@@ -52,7 +52,7 @@ class StudyFile:
         text = yaml.safe_dump(found, sort_keys=False)
         replace_file(self.folder / NAME, lambda partial: partial.write_text(text, encoding="utf-8"))
 
-    def _data(self, material: Material) -> dict[str, str]:
+    def _data(self, material: StudyImages) -> dict[str, str]:
         stores = {
             "train": material.train, "held_out": material.held, "validation": material.validation, "real": material.real
         }  # fmt: skip
@@ -66,7 +66,7 @@ class StudyFile:
                 )
         return {**before, **now}
 
-    def _arms(self, arms: Sequence[Arm], material: Material) -> dict[str, dict[str, str]]:
+    def _arms(self, arms: Sequence[Arm], material: StudyImages) -> dict[str, dict[str, str]]:
         before: dict[str, dict[str, str]] = self.stored.get("arms", {})
         entries = {}
         for arm in arms:

@@ -19,15 +19,15 @@ INSIDE = "shows a validation image"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Kept:
-    """Of a run's new images: which are used, how many were dropped and why, and what was found."""
+class CheckedRun:
+    """Of a run's new images: which are used, how many were dropped and why, and how many pairs were found."""
 
     usable: np.ndarray  # (n,) bool
     dropped: dict[str, int]
-    told: dict[str, int]
+    found: dict[str, int]
 
 
-class Screen:
+class LeakCheck:
     """The held-out images, and what the protocol says about an overlap with them."""
 
     def __init__(self, protocol: Protocol, outside: PixelCache) -> None:
@@ -50,7 +50,7 @@ class Screen:
             "allowed": self.allow,
         }
 
-    def run(self, path: str, store: PixelCache, rows: np.ndarray) -> Kept:
+    def run(self, path: str, store: PixelCache, rows: np.ndarray) -> CheckedRun:
         """A run's new images without those that show a held-out image that is measured (`rows`). One that only repeats
         an original which does may stay: that held-out image went."""
         found = self._held_out(f"the new images of {path}", store)
@@ -58,8 +58,8 @@ class Screen:
         bad = sorted({i for i, j in found.pairs if j in kept}) if self.drop else []
         usable = store.usable.copy()
         usable[bad] = False
-        told = {"same": len(found.same), "near": len(found.near), "removed": len(bad)}
-        return Kept(usable=usable, dropped={HELD_OUT: len(bad)} if bad else {}, told=told)
+        counts = {"same": len(found.same), "near": len(found.near), "removed": len(bad)}
+        return CheckedRun(usable=usable, dropped={HELD_OUT: len(bad)} if bad else {}, found=counts)
 
     def validation(
         self, inside: PixelCache | None, originals: PixelCache
@@ -74,8 +74,8 @@ class Screen:
             kind="validation",
         )  # fmt: skip
         bad = {i for i, _ in held.pairs} | {j for _, j in train.pairs} if self.drop else set()
-        told = {"held_out": len(held.pairs), "train": len(train.pairs), "removed": len(bad)}
-        return _without(inside, bad), told
+        counts = {"held_out": len(held.pairs), "train": len(train.pairs), "removed": len(bad)}
+        return _without(inside, bad), counts
 
     def more_real(
         self, more: PixelCache | None, originals: PixelCache, inside: PixelCache | None

@@ -11,8 +11,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from imaginate.errors import ConfigError, RunError
-from imaginate.settings import build, check, nearest, setting
-from imaginate.training.recipes import RECIPES, Recipe, adjust
+from imaginate.settings import build, check, reworded, setting
+from imaginate.training.augment import Policy
+from imaginate.training.plan import Precision
+from imaginate.training.recipes import Recipe, Schedule, adjust
+from imaginate.training.settings import ClassifierSettings
 
 FORMAT = "imaginate-study/1"
 # What may change on a finished study without training anything again: settings of the analysis, and where the images
@@ -29,53 +32,39 @@ QUICK: dict[str, Any] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Protocol:
+class Protocol(ClassifierSettings):
     """What is trained on what, measured how. Its fields are the flags of `imaginate compare`."""
 
     data: str = setting(help="dataset whose training images every arm starts from")
-    split: str | None = setting(None, "split of the original training images")
+    split: str | None = reworded(ClassifierSettings, "split", "split of the original training images")
     shots: int | None = setting(None, "original training images a class", ge=1)
     fraction: float | None = setting(None, "share of the original training images", gt=0, le=1)
     subset_seed: int = setting(0, "another seed picks other images for shots and fraction", ge=0)
     held_out: str = setting(help="dataset of the held-out images, used once, at the end")
-    held_out_split: str | None = setting(None, "split of the held-out images, such as test")
-    validation: float = setting(0.2, "share of the original images kept for model selection, by class", ge=0, lt=1)
     validation_split: str | None = setting(None, "a split of the dataset for model selection, in place of a share")
     real: str | None = setting(
         None, "dataset of more real images for real:N (default: what shots or fraction left out)"
     )
     real_split: str | None = setting(None, "split of the dataset of more real images")
-    arch: str = setting("resnet50", "classifier: small, or a timm name")
-    pretrained: bool = setting(False, "start from published weights")
-    image_size: int = setting(0, "side of the classifier's input; 0 = 32 for small, else 224", ge=0)
-    recipe: str = setting("default", "training schedule: " + ", ".join(RECIPES))
     seeds: int = setting(3, "classifiers an arm, each with its own validation part, weights and order", ge=1)
     resamples: int = setting(1, "subsets of the new images, of the original set's size, a seed; RET has 5", ge=1)
     budget: Literal["updates", "epochs"] = setting("updates", "what is equal across arms; epochs repeats the papers")
-    updates: int | None = setting(
-        None, "updates for every arm (default: the recipe's epochs over the largest arm)", ge=1
+    updates: int | None = reworded(
+        ClassifierSettings, "updates", "updates for every arm (default: the recipe's epochs over the largest arm)"
     )
-    epochs: int | None = setting(None, "epochs, in place of the recipe's", ge=1)
-    batch: int | None = setting(None, "images an update, in place of the recipe's", ge=1)
-    lr: float | None = setting(None, "peak learning rate, in place of the recipe's", gt=0)
-    schedule: Literal["cosine", "step", "plateau"] | None = setting(
-        None, "fall of the learning rate, in place of the recipe's"
-    )
-    patience: int | None = setting(None, "epochs without improvement before stopping, in place of the recipe's", ge=1)
+    schedule: Schedule | None = setting(None, "fall of the learning rate, in place of the recipe's")
     mode: Literal["concat", "replace"] = setting("concat", "new images beside the originals, or in their place")
     replace_p: float = setting(
         1.0, "probability of using a new image in place of an original, with replace", gt=0, le=1
     )
-    online_aug: Literal["none", "light", "strong"] = setting("light", "on-line augmentation of every arm alike")
+    online_aug: Policy = reworded(ClassifierSettings, "online_aug", "on-line augmentation of every arm alike")
     corruptions: Literal["none", "3", "all"] = setting("none", "corruption accuracy at severity 3, or at all five")
     corruption_images: int = setting(1000, "held-out images that are corrupted, by class", ge=1)
     clip: str = setting("nano", "guide of the clip-... arms")
-    allow_leak: bool = setting(False, "go on although held-out images are among the training images")
-    drop_leak: bool = setting(False, "leave out of the measurement what overlaps")
     reference: str = setting("original", "arm that the others are compared with")
     level: float = setting(0.95, "coverage of the intervals", gt=0, lt=1)
     bootstrap: int = setting(2000, "bootstrap draws", ge=100)
-    precision: Literal["auto", "float32", "bfloat16"] = setting("auto", "arithmetic of the training")
+    precision: Precision = reworded(ClassifierSettings, "precision", "arithmetic of the training")
     quick: bool = setting(False, "a first look: small classifier, 32 px, 2 seeds, 150 updates")
 
     def __post_init__(self) -> None:
@@ -83,17 +72,9 @@ class Protocol:
         if self.replace_p != 1 and self.mode != "replace":
             raise ConfigError("replace-p does nothing without --mode replace")
 
-    @property
-    def size(self) -> int:
-        """Side of the classifier's input."""
-        return self.image_size or (32 if self.arch == "small" else 224)
-
-    def schedule_of(self) -> Recipe:
+    def adjusted_recipe(self) -> Recipe:
         """The recipe with this protocol's changes."""
-        if self.recipe not in RECIPES:
-            raise ConfigError(f"unknown recipe {self.recipe!r}{nearest(self.recipe, RECIPES)}")
-        changes = {key: getattr(self, key) for key in ("epochs", "batch", "lr", "schedule", "patience")}
-        return adjust(RECIPES[self.recipe], **changes)
+        return adjust(super().adjusted_recipe(), schedule=self.schedule)
 
     @property
     def severities(self) -> tuple[int, ...]:

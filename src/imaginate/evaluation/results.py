@@ -16,8 +16,8 @@ from imaginate.evaluation import statistics
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.corruption import KINDS
 from imaginate.evaluation.job import PREDICTIONS, RESULT, Job
-from imaginate.evaluation.material import Material
 from imaginate.evaluation.protocol import FORMAT, Protocol
+from imaginate.evaluation.study_images import StudyImages
 from imaginate.training.folder import write_json
 
 _UNIT = (
@@ -54,7 +54,7 @@ def write(
     out: Path,
     protocol: Protocol,
     arms: Sequence[Arm],
-    material: Material,
+    material: StudyImages,
     jobs: Sequence[Job],
     known: dict[Any, dict[str, Any]] | None = None,
 ) -> dict[str, Any]:
@@ -78,7 +78,8 @@ def write(
         "complete": not missing,
         "missing": missing,
         "versions": versions(),
-        "protocol": asdict(protocol) | {"image_size": protocol.size, "recipe_settings": asdict(protocol.schedule_of())},
+        "protocol": asdict(protocol)
+        | {"image_size": protocol.size, "recipe_settings": asdict(protocol.adjusted_recipe())},
         "data": _data(material, jobs),
         "leak": material.leak,
         "warnings": [*material.warnings, *_warnings(protocol, arms, measured, rows)],
@@ -90,7 +91,9 @@ def write(
     return dict(json.loads(json.dumps(found)))
 
 
-def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol, material: Material) -> dict[str, Any]:
+def _arm(
+    arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol, material: StudyImages
+) -> dict[str, Any]:
     keys = sorted(own.units)
     units = [own.units[key] for key in keys]
     shared = [key for key in keys if reference is not None and key in reference.units]
@@ -115,7 +118,7 @@ def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol
     }  # fmt: skip
 
 
-def _originals(own: Measured, material: Material, protocol: Protocol) -> int:
+def _originals(own: Measured, material: StudyImages, protocol: Protocol) -> int:
     """How many original images an arm with all of them trains on."""
     return len(material.images.choose(protocol.validation, min(own.units)[0]).rows)
 
@@ -169,7 +172,7 @@ def _curves(rows: list[dict[str, Any]], protocol: Protocol) -> list[dict[str, An
     return curves
 
 
-def _titles(arms: Sequence[Arm], material: Material) -> dict[str, str]:
+def _titles(arms: Sequence[Arm], material: StudyImages) -> dict[str, str]:
     """What each arm is called in tables: the name that was given, else the method of its run, told apart by the arm's
     name where two would be called the same."""
     plain = {}
@@ -202,7 +205,7 @@ def _exchange(rows: list[dict[str, Any]], protocol: Protocol) -> list[dict[str, 
     ]
 
 
-def _data(material: Material, jobs: Sequence[Job]) -> dict[str, Any]:
+def _data(material: StudyImages, jobs: Sequence[Job]) -> dict[str, Any]:
     first = next((job for job in jobs if job.kind == "original"), jobs[0])
     held = material.held.label[material.held_rows]
     return {

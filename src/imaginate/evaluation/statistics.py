@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -38,8 +37,10 @@ def by_seed(keys: Sequence[tuple[int, int]], values: np.ndarray) -> np.ndarray:
 
 def summary(keys: Sequence[tuple[int, int]], values: Sequence[float]) -> dict[str, Any]:
     """Mean and standard error (n - 1) over units, no error from one unit; `n` counts classifiers."""
+    from scipy.stats import sem
+
     units = by_seed(keys, np.asarray(values, float))
-    se = float(units.std(ddof=1) / np.sqrt(len(units))) if len(units) > 1 else None
+    se = float(sem(units)) if len(units) > 1 else None
     return {"mean": float(np.mean(values)), "se": se, "n": len(values)}
 
 
@@ -93,18 +94,12 @@ def _draw(gap: np.ndarray, strata: np.ndarray | None, draws: int, rng: np.random
 
 def _widening(units: int, level: float) -> float:
     """sqrt(n / (n - 1)) * t / z: what the bootstrap of n values lacks; 1 unit has no spread to widen."""
+    from scipy.stats import norm, t
+
     if units < 2:
         return 1.0
     p = (1 + level) / 2
-    return float(np.sqrt(units / (units - 1)) * student_quantile(p, units - 1) / NormalDist().inv_cdf(p))
-
-
-def student_quantile(p: float, freedom: int) -> float:
-    """Quantile of Student's t: with t = sqrt(df) tan(u), the density of u is proportional to cos(u)^(df - 1)."""
-    u = np.linspace(-np.pi / 2, np.pi / 2, 200_001)
-    density = np.cos(u).clip(0) ** (freedom - 1)
-    mass = np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2)])
-    return float(np.sqrt(freedom) * np.tan(np.interp(p, mass / mass[-1], u)))
+    return float(np.sqrt(units / (units - 1)) * t.ppf(p, units - 1) / norm.ppf(p))
 
 
 def _groups(strata: np.ndarray) -> list[np.ndarray]:

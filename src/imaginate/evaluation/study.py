@@ -19,9 +19,10 @@ from imaginate.evaluation import results
 from imaginate.evaluation.arms import Arm, parse_arms
 from imaginate.evaluation.compose import Composition, compose
 from imaginate.evaluation.folder import StudyFile
-from imaginate.evaluation.job import Corrupting, Job, run_job
-from imaginate.evaluation.material import Material, gather
+from imaginate.evaluation.job import Corrupting, Job
 from imaginate.evaluation.protocol import Protocol, continue_with, protocol_from
+from imaginate.evaluation.running import run_job
+from imaginate.evaluation.study_images import StudyImages, gather
 from imaginate.files import derive_seed
 from imaginate.progress import bar
 from imaginate.settings import nearest
@@ -84,7 +85,7 @@ class Study:
         first = self.team.main
         if not first:
             self.team.wait()
-        material = gather(self.protocol, self.arms, self.out / "cache", show=self.hardware.show and first)
+        material = gather(self.protocol, self.arms, self.out / "cache", progress=self.hardware.show and first)
         composed = self._compositions(material)
         self.protocol = self._budget(composed)
         jobs = [self._job(arm, material, seed, r, made) for (arm, seed, r), made in self._each(composed)]
@@ -114,7 +115,7 @@ class Study:
         for (name, seed, r), composition in composed.items():
             yield (by_name[name], seed, r), composition
 
-    def _compositions(self, material: Material) -> dict[tuple[str, int, int], Composition]:
+    def _compositions(self, material: StudyImages) -> dict[tuple[str, int, int], Composition]:
         """The images of every unit. The size of `duplicate` is settled when it first appears: that of the largest run
         there is then."""
 
@@ -127,7 +128,7 @@ class Study:
             self.file.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
         return {(a.name, s, r): made(a, s, r, self.file.times or 1) for a in self.arms for s, r in self.units()}
 
-    def _check_guide(self, missing: list[Job], material: Material) -> None:
+    def _check_guide(self, missing: list[Job], material: StudyImages) -> None:
         """Load the guide of the clip-... arms before anything is trained: a wrong one would be found hours later."""
         if any(job.kind.startswith("clip-") for job in missing):
             from imaginate.evaluation.clip_baselines import guide_of
@@ -136,15 +137,15 @@ class Study:
 
     def _budget(self, composed: dict[tuple[str, int, int], Composition]) -> Protocol:
         """The protocol with the number of updates settled: the recipe's epochs over the largest arm, for every arm."""
-        recipe = self.protocol.schedule_of()
+        recipe = self.protocol.adjusted_recipe()
         if self.protocol.budget == "epochs" or self.protocol.updates is not None:
             return self.protocol
         largest = max(len(c.train) for (_, s, r), c in composed.items() if (s, r) == (0, 0))
         return replace(self.protocol, updates=recipe.epochs * math.ceil(largest / recipe.batch))
 
-    def _job(self, arm: Arm, material: Material, seed: int, resample: int, made: Composition) -> Job:
+    def _job(self, arm: Arm, material: StudyImages, seed: int, resample: int, made: Composition) -> Job:
         protocol = self.protocol
-        recipe = protocol.schedule_of()
+        recipe = protocol.adjusted_recipe()
         originals = len(material.train) * (1 - protocol.validation if material.validation is None else 1)
         own = protocol.budget == "epochs"
         epoch = max(1, math.ceil((len(made.train) if own else originals) / recipe.batch))
@@ -163,7 +164,7 @@ class Study:
             keep_weights=self.hardware.keep_weights,
         )  # fmt: skip
 
-    def _corrupting(self, material: Material) -> Corrupting | None:
+    def _corrupting(self, material: StudyImages) -> Corrupting | None:
         """The same held-out images for every unit: a share of each class."""
         if not self.protocol.severities:
             return None
@@ -187,14 +188,14 @@ class Study:
             finished(job)
 
 
-def _held(material: Material) -> TrainingSet:
+def _held(material: StudyImages) -> TrainingSet:
     store, rows = material.held, material.held_rows
     return join([store.piece(rows, soft=False)], len(material.labels))
 
 
 def _check(protocol: Protocol, arms: Sequence[Arm]) -> None:
     """Refuse before anything is read what could not work after hours of training."""
-    recipe = protocol.schedule_of()
+    recipe = protocol.adjusted_recipe()
     check_arch(protocol.arch, protocol.pretrained)
     check_watched(recipe, protocol.validation > 0 or protocol.validation_split is not None)
     if protocol.severities:

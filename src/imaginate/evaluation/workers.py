@@ -10,7 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from imaginate import cluster
-from imaginate.evaluation.job import Job, run_job
+from imaginate.evaluation.job import Job
+from imaginate.evaluation.running import run_job
 from imaginate.progress import bar
 
 

@@ -6,7 +6,7 @@ write_report("flowers-gif/")                             # a single run
 """
 
 from imaginate.reports.read import Run, Study, read
-from imaginate.reports.view_run import Options
+from imaginate.reports.view_run import Options, ReadImage
 from imaginate.reports.writing import FORMATS, write_report, write_tables
 
-__all__ = ["FORMATS", "Options", "Run", "Study", "read", "write_report", "write_tables"]
+__all__ = ["FORMATS", "Options", "ReadImage", "Run", "Study", "read", "write_report", "write_tables"]

@@ -221,10 +221,10 @@ def histograms(groups: Sequence[tuple[str, Sequence[float]]], *, label: str, bin
 
 
 def _shares(values: Sequence[float], low: float, high: float, bins: int) -> list[float]:
-    counts = [0] * bins
-    for v in values:
-        counts[min(bins - 1, int((v - low) / (high - low) * bins))] += 1
-    return [c / len(values) for c in counts]
+    import numpy as np
+
+    counts, _ = np.histogram(values, bins=bins, range=(low, high))
+    return [float(count) / len(values) for count in counts]
 
 
 def _steps(index: int, shares: Sequence[float], left: float, right: float, y: svg.Scale) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import median
 from typing import Any
 
 from markupsafe import Markup
@@ -83,7 +84,7 @@ def _score(name: str, groups: list[tuple[str, list[float]]]) -> View:
     groups = [(t, vs) for t, vs in groups if vs]
     label = name.replace("_", " ")
     rows = [
-        {"title": t, "mark": Markup(plots.legend_mark(i)), "median": words.number(_median(vs)), "n": len(vs)}
+        {"title": t, "mark": Markup(plots.legend_mark(i)), "median": words.number(median(vs)), "n": len(vs)}
         for i, (t, vs) in enumerate(groups)
     ]
     plot = Markup(plots.histograms(groups, label=label))
@@ -97,9 +98,3 @@ def _column(table: Any, name: str) -> list[Any]:
 
 def _values(table: Any, name: str) -> list[float]:
     return [float(v) for v in _column(table, f"score_{name}") if v is not None]
-
-
-def _median(values: list[float]) -> float:
-    found = sorted(values)
-    middle = len(found) // 2
-    return found[middle] if len(found) % 2 else (found[middle - 1] + found[middle]) / 2

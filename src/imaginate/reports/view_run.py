@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from imaginate.errors import ConfigError
 from imaginate.reports import scores, sheets, words
 from imaginate.reports.read import Run
 from imaginate.reports.thumbs import Thumb, thumb, thumb_of
+from imaginate.settings import check_price
 
 View = dict[str, Any]
+ReadImage = Callable[[str | None, str | None, str], bytes | None]
 MOST_CLASSES = 200  # rows of a run's table of classes
 
 
@@ -24,7 +27,13 @@ class Options:
     currency: str = "$"
     seeds: int = 8
     copies: int = 5
-    read_image: Any = None
+    read_image: ReadImage | None = None
+
+    def __post_init__(self) -> None:
+        check_price(self.hourly_price)
+        for name, value in (("seeds", self.seeds), ("copies", self.copies)):
+            if value < 1:
+                raise ConfigError(f"{name} must be >= 1, got {value}")
 
 
 def run_view(run: Run, options: Options, *, title: str = "") -> View:

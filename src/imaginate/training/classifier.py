@@ -13,10 +13,10 @@ import numpy as np
 from imaginate.data import Dataset, load, open_dataset
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, DataError
-from imaginate.files import derive_seed, replace_file
+from imaginate.files import derive_seed
 from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace
-from imaginate.settings import build, check, nearest, setting
+from imaginate.settings import build, check, setting
 from imaginate.training import checkpoint
 from imaginate.training import folder as kept
 from imaginate.training.architectures import check_arch
@@ -28,33 +28,18 @@ from imaginate.training.loop import Trained, fit
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.plan import TrainPlan
 from imaginate.training.predict import predict
-from imaginate.training.recipes import RECIPES, Recipe, adjust, check_watched
+from imaginate.training.recipes import Recipe, check_watched
+from imaginate.training.settings import ClassifierSettings
 from imaginate.training.training_set import Images, Parts, TrainingImages, TrainingSet, join
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training:
+class Training(ClassifierSettings):
     """How `imaginate train` trains. Its fields are its flags."""
 
-    split: str | None = setting(None, "split of the training images")
     origin: Literal["all", "original", "synthetic"] = setting("all", "of a run: which images to train on")
-    validation: float = setting(0.2, "share of the original images kept for model selection, by class", ge=0, lt=1)
     held_out: str | None = setting(None, "dataset on which the classifier is measured, once")
-    held_out_split: str | None = setting(None, "split of the held-out images, such as test")
-    allow_leak: bool = setting(False, "go on although held-out images are among the training images")
-    drop_leak: bool = setting(False, "leave out of the measurement what overlaps")
-    arch: str = setting("resnet50", "classifier: small, or a timm name")
-    pretrained: bool = setting(False, "start from published weights")
-    image_size: int = setting(0, "side of the classifier's input; 0 = 32 for small, else 224", ge=0)
-    recipe: str = setting("default", "training schedule: " + ", ".join(RECIPES))
-    updates: int | None = setting(None, "updates (default: the recipe's epochs over the training images)", ge=1)
-    epochs: int | None = setting(None, "epochs, in place of the recipe's", ge=1)
-    batch: int | None = setting(None, "images an update, in place of the recipe's", ge=1)
-    lr: float | None = setting(None, "peak learning rate, in place of the recipe's", gt=0)
-    patience: int | None = setting(None, "epochs without improvement before stopping, in place of the recipe's", ge=1)
-    online_aug: Literal["none", "light", "strong"] = setting("light", "on-line augmentation")
     seed: int = setting(0, "weights, validation part and order", ge=0)
-    precision: Literal["auto", "float32", "bfloat16"] = setting("auto", "arithmetic")
 
     def __post_init__(self) -> None:
         check(self)
@@ -62,17 +47,6 @@ class Training:
             raise ConfigError(f"give one of updates and epochs, got updates {self.updates} and epochs {self.epochs}")
         if self.held_out_split is not None and self.held_out is None:
             raise ConfigError(f"held_out_split {self.held_out_split!r} needs held_out: the dataset that has this split")
-
-    @property
-    def size(self) -> int:
-        """Side of the classifier's input."""
-        return self.image_size or (32 if self.arch == "small" else 224)
-
-    def schedule(self) -> Recipe:
-        """The recipe with this call's changes."""
-        if self.recipe not in RECIPES:
-            raise ConfigError(f"unknown recipe {self.recipe!r}{nearest(self.recipe, RECIPES)}")
-        return adjust(RECIPES[self.recipe], epochs=self.epochs, batch=self.batch, lr=self.lr, patience=self.patience)
 
 
 def train(
@@ -86,7 +60,7 @@ def train(
     """
     settings, folder = build(Training, values, where="train"), Path(out)
     check_arch(settings.arch, settings.pretrained)
-    recipe = settings.schedule()
+    recipe = settings.adjusted_recipe()
     check_watched(recipe, settings.validation > 0)
     stored = kept.stored_recipe(folder)
     if stored is not None:
@@ -119,7 +93,7 @@ class Held:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class ClassifierImages:
     """All images of one training, decoded and checked."""
 
     labels: LabelSpace
@@ -137,7 +111,7 @@ class Material:
         return join([self.store.piece(rows)], len(self.labels))
 
 
-def _gather(data: str, settings: Training, folder: Path, show: bool) -> Material:
+def _gather(data: str, settings: Training, folder: Path, show: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
     train = open_dataset(data, split=settings.split, origin=settings.origin)
     held = _open_held_out(settings, train)
@@ -148,11 +122,13 @@ def _gather(data: str, settings: Training, folder: Path, show: bool) -> Material
     if not len(parts.rows):
         raise DataError("no image is left to train on")
     if outside is None or held is None:
-        return Material(labels=train.labels, store=store, parts=parts, held=None)
+        return ClassifierImages(labels=train.labels, store=store, parts=parts, held=None)
     where = f"{settings.held_out}, split {held.split}" if held.split else str(settings.held_out)
     used = np.concatenate([parts.rows, parts.validation])
     rows, leak = check_leak(store, used, outside, where, allow=settings.allow_leak, drop=settings.drop_leak)
-    return Material(labels=train.labels, store=store, parts=parts, held=Held(store=outside, rows=rows, leak=leak))
+    return ClassifierImages(
+        labels=train.labels, store=store, parts=parts, held=Held(store=outside, rows=rows, leak=leak)
+    )
 
 
 def _open_held_out(settings: Training, train: Dataset) -> Dataset | None:
@@ -168,7 +144,7 @@ def _decode(dataset: Dataset, settings: Training, folder: Path, progress: Bar) -
     )  # fmt: skip
 
 
-def _plan(settings: Training, recipe: Recipe, material: Material, device: str) -> TrainPlan:
+def _plan(settings: Training, recipe: Recipe, material: ClassifierImages, device: str) -> TrainPlan:
     epoch = max(1, -(-len(material.parts.rows) // recipe.batch))
     return TrainPlan(
         arch=settings.arch, classes=len(material.labels), size=settings.size, recipe=recipe,
@@ -177,10 +153,10 @@ def _plan(settings: Training, recipe: Recipe, material: Material, device: str) -
     )  # fmt: skip
 
 
-def _finish(settings: Training, plan: TrainPlan, trained: Trained, material: Material, folder: Path) -> dict[str, Any]:
+def _finish(
+    settings: Training, plan: TrainPlan, trained: Trained, material: ClassifierImages, folder: Path
+) -> dict[str, Any]:
     """Measure on the held-out images, write the classifier, the result last, drop the resume point."""
-    from safetensors.torch import save_file
-
     state, parts, held = trained.state, material.parts, material.held
     result: dict[str, Any] = {
         "classes": list(material.labels.names),
@@ -194,8 +170,7 @@ def _finish(settings: Training, plan: TrainPlan, trained: Trained, material: Mat
         "held_out": _measure(plan, trained, held) if held else None,
         "leak": dict(held.leak) if held else None,
     }
-    weights = {name: value.detach().cpu().contiguous() for name, value in trained.model.state_dict().items()}
-    replace_file(folder / kept.WEIGHTS, lambda partial: save_file(weights, partial))
+    kept.save_weights(folder / kept.WEIGHTS, trained.model)
     kept.write_json(folder / kept.HISTORY, state.history)
     kept.write_json(folder / kept.RESULT, result)
     checkpoint.drop(folder)

@@ -15,6 +15,7 @@ from imaginate.training import checkpoint
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import nn
 
 RECIPE, RESULT, HISTORY, WEIGHTS = "recipe.json", "classifier.json", "history.json", "weights.safetensors"
 _OWN = ("cache", checkpoint.NAME, RECIPE, RESULT, HISTORY, WEIGHTS)
@@ -77,6 +78,14 @@ def save_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
     replace_file(path, write)
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """A classifier's weights as safetensors, whole or not at all."""
+    from safetensors.torch import save_file
+
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    replace_file(path, lambda partial: save_file(weights, partial))
 
 
 def _own(path: Path) -> bool:

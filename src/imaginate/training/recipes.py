@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from imaginate.errors import ConfigError
 from imaginate.settings import check, setting
+
+Schedule = Literal["cosine", "step", "plateau"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +21,7 @@ class Recipe:
     epochs: int = setting(60, "passes over the data", ge=1)
     batch: int = setting(64, "images an update", ge=1)
     lr: float = setting(0.0, "peak learning rate; 0 = 0.2 * batch / 256, a tenth of it for pretrained weights", ge=0)
-    schedule: Literal["cosine", "step", "plateau"] = setting("cosine", "how the learning rate falls")
+    schedule: Schedule = setting("cosine", "how the learning rate falls")
     warmup: float = setting(0.05, "share of the updates in which the learning rate rises linearly", ge=0, lt=1)
     milestones: tuple[float, ...] = setting((), "shares of the updates after which `step` divides by 10", gt=0, lt=1)
     plateau: int = setting(10, "epochs without a better validation accuracy after which `plateau` divides by 10", ge=1)
@@ -80,7 +82,15 @@ def check_watched(recipe: Recipe, validation: bool) -> None:
         )
 
 
-def adjust(recipe: Recipe, **changes: Any) -> Recipe:
+def adjust(
+    recipe: Recipe,
+    *,
+    epochs: int | None = None,
+    batch: int | None = None,
+    lr: float | None = None,
+    schedule: Schedule | None = None,
+    patience: int | None = None,
+) -> Recipe:
     """A recipe with those changes that are not None."""
-    known = {f.name for f in fields(Recipe)}
-    return replace(recipe, **{k: v for k, v in changes.items() if v is not None and k in known})
+    changes = {"epochs": epochs, "batch": batch, "lr": lr, "schedule": schedule, "patience": patience}
+    return replace(recipe, **{name: value for name, value in changes.items() if value is not None})  # type: ignore[arg-type]

@@ -12,8 +12,11 @@ from torch import Tensor
 
 from imaginate.cli import main
 from imaginate.errors import ModelError
-from imaginate.evaluation.metrics.assess import Assessment, Sets, assess, spent
-from imaginate.evaluation.metrics.features import Extractor, Features, build_extractor, extract
+from imaginate.evaluation.measure import assess
+from imaginate.evaluation.metrics.core.cost import run_cost
+from imaginate.evaluation.metrics.core.features import Extractor, Features, build_extractor, extract
+from imaginate.evaluation.metrics.core.measurement import Sets
+from imaginate.evaluation.metrics.leaks import Leaks
 from imaginate.records import LabelSpace, Sample
 
 
@@ -112,10 +115,10 @@ def test_extraction_keeps_order_over_sizes_and_names_what_it_cannot_read() -> No
 
 def test_cost_comes_from_the_run() -> None:
     facts = {"cost": {"seconds": 3600.0}, "totals": {"kept": 100}}
-    money = spent(facts, 2.0)
+    money = run_cost(facts, 2.0)
     assert money
     assert (money["seconds_per_image"], money["money_per_image"]) == (36, 0.02)
-    assert spent({}, 2.0) is None
+    assert run_cost({}, 2.0) is None
 
 
 def test_the_command_writes_what_the_report_reads(tmp_path: Path, monkeypatch: Any, capsys: Any) -> None:
@@ -127,7 +130,7 @@ def test_the_command_writes_what_the_report_reads(tmp_path: Path, monkeypatch: A
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(s.source.read())
     expand(str(tmp_path / "data"), str(tmp_path / "run"), method="flip-crop", copies=2, progress=False)
-    monkeypatch.setattr("imaginate.evaluation.metrics.features.build_extractor", lambda *a, **k: TINY)
+    monkeypatch.setattr("imaginate.evaluation.measure.build_extractor", lambda *a, **k: TINY)
     data, run = str(tmp_path / "data"), str(tmp_path / "run")
     assert main(["evaluate", run, "--against", data, "--quiet", "--hourly-price", "1", "--neighbours", "3"]) == 0
     assert "leaks: 0 new images look like one of 12 held-out images" in capsys.readouterr().out
@@ -182,4 +185,4 @@ def test_settings_are_checked() -> None:
     from imaginate.errors import ConfigError
 
     with pytest.raises(ConfigError, match=r"cosine must be in \[-1, 1\], got 2"):
-        Assessment(cosine=2)
+        Leaks(cosine=2)

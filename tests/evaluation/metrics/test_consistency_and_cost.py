@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from imaginate.errors import ConfigError
-from imaginate.evaluation.metrics import class_consistency, cost, prototype_logits
+from imaginate.evaluation.metrics.consistency import class_consistency, prototype_logits
+from imaginate.evaluation.metrics.core.cost import cost
 
 
 def test_class_consistency_is_the_share_of_agreement() -> None:

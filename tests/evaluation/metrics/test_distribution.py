@@ -8,7 +8,10 @@ import scipy.linalg
 import torch
 
 from imaginate.errors import ConfigError
-from imaginate.evaluation.metrics import density_coverage, frechet_distance, kernel_distance, precision_recall
+from imaginate.evaluation.metrics.coverage import density_coverage
+from imaginate.evaluation.metrics.frechet import frechet_distance
+from imaginate.evaluation.metrics.kernel import kernel_distance
+from imaginate.evaluation.metrics.manifold import precision_recall
 
 
 def sets(n: int = 40, m: int = 30, d: int = 6, shift: float = 0.7) -> tuple[torch.Tensor, torch.Tensor]:

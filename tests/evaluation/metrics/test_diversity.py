@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from imaginate.evaluation.metrics import cover, vendi_score
+from imaginate.evaluation.metrics.delta_diversity import cover
+from imaginate.evaluation.metrics.vendi import vendi_score
 
 
 def naive_vendi(x: np.ndarray) -> float:

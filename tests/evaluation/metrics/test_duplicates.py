@@ -7,8 +7,8 @@ import torch
 from torch.nn.functional import interpolate, normalize
 
 from imaginate.errors import ConfigError
-from imaginate.evaluation.metrics import Prints, find_pairs, redundant, share_involved
-from imaginate.evaluation.metrics.assess import Assessment
+from imaginate.evaluation.metrics.core.pairs import Prints, find_pairs, redundant, share_involved
+from imaginate.evaluation.metrics.leaks import Leaks
 from imaginate.filters.held_out import HeldOut
 from imaginate.ops.similarity import colours, hash_bits, phash
 
@@ -64,7 +64,7 @@ def test_a_leak_ends_at_the_same_bit_everywhere() -> None:
     for bits in (8, 9):
         new = Prints(ids=["b"], bits=(torch.arange(64) < bits).float()[None], **nothing)
         assert len(find_pairs(new, held)) == (bits <= 8)
-    assert Assessment().hamming == HeldOut(path="any").bits == 8
+    assert Leaks().hamming == HeldOut(path="any").bits == 8
 
 
 def test_counts_of_images_not_of_pairs() -> None:

@@ -2,12 +2,49 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.errors import ConfigError
+from imaginate.evaluation.metrics.core.features import Features
+from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Need, Number
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+CONSISTENCY = Number(name="class_consistency", title="class consistency", range="[0, 1]", better="higher")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consistency:
+    """Share of new images that a judge assigns to their label; the judge errs, too, and is measured beside them."""
+
+    needs: ClassVar[tuple[Need, ...]] = ("new images", "two classes")
+    order: ClassVar[int] = 70
+    least: ClassVar[int] = 0
+
+    def measure(self, images: Measured) -> Findings:
+        """Of the new images; the note says who judges, and how often it is right on held-out ones."""
+        sets, extractor = images.sets, images.extractor
+        if extractor.guide is None and not len(sets.originals):
+            return Findings(
+                warnings=["class consistency needs the originals, or a guide that knows the classes: not measured"]
+            )
+        known = sets.held_out.where([label >= 0 for label in sets.held_out.labels])
+        right = "" if not len(known) else f", right on {100 * _judge(images, known):.1f} % of the held-out images"
+        judge = f"the guide {extractor.name}" if extractor.guide is not None else "the originals' class means"
+        return Findings(rows=[CONSISTENCY.row(_judge(images, sets.new), note=f"judged by {judge}{right}")])
+
+
+def _judge(images: Measured, found: Features) -> float:
+    import torch
+
+    labels, guide, originals = torch.tensor(found.labels), images.extractor.guide, images.sets.originals
+    if guide is not None:
+        with torch.no_grad():
+            return class_consistency(guide.logits(found.vectors).float().cpu(), labels)
+    known = torch.tensor(originals.labels)
+    return class_consistency(prototype_logits(found.vectors, originals.vectors, known, images.classes), labels)
 
 
 def class_consistency(logits: Tensor, labels: Tensor) -> float:

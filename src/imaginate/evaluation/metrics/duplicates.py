@@ -1,99 +1,44 @@
-"""Which images are the same picture: within a set, and between a set and the held-out images (a leak).
-
-Two tests, both needed: a perceptual hash (finds copies that were resized or recompressed, and recoloured ones unless
-colours are compared, too) and the cosine of two embeddings (finds crops and mirror images). Either one makes a pair.
-"""
+"""New images that repeat another new image, or an original."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
-from imaginate.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from torch import Tensor
-
-CHUNK = 1024
-COSINE, HAMMING = 0.97, 8  # the border of a leak; the bits as benchmarks/leak_control.py measured them
+from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Need
+from imaginate.evaluation.metrics.core.pairs import ByCosine, Pair, Prints, examples, find_pairs, prints_of, redundant
+from imaginate.settings import setting
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prints:
-    """Fingerprints of n images: ids, hash bits (n, 64) in {0, 1}, colours (n, 48) in [0, 1], unit embeddings (n, d)."""
+@dataclass(frozen=True, kw_only=True)
+class Duplicates(ByCosine):
+    """Counts the new images that repeat another new one, and those that look like an original."""
 
-    ids: Sequence[str]
-    bits: Tensor
-    colours: Tensor
-    embeddings: Tensor
+    needs: ClassVar[tuple[Need, ...]] = ()
+    order: ClassVar[int] = 90
+    least: ClassVar[int] = 0
 
-    def __len__(self) -> int:
-        return len(self.ids)
+    twin_hamming: int = setting(3, "and in a duplicate inside the run", ge=0, le=64)
+    twin_colour: float = setting(0.06, "largest colour difference of a duplicate (root mean square)", ge=0, le=1)
 
+    def measure(self, images: Measured) -> Findings:
+        """Pairs, images that could go, images that look like an original, and examples."""
+        sets = images.sets
+        new = prints_of(sets.new)
+        pairs = self._pairs(new) if len(new) else []
+        copies = self._pairs(new, prints_of(sets.originals)) if len(new) and len(sets.originals) else []
+        gone = redundant(pairs)
+        section = {
+            "pairs": len(pairs),
+            "redundant": len(gone),
+            "share": len(gone) / len(new) if len(new) else 0.0,
+            "copies": len({p.first for p in copies}),
+            "cosine": self.cosine,
+            "hamming": self.twin_hamming,
+            "colour": self.twin_colour,
+            "examples": examples(pairs),
+        }
+        return Findings(section=section)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """Two images that look the same. `cosine` in [-1, 1], `hamming` in [0, 64]; `found_by`: hash, embedding or both."""
-
-    first: str
-    second: str
-    cosine: float
-    hamming: int
-    found_by: str
-
-
-def find_pairs(
-    a: Prints, b: Prints | None = None, *, cosine: float = COSINE, hamming: int = HAMMING, colour: float | None = None
-) -> list[Pair]:
-    """Every pair of an image of `a` with one of `b` (or with a later one of `a`) that looks the same, nearest first.
-
-    A hash says so at up to `hamming` differing bits of 64 (where `colour` is given: if the root mean square difference
-    of the colours is not above it), an embedding from a similarity of `cosine` on.
-    """
-    if not -1 <= cosine <= 1:
-        raise ConfigError(f"cosine must be in [-1, 1], got {cosine!r}")
-    if not 0 <= hamming <= 64:
-        raise ConfigError(f"hamming must be in [0, 64], got {hamming!r}")
-    found = list(_pairs(a, b, cosine, hamming, colour))
-    return sorted(found, key=lambda p: (-p.cosine, p.hamming, p.first, p.second))
-
-
-def _pairs(a: Prints, b: Prints | None, cosine: float, hamming: int, colour: float | None) -> Iterator[Pair]:
-    import torch
-
-    other = a if b is None else b
-    for start in range(0, len(a), CHUNK):
-        rows = slice(start, start + CHUNK)
-        near = a.embeddings[rows] @ other.embeddings.T  # (chunk, m)
-        apart = a.bits[rows] @ (1 - other.bits).T + (1 - a.bits[rows]) @ other.bits.T
-        by_embedding, by_hash = near >= cosine, apart <= hamming
-        if colour is not None:
-            by_hash &= torch.cdist(a.colours[rows], other.colours) / 48**0.5 <= colour
-        hit = by_embedding | by_hash
-        if b is None:
-            hit &= torch.arange(len(other))[None, :] > torch.arange(start, start + len(hit))[:, None]
-        for i, j in hit.nonzero().tolist():
-            words = [w for w, yes in (("hash", by_hash[i, j]), ("embedding", by_embedding[i, j])) if yes]
-            yield Pair(
-                first=a.ids[start + i],
-                second=other.ids[j],
-                cosine=float(near[i, j]),
-                hamming=int(apart[i, j].round()),
-                found_by=" and ".join(words),
-            )
-
-
-def share_involved(pairs: Sequence[Pair], count: int) -> float:
-    """Share of `count` images that are the first of at least one pair: the leaked share of a run; in [0, 1]."""
-    return len({pair.first for pair in pairs}) / count if count else 0.0
-
-
-def redundant(pairs: Sequence[Pair]) -> set[str]:
-    """Images one could drop so that no pair within the set is left, keeping the first of each group greedily."""
-    gone: set[str] = set()
-    for pair in sorted(pairs, key=lambda p: (p.first, p.second)):
-        if pair.first not in gone:
-            gone.add(pair.second)
-    return gone
+    def _pairs(self, new: Prints, others: Prints | None = None) -> list[Pair]:
+        return find_pairs(new, others, cosine=self.cosine, hamming=self.twin_hamming, colour=self.twin_colour)

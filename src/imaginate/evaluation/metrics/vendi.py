@@ -1,13 +1,31 @@
-"""How much the new images differ from one another, and what of the real distribution they reach."""
+"""The Vendi score: the effective number of different images."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.errors import ConfigError
+from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Need, Number
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+VENDI = Number(name="vendi", title="Vendi score", range="[1, images]", better="higher")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Vendi:
+    """The effective number of different images among the new ones (Friedman & Dieng 2023)."""
+
+    needs: ClassVar[tuple[Need, ...]] = ()
+    order: ClassVar[int] = 50
+    least: ClassVar[int] = 0
+
+    def measure(self, images: Measured) -> Findings:
+        """Of the new images, and of the originals."""
+        values = [vendi_score(f.vectors) if len(f) else None for f in (images.sets.new, images.sets.originals)]
+        return Findings(rows=[VENDI.row(values[0], values[1], "effective number of different images")])
 
 
 def vendi_score(features: Tensor) -> float:
@@ -25,14 +43,3 @@ def vendi_score(features: Tensor) -> float:
     values = torch.linalg.eigvalsh(gram / len(x)).clamp_min(0)
     values = values[values > 0] / values.sum()
     return float(torch.exp(-(values * values.log()).sum()))
-
-
-def cover(points: Tensor, reference: Tensor, *, quantile: float = 1.0) -> tuple[float, float]:
-    """Radius at which balls around `points` (n, d) cover `reference` (m, d), and its inverse, the delta-diversity.
-
-    GIF appendix C: delta_min = max_s min_e |s - e|, delta_div = 1 / delta_min; both in [0, inf]. A larger set can only
-    lower the radius, so compare an expanded set with the original it contains. `quantile` < 1 is robust to outliers.
-    """
-    from imaginate.ops.cover import cover_radius, delta_diversity
-
-    return cover_radius(points, reference, quantile=quantile), delta_diversity(points, reference, quantile=quantile)

@@ -1,8 +1,10 @@
-"""What the images cost: seconds and money an image, as GIF Table 6 tells them."""
+"""What the images cost: seconds and money an image, as in GIF Table 6."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from imaginate.errors import ConfigError
 
@@ -34,3 +36,11 @@ def cost(seconds: float, images: int, *, hourly_price: float | None = None) -> C
         money=money,
         money_per_image=None if money is None else money / images,
     )
+
+
+def run_cost(facts: Mapping[str, Any], hourly_price: float | None) -> dict[str, Any] | None:
+    """What a run cost, from its `run.json`; None where it says nothing."""
+    spent, kept = facts.get("cost") or {}, (facts.get("totals") or {}).get("kept") or 0
+    if spent.get("seconds") is None or kept < 1:
+        return None
+    return asdict(cost(float(spent["seconds"]), int(kept), hourly_price=hourly_price))

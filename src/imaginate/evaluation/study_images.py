@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,9 +11,9 @@ import numpy as np
 from imaginate.data import Dataset, DataSpec, load, open_dataset
 from imaginate.errors import DataError
 from imaginate.evaluation.arms import Arm
-from imaginate.evaluation.leaks import Screen
+from imaginate.evaluation.leaks import CheckedRun, LeakCheck
 from imaginate.evaluation.protocol import Protocol
-from imaginate.progress import Bar, bar
+from imaginate.progress import bar
 from imaginate.records import LabelSpace
 from imaginate.runs import RunFolder
 from imaginate.training.augment import stored_size
@@ -41,7 +41,7 @@ class RunImages:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Material:
+class StudyImages:
     """What the arms are composed from. `images`: the dataset that every arm starts from; `held_rows`: the held-out
     images that are measured."""
 
@@ -59,101 +59,123 @@ class Material:
     warnings: tuple[str, ...] = field(default=())
 
 
-def gather(protocol: Protocol, arms: list[Arm], cache: Path, *, show: bool = True) -> Material:
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """A run of an arm as it is opened: its folder, who descends from whom, and its new images."""
+
+    folder: RunFolder
+    lineage: Lineage
+    new: Dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Opened:
+    """The datasets of a study, listed, with one label space."""
+
+    train: Dataset
+    held_out: Dataset
+    validation: Dataset | None
+    real: Dataset | None
+    runs: Mapping[str, _Run]
+
+
+def gather(protocol: Protocol, arms: Sequence[Arm], folder: Path, *, progress: bool = True) -> StudyImages:
     """Open, decode and check everything. Raises DataError in one line for whatever would spoil the comparison."""
+    opened = _open(protocol, arms)
+    others = [d for d in (opened.validation, opened.real) if d is not None]
+    news = [run.new for run in opened.runs.values()]
+    every = [opened.train, opened.held_out, *others, *news]
+    with bar("reading images", sum(map(len, every)), show=progress) as shown:
+
+        def decode(dataset: Dataset) -> PixelCache:
+            return build_pixel_cache(
+                dataset.samples, folder, size=stored_size(protocol.size), classes=len(opened.train.labels), load=load,
+                advance=shown.advance,
+            )  # fmt: skip
+
+        caches = {path: decode(run.new) for path, run in opened.runs.items()}
+        train, held_out = decode(opened.train), decode(opened.held_out)
+        validation, real = (decode(d) if d is not None else None for d in (opened.validation, opened.real))
+    return _checked(protocol, opened, train, held_out, validation, real, caches)
+
+
+def _open(protocol: Protocol, arms: Sequence[Arm]) -> _Opened:
     spec = DataSpec(
         path=protocol.data, split=protocol.split, shots=protocol.shots, fraction=protocol.fraction,
         origin="all", subset_seed=protocol.subset_seed,
     )  # fmt: skip
     train = open_dataset(spec)
-    held = align_labels(_held_out(protocol, train), train, "held-out")
-    _every_class(train, held)
-    validation = real = None
+    held_out = align_labels(_held_out(protocol, train), train, "held-out")
+    _every_class(train, held_out)
+    validation = None
     if protocol.validation_split:
         validation = align_labels(open_dataset(protocol.data, split=protocol.validation_split), train, "validation")
-    if any(arm.kind == "real" for arm in arms):
-        real = _more_real(protocol, train)
-    runs = _runs(arms, train)
-    news = {path: align_labels(open_dataset(path, origin="synthetic"), train, f"run {path}") for path in runs}
-    total = sum(len(d) for d in (train, held, validation, real, *news.values()) if d is not None)
-    with bar("reading images", total, show=show) as progress:
-        decode = _decoder(protocol, train, cache, progress)
-        stores = {path: decode(data) for path, data in news.items()}
-        originals, outside = decode(train), decode(held)
-        inside, more = (decode(d) if d is not None else None for d in (validation, real))
-    return _checked(protocol, train, originals, outside, inside, more, runs, news, stores)
+    real = _more_real(protocol, train) if any(arm.kind == "real" for arm in arms) else None
+    runs = _open_runs(list(dict.fromkeys(arm.path for arm in arms if arm.path)), train)
+    return _Opened(train=train, held_out=held_out, validation=validation, real=real, runs=runs)
 
 
-def _runs(arms: list[Arm], train: Dataset) -> dict[str, tuple[RunFolder, Lineage]]:
-    """The runs of the arms, each made from the training images."""
-    found = {path: RunFolder(path) for path in dict.fromkeys(arm.path for arm in arms if arm.path)}
-    lineages = {path: read_lineage(run) for path, run in found.items()}
+def _open_runs(paths: Sequence[str], train: Dataset) -> dict[str, _Run]:
+    """The runs of the arms, each of them made from the training images."""
+    lineages = {path: read_lineage(RunFolder(path)) for path in paths}
     theirs = lineage_of(train)
     for path, lineage in lineages.items():
         check_made_from(path, lineage, [sample.id for sample in train.samples], theirs)
-    return {path: (run, lineages[path]) for path, run in found.items()}
-
-
-def _decoder(protocol: Protocol, train: Dataset, cache: Path, progress: Bar) -> Callable[[Dataset], PixelCache]:
-    def decode(data: Dataset) -> PixelCache:
-        return build_pixel_cache(
-            data.samples, cache, size=stored_size(protocol.size), classes=len(train.labels), load=load,
-            advance=progress.advance,
-        )  # fmt: skip
-
-    return decode
+    return {
+        path: _Run(
+            folder=RunFolder(path), lineage=lineages[path],
+            new=align_labels(open_dataset(path, origin="synthetic"), train, f"run {path}"),
+        )
+        for path in paths
+    }  # fmt: skip
 
 
 def _checked(
     protocol: Protocol,
-    train: Dataset,
-    originals: PixelCache,
-    outside: PixelCache,
-    inside: PixelCache | None,
-    more: PixelCache | None,
-    read: Mapping[str, tuple[RunFolder, Lineage]],
-    news: Mapping[str, Dataset],
-    stores: Mapping[str, PixelCache],
-) -> Material:
+    opened: _Opened,
+    train: PixelCache,
+    held_out: PixelCache,
+    validation: PixelCache | None,
+    real: PixelCache | None,
+    new: Mapping[str, PixelCache],
+) -> StudyImages:
     """The overlaps of everything with everything that must be apart, and what could not be read, counted."""
-    screen = Screen(protocol, outside)
-    rows, leak = screen.originals(originals)
-    kept = {path: screen.run(path, store, rows) for path, store in stores.items()}
-    inside, leak["validation"] = screen.validation(inside, originals)
-    more, real = screen.more_real(more, originals, inside)
-    images = TrainingImages(Images(train, originals), validation=inside)
-    runs = {}
-    for path, (run, lineage) in read.items():
-        new = Images(news[path], stores[path], kept[path].usable, lineage)
-        runs[path] = _run_images(run.method, images, new, kept[path].dropped)
-    leak |= {"runs": {path: one.told for path, one in kept.items()}, "real": real or None}
-    named = {"the training set": originals, "the held-out set": outside, **stores}
+    check = LeakCheck(protocol, held_out)
+    rows, leak = check.originals(train)
+    checked = {path: check.run(path, cache, rows) for path, cache in new.items()}
+    validation, leak["validation"] = check.validation(validation, train)
+    real, dropped = check.more_real(real, train, validation)
+    leak |= {"runs": {path: one.found for path, one in checked.items()}, "real": dropped or None}
+    images = TrainingImages(Images(opened.train, train), validation=validation)
+    named = {"the training set": train, "the held-out set": held_out, **new}
     warnings = [
-        f"{len(store.skipped)} images of {name} could not be read ({_reasons(store)})"
-        for name, store in named.items()
-        if store.skipped
+        f"{len(cache.skipped)} images of {name} could not be read ({_reasons(cache)})"
+        for name, cache in named.items()
+        if cache.skipped
     ]
-    return Material(
-        name=train.name, labels=train.labels, train=originals, held=outside, held_rows=rows, validation=inside,
-        real=more, real_dropped=real, runs=runs, images=images, leak=leak, warnings=tuple(warnings),
+    return StudyImages(
+        name=opened.train.name, labels=opened.train.labels, train=train, held=held_out, held_rows=rows,
+        validation=validation, real=real, real_dropped=dropped, images=images, leak=leak, warnings=tuple(warnings),
+        runs={path: _run_images(run, images, new[path], checked[path]) for path, run in opened.runs.items()},
     )  # fmt: skip
 
 
-def _run_images(method: str, images: TrainingImages, new: Images, dropped: Mapping[str, int]) -> RunImages:
+def _run_images(run: _Run, images: TrainingImages, cache: PixelCache, checked: CheckedRun) -> RunImages:
     data = images.dataset
+    own = Images(run.new, cache, checked.usable, run.lineage)
     return RunImages(
-        method=method,
-        store=new.cache,
-        usable=new.usable,
-        dropped=dropped,
-        parents=parents_among(data.cache.ids, data.lineage, new.lineage),
-        copies={name: int(meta.get("copy") or 0) for name, meta in zip(new.cache.ids, new.cache.meta, strict=True)},
-        images=TrainingImages(data, new, validation=images.validation),
+        method=run.folder.method,
+        store=cache,
+        usable=checked.usable,
+        dropped=checked.dropped,
+        parents=parents_among(data.cache.ids, data.lineage, run.lineage),
+        copies={name: int(meta.get("copy") or 0) for name, meta in zip(cache.ids, cache.meta, strict=True)},
+        images=TrainingImages(data, own, validation=images.validation),
     )
 
 
-def _reasons(store: PixelCache) -> str:
-    reasons = list(store.skipped.values())
+def _reasons(cache: PixelCache) -> str:
+    reasons = list(cache.skipped.values())
     return ", ".join(f"{reason}: {reasons.count(reason)}" for reason in sorted(set(reasons)))
 
 
