@@ -39,7 +39,7 @@ class Boomerang:
         from imaginate.methods.core.roles import diffusion_prior
 
         wanted = copies(requests)
-        how = Denoising(steps=self.steps, guidance_scale=1.0, scheduler=self.scheduler)
+        denoising = Denoising(steps=self.steps, guidance_scale=1.0, scheduler=self.scheduler)
         strengths = [self.strength] * len(wanted)
-        drawn = edit_seeds(diffusion_prior(context), wanted, [""] * len(wanted), strengths, how)
+        drawn = edit_seeds(diffusion_prior(context), wanted, [""] * len(wanted), strengths, denoising)
         return candidates(wanted, drawn, info=[{"strength": self.strength}] * len(wanted))

@@ -54,6 +54,6 @@ class DaFusion:
         words = [adaptation.word(context.labels[c.label].name) for c in wanted]
         prompts = [self.prompt.replace("{name}", word) for word in words]
         levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
-        how = Denoising.of(self)
-        drawn = edit_seeds(diffusion_prior(context), wanted, prompts, levels, how)
+        denoising = Denoising.of(self)
+        drawn = edit_seeds(diffusion_prior(context), wanted, prompts, levels, denoising)
         return candidates(wanted, drawn, prompts=prompts, info=[{"strength": level} for level in levels])

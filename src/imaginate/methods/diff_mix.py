@@ -73,8 +73,8 @@ class DiffMix:
         levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
         labels = prompt_labels(context)
         prompts = [self.prompt.replace("{name}", class_name(labels[c.label])) for c in wanted]
-        how = Denoising.of(self)
-        drawn = edit_seeds(diffusion_prior(context), edited, prompts, levels, how)
+        denoising = Denoising.of(self)
+        drawn = edit_seeds(diffusion_prior(context), edited, prompts, levels, denoising)
         soft = [
             mixed_label(len(context.labels), c.label, sample.label, level**self.gamma)
             for c, (sample, _), level in zip(wanted, pairs, levels, strict=True)

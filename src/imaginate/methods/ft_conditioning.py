@@ -36,5 +36,5 @@ class FtConditioning:
         """New images of each class from noise."""
         from imaginate.methods.core.diffusion import Denoising, draw_by_vectors
 
-        how = replace(Denoising.of(self), negative=self.negative)
-        return draw_by_vectors(requests, context, "ft-conditioning", how)
+        denoising = replace(Denoising.of(self), negative=self.negative)
+        return draw_by_vectors(requests, context, "ft-conditioning", denoising)

@@ -67,14 +67,18 @@ class GifDalle:
 
         prior, guide, seeds = unclip_prior(context), context.guide, all_seeds(requests)
         copies = len(requests[0].copies)
-        how = variant(self.variant, self.ascent_steps, self.ascent_step)
+        definition = variant(self.variant, self.ascent_steps, self.ascent_step)
         pixels = stack([r.image for r in requests], prior.view)
         encoded = prior.encode(pixels)
         _check_space(guide, prior, pixels, encoded)
         repeated = pixels.repeat_interleave(copies, dim=0)
-        latents = prior.encode(turn(repeated, seeds)) if how.turn_seed else encoded.repeat_interleave(copies, dim=0)
+        latents = (
+            prior.encode(turn(repeated, seeds)) if definition.turn_seed else encoded.repeat_interleave(copies, dim=0)
+        )
         of_seeds = encoded_logits(guide, encoded)
-        found = climb(requests, latents, embedding_score(guide, of_seeds, how), how, eps=self.eps, level="full")
+        found = climb(
+            requests, latents, embedding_score(guide, of_seeds, definition), definition, eps=self.eps, level="full"
+        )
         denoising = Denoising.of(self)
         drawn = draw_from_embeddings(prior, found.latents.flatten(0, 1), seeds, denoising)
         imagined = Imagined(
@@ -88,7 +92,7 @@ class GifDalle:
                 "guidance_scale": self.guidance_scale,
                 "steps": self.steps,
                 "eps": self.eps,
-                "ascent_steps": how.ascent_steps,
+                "ascent_steps": definition.ascent_steps,
             },
         )
         return to_candidates(requests, imagined, context.labels)

@@ -53,17 +53,21 @@ class GifMae:
         from imaginate.ops.variants import variant
 
         prior, copies = mae_prior(context), len(requests[0].copies)
-        how = variant(self.variant, self.ascent_steps, self.ascent_step)
+        definition = variant(self.variant, self.ascent_steps, self.ascent_step)
         pixels = stack([r.image for r in requests], prior.image_size)
         repeated = pixels.repeat_interleave(copies, dim=0)  # (n k, 3, s, s)
-        if how.turn_seed:
+        if definition.turn_seed:
             repeated = turn(repeated, all_seeds(requests))
-        latents = prior.encode(repeated) if how.turn_seed else prior.encode(pixels).repeat_interleave(copies, dim=0)
-        info = {"variant": self.variant, "eps": self.eps, "level": self.level, "ascent_steps": how.ascent_steps}
+        latents = (
+            prior.encode(repeated) if definition.turn_seed else prior.encode(pixels).repeat_interleave(copies, dim=0)
+        )
+        info = {"variant": self.variant, "eps": self.eps, "level": self.level, "ascent_steps": definition.ascent_steps}
 
         def decode(flat: Tensor) -> Tensor:
             images: Tensor = prior.decode(flat, repeated)
             return images
 
-        imagined = guided(requests, pixels, latents, decode, context, how, eps=self.eps, level=self.level, info=info)
+        imagined = guided(
+            requests, pixels, latents, decode, context, definition, eps=self.eps, level=self.level, info=info
+        )
         return to_candidates(requests, imagined, context.labels)

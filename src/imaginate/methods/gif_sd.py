@@ -61,25 +61,25 @@ class GifSd:
         from imaginate.ops.variants import variant
 
         prior = diffusion_prior(context)
-        how = variant(self.variant, self.ascent_steps, self.ascent_step)
+        definition = variant(self.variant, self.ascent_steps, self.ascent_step)
         pixels = stack([r.image for r in requests], prior.image_size)
-        drawn, prompts = self._diffuse(requests, pixels, how, context)
+        drawn, prompts = self._diffuse(requests, pixels, definition, context)
         info: dict[str, Scalar] = {
             "variant": self.variant,
             "strength": self.strength,
             "guidance_scale": self.guidance_scale,
             "steps": self.steps,
             "eps": self.eps,
-            "ascent_steps": how.ascent_steps,
+            "ascent_steps": definition.ascent_steps,
         }
         imagined = guided(
-            requests, pixels, drawn.values, prior.decode, context, how, eps=self.eps, level=self.level, info=info,
+            requests, pixels, drawn.values, prior.decode, context, definition, eps=self.eps, level=self.level, info=info,
             prompts=prompts, drawn=drawn,
         )  # fmt: skip
         return to_candidates(requests, imagined, context.labels)
 
     def _diffuse(
-        self, requests: list[Request], pixels: Tensor, how: Variant, context: Context
+        self, requests: list[Request], pixels: Tensor, definition: Variant, context: Context
     ) -> tuple[Finite, list[list[str]]]:
         """Latents of every copy (n k, c, h, w) and their prompts; one diffusion a seed where the variant says so."""
         from imaginate.methods.core.diffusion import Denoising, edit_latents
@@ -91,13 +91,13 @@ class GifSd:
         prior, copies = diffusion_prior(context), len(requests[0].copies)
         prompts = draw_prompts(requests, prompt_labels(context), self.domains, self.adjectives)
         denoising = Denoising.of(self)
-        if not how.per_copy:
+        if not definition.per_copy:
             firsts, seeds = [p[0] for p in prompts], [r.seeds[0] for r in requests]
             once = edit_latents(prior, pixels, firsts, [self.strength] * len(seeds), seeds, denoising)
             return once.repeat(copies), [[first] * copies for first in firsts]
         seeds = all_seeds(requests)
         pixels = pixels.repeat_interleave(copies, dim=0)
-        if how.turn_seed:
+        if definition.turn_seed:
             pixels = turn(pixels, seeds)
         texts = [p for row in prompts for p in row]
         return edit_latents(prior, pixels, texts, [self.strength] * len(seeds), seeds, denoising), prompts

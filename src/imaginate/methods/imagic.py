@@ -35,5 +35,5 @@ class Imagic:
         """New images of each class from noise."""
         from imaginate.methods.core.diffusion import Denoising, draw_by_vectors
 
-        how = replace(Denoising.of(self), negative=self.negative)
-        return draw_by_vectors(requests, context, "imagic", how)
+        denoising = replace(Denoising.of(self), negative=self.negative)
+        return draw_by_vectors(requests, context, "imagic", denoising)

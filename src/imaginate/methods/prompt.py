@@ -70,8 +70,8 @@ class Prompt:
         prompts = [
             prompt_sets.draw(chosen, labels[c.label], c.copy, c.seed, white_space=self.white_space) for c in wanted
         ]
-        how = replace(Denoising.of(self), negative=self.negative)
-        drawn = draw_from_noise(diffusion_prior(context), wanted, [p.text for p in prompts], how)
+        denoising = replace(Denoising.of(self), negative=self.negative)
+        drawn = draw_from_noise(diffusion_prior(context), wanted, [p.text for p in prompts], denoising)
         info = [{"prompt_set": chosen.name, "category": p.category} for p in prompts]
         return candidates(wanted, drawn, prompts=[p.text for p in prompts], info=info)
 

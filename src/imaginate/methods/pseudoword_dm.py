@@ -36,5 +36,5 @@ class PseudowordDm:
         """New images of each class from noise."""
         from imaginate.methods.core.diffusion import Denoising, draw_by_words
 
-        how = replace(Denoising.of(self), negative=self.negative)
-        return draw_by_words(requests, context, "pseudoword-dm", self.prompts, how)
+        denoising = replace(Denoising.of(self), negative=self.negative)
+        return draw_by_words(requests, context, "pseudoword-dm", self.prompts, denoising)

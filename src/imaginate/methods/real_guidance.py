@@ -70,8 +70,8 @@ class RealGuidance:
         prompts = [
             self.prompt.replace("{class}", class_name(i)).replace("{name}", class_name(i, synonyms=True)) for i in infos
         ]
-        how = Denoising.of(self)
-        drawn = edit_seeds(diffusion_prior(context), wanted, prompts, [self.strength] * len(wanted), how)
+        denoising = Denoising.of(self)
+        drawn = edit_seeds(diffusion_prior(context), wanted, prompts, [self.strength] * len(wanted), denoising)
         found = _probabilities(context, drawn.values, [c.label for c in wanted])
         least = 1 / len(context.labels) if self.min_probability is None else self.min_probability
         return candidates(

@@ -55,9 +55,9 @@ class Sd:
         prior, seeds, copies = diffusion_prior(context), all_seeds(requests), len(requests[0].copies)
         pixels = stack([r.image for r in requests], prior.image_size).repeat_interleave(copies, dim=0)
         prompts = draw_prompts(requests, prompt_labels(context), self.domains, self.adjectives)
-        how = Denoising.of(self)
+        denoising = Denoising.of(self)
         texts = [p for row in prompts for p in row]
-        drawn = edit_latents(prior, pixels, texts, [self.strength] * len(seeds), seeds, how)
+        drawn = edit_latents(prior, pixels, texts, [self.strength] * len(seeds), seeds, denoising)
         latents = drawn.values
         if self.eps is not None:
             z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], "channel"))

@@ -37,5 +37,5 @@ class TextualInversion:
         """New images of each class from noise."""
         from imaginate.methods.core.diffusion import Denoising, draw_by_words
 
-        how = replace(Denoising.of(self), negative=self.negative)
-        return draw_by_words(requests, context, "textual-inversion", self.prompts, how)
+        denoising = replace(Denoising.of(self), negative=self.negative)
+        return draw_by_words(requests, context, "textual-inversion", self.prompts, denoising)

@@ -52,8 +52,8 @@ class Unclip:
         if self.eps is not None:
             z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], "full"))
             latents = inside(latents, z, b, self.eps)
-        how = Denoising.of(self)
-        drawn = draw_from_embeddings(prior, latents, seeds, how)
+        denoising = Denoising.of(self)
+        drawn = draw_from_embeddings(prior, latents, seeds, denoising)
         info = {"guidance_scale": self.guidance_scale, "steps": self.steps, "eps": self.eps}
         imagined = Imagined(images=grid(drawn.values, requests), drawn=drawn, info=info)
         return to_candidates(requests, imagined, context.labels)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.progress import bar
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
+    import torch
+
     from imaginate.personalisation.core.plan import Learner, Task
 
 
@@ -49,7 +51,7 @@ class FtCluster:
         sizes = _sizes(task, counts, assigned)
         return Learner({"conditioning": group}, vectors.condition, vectors.save, clusters=sizes, notes=notes)
 
-    def _clusters(self, task: Task) -> tuple[list[int], Any, list[str]]:
+    def _clusters(self, task: Task) -> tuple[list[int], torch.Tensor, list[str]]:
         """Clusters of each class, the cluster of every image, and a note on each class that is too small."""
         import torch
 
@@ -75,7 +77,7 @@ class FtCluster:
         return counts, assigned, notes
 
 
-def _points(task: Task, backbone: str, chunk: int = 64) -> Any:
+def _points(task: Task, backbone: str, chunk: int = 64) -> torch.Tensor:
     """(n, d): the backbone's embeddings of all training images."""
     import torch
 
@@ -91,7 +93,7 @@ def _points(task: Task, backbone: str, chunk: int = 64) -> Any:
     return torch.cat(parts)
 
 
-def _sizes(task: Task, counts: list[int], assigned: Any) -> dict[str, list[int]]:
+def _sizes(task: Task, counts: list[int], assigned: torch.Tensor) -> dict[str, list[int]]:
     """Class name -> training images of each cluster: how often each conditioning is used."""
     import torch
 

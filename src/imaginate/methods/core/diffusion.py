@@ -76,7 +76,7 @@ def edit_latents(
     conditions: Conditions,
     strengths: Sequence[float],
     seeds: Sequence[int],
-    how: Denoising,
+    denoising: Denoising,
 ) -> Finite:
     """SDEdit (Meng et al. 2021): images (m, 3, h, w) in [0, 1], each noised to its strength and denoised -> latents.
 
@@ -90,46 +90,56 @@ def edit_latents(
             here = [i for i, row in enumerate(rows) if strengths[row] == strength]
             picked = _rows(conditions, [rows[i] for i in here])
             new_seeds = [chosen[i] for i in here]
-            out[here] = _diffuse(prior, encoded[here], picked, strength, how, new_seeds).to(out)
+            out[here] = _diffuse(prior, encoded[here], picked, strength, denoising, new_seeds).to(out)
         return out
 
     return draw_finite(draw_rows, seeds)
 
 
 def edit_seeds(
-    prior: DiffusionPrior, wanted: Sequence[Copy], conditions: Conditions, strengths: Sequence[float], how: Denoising
+    prior: DiffusionPrior,
+    wanted: Sequence[Copy],
+    conditions: Conditions,
+    strengths: Sequence[float],
+    denoising: Denoising,
 ) -> Finite:
     """Each copy's seed image noised to its strength and denoised -> (n, 3, s, s) in [0, 1]."""
     pixels = stack([c.request.image for c in wanted], prior.image_size)
-    return _decoded(prior, edit_latents(prior, pixels, conditions, strengths, [c.seed for c in wanted], how))
+    return _decoded(prior, edit_latents(prior, pixels, conditions, strengths, [c.seed for c in wanted], denoising))
 
 
-def draw_from_noise(prior: DiffusionPrior, wanted: Sequence[Copy], conditions: Conditions, how: Denoising) -> Finite:
+def draw_from_noise(
+    prior: DiffusionPrior, wanted: Sequence[Copy], conditions: Conditions, denoising: Denoising
+) -> Finite:
     """Text-to-image: one prompt, or ready conditioning, a copy -> (n, 3, s, s) in [0, 1]."""
 
     def draw_rows(rows: Sequence[int], chosen: Sequence[int]) -> torch.Tensor:
-        return _diffuse(prior, None, _rows(conditions, rows), 1.0, how, chosen)
+        return _diffuse(prior, None, _rows(conditions, rows), 1.0, denoising, chosen)
 
     return _decoded(prior, draw_finite(draw_rows, [c.seed for c in wanted]))
 
 
-def draw_from_embeddings(prior: UnclipPrior, embeddings: torch.Tensor, seeds: Sequence[int], how: Denoising) -> Finite:
+def draw_from_embeddings(
+    prior: UnclipPrior, embeddings: torch.Tensor, seeds: Sequence[int], denoising: Denoising
+) -> Finite:
     """CLIP embeddings (m, dim) -> images (m, 3, s, s) in [0, 1]."""
 
     def draw_rows(rows: Sequence[int], chosen: Sequence[int]) -> torch.Tensor:
         images: torch.Tensor = prior.generate(
             embeddings[list(rows)],
-            guidance_scale=how.guidance_scale,
-            steps=how.steps,
+            guidance_scale=denoising.guidance_scale,
+            steps=denoising.steps,
             seeds=chosen,
-            scheduler=how.scheduler,
+            scheduler=denoising.scheduler,
         )
         return images
 
     return draw_finite(draw_rows, seeds)
 
 
-def draw_by_vectors(requests: Sequence[Request], context: Context, technique: str, how: Denoising) -> list[Candidate]:
+def draw_by_vectors(
+    requests: Sequence[Request], context: Context, technique: str, denoising: Denoising
+) -> list[Candidate]:
     """Text-to-image under the conditionings that `imaginate fit TECHNIQUE` learnt for each class.
 
     A class with several draws one by the number of training images behind each.
@@ -139,13 +149,13 @@ def draw_by_vectors(requests: Sequence[Request], context: Context, technique: st
     names = context.labels.names
     chosen = [_cluster(adaptation.weights(names[c.label]), c.seed) for c in wanted]
     rows = [adaptation.vectors(names[c.label]).at([k]) for c, k in zip(wanted, chosen, strict=True)]
-    drawn = draw_from_noise(diffusion_prior(context), wanted, join(rows), how)
+    drawn = draw_from_noise(diffusion_prior(context), wanted, join(rows), denoising)
     info: list[dict[str, Scalar]] = [{"cluster": k, "checkpoint": adaptation.checkpoint} for k in chosen]
     return candidates(wanted, drawn, info=info)
 
 
 def draw_by_words(
-    requests: Sequence[Request], context: Context, technique: str, prompts: str, how: Denoising
+    requests: Sequence[Request], context: Context, technique: str, prompts: str, denoising: Denoising
 ) -> list[Candidate]:
     """Text-to-image under prompts with the pseudowords that `imaginate fit TECHNIQUE` learnt for each class."""
     adaptation, wanted, templates = context.adaptation, copies(requests), prompt_set(prompts)
@@ -153,7 +163,7 @@ def draw_by_words(
     names = {context.labels[c.label].name for c in wanted}
     labels = with_words(context.labels, {name: adaptation.word(name) for name in sorted(names)})
     texts = [draw(templates, labels[c.label], c.copy, c.seed, white_space="keep").text for c in wanted]
-    drawn = draw_from_noise(diffusion_prior(context), wanted, texts, how)
+    drawn = draw_from_noise(diffusion_prior(context), wanted, texts, denoising)
     return candidates(wanted, drawn, prompts=texts, info=[{"checkpoint": adaptation.checkpoint}] * len(wanted))
 
 
@@ -215,17 +225,17 @@ def _diffuse(
     latents: torch.Tensor | None,
     conditions: Conditions,
     strength: float,
-    how: Denoising,
+    denoising: Denoising,
     seeds: Sequence[int],
 ) -> torch.Tensor:
     diffused: torch.Tensor = prior.diffuse(
         latents,
         conditions,
         strength=strength,
-        guidance_scale=how.guidance_scale,
-        steps=how.steps,
+        guidance_scale=denoising.guidance_scale,
+        steps=denoising.steps,
         seeds=seeds,
-        scheduler=how.scheduler,
-        negative=how.negative,
+        scheduler=denoising.scheduler,
+        negative=denoising.negative,
     )
     return diffused

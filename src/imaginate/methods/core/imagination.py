@@ -108,7 +108,7 @@ def climb(
     requests: Sequence[Request],
     latents: Tensor,
     score: Score,
-    how: Variant,
+    definition: Variant,
     *,
     eps: float,
     level: Level,
@@ -117,7 +117,7 @@ def climb(
     """Perturb the latents (n k, ...) of all copies by draws of their own seeds (Eq. 1), then climb S (Eq. 2)."""
     f = grid(latents, requests)
     z, b = (grid(t.to(f), requests) for t in draw(all_seeds(requests), f.shape[2:], level))
-    return ascend(f, z, b, score, eps=eps, variant=how, shrink=shrink)
+    return ascend(f, z, b, score, eps=eps, variant=definition, shrink=shrink)
 
 
 def guided(
@@ -126,7 +126,7 @@ def guided(
     latents: Tensor,
     decode: Callable[[Tensor], Tensor],
     context: Context,
-    how: Variant,
+    definition: Variant,
     *,
     eps: float,
     level: Level,
@@ -140,8 +140,8 @@ def guided(
     (n k, 3, s, s) in [0, 1].
     """
     of_seeds = seed_logits(context.guide, pixels.to(latents.device))
-    score = image_score(context.guide, of_seeds, decode, how)
-    found = climb(requests, latents, score, how, eps=eps, level=level, shrink=context.prior.batch.shrink)
+    score = image_score(context.guide, of_seeds, decode, definition)
+    found = climb(requests, latents, score, definition, eps=eps, level=level, shrink=context.prior.batch.shrink)
     assert found.after.images is not None
     return Imagined(
         images=found.after.images,

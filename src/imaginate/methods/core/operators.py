@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -58,11 +58,14 @@ def _signed(name: str, m: float, fill: int) -> Operator:
     return builders[name]()
 
 
-def _sheared(picture: Any, shear: list[float], fill: int) -> Any:
-    return tvf.affine(picture, 0.0, [0, 0], 1.0, shear, InterpolationMode.BILINEAR, fill=[fill] * 3, center=[0, 0])
+def _sheared(picture: Image.Image, shear: list[float], fill: int) -> Image.Image:
+    sheared: Image.Image = tvf.affine(
+        picture, 0.0, [0, 0], 1.0, shear, InterpolationMode.BILINEAR, fill=[fill] * 3, center=[0, 0]
+    )
+    return sheared
 
 
-def by_picture(change: Callable[[Any], Any]) -> Operator:
+def by_picture(change: Callable[[Image.Image], Image.Image]) -> Operator:
     """An operator from one on Pillow images."""
 
     def apply(x: Planes) -> Planes:
@@ -71,13 +74,13 @@ def by_picture(change: Callable[[Any], Any]) -> Operator:
     return apply
 
 
-def picture(x: Planes) -> Any:
+def picture(x: Planes) -> Image.Image:
     """(3, h, w) uint8 -> a Pillow image."""
     size = (x.shape[2], x.shape[1])
     return Image.merge("RGB", [Image.frombuffer("L", size, plane, "raw", "L", 0, 1) for plane in x])
 
 
-def by_table(change: Callable[[Any], Any]) -> Operator:
+def by_table(change: Callable[[Image.Image], Image.Image]) -> Operator:
     """An operator from one on Pillow images that maps each value alone."""
     ramp = np.arange(256, dtype=np.uint8).reshape(1, 256, 1).repeat(3, axis=2)
     table = np.asarray(change(Image.fromarray(ramp)))[0, :, 0].tobytes()

@@ -103,7 +103,7 @@ class Trainer:
                     total += float(self.objective.loss(batch, condition, noise, levels).sum())
         return total / (len(rows) * plan.draws) if rows else None
 
-    def autocast(self) -> Any:
+    def autocast(self) -> torch.autocast:
         """The working precision."""
         kind = DTYPES[self.plan.precision]
         return torch.autocast(self.device.split(":")[0], dtype=kind, enabled=self.plan.precision != "float32")

@@ -44,24 +44,24 @@ def fit(
     (`batch`, `held_out`, ...). Raises ImaginateError with one line.
     """
     chosen: Technique = registry.make("techniques", technique, settings)
-    how = plan if isinstance(plan, FitPlan) else build(FitPlan, dict(plan or {}), where="fit")
-    tuned = _prior(chosen, how, prior, device) if isinstance(prior, str) else prior
+    fit_plan = plan if isinstance(plan, FitPlan) else build(FitPlan, dict(plan or {}), where="fit")
+    tuned = _prior(chosen, fit_plan, prior, device) if isinstance(prior, str) else prior
     if tuned.family != chosen.family:
         raise ConfigError(f"technique {technique} needs a {chosen.family} prior, {tuned.name} is {tuned.family}")
     dataset = open_dataset(data)
     print_of = fingerprint(tuned)
     store = Store(out)
-    manifest = store.open(_manifest(technique, chosen, how, tuned, print_of, dataset))
+    manifest = store.open(_manifest(technique, chosen, fit_plan, tuned, print_of, dataset))
     if manifest.finished:
         return manifest
-    images = prepare(dataset, tuned, how, store.root / "cache", short_hash(print_of), progress=progress)
+    images = prepare(dataset, tuned, fit_plan, store.root / "cache", short_hash(print_of), progress=progress)
     held_out = [dataset.samples[images.index[row]].id for row in images.held_out]
     text = json.dumps(held_out, ensure_ascii=False)
     replace_file(store.root / HELD_OUT, lambda partial: partial.write_text(text, encoding="utf-8"))
-    task = Task(tuned, dataset.labels, images.labels, images.train, images.image, how, tuned.device, progress)
+    task = Task(tuned, dataset.labels, images.labels, images.train, images.image, fit_plan, tuned.device, progress)
     learner = chosen.build(task)
     try:
-        return _Run(chosen, how, tuned, images, learner, store, manifest).finish(progress)
+        return _Run(chosen, fit_plan, tuned, images, learner, store, manifest).finish(progress)
     finally:
         learner.close()
 

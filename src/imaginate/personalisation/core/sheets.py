@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
+from PIL import Image, ImageDraw
 
 from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.finite import draw_finite
@@ -60,8 +60,6 @@ def _from_text(
 
 
 def _draw(file: Path, table: list[tuple[str, torch.Tensor, list[torch.Tensor]]], tile: int) -> None:
-    from PIL import Image, ImageDraw
-
     gap, line = 4, 16
     wide = (1 + COLUMNS) * (tile + gap) + 2 * gap
     canvas = Image.new("RGB", (wide, len(table) * (tile + line + gap) + gap), "white")
@@ -76,8 +74,6 @@ def _draw(file: Path, table: list[tuple[str, torch.Tensor, list[torch.Tensor]]],
     canvas.save(file)
 
 
-def _tile(pixels: torch.Tensor, size: int) -> Any:
-    from PIL import Image
-
+def _tile(pixels: torch.Tensor, size: int) -> Image.Image:
     values = (pixels.nan_to_num(0).clamp(0, 1) * 255).round().to(torch.uint8).permute(1, 2, 0).numpy()
     return Image.fromarray(values).resize((size, size), Image.Resampling.BICUBIC)

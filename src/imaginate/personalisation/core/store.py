@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,7 @@ class Store:
             raise RunError(f"{self.state_file} is damaged: {str(error).splitlines()[0]}") from None
         return state
 
-    def save_checkpoint(self, name: str, write: Any) -> None:
+    def save_checkpoint(self, name: str, write: Callable[[Path], None]) -> None:
         """`write(folder)` makes the checkpoint, which appears whole, in place of the one of a killed process."""
 
         def make(partial: Path) -> None:
