@@ -73,8 +73,8 @@ class GifSd:
             "ascent_steps": definition.ascent_steps,
         }
         imagined = guided(
-            requests, pixels, drawn.values, prior.decode, context, definition, eps=self.eps, level=self.level, info=info,
-            prompts=prompts, drawn=drawn,
+            requests, pixels, drawn.values, prior.decode, context, definition, eps=self.eps, level=self.level,
+            info=info, prompts=prompts, drawn=drawn,
         )  # fmt: skip
         return to_candidates(requests, imagined, context.labels)
 

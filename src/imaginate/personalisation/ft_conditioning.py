@@ -16,7 +16,7 @@ class FtConditioning:
     """Learn one conditioning (a ready text embedding) a class; the whole prior stays frozen.
 
     RET sections 3.1 and 4.4, circled 5: started from the encoded "A photo of {name}." without white space, trained on
-    the reconstruction objective. RET searched the learning rate and does not tell it; the default is what Imagic
+    the reconstruction objective. RET searched the learning rate and does not give it; the default is what Imagic
     (Kawar et al. 2022, implementation details) uses for the same tensor of Stable Diffusion, on one image at a time.
     Of SDXL the pooled embedding learns with the text embedding, because its denoiser takes both.
     """

@@ -18,7 +18,7 @@ class Imagic:
 
     RET sections 3.2 and 4.4, circled 7, after Imagic (Kawar et al. 2022), which optimises the embedding first and the
     denoiser afterwards on a single image (Stable Diffusion: 1000 steps at 2e-3, then 1500 at 5e-7; Imagen: 100 at 1e-3,
-    then 1500); RET trains both jointly on the dataset and does not tell its rates. The loss kept falling while images
+    then 1500); RET trains both jointly on the dataset and does not give its rates. The loss kept falling while images
     got worse after 8 epochs, so the first 8 epochs are kept and one is chosen by accuracy (`--select-by accuracy`).
     Of SDXL text and pooled embedding learn, as in `ft-conditioning`.
     """

@@ -17,7 +17,7 @@ class PseudowordDm:
     """Learn a pseudoword a class together with the whole denoiser: RET's best diffusion method.
 
     RET sections 3.2 and 4.4, circled 9: textual inversion (Gal et al. 2022) and Imagic's denoiser tuning at once, on
-    the whole dataset. RET searched the learning rates and does not tell them: the words' is as in `textual-inversion`,
+    the whole dataset. RET searched the learning rates and does not give them: the words' is as in `textual-inversion`,
     and of SDXL a word is a row in each of two tables as there.
     """
 
