@@ -25,7 +25,9 @@ from imaginate.evaluation.running import run_job
 from imaginate.evaluation.study_images import StudyImages, gather
 from imaginate.files import derive_seed
 from imaginate.progress import bar
-from imaginate.settings import nearest
+from imaginate.records import Scalar
+from imaginate.runs import Facts
+from imaginate.settings import nearest, with_keywords
 from imaginate.training.architectures import check_arch
 from imaginate.training.distributed import assemble
 from imaginate.training.plan import TrainPlan, arithmetic
@@ -42,9 +44,14 @@ class Hardware:
     device: str = "auto"
     workers: int = 1
     keep_weights: bool = False
-    show: bool = True
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigError(f"workers must be at least 1, got {self.workers}")
 
 
+@with_keywords(Protocol)
 def compare(
     data: str | os.PathLike[str],
     arms: Sequence[str],
@@ -54,9 +61,9 @@ def compare(
     device: str = "auto",
     workers: int = 1,
     keep_weights: bool = False,
-    show: bool = True,
-    **settings: Any,
-) -> dict[str, Any]:
+    progress: bool = True,
+    **settings: Scalar,
+) -> Facts:
     """Train every arm under one protocol and measure it on the held-out images; returns what results.json holds.
 
     `settings` are fields of `Protocol`. The same call on the same folder goes on where it was stopped, and trains only
@@ -64,7 +71,7 @@ def compare(
     arms/ is deleted.
     """
     protocol = protocol_from({"data": os.fspath(data), "held_out": os.fspath(held_out), **settings})
-    hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, show=show)
+    hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, progress=progress)
     return Study(protocol, parse_arms(list(arms)), Path(out), hardware).run()
 
 
@@ -85,7 +92,7 @@ class Study:
         first = self.team.main
         if not first:
             self.team.wait()
-        material = gather(self.protocol, self.arms, self.out / "cache", progress=self.hardware.show and first)
+        material = gather(self.protocol, self.arms, self.out / "cache", progress=self.hardware.progress and first)
         composed = self._compositions(material)
         self.protocol = self._budget(composed)
         jobs = [self._job(arm, material, seed, r, made) for (arm, seed, r), made in self._each(composed)]
@@ -178,9 +185,9 @@ class Study:
         if self.hardware.workers > 1 and len(jobs) > 1:
             from imaginate.evaluation.workers import spread
 
-            spread(jobs, self.hardware.workers, show=self.hardware.show, finished=finished)
+            spread(jobs, self.hardware.workers, progress=self.hardware.progress, finished=finished)
             return
-        show = self.hardware.show and self.team.main
+        show = self.hardware.progress and self.team.main
         for _, arm in groupby(jobs, key=lambda job: job.arm):
             for job in arm:
                 with bar(job.title, job.plan.updates, unit="updates", show=show) as progress:
