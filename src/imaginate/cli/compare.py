@@ -70,7 +70,7 @@ def table(found: Facts) -> str:
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     warnings = [f"note: {text}" for text in found["warnings"]]
-    quick = ["a first look (--quick), not a result"] if found["quick"] else []
+    quick = ["a quick impression (--quick), not a result"] if found["quick"] else []
     return "\n".join([*lines, *quick, *warnings])
 
 

@@ -1,4 +1,4 @@
-"""study.yaml: the protocol, the arms and the fingerprints of their images, and what was settled when they were first
+"""study.yaml: the protocol, the arms and the fingerprints of their images, and what was fixed when they were first
 seen. A study is continued only where nothing of that has changed."""
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAME = "study.yaml"
 
 class StudyFile:
     """What an earlier call wrote into the folder, all empty in a new one. `times`: how often `duplicate` has each
-    original, once that is settled."""
+    original, once that is fixed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -64,8 +64,8 @@ class LeakCheck:
     def validation(
         self, inside: PixelCache | None, originals: PixelCache
     ) -> tuple[PixelCache | None, dict[str, int] | None]:
-        """A validation split without held-out images (the choice of the checkpoint would be made on the test) and
-        without training images (it would be made on memory)."""
+        """A validation split without held-out images (they would choose the checkpoint, and then measure it) and
+        without training images (which the classifier remembers)."""
         if inside is None:
             return None, None
         held = self._held_out("the validation split's images", inside)

@@ -1,6 +1,6 @@
 """Measures the images of a run against held-out ones by every registered metric -> evaluation.json.
 
-The held-out images are compared with, never trained on; whoever chooses settings by these numbers needs another split.
+The held-out images are compared with, never trained on. To choose settings by these numbers, use another split.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from imaginate.training.settings import ClassifierSettings
 
 FORMAT = "imaginate-study/1"
 # What may change on a finished study without training anything again: settings of the analysis, and where the images
-# lie (that they are the same images is checked by their fingerprints).
+# are (that they are the same images is checked by their fingerprints).
 FREE = ("seeds", "level", "bootstrap", "reference", "allow_leak", "data", "held_out", "real")
 QUICK: dict[str, Any] = {
     "arch": "small",
@@ -65,7 +65,7 @@ class Protocol(ClassifierSettings):
     level: float = setting(0.95, "coverage of the intervals", gt=0, lt=1)
     bootstrap: int = setting(2000, "bootstrap draws", ge=100)
     precision: Precision = reworded(ClassifierSettings, "precision", "arithmetic of the training")
-    quick: bool = setting(False, "a first look: small classifier, 32 px, 2 seeds, 150 updates")
+    quick: bool = setting(False, "a quick impression: small classifier, 32 px, 2 seeds, 150 updates")
 
     def __post_init__(self) -> None:
         check(self)
@@ -100,10 +100,10 @@ def continue_with(protocol: Protocol, stored: Mapping[str, Any] | None, place: s
     if stored is None:
         return protocol
     now = asdict(protocol)
-    settled: dict[str, Any] = {"precision": stored.get("precision")} if protocol.precision == "auto" else {}
+    kept: dict[str, Any] = {"precision": stored.get("precision")} if protocol.precision == "auto" else {}
     if protocol.updates is None and protocol.budget == "updates":
-        settled["updates"] = stored.get("updates")
-    for key, value in {**now, **settled}.items():
+        kept["updates"] = stored.get("updates")
+    for key, value in {**now, **kept}.items():
         if key not in FREE and value != stored.get(key):
             raise RunError(f"{place} is a study with another protocol: {key} is {value}, was {stored.get(key)}")
-    return replace(protocol, **settled)
+    return replace(protocol, **kept)

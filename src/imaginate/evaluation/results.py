@@ -173,13 +173,13 @@ def _curves(rows: list[dict[str, Any]], protocol: Protocol) -> list[dict[str, An
 
 
 def _titles(arms: Sequence[Arm], material: StudyImages) -> dict[str, str]:
-    """What each arm is called in tables: the name that was given, else the method of its run, told apart by the arm's
-    name where two would be called the same."""
+    """What each arm is called in tables: the name that was given, else the method of its run, with the arm's name where
+    two would be called the same."""
     plain = {}
     for arm in arms:
         method = material.runs[arm.path].method if arm.path else ""
-        told = {"run": method, "synthetic": f"{method}, alone", "clip-finetune": f"clip-finetune on {method}"}
-        plain[arm.name] = told.get(arm.kind, arm.name) if arm.path and not arm.renamed else arm.name
+        titles = {"run": method, "synthetic": f"{method}, alone", "clip-finetune": f"clip-finetune on {method}"}
+        plain[arm.name] = titles.get(arm.kind, arm.name) if arm.path and not arm.renamed else arm.name
     often = Counter(plain.values())
     apart = {name: name if title in name else f"{title} ({name})" for name, title in plain.items()}
     return {name: title if often[title] == 1 else apart[name] for name, title in plain.items()}

@@ -60,7 +60,7 @@ def difference(
     `weight` (n,) sums to 1: 1/n for top-1, 1/(classes * images of the class) for the mean over classes, whose images
     are resampled within their class (`strata`). A percentile interval; `verdict` says whether it covers 0.
 
-    Resampling three seeds makes their spread look far too small; the part of each draw that comes from the units is
+    Resampling three seeds makes their spread seem far too small; the part of each draw that comes from the units is
     therefore widened to what Student's t asks for so few of them (Hesterberg 2015, expanded percentiles).
     """
     gap = (arm.astype(float) - reference.astype(float)) * weight

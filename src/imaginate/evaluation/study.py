@@ -95,7 +95,7 @@ class Study:
         material = gather(self.protocol, self.arms, self.out / "cache", progress=self.hardware.progress and first)
         composed = self._compositions(material)
         self.protocol = self._budget(composed)
-        jobs = [self._job(arm, material, seed, r, made) for (arm, seed, r), made in self._each(composed)]
+        jobs = [self._job(arm, material, seed, r, one) for (arm, seed, r), one in self._each(composed)]
         missing = [job for job in jobs if not job.done()]
         self._check_guide(missing, material)
         if first:
@@ -123,17 +123,17 @@ class Study:
             yield (by_name[name], seed, r), composition
 
     def _compositions(self, material: StudyImages) -> dict[tuple[str, int, int], Composition]:
-        """The images of every unit. The size of `duplicate` is settled when it first appears: that of the largest run
+        """The images of every unit. The size of `duplicate` is fixed when it first appears: that of the largest run
         there is then."""
 
-        def made(arm: Arm, seed: int, resample: int, times: int = 1) -> Composition:
+        def composition(arm: Arm, seed: int, resample: int, times: int = 1) -> Composition:
             return compose(arm, material, self.protocol, seed=seed, resample=resample, times=times)
 
         grown = any(arm.kind == "duplicate" and not arm.number for arm in self.arms)
         if grown and self.file.times is None:
-            runs = [made(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
+            runs = [composition(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
             self.file.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
-        return {(a.name, s, r): made(a, s, r, self.file.times or 1) for a in self.arms for s, r in self.units()}
+        return {(a.name, s, r): composition(a, s, r, self.file.times or 1) for a in self.arms for s, r in self.units()}
 
     def _check_guide(self, missing: list[Job], material: StudyImages) -> None:
         """Load the guide of the clip-... arms before anything is trained: a wrong one would be found hours later."""
@@ -143,19 +143,19 @@ class Study:
             guide_of(self.protocol.clip, material.labels, self.device)
 
     def _budget(self, composed: dict[tuple[str, int, int], Composition]) -> Protocol:
-        """The protocol with the number of updates settled: the recipe's epochs over the largest arm, for every arm."""
+        """The protocol with its number of updates: the recipe's epochs over the largest arm, for every arm."""
         recipe = self.protocol.adjusted_recipe()
         if self.protocol.budget == "epochs" or self.protocol.updates is not None:
             return self.protocol
         largest = max(len(c.train) for (_, s, r), c in composed.items() if (s, r) == (0, 0))
         return replace(self.protocol, updates=recipe.epochs * math.ceil(largest / recipe.batch))
 
-    def _job(self, arm: Arm, material: StudyImages, seed: int, resample: int, made: Composition) -> Job:
+    def _job(self, arm: Arm, material: StudyImages, seed: int, resample: int, composed: Composition) -> Job:
         protocol = self.protocol
         recipe = protocol.adjusted_recipe()
         originals = len(material.train) * (1 - protocol.validation if material.validation is None else 1)
         own = protocol.budget == "epochs"
-        epoch = max(1, math.ceil((len(made.train) if own else originals) / recipe.batch))
+        epoch = max(1, math.ceil((len(composed.train) if own else originals) / recipe.batch))
         plan = TrainPlan(
             arch=protocol.arch, classes=len(material.labels), size=protocol.size, recipe=recipe,
             updates=recipe.epochs * epoch if own else protocol.updates or 0, epoch=epoch,
@@ -164,10 +164,10 @@ class Study:
         )  # fmt: skip
         tail = f"-resample-{resample}" if protocol.resamples > 1 else ""
         return Job(
-            arm=arm.name, kind=arm.kind, seed=seed, resample=resample, plan=plan, train=made.train,
-            validation=made.validation, held_out=_held(material),
+            arm=arm.name, kind=arm.kind, seed=seed, resample=resample, plan=plan, train=composed.train,
+            validation=composed.validation, held_out=_held(material),
             folder=self.out / "arms" / arm.name / f"seed-{seed}{tail}",
-            images=made.images, labels=material.labels, clip=protocol.clip, corrupting=self._corrupting(material),
+            images=composed.images, labels=material.labels, clip=protocol.clip, corrupting=self._corrupting(material),
             keep_weights=self.hardware.keep_weights,
         )  # fmt: skip
 

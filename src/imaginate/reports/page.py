@@ -18,7 +18,7 @@ from imaginate.version import __version__
 
 
 def html(source: Study | Run, options: Options, *, date: datetime.date | None = None) -> str:
-    """The report of a study or a run as one HTML document. `date` stands in the footer; today by default."""
+    """The report of a study or a run as one HTML document. `date` is shown in the footer; today by default."""
     day = (date or datetime.datetime.now(datetime.UTC).date()).isoformat()
     if isinstance(source, Study):
         study = study_view(source, options)

@@ -1,4 +1,4 @@
-"""The scores of a run's images: before and after guidance, and of what was kept beside what was rejected."""
+"""The scores of a run's images: before and after guidance, of kept and of rejected images."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEANING = {
 
 
 def scores(run: Run) -> list[View]:
-    """A plot for each score: guidance pairs over all images made, other scores for kept and rejected ones."""
+    """A plot for each score: guidance pairs over all new images, other scores for kept and rejected ones."""
     names = [c[6:] for c in run.kept.column_names if c.startswith("score_")]
     out: list[View] = []
     used: set[str] = set()

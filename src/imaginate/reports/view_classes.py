@@ -32,7 +32,7 @@ def classes_view(arms: Sequence[Mapping[str, Any]], reference: str, data: Mappin
 
 
 def class_titles(data: Mapping[str, Any]) -> dict[str, str]:
-    """Class name -> what the page calls it: its title, and the name beside it where two classes share a title."""
+    """Class name -> what the page calls it: its title, with the name where two classes share a title."""
     names = [str(name) for name in data.get("classes") or []]
     titles = [str(title) for title in data.get("titles") or []]
     if len(titles) != len(names):
@@ -81,7 +81,7 @@ def _shown(rows: Sequence[Row], ranked: Sequence[Row]) -> list[Row]:
 
 
 def chance(arms: Sequence[View], level: float) -> str:
-    """How many classes stand out although nothing changed, in one sentence; empty without intervals."""
+    """How many intervals miss 0 although nothing changed, in one sentence; empty without intervals."""
     counted = [a["counted"] for a in arms]
     if not sum(counted):
         return ""

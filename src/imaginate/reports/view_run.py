@@ -63,7 +63,7 @@ def run_view(run: Run, options: Options, *, title: str = "") -> View:
         "scores": scores.scores(run),
         "guidance": scores.guidance(run),
         "metrics": _metrics(run.evaluation),
-        "looks": _looks(run, options),
+        "alike": _alike(run, options),
         "cost": cost(run, options),
         "provenance": provenance(run),
         "recipe": run.recipe_text,
@@ -73,11 +73,11 @@ def run_view(run: Run, options: Options, *, title: str = "") -> View:
 
 def counts(run: Run) -> dict[str, int]:
     """Images by fate, counted from the rows themselves."""
-    made = [m is not None for m in run.kept.column("method").to_pylist()]
+    is_new = [m is not None for m in run.kept.column("method").to_pylist()]
     totals = run.facts.get("totals") or {}
     return {
-        "originals": len(made) - sum(made),
-        "kept": sum(made),
+        "originals": len(is_new) - sum(is_new),
+        "kept": sum(is_new),
         "rejected": run.rejected.num_rows,
         "skipped": int(totals.get("skipped") or 0),
         "wanted": int(run.facts.get("wanted") or 0),
@@ -85,7 +85,7 @@ def counts(run: Run) -> dict[str, int]:
 
 
 def _facts(run: Run, seen: Mapping[str, int]) -> list[tuple[str, str]]:
-    made = seen["kept"] + seen["rejected"]
+    candidates = seen["kept"] + seen["rejected"]
     ratio = f"{seen['kept'] / seen['originals']:.3g} new for each original" if seen["originals"] else ""
     pairs = [
         ("originals", words.number(seen["originals"])),
@@ -96,8 +96,8 @@ def _facts(run: Run, seen: Mapping[str, int]) -> list[tuple[str, str]]:
         ("expansion", ratio),
         (
             "rejected",
-            f"{words.number(seen['rejected'])} ({words.percent(seen['rejected'] / made)} % of all made)"
-            if made
+            f"{words.number(seen['rejected'])} ({words.percent(seen['rejected'] / candidates)} % of all candidates)"
+            if candidates
             else "0",
         ),
         ("seed images skipped", words.number(seen["skipped"]) if seen["skipped"] else ""),
@@ -109,8 +109,8 @@ def _reasons(run: Run) -> list[View]:
     found = Counter(str(r) for r in run.rejected.column("reason").to_pylist()) if run.rejected.num_rows else Counter()
     skipped = (run.facts.get("totals") or {}).get("skipped_reasons") or {}
     most = max([*found.values(), *skipped.values()], default=1)
-    made = [{"reason": r, "count": n, "share": n / most, "what": "new image"} for r, n in found.most_common()]
-    return made + [
+    rejected = [{"reason": r, "count": n, "share": n / most, "what": "new image"} for r, n in found.most_common()]
+    return rejected + [
         {"reason": r, "count": n, "share": n / most, "what": "seed image skipped"} for r, n in skipped.items()
     ]
 
@@ -149,7 +149,7 @@ def _metrics(evaluation: Mapping[str, Any] | None) -> View | None:
     }
 
 
-def _looks(run: Run, options: Options) -> View | None:
+def _alike(run: Run, options: Options) -> View | None:
     """Leaks and duplicates found by `imaginate evaluate`, with pictures where they can be had."""
     evaluation = run.evaluation or {}
     if "leaks" not in evaluation:
@@ -193,7 +193,7 @@ def cost(run: Run, options: Options) -> View | None:
 
 
 def money(value: float, currency: str) -> str:
-    """An amount with enough digits to tell cheap from free."""
+    """An amount with enough digits to show that cheap is not free."""
     return f"{currency} {value:.2f}" if value >= 1 else f"{currency} {words.number(value, 2)}"
 
 

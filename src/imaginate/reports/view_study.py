@@ -145,7 +145,7 @@ def caution(arms: Sequence[Mapping[str, Any]], protocol: Mapping[str, Any]) -> l
 
 
 def row(arm: Mapping[str, Any], study: Study, options: Options) -> View:
-    """One line of the headline table, values for sorting beside the words."""
+    """One line of the headline table, with values for sorting."""
     d = (arm.get("difference") or {}).get("top1")
     images = (arm.get("images") or {}) if arm["kind"] != "clip-zero-shot" else {}
     new = (images.get("synthetic") or 0) + (images.get("real") or 0)

@@ -27,7 +27,7 @@ def verdict_word(word: Verdict) -> str:
 
 
 def verdict_sign(word: Verdict) -> str:
-    """A sign beside the word, so that colour is never the only cue."""
+    """A sign next to the word, so that colour is never the only cue."""
     return {"gain": "▲", "loss": "▼", "unclear": "○", "none": "–"}[word]
 
 
@@ -115,7 +115,7 @@ def listed(items: Sequence[str], limit: int = 8) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """`a very long…the end`: at most `limit` characters; the end stays, as it is often what tells two names apart."""
+    """`a very long…the end`: at most `limit` characters; the end stays, as two long names often differ there."""
     if len(text) <= limit:
         return text
     tail = limit // 2

@@ -21,7 +21,7 @@ class Team:
 
     @property
     def main(self) -> bool:
-        """Whether this process looks at the validation part and writes files."""
+        """Whether this process measures on the validation part and writes files."""
         return self.rank == 0
 
     def wrap(self, model: nn.Module) -> nn.Module:

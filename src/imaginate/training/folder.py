@@ -23,7 +23,7 @@ _DATA = {"train": "training images", "held_out": "held-out images"}
 
 
 def is_finished(folder: str | os.PathLike[str]) -> bool:
-    """Whether a classifier lies there, measured and whole."""
+    """Whether a classifier is there, measured and whole."""
     return (Path(folder) / RESULT).exists()
 
 

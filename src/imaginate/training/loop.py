@@ -2,8 +2,8 @@
 exact after a kill, deterministic on one kind of machine.
 
 An update is a pure function of the state and of its number: which images (`Stream`), which of their children, which
-augmentation and which dropout all come from the seed and the update number. The state is saved at some of the looks
-at the validation part, so that a kill loses at most one such span and changes nothing.
+augmentation and which dropout all come from the seed and the update number. The state is saved at some of the
+checks on the validation part, so that a kill loses at most one such span and changes nothing.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class State:
-    """Where a training run stands; all of it is saved."""
+    """How far a training run is; all of it is saved."""
 
     update: int = 0
     best_update: int = 0
@@ -87,7 +87,7 @@ def fit(
             target = min(plan.updates, (state.update // plan.period + 1) * plan.period)
             _period(plan, worker, optimizer, stream, train, state, target, advance, team)
             if team.main:
-                best = _look(plan, model, validation, state, best)
+                best = _validate(plan, model, validation, state, best)
                 if state.update - saved >= plan.span or state.update == plan.updates or state.stopped:
                     checkpoint.save(folder, key, state, model, optimizer, best)
                     saved = state.update
@@ -165,7 +165,7 @@ def _update(
     return loss.detach()
 
 
-def _look(
+def _validate(
     plan: TrainPlan, model: nn.Module, validation: TrainingSet | None, state: State, best: dict[str, Any]
 ) -> dict[str, Any]:
     """Score the validation part, keep the weights if they are the best so far, decide on the rate and on stopping."""
