@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from imaginate.errors import RunError
 from imaginate.evaluation.arms import Arm, parse_arm
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.study_images import StudyImages
 from imaginate.files import replace_file, short_hash
+from imaginate.runs import Values
 
 NAME = "study.yaml"
 
@@ -24,7 +24,7 @@ class StudyFile:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.stored = _stored(folder)
-        self.protocol: dict[str, Any] | None = self.stored.get("protocol")
+        self.protocol: Values | None = self.stored.get("protocol")
         self.times: int | None = self.stored.get("duplicate")
 
     def with_earlier(self, arms: Sequence[Arm]) -> list[Arm]:
@@ -81,7 +81,7 @@ class StudyFile:
         return entries
 
 
-def _stored(folder: Path) -> dict[str, Any]:
+def _stored(folder: Path) -> Values:
     """What study.yaml says; RunError for a folder that holds something else."""
     import yaml
 

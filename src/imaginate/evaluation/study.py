@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError
@@ -26,7 +25,7 @@ from imaginate.evaluation.study_images import StudyImages, gather
 from imaginate.files import derive_seed
 from imaginate.progress import bar
 from imaginate.records import Scalar
-from imaginate.runs import Facts
+from imaginate.runs import Facts, Values
 from imaginate.settings import nearest, with_keywords
 from imaginate.training.architectures import check_arch
 from imaginate.training.distributed import assemble
@@ -83,11 +82,11 @@ class Study:
         self.out, self.arms, self.hardware = out, self.file.with_earlier(arms), hardware
         _check(protocol, self.arms)
         self.team, self.device = assemble(pick_device(hardware.device))
-        self.known: dict[Any, dict[str, Any]] = {}
+        self.known: dict[object, Values] = {}
         self.protocol = continue_with(protocol, self.file.protocol, str(out))
         self.protocol = replace(self.protocol, precision=arithmetic(self.protocol.precision, self.device))
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Values:
         """Read, check, train what is missing, put together."""
         first = self.team.main
         if not first:
@@ -95,13 +94,17 @@ class Study:
         material = gather(self.protocol, self.arms, self.out / "cache", progress=self.hardware.progress and first)
         composed = self._compositions(material)
         self.protocol = self._budget(composed)
-        jobs = [self._job(arm, material, seed, r, one) for (arm, seed, r), one in self._each(composed)]
+        jobs = [
+            self._job(arm, material, seed, r, composed[arm.name, seed, r])
+            for arm in self.arms
+            for seed, r in self.units()
+        ]
         missing = [job for job in jobs if not job.done()]
         self._check_guide(missing, material)
         if first:
             self.file.write(self.protocol, self.arms, material)
             self.team.wait()
-        found: dict[str, Any] = {}
+        found: Values = {}
 
         def put_together(_: Job | None = None) -> None:
             if first:
@@ -115,12 +118,6 @@ class Study:
     def units(self) -> list[tuple[int, int]]:
         """(seed, resample) of every unit of an arm."""
         return [(seed, r) for seed in range(self.protocol.seeds) for r in range(self.protocol.resamples)]
-
-    def _each(self, composed: dict[Any, Composition]) -> Iterator[tuple[tuple[Arm, int, int], Composition]]:
-        """Arm by arm in the order given, unit by unit."""
-        by_name = {arm.name: arm for arm in self.arms}
-        for (name, seed, r), composition in composed.items():
-            yield (by_name[name], seed, r), composition
 
     def _compositions(self, material: StudyImages) -> dict[tuple[str, int, int], Composition]:
         """The images of every unit. The size of `duplicate` is fixed when it first appears: that of the largest run

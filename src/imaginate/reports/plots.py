@@ -6,17 +6,17 @@ Drawn 400 units wide, so that the words stay readable on a phone; colours come f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from imaginate.reports import svg, words
+from imaginate.runs import Facts
 
 WIDTH = 400
 WITH_ERRORS = 40  # classes up to which each has its interval drawn
 WITH_NAMES = 200  # classes up to which each bar has its name
 TITLE = 32  # letters of a title that fit on the line of its numbers
-Arm = Mapping[str, Any]
+Arm = Facts
 
 
 def forest(arms: Sequence[Arm], reference: str, *, key: str = "top1") -> str:
@@ -43,7 +43,7 @@ def forest(arms: Sequence[Arm], reference: str, *, key: str = "top1") -> str:
     return svg.drawing(WIDTH, bottom + 42, body, label=f"Differences to {reference} with intervals. {values}")
 
 
-def _interval(title: str, d: Mapping[str, Any], x: svg.Scale, top: float) -> str:
+def _interval(title: str, d: Facts, x: svg.Scale, top: float) -> str:
     word = words.verdict(d)
     y = top + 26
     marks = [
@@ -142,7 +142,7 @@ def legend_mark(index: int) -> str:
     return svg.element("svg", body, viewBox="0 0 24 16", width=24, height=16, aria_hidden="true", cls="key")
 
 
-def class_changes(rows: Sequence[Mapping[str, Any]], title: str, reference: str) -> str:
+def class_changes(rows: Sequence[Facts], title: str, reference: str) -> str:
     """Change of every class's accuracy, sorted (RET Fig. 5A shows their distribution): who pays for the mean."""
     known = sorted((r for r in rows if r.get("change") is not None), key=lambda r: -r["change"])
     if not known:
@@ -173,7 +173,7 @@ def class_changes(rows: Sequence[Mapping[str, Any]], title: str, reference: str)
     return svg.drawing(WIDTH, 196, body, label=label)
 
 
-def _class_bar(r: Mapping[str, Any], left: float, step: float, y: svg.Scale, errors: bool) -> str:
+def _class_bar(r: Facts, left: float, step: float, y: svg.Scale, errors: bool) -> str:
     change = 100 * r["change"]
     gap = min(2.0, step * 0.15)
     mark = svg.element(
@@ -187,7 +187,7 @@ def _class_bar(r: Mapping[str, Any], left: float, step: float, y: svg.Scale, err
     return svg.titled(mark, f"{name}: {words.points({**r, 'mean': r['change']})} points")
 
 
-def _merged_bars(rows: Sequence[Mapping[str, Any]], left: float, step: float, y: svg.Scale) -> list[str]:
+def _merged_bars(rows: Sequence[Facts], left: float, step: float, y: svg.Scale) -> list[str]:
     """Bars without names, one path for each colour: a thousand classes must not make a large page."""
     paths: dict[str, str] = {}
     for i, r in enumerate(rows):
@@ -196,7 +196,7 @@ def _merged_bars(rows: Sequence[Mapping[str, Any]], left: float, step: float, y:
     return [svg.element("path", d=path, cls=cls) for cls, path in paths.items()]
 
 
-def _bar_class(r: Mapping[str, Any]) -> str:
+def _bar_class(r: Facts) -> str:
     return f"bar {'up' if r['change'] > 0 else 'down'} {words.verdict(r)}"
 
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from imaginate.reports import words
-from imaginate.reports.read import Run
+from imaginate.reports.read import RunContents
 from imaginate.reports.thumbs import Thumb, thumb, thumb_of
+from imaginate.runs import Facts
 
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = Facts
 ReadSeed = Callable[[str], bytes | None]
 _COLUMNS = ("file_name", "class_name", "origin", "seed_image", "method", "copy", "prompt", "reason", "kept", "rng_seed")
 
@@ -40,7 +44,7 @@ class Group:
 class Rows:
     """The new images of a run by seed, and its originals."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunContents) -> None:
         self.run = run
         self.new: dict[tuple[str, str], list[Row]] = {}
         self.originals: dict[tuple[str, str], Row] = {}
@@ -60,7 +64,7 @@ class Rows:
         return [] if key[1] else self.of_class.get(key[0], [])[:2]
 
 
-def _rows(table: Any) -> list[Row]:
+def _rows(table: pa.Table) -> list[Row]:
     """The columns that a sheet needs, whatever else the table has; a missing column reads as null."""
     wanted = [c for c in _COLUMNS if c in table.column_names]
     scores = [c for c in table.column_names if c.startswith("score_")]

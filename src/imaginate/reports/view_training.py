@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from imaginate.reports import words
+from imaginate.reports.read import View
+from imaginate.runs import Facts
 
-View = dict[str, Any]
-Facts = Mapping[str, Any]
 IMAGES = ("original", "synthetic", "real")
 
 
@@ -81,7 +80,7 @@ def _units(arm: Facts) -> list[Facts]:
     return [unit for unit in arm.get("units") or [] if unit.get("updates")]
 
 
-def _span(values: Any) -> str:
+def _span(values: Iterable[float | None]) -> str:
     """`150`, or `812 to 3 900`."""
     known = [v for v in values if v]
     if not known:

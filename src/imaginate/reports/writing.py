@@ -12,7 +12,7 @@ from pathlib import Path
 from imaginate.errors import ConfigError, RunError
 from imaginate.reports import tables
 from imaginate.reports.page import html
-from imaginate.reports.read import Run, Study, read
+from imaginate.reports.read import RunContents, Study, read
 from imaginate.reports.view_classes import MOST, class_rows
 from imaginate.reports.view_run import Options
 from imaginate.settings import nearest
@@ -78,7 +78,7 @@ def _per_class(studies: Sequence[Study], folder: Path, formats: Sequence[str]) -
     return [_write(folder / PER_CLASS, tables.to_csv(rows))] if rows else []
 
 
-def render(source: Study | Run, name: str, options: Options) -> str:
+def render(source: Study | RunContents, name: str, options: Options) -> str:
     """One format of one report, as text."""
     if name == "html":
         return html(source, options)

@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imaginate.errors import ConfigError
 from imaginate.files import derive_seed, short_hash
 from imaginate.training import checkpoint
 from imaginate.training.architectures import build_classifier
 from imaginate.training.augment import augment, normalise
+from imaginate.training.checkpoint import Weights
 from imaginate.training.distributed import SOLO, Team
 from imaginate.training.plan import TrainPlan, autocast, optimizer_of, repeatable
 from imaginate.training.predict import accuracy
@@ -28,6 +29,7 @@ from imaginate.training.sampler import Stream
 from imaginate.training.training_set import TrainingSet
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
 
@@ -91,7 +93,7 @@ def fit(
                 if state.update - saved >= plan.span or state.update == plan.updates or state.stopped:
                     checkpoint.save(folder, key, state, model, optimizer, best)
                     saved = state.update
-            team.share(state)
+            vars(state).update(team.shared(vars(state)))
         model.load_state_dict(best)
     return Trained(model=model.eval(), state=state)
 
@@ -143,7 +145,7 @@ def _update(
     plan: TrainPlan,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    rows: Any,
+    rows: np.ndarray,
     train: TrainingSet,
     update: int,
     team: Team,
@@ -166,8 +168,8 @@ def _update(
 
 
 def _validate(
-    plan: TrainPlan, model: nn.Module, validation: TrainingSet | None, state: State, best: dict[str, Any]
-) -> dict[str, Any]:
+    plan: TrainPlan, model: nn.Module, validation: TrainingSet | None, state: State, best: Weights
+) -> Weights:
     """Score the validation part, keep the weights if they are the best so far, decide on the rate and on stopping."""
     if validation is None:
         state.best_update = state.update

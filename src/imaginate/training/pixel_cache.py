@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from imaginate.errors import ImageError
 from imaginate.files import replace_file, short_hash
-from imaginate.records import FileBacked, Sample
+from imaginate.records import FileBacked, Image, Sample, Scalar
 from imaginate.training.folder import save_arrays
 from imaginate.training.image_hashes import ImageHasher, ImageHashes, pixel_hash
 
@@ -42,7 +42,7 @@ class PixelCache:
     hashes: ImageHashes  # of the whole images
     mirrored: ImageHashes  # of their mirror images
     soft: np.ndarray | None  # (n, classes) float32; rows without a soft label are one-hot
-    meta: tuple[dict[str, Any], ...]
+    meta: tuple[Mapping[str, Scalar], ...]
     skipped: dict[str, str]
     fingerprint: str
 
@@ -75,7 +75,7 @@ def build_pixel_cache(
     *,
     size: int,
     classes: int,
-    load: Callable[[Sample], Any],
+    load: Callable[[Sample], Image],
     advance: Callable[[int], None] = lambda _: None,
 ) -> PixelCache:
     """Decode once, or open what an earlier call decoded, unless a file has changed since."""
@@ -106,7 +106,7 @@ def _decode(
     pixels: Path,
     facts: Path,
     size: int,
-    load: Callable[[Sample], Any],
+    load: Callable[[Sample], Image],
     advance: Callable[[int], None],
 ) -> None:
     content = np.zeros(len(samples), np.uint64)
