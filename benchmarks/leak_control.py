@@ -29,7 +29,7 @@ from imaginate.data import load, open_dataset
 from imaginate.errors import DataError, ImageError
 from imaginate.filters.core.alike import mirrored, signatures
 from imaginate.ops.similarity import SignatureIndex
-from imaginate.training.image_hashes import ImageHashes, Watcher, matching
+from imaginate.training.image_hashes import ImageHasher, ImageHashes, matching
 from imaginate.training.leaks import WITHIN_BITS
 
 BITS = tuple(range(17))
@@ -52,24 +52,24 @@ def measure(path: str, count: int) -> dict[str, Any]:
     known = SignatureIndex(64)
     for number, signed in enumerate(signatures(held)):
         known.add(str(number), signed)
-    known_looks = _looks(held)
+    known_hashes = _hashes(held)
     chosen = held[:: max(1, len(held) // count)][:count]
     others = {name: [_altered(x, fn) for x in chosen] for name, fn in ALTERATIONS.items()}
     others["train"] = list(_images(path, "train", count))
     shares = {name: _share(images, known) for name, images in others.items()}
-    study = {name: _study_share(_looks(images), known_looks) for name, images in others.items()}
+    study = {name: _study_share(_hashes(images), known_hashes) for name, images in others.items()}
     for name, row in shares.items():
         told = " ".join(f"{100 * v:5.1f}" for v in (*row[::2], *study[name]))
         print(f"{Path(path).name:24} {name:16} {told}")
     return {"held_out": len(held), "train": shares.pop("train"), "altered": shares, "study": study}
 
 
-def _looks(images: list[Tensor]) -> tuple[ImageHashes, ImageHashes]:
+def _hashes(images: list[Tensor]) -> tuple[ImageHashes, ImageHashes]:
     """As a study takes them: of the images, of their mirror images."""
-    watcher = Watcher(len(images))
+    hasher = ImageHasher(len(images))
     for row, image in enumerate(images):
-        watcher.see(row, image.permute(1, 2, 0).numpy())
-    return watcher.finish()
+        hasher.add(row, image.permute(1, 2, 0).numpy())
+    return hasher.finish()
 
 
 def _study_share(images: tuple[ImageHashes, ImageHashes], held: tuple[ImageHashes, ImageHashes]) -> list[float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from imaginate.errors import ConfigError
-from imaginate.settings import build, check, setting
+from imaginate.settings import build, check, setting, settings_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +45,30 @@ def test_a_float_in_code_is_held_to_the_same_rule() -> None:
     with pytest.raises(ConfigError, match=r"count must be in \[1, inf\), got inf"):
         Knobs(count=math.inf)  # type: ignore[arg-type]
     assert build(Knobs, {"rate": "1e300", "shift": -1e300, "count": 10**400}).count == 10**400
+
+
+def test_a_reworded_setting_keeps_default_and_bounds() -> None:
+    from imaginate.evaluation.protocol import Protocol
+    from imaginate.training.classifier import Training
+    from imaginate.training.settings import ClassifierSettings
+
+    shared = {s.name: s for s in settings_of(ClassifierSettings)}
+    assert len(shared) > 10
+    for cls in (Training, Protocol):
+        own = {s.name: s for s in settings_of(cls)}
+        for name, s in shared.items():
+            assert (own[name].type, own[name].default, str(own[name].rule)) == (s.type, s.default, str(s.rule))
+
+
+def test_a_function_shows_each_of_its_settings_with_type_and_default() -> None:
+    from imaginate.evaluation.protocol import Protocol
+    from imaginate.evaluation.study import compare
+    from imaginate.training.classifier import Training, train
+
+    for function, cls in ((train, Training), (compare, Protocol)):
+        parameters = inspect.signature(function).parameters
+        assert not [p for p in parameters.values() if p.kind is p.VAR_KEYWORD]
+        for s in settings_of(cls):
+            assert s.name in parameters
+            if not s.required:
+                assert (parameters[s.name].default, parameters[s.name].annotation) == (s.default, s.type)

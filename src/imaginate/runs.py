@@ -24,9 +24,10 @@ from imaginate.records import ClassInfo, LabelSpace
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KEPT", "RECIPE", "REJECTED", "RUN", "Facts", "Row", "RunFolder", "json_object"]
+__all__ = ["KEPT", "RECIPE", "REJECTED", "RUN", "Facts", "Row", "RunFolder", "Values", "json_object"]
 
 Facts: TypeAlias = Mapping[str, Any]  # what a JSON or YAML file holds
+Values: TypeAlias = dict[str, Any]  # the same, while it is filled
 Row: TypeAlias = dict[str, Any]  # an image, by column
 Columns: TypeAlias = Collection[str] | Callable[[str], bool]
 
@@ -150,7 +151,7 @@ class RunFolder:
         return self.store.exists(RECIPE) and self.is_finished
 
 
-def json_object(store: Folder, name: str) -> dict[str, Any]:
+def json_object(store: Folder, name: str) -> Values:
     """A JSON file that holds an object (run.json, results.json, ...)."""
     path = store.path(name)
     try:

@@ -15,16 +15,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
 
 from imaginate.errors import ConfigError
 
 T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
 _KEY = "imaginate"
 
 
@@ -173,6 +176,27 @@ def build(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
     if missing:
         raise ConfigError(f"missing setting{place}: {', '.join(missing)}")
     return cls(**{key: convert(known[key], value) for key, value in values.items()})
+
+
+def with_keywords(*classes: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """A function whose `**settings` are the settings of these classes: its signature shows each, with type and default.
+
+    Required settings, and those that are parameters of their own, are left out.
+    """
+
+    def shown(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+        own = {name: p for name, p in signature.parameters.items() if p.kind is not inspect.Parameter.VAR_KEYWORD}
+        added = [
+            inspect.Parameter(s.name, inspect.Parameter.KEYWORD_ONLY, default=s.default, annotation=s.type)
+            for cls in classes
+            for s in settings_of(cls)
+            if not s.required and s.name not in own
+        ]
+        function.__signature__ = signature.replace(parameters=[*own.values(), *added])  # type: ignore[attr-defined]
+        return function
+
+    return shown
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

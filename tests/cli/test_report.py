@@ -19,7 +19,7 @@ def test_a_real_run_with_seeds_that_it_does_not_hold(tmp_path: Path, capsys: Any
     assert capsys.readouterr().out.split() == [str(tmp_path / "out" / name) for name in ("report.html", "report.csv")]
     page = (tmp_path / "out/report.html").read_text()
     assert page.count('class="cell seed"><img') == 8, "seeds are read from the dataset"
-    assert "24 new images beside 0 originals, made by <code>cutout</code>" in page
+    assert "24 new images and 0 originals, made by <code>cutout</code>" in page
 
     (tmp_path / "data").rename(tmp_path / "moved")
     assert main(["report", str(tmp_path / "run")]) == 0

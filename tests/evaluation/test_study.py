@@ -17,7 +17,7 @@ from imaginate.evaluation import running as unit
 from imaginate.evaluation.protocol import protocol_from
 from imaginate.evaluation.study import compare
 
-SMALL = {"arch": "small", "image_size": 32, "seeds": 2, "updates": 6, "batch": 8, "bootstrap": 100, "show": False}
+SMALL = {"arch": "small", "image_size": 32, "seeds": 2, "updates": 6, "batch": 8, "bootstrap": 100, "progress": False}
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def test_a_job_is_sent_to_the_one_gpu_that_its_worker_sees(
     told: list[Job] = []
     monkeypatch.setattr(module, "run_job", lambda given: seen.append(given.plan.device))
     jobs = [job(tmp_path, seed, device=device) for seed in range(count)]
-    spread(jobs, 3 if count == 5 else 12, show=False, finished=told.append)
+    spread(jobs, 3 if count == 5 else 12, progress=False, finished=told.append)
     assert seen == [inside] * count
     assert [options["num_gpus"] for options in ray.asked] == [share]
     assert sorted(map(id, told)) == sorted(map(id, jobs)), "told of the caller's own jobs, once each"
@@ -65,7 +65,7 @@ def test_no_more_gpus_are_shared_out_than_there_are_jobs(
     ray: PretendedRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "run_job", lambda given: None)
-    spread([job(tmp_path, 0, device="cuda")], 16, show=False)
+    spread([job(tmp_path, 0, device="cuda")], 16, progress=False)
     assert [options["num_gpus"] for options in ray.asked] == [1.0]
 
 
@@ -87,7 +87,7 @@ def test_the_first_error_is_raised_and_ends_the_others(
     told: list[Job] = []
     try:
         with pytest.raises(ConfigError, match=r"^copies must be in \[1, inf\), got 0$"):
-            spread([job(tmp_path, seed) for seed in (2, 0, 1, 3)], 2, show=False, finished=told.append)
+            spread([job(tmp_path, seed) for seed in (2, 0, 1, 3)], 2, progress=False, finished=told.append)
     finally:
         ended.set()
     assert [one.seed for one in told] == [0]
@@ -104,7 +104,7 @@ from imaginate.evaluation.workers import spread
 told = []
 jobs = [job(Path("."), seed, **plan) for seed, plan in enumerate(json.loads(sys.argv[2]))]
 try:
-    spread(jobs, 2, show=False, finished=lambda job: told.append([job.seed, (job.folder / "result.json").exists()]))
+    spread(jobs, 2, progress=False, finished=lambda job: told.append([job.seed, (job.folder / "result.json").exists()]))
     print(json.dumps(["done", sorted(told)]))
 except ImaginateError as error:
     print(json.dumps([type(error).__name__, str(error)]))

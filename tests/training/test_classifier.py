@@ -53,7 +53,7 @@ def data(tmp_path: Path, studies: ModuleType) -> Path:
 
 
 def made(data: Path, out: Path, **settings: Any) -> dict[str, Any]:
-    return train(data, out, device="cpu", show=False, **{**QUICK, **settings})
+    return train(data, out, device="cpu", progress=False, **{**QUICK, **settings})
 
 
 def measured(data: Path, out: Path, **settings: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import sys
 
 from imaginate.cli._flags import add_settings, take
 from imaginate.evaluation.protocol import Protocol
+from imaginate.runs import Facts
 
 ARMS = """arms (--arm, repeated):
   original              the original training images
@@ -38,8 +39,6 @@ def run(args: argparse.Namespace) -> int:
     from imaginate.errors import ConfigError
     from imaginate.evaluation.study import compare
 
-    if args.workers < 1:
-        raise ConfigError(f"workers must be at least 1, got {args.workers}")
     settings = {"data": args.data, **take(args, Protocol)}
     if "held_out" not in settings:
         raise ConfigError(
@@ -47,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         )
     found = compare(
         settings.pop("data"), args.arm, settings.pop("held_out"), args.out, device=args.device, workers=args.workers,
-        keep_weights=args.keep_weights, show=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
+        keep_weights=args.keep_weights, progress=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
     )  # fmt: skip
     if found:
         print(table(found))
@@ -55,23 +54,23 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def table(found: dict[str, object]) -> str:
+def table(found: Facts) -> str:
     """Accuracy of each arm and its difference to the reference, as text."""
-    rows = [("arm", "images", "top-1 %", "mean per class %", "top-1 minus " + found["protocol"]["reference"])]  # type: ignore[index]
-    for arm in found["arms"]:  # type: ignore[attr-defined]
+    rows = [("arm", "images", "top-1 %", "mean per class %", "top-1 minus " + found["protocol"]["reference"])]
+    for arm in found["arms"]:
         gap = (arm["difference"] or {}).get("top1")
-        told = (
+        difference = (
             ""
             if gap is None
             else f"{100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}] {gap['verdict']}"
         )
         rows.append(
-            (arm["name"], str(arm["images"]["total"]), _number(arm["top1"]), _number(arm["mean_per_class"]), told)
+            (arm["name"], str(arm["images"]["total"]), _number(arm["top1"]), _number(arm["mean_per_class"]), difference)
         )
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    warnings = [f"note: {text}" for text in found["warnings"]]  # type: ignore[attr-defined]
-    quick = ["a first look (--quick), not a result"] if found["quick"] else []
+    warnings = [f"note: {text}" for text in found["warnings"]]
+    quick = ["a quick impression (--quick), not a result"] if found["quick"] else []
     return "\n".join([*lines, *quick, *warnings])
 
 

@@ -10,9 +10,9 @@ Writes RUN/evaluation.json, which `imaginate report` shows. What the images are 
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from imaginate.cli._flags import add_settings, take
+from imaginate.runs import Values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(result: dict[str, Any], out: str) -> None:
+def _print(result: Values, out: str) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--currency", default="$", help="the currency of the price (default $)")
     parser.add_argument("--seeds", type=int, default=8, metavar="N", help="seed images on a contact sheet (default 8)")
-    parser.add_argument("--copies", type=int, default=5, metavar="N", help="copies beside each seed (default 5)")
+    parser.add_argument("--copies", type=int, default=5, metavar="N", help="copies of each seed (default 5)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from imaginate.cli._flags import add_settings, take
+from imaginate.runs import Facts
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,11 +26,11 @@ def run(args: argparse.Namespace) -> int:
     before = is_finished(args.out)
     found = train(args.data, args.out, device=args.device, **take(args, Training))
     if found:
-        print(f"{args.out}: {'finished before, nothing to train: ' if before else ''}{_told(found)}")
+        print(f"{args.out}: {'finished before, nothing to train: ' if before else ''}{_summary(found)}")
     return 0
 
 
-def _told(found: dict[str, Any]) -> str:
+def _summary(found: Facts) -> str:
     """What a classifier was trained on and what it reached, in one line."""
     parts = [f"{found['images']} images", f"{found['updates']} updates"]
     if found["validation"] is not None:

@@ -41,30 +41,30 @@ def compose(
     run = material.runs[arm.path] if arm.path else None
     parts = (run.images if run else material.images).choose(protocol.validation, seed)
     base, classes = material.train.piece(parts.rows), len(material.labels)
-    made = Composition(
+    composed = Composition(
         train=join([base], classes), validation=_validation(material, parts.validation), original=len(parts.rows),
         excluded=parts.excluded,
     )  # fmt: skip
     if arm.kind == "duplicate":
         times = 1 + arm.number if arm.number else times
-        return replace(made, train=join([base] * times, classes), original=len(parts.rows) * times)
+        return replace(composed, train=join([base] * times, classes), original=len(parts.rows) * times)
     if arm.kind == "real":
         assert material.real is not None
         more = _real_rows(arm, material.real)
         train = join([base, material.real.piece(more, soft=False)], classes)
-        return replace(made, train=train, real=len(more), excluded={**parts.excluded, **material.real_dropped})
+        return replace(composed, train=train, real=len(more), excluded={**parts.excluded, **material.real_dropped})
     if run is None:
-        return made
+        return composed
     picked = _new_rows(arm, run, material, protocol, parts, resample)
     new = run.store.piece(picked)
-    made = replace(made, synthetic=len(picked), excluded={**run.dropped, **parts.excluded})
+    composed = replace(composed, synthetic=len(picked), excluded={**run.dropped, **parts.excluded})
     if arm.kind == "synthetic":
-        return replace(made, train=join([new], classes), original=0)
+        return replace(composed, train=join([new], classes), original=0)
     train = join([base, new], classes)
     if protocol.mode == "replace":
         children = _children(run, picked, material.train.ids, parts.rows, train)
         train = replace(train, count=len(parts.rows), replace=protocol.replace_p, children=children)
-    return replace(made, train=train)
+    return replace(composed, train=train)
 
 
 def _validation(material: StudyImages, rows: np.ndarray) -> TrainingSet | None:

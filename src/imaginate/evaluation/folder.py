@@ -1,4 +1,4 @@
-"""study.yaml: the protocol, the arms and the fingerprints of their images, and what was settled when they were first
+"""study.yaml: the protocol, the arms and the fingerprints of their images, and what was fixed when they were first
 seen. A study is continued only where nothing of that has changed."""
 
 from __future__ import annotations
@@ -6,25 +6,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from imaginate.errors import RunError
 from imaginate.evaluation.arms import Arm, parse_arm
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.study_images import StudyImages
 from imaginate.files import replace_file, short_hash
+from imaginate.runs import Values
 
 NAME = "study.yaml"
 
 
 class StudyFile:
     """What an earlier call wrote into the folder, all empty in a new one. `times`: how often `duplicate` has each
-    original, once that is settled."""
+    original, once that is fixed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.stored = _stored(folder)
-        self.protocol: dict[str, Any] | None = self.stored.get("protocol")
+        self.protocol: Values | None = self.stored.get("protocol")
         self.times: int | None = self.stored.get("duplicate")
 
     def with_earlier(self, arms: Sequence[Arm]) -> list[Arm]:
@@ -81,7 +81,7 @@ class StudyFile:
         return entries
 
 
-def _stored(folder: Path) -> dict[str, Any]:
+def _stored(folder: Path) -> Values:
     """What study.yaml says; RunError for a folder that holds something else."""
     import yaml
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from imaginate.records import LabelSpace
+from imaginate.runs import Values
 from imaginate.training.plan import TrainPlan
 from imaginate.training.training_set import TrainingSet
 
@@ -36,7 +36,7 @@ class Job:
     validation: TrainingSet | None
     held_out: TrainingSet
     folder: Path
-    images: dict[str, Any]
+    images: Values
     labels: LabelSpace
     clip: str = "nano"
     corrupting: Corrupting | None = None

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from imaginate.evaluation.protocol import Protocol
+from imaginate.runs import Values
 from imaginate.training.leaks import Overlap, checked, measured, overlap
 from imaginate.training.pixel_cache import PixelCache
 
@@ -37,7 +37,7 @@ class LeakCheck:
         split = protocol.held_out_split
         self.where = f"{protocol.held_out}, split {split}" if split else protocol.held_out
 
-    def originals(self, originals: PixelCache) -> tuple[np.ndarray, dict[str, Any]]:
+    def originals(self, originals: PixelCache) -> tuple[np.ndarray, Values]:
         """The rows of the held-out images that are measured, and the facts for the report."""
         found = self._held_out("the training images", originals)
         rows = measured(found, self.outside, drop=self.drop)
@@ -64,8 +64,8 @@ class LeakCheck:
     def validation(
         self, inside: PixelCache | None, originals: PixelCache
     ) -> tuple[PixelCache | None, dict[str, int] | None]:
-        """A validation split without held-out images (the choice of the checkpoint would be made on the test) and
-        without training images (it would be made on memory)."""
+        """A validation split without held-out images (they would choose the checkpoint, and then measure it) and
+        without training images (which the classifier remembers)."""
         if inside is None:
             return None, None
         held = self._held_out("the validation split's images", inside)

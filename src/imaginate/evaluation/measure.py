@@ -1,6 +1,6 @@
 """Measures the images of a run against held-out ones by every registered metric -> evaluation.json.
 
-The held-out images are compared with, never trained on; whoever chooses settings by these numbers needs another split.
+The held-out images are compared with, never trained on. To choose settings by these numbers, use another split.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from imaginate import registry
 from imaginate.data import open_dataset
@@ -22,7 +21,7 @@ from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Me
 from imaginate.files import replace_file
 from imaginate.progress import bar
 from imaginate.records import Sample, Scalar
-from imaginate.runs import RunFolder
+from imaginate.runs import RunFolder, Values
 from imaginate.settings import build, check_price, nearest, settings_of, values_of
 
 FORMAT = "imaginate-evaluation/1"
@@ -42,7 +41,7 @@ def evaluate(
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
     **settings: Scalar,
-) -> dict[str, Any]:
+) -> Values:
     """Measure a run's images against the held-out ones of a dataset; returns what evaluation.json holds.
 
     `features` names the network through which images are compared; `limit`: at most so many images of each side, evenly
@@ -79,7 +78,7 @@ def metrics_with(settings: Mapping[str, Scalar]) -> list[Metric]:
     return [build(cls, values, where="evaluate") for cls, values in zip(classes, own, strict=True)]
 
 
-def assess(sets: Sets, extractor: Extractor, classes: int, metrics: Sequence[Metric] | None = None) -> dict[str, Any]:
+def assess(sets: Sets, extractor: Extractor, classes: int, metrics: Sequence[Metric] | None = None) -> Values:
     """What the metrics find, leaks and duplicates too, with warnings. `originals` in a row of the table is the same
     number for the originals."""
     metrics = metrics_with({}) if metrics is None else metrics
@@ -133,7 +132,7 @@ class Extraction:
     progress: bool
 
 
-def _measure(run: str, against: str, split: str, how: Extraction, metrics: Sequence[Metric]) -> dict[str, Any]:
+def _measure(run: str, against: str, split: str, how: Extraction, metrics: Sequence[Metric]) -> Values:
     RunFolder(run).check_finished()
     own, held_out = open_dataset(run), open_dataset(against, split=split)
     originals = [s for s in own.samples if s.meta.get("method") is None]

@@ -6,11 +6,11 @@ every choice, the held-out images for nothing but the last measurement.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from imaginate.errors import ConfigError, RunError
+from imaginate.runs import Facts, Values
 from imaginate.settings import build, check, reworded, setting
 from imaginate.training.augment import Policy
 from imaginate.training.plan import Precision
@@ -19,9 +19,9 @@ from imaginate.training.settings import ClassifierSettings
 
 FORMAT = "imaginate-study/1"
 # What may change on a finished study without training anything again: settings of the analysis, and where the images
-# lie (that they are the same images is checked by their fingerprints).
+# are (that they are the same images is checked by their fingerprints).
 FREE = ("seeds", "level", "bootstrap", "reference", "allow_leak", "data", "held_out", "real")
-QUICK: dict[str, Any] = {
+QUICK: Values = {
     "arch": "small",
     "image_size": 32,
     "recipe": "default",
@@ -65,7 +65,7 @@ class Protocol(ClassifierSettings):
     level: float = setting(0.95, "coverage of the intervals", gt=0, lt=1)
     bootstrap: int = setting(2000, "bootstrap draws", ge=100)
     precision: Precision = reworded(ClassifierSettings, "precision", "arithmetic of the training")
-    quick: bool = setting(False, "a first look: small classifier, 32 px, 2 seeds, 150 updates")
+    quick: bool = setting(False, "a quick impression: small classifier, 32 px, 2 seeds, 150 updates")
 
     def __post_init__(self) -> None:
         check(self)
@@ -82,7 +82,7 @@ class Protocol(ClassifierSettings):
         return {"none": (), "3": (3,), "all": (1, 2, 3, 4, 5)}[self.corruptions]
 
 
-def protocol_from(values: Mapping[str, Any]) -> Protocol:
+def protocol_from(values: Facts) -> Protocol:
     """A protocol from plain values; `quick` changes the defaults, never what was asked for."""
     quick = dict(QUICK) if str(values.get("quick", False)).lower() == "true" else {}
     if values.get("epochs") is not None or values.get("budget") == "epochs":
@@ -95,15 +95,15 @@ def protocol_from(values: Mapping[str, Any]) -> Protocol:
     return asked
 
 
-def continue_with(protocol: Protocol, stored: Mapping[str, Any] | None, place: str) -> Protocol:
+def continue_with(protocol: Protocol, stored: Facts | None, place: str) -> Protocol:
     """The protocol to go on with in a folder that holds a study: RunError where it differs in anything that counts."""
     if stored is None:
         return protocol
     now = asdict(protocol)
-    settled: dict[str, Any] = {"precision": stored.get("precision")} if protocol.precision == "auto" else {}
+    kept: Values = {"precision": stored.get("precision")} if protocol.precision == "auto" else {}
     if protocol.updates is None and protocol.budget == "updates":
-        settled["updates"] = stored.get("updates")
-    for key, value in {**now, **settled}.items():
+        kept["updates"] = stored.get("updates")
+    for key, value in {**now, **kept}.items():
         if key not in FREE and value != stored.get(key):
             raise RunError(f"{place} is a study with another protocol: {key} is {value}, was {stored.get(key)}")
-    return replace(protocol, **settled)
+    return replace(protocol, **kept)

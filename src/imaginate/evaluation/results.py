@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from imaginate.evaluation.corruption import KINDS
 from imaginate.evaluation.job import PREDICTIONS, RESULT, Job
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.study_images import StudyImages
+from imaginate.runs import Facts, Values
 from imaginate.training.folder import write_json
 
 _UNIT = (
@@ -31,7 +31,7 @@ class Measured:
     """The finished units of one arm."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
-        self.units: dict[Key, dict[str, Any]] = {}
+        self.units: dict[Key, Values] = {}
         self.correct: dict[Key, np.ndarray] = {}
         self.corruption: dict[Key, np.ndarray] = {}
         for job in jobs:
@@ -56,8 +56,8 @@ def write(
     arms: Sequence[Arm],
     material: StudyImages,
     jobs: Sequence[Job],
-    known: dict[Any, dict[str, Any]] | None = None,
-) -> dict[str, Any]:
+    known: dict[object, Values] | None = None,
+) -> Values:
     """Put together and write results.json; unfinished units are listed in `missing`. `known` keeps the rows of arms
     whose units have not changed since an earlier call."""
     known = {} if known is None else known
@@ -91,9 +91,7 @@ def write(
     return dict(json.loads(json.dumps(found)))
 
 
-def _arm(
-    arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol, material: StudyImages
-) -> dict[str, Any]:
+def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol, material: StudyImages) -> Values:
     keys = sorted(own.units)
     units = [own.units[key] for key in keys]
     shared = [key for key in keys if reference is not None and key in reference.units]
@@ -123,9 +121,7 @@ def _originals(own: Measured, material: StudyImages, protocol: Protocol) -> int:
     return len(material.images.choose(protocol.validation, min(own.units)[0]).rows)
 
 
-def _differences(
-    own: Measured, reference: Measured | None, keys: list[Key], protocol: Protocol
-) -> dict[str, Any] | None:
+def _differences(own: Measured, reference: Measured | None, keys: list[Key], protocol: Protocol) -> Values | None:
     if reference is None or not keys:
         return None
     options = {"level": protocol.level, "draws": protocol.bootstrap}
@@ -143,7 +139,7 @@ def _differences(
     return {**found, "corruption": corruption}
 
 
-def _corruption(own: Measured, protocol: Protocol) -> dict[str, Any] | None:
+def _corruption(own: Measured, protocol: Protocol) -> Values | None:
     if not own.corruption:
         return None
     each = np.stack(list(own.corruption.values())).mean(-1)  # (units, kinds, severities)
@@ -158,7 +154,7 @@ def _corruption(own: Measured, protocol: Protocol) -> dict[str, Any] | None:
     }
 
 
-def _curves(rows: list[dict[str, Any]], protocol: Protocol) -> list[dict[str, Any]]:
+def _curves(rows: list[Values], protocol: Protocol) -> list[Values]:
     """Accuracy against the expansion ratio (GIF Fig. 4, RET Fig. 5B), one curve a run with more than one ratio."""
     start = [_point(row, 0.0) for row in rows if row["reference"]]
     curves = []
@@ -173,23 +169,23 @@ def _curves(rows: list[dict[str, Any]], protocol: Protocol) -> list[dict[str, An
 
 
 def _titles(arms: Sequence[Arm], material: StudyImages) -> dict[str, str]:
-    """What each arm is called in tables: the name that was given, else the method of its run, told apart by the arm's
-    name where two would be called the same."""
+    """What each arm is called in tables: the name that was given, else the method of its run, with the arm's name where
+    two would be called the same."""
     plain = {}
     for arm in arms:
         method = material.runs[arm.path].method if arm.path else ""
-        told = {"run": method, "synthetic": f"{method}, alone", "clip-finetune": f"clip-finetune on {method}"}
-        plain[arm.name] = told.get(arm.kind, arm.name) if arm.path and not arm.renamed else arm.name
+        titles = {"run": method, "synthetic": f"{method}, alone", "clip-finetune": f"clip-finetune on {method}"}
+        plain[arm.name] = titles.get(arm.kind, arm.name) if arm.path and not arm.renamed else arm.name
     often = Counter(plain.values())
     apart = {name: name if title in name else f"{title} ({name})" for name, title in plain.items()}
     return {name: title if often[title] == 1 else apart[name] for name, title in plain.items()}
 
 
-def _point(row: dict[str, Any], ratio: float) -> dict[str, Any]:
+def _point(row: Values, ratio: float) -> Values:
     return {"arm": row["name"], "ratio": ratio, "mean": row["top1"]["mean"], "se": row["top1"]["se"]}
 
 
-def _exchange(rows: list[dict[str, Any]], protocol: Protocol) -> list[dict[str, Any]]:
+def _exchange(rows: list[Values], protocol: Protocol) -> list[Values]:
     """What synthetic images are worth in real ones, where real:N arms say what real ones are worth."""
     start = next((row for row in rows if row["reference"] and row["kind"] == "original"), None)
     real = [row for row in rows if row["kind"] == "real"]
@@ -205,7 +201,7 @@ def _exchange(rows: list[dict[str, Any]], protocol: Protocol) -> list[dict[str, 
     ]
 
 
-def _data(material: StudyImages, jobs: Sequence[Job]) -> dict[str, Any]:
+def _data(material: StudyImages, jobs: Sequence[Job]) -> Values:
     first = next((job for job in jobs if job.kind == "original"), jobs[0])
     held = material.held.label[material.held_rows]
     return {
@@ -220,7 +216,7 @@ def _data(material: StudyImages, jobs: Sequence[Job]) -> dict[str, Any]:
 
 
 def _warnings(
-    protocol: Protocol, arms: Sequence[Arm], measured: dict[str, Measured], rows: Sequence[dict[str, Any]]
+    protocol: Protocol, arms: Sequence[Arm], measured: dict[str, Measured], rows: Sequence[Facts]
 ) -> list[str]:
     found = [
         f"{row['name']} has {row['ratio']:g} new images for each original and not the {row['asked_ratio']:g} asked for"
@@ -239,7 +235,7 @@ def _warnings(
     return found
 
 
-def _thin(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _thin(rows: Sequence[Facts]) -> list[str]:
     """Classes of too few held-out images for what is said of them."""
     few = [row["class"] for row in (rows[0]["per_class"] if rows else []) if row["held_out"] < statistics.FEW]
     if not few:
@@ -250,7 +246,7 @@ def _thin(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
-def _outgrown(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _outgrown(rows: Sequence[Facts]) -> list[str]:
     """A run that is much larger than `duplicate`, which was measured before it."""
     sizes = {row["name"]: row["images"]["total"] for row in rows if row["kind"] == "duplicate"}
     if not sizes:

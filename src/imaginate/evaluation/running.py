@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from imaginate.evaluation import clip_baselines
 from imaginate.evaluation.job import HISTORY, PREDICTIONS, RESULT, Job
 from imaginate.evaluation.statistics import class_accuracy
+from imaginate.runs import Values
 from imaginate.training import checkpoint
 from imaginate.training.distributed import SOLO, Team
 from imaginate.training.folder import WEIGHTS, save_arrays, save_weights, write_json
@@ -19,7 +19,7 @@ from imaginate.training.plan import TrainPlan, arithmetic
 from imaginate.training.predict import predict
 
 
-def run_job(job: Job, advance: Callable[[int], None] = lambda _: None, team: Team = SOLO) -> dict[str, Any]:
+def run_job(job: Job, advance: Callable[[int], None] = lambda _: None, team: Team = SOLO) -> Values:
     """Train (or go on training), measure on the held-out images once, write predictions, history and the marker."""
     trained, plan = _train(job, advance, team)
     model, state = trained.model, trained.state

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
+
+from imaginate.runs import Values
 
 FEW = 5  # held-out images of a class below which no interval is given
 
@@ -35,7 +36,7 @@ def by_seed(keys: Sequence[tuple[int, int]], values: np.ndarray) -> np.ndarray:
     return np.stack([values[seeds == seed].mean(axis=0) for seed in dict.fromkeys(seeds.tolist())])
 
 
-def summary(keys: Sequence[tuple[int, int]], values: Sequence[float]) -> dict[str, Any]:
+def summary(keys: Sequence[tuple[int, int]], values: Sequence[float]) -> Values:
     """Mean and standard error (n - 1) over units, no error from one unit; `n` counts classifiers."""
     from scipy.stats import sem
 
@@ -53,14 +54,14 @@ def difference(
     draws: int,
     strata: np.ndarray | None = None,
     seed: int = 0,
-) -> dict[str, Any]:
+) -> Values:
     """Paired bootstrap of `arm - reference`, both (units, n) in [0, 1]: units and images are resampled, pairs never
     split.
 
     `weight` (n,) sums to 1: 1/n for top-1, 1/(classes * images of the class) for the mean over classes, whose images
     are resampled within their class (`strata`). A percentile interval; `verdict` says whether it covers 0.
 
-    Resampling three seeds makes their spread look far too small; the part of each draw that comes from the units is
+    Resampling three seeds makes their spread seem far too small; the part of each draw that comes from the units is
     therefore widened to what Student's t asks for so few of them (Hesterberg 2015, expanded percentiles).
     """
     gap = (arm.astype(float) - reference.astype(float)) * weight
@@ -120,7 +121,7 @@ def class_weight(label: np.ndarray) -> np.ndarray:
 
 def accuracy_differences(
     arm: np.ndarray, reference: np.ndarray, label: np.ndarray, *, level: float, draws: int
-) -> dict[str, Any]:
+) -> Values:
     """The differences in top-1 and in mean per-class accuracy."""
     flat = np.full(len(label), 1 / len(label))
     return {
@@ -131,13 +132,13 @@ def accuracy_differences(
 
 def per_class(
     arm: np.ndarray, reference: np.ndarray | None, label: np.ndarray, names: Sequence[str], *, level: float, draws: int
-) -> list[dict[str, Any]]:
+) -> list[Values]:
     """Accuracy of each class, and its change (RET Fig. 5A), with an interval where the class has at least `FEW`
     held-out images: resampling one or two of them over and over says nothing."""
     rows = []
     for index, name in enumerate(names):
         of = label == index
-        row: dict[str, Any] = {
+        row: Values = {
             "class": name,
             "held_out": int(of.sum()),
             "accuracy": None,
@@ -173,9 +174,7 @@ def real_worth(accuracy: float, curve: Sequence[tuple[float, float]]) -> tuple[f
     return None, "the accuracy of real:N arms does not rise there"
 
 
-def exchange(
-    arm: str, synthetic: int, reference: float, gap: dict[str, Any], curve: Sequence[tuple[float, float]]
-) -> dict[str, Any]:
+def exchange(arm: str, synthetic: int, reference: float, gap: Values, curve: Sequence[tuple[float, float]]) -> Values:
     """Synthetic images that are worth one real image. `low` and `high` come from the interval of the difference; null
     where its end is outside the measured range. No rate where no gain is shown."""
     real, note = real_worth(reference + gap["mean"], curve)

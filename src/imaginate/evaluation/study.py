@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError
@@ -25,7 +24,9 @@ from imaginate.evaluation.running import run_job
 from imaginate.evaluation.study_images import StudyImages, gather
 from imaginate.files import derive_seed
 from imaginate.progress import bar
-from imaginate.settings import nearest
+from imaginate.records import Scalar
+from imaginate.runs import Facts, Values
+from imaginate.settings import nearest, with_keywords
 from imaginate.training.architectures import check_arch
 from imaginate.training.distributed import assemble
 from imaginate.training.plan import TrainPlan, arithmetic
@@ -42,9 +43,14 @@ class Hardware:
     device: str = "auto"
     workers: int = 1
     keep_weights: bool = False
-    show: bool = True
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.workers < 1:
+            raise ConfigError(f"workers must be at least 1, got {self.workers}")
 
 
+@with_keywords(Protocol)
 def compare(
     data: str | os.PathLike[str],
     arms: Sequence[str],
@@ -54,9 +60,9 @@ def compare(
     device: str = "auto",
     workers: int = 1,
     keep_weights: bool = False,
-    show: bool = True,
-    **settings: Any,
-) -> dict[str, Any]:
+    progress: bool = True,
+    **settings: Scalar,
+) -> Facts:
     """Train every arm under one protocol and measure it on the held-out images; returns what results.json holds.
 
     `settings` are fields of `Protocol`. The same call on the same folder goes on where it was stopped, and trains only
@@ -64,7 +70,7 @@ def compare(
     arms/ is deleted.
     """
     protocol = protocol_from({"data": os.fspath(data), "held_out": os.fspath(held_out), **settings})
-    hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, show=show)
+    hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, progress=progress)
     return Study(protocol, parse_arms(list(arms)), Path(out), hardware).run()
 
 
@@ -76,25 +82,29 @@ class Study:
         self.out, self.arms, self.hardware = out, self.file.with_earlier(arms), hardware
         _check(protocol, self.arms)
         self.team, self.device = assemble(pick_device(hardware.device))
-        self.known: dict[Any, dict[str, Any]] = {}
+        self.known: dict[object, Values] = {}
         self.protocol = continue_with(protocol, self.file.protocol, str(out))
         self.protocol = replace(self.protocol, precision=arithmetic(self.protocol.precision, self.device))
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> Values:
         """Read, check, train what is missing, put together."""
         first = self.team.main
         if not first:
             self.team.wait()
-        material = gather(self.protocol, self.arms, self.out / "cache", progress=self.hardware.show and first)
+        material = gather(self.protocol, self.arms, self.out / "cache", progress=self.hardware.progress and first)
         composed = self._compositions(material)
         self.protocol = self._budget(composed)
-        jobs = [self._job(arm, material, seed, r, made) for (arm, seed, r), made in self._each(composed)]
+        jobs = [
+            self._job(arm, material, seed, r, composed[arm.name, seed, r])
+            for arm in self.arms
+            for seed, r in self.units()
+        ]
         missing = [job for job in jobs if not job.done()]
         self._check_guide(missing, material)
         if first:
             self.file.write(self.protocol, self.arms, material)
             self.team.wait()
-        found: dict[str, Any] = {}
+        found: Values = {}
 
         def put_together(_: Job | None = None) -> None:
             if first:
@@ -109,24 +119,18 @@ class Study:
         """(seed, resample) of every unit of an arm."""
         return [(seed, r) for seed in range(self.protocol.seeds) for r in range(self.protocol.resamples)]
 
-    def _each(self, composed: dict[Any, Composition]) -> Iterator[tuple[tuple[Arm, int, int], Composition]]:
-        """Arm by arm in the order given, unit by unit."""
-        by_name = {arm.name: arm for arm in self.arms}
-        for (name, seed, r), composition in composed.items():
-            yield (by_name[name], seed, r), composition
-
     def _compositions(self, material: StudyImages) -> dict[tuple[str, int, int], Composition]:
-        """The images of every unit. The size of `duplicate` is settled when it first appears: that of the largest run
+        """The images of every unit. The size of `duplicate` is fixed when it first appears: that of the largest run
         there is then."""
 
-        def made(arm: Arm, seed: int, resample: int, times: int = 1) -> Composition:
+        def composition(arm: Arm, seed: int, resample: int, times: int = 1) -> Composition:
             return compose(arm, material, self.protocol, seed=seed, resample=resample, times=times)
 
         grown = any(arm.kind == "duplicate" and not arm.number for arm in self.arms)
         if grown and self.file.times is None:
-            runs = [made(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
+            runs = [composition(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
             self.file.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
-        return {(a.name, s, r): made(a, s, r, self.file.times or 1) for a in self.arms for s, r in self.units()}
+        return {(a.name, s, r): composition(a, s, r, self.file.times or 1) for a in self.arms for s, r in self.units()}
 
     def _check_guide(self, missing: list[Job], material: StudyImages) -> None:
         """Load the guide of the clip-... arms before anything is trained: a wrong one would be found hours later."""
@@ -136,19 +140,19 @@ class Study:
             guide_of(self.protocol.clip, material.labels, self.device)
 
     def _budget(self, composed: dict[tuple[str, int, int], Composition]) -> Protocol:
-        """The protocol with the number of updates settled: the recipe's epochs over the largest arm, for every arm."""
+        """The protocol with its number of updates: the recipe's epochs over the largest arm, for every arm."""
         recipe = self.protocol.adjusted_recipe()
         if self.protocol.budget == "epochs" or self.protocol.updates is not None:
             return self.protocol
         largest = max(len(c.train) for (_, s, r), c in composed.items() if (s, r) == (0, 0))
         return replace(self.protocol, updates=recipe.epochs * math.ceil(largest / recipe.batch))
 
-    def _job(self, arm: Arm, material: StudyImages, seed: int, resample: int, made: Composition) -> Job:
+    def _job(self, arm: Arm, material: StudyImages, seed: int, resample: int, composed: Composition) -> Job:
         protocol = self.protocol
         recipe = protocol.adjusted_recipe()
         originals = len(material.train) * (1 - protocol.validation if material.validation is None else 1)
         own = protocol.budget == "epochs"
-        epoch = max(1, math.ceil((len(made.train) if own else originals) / recipe.batch))
+        epoch = max(1, math.ceil((len(composed.train) if own else originals) / recipe.batch))
         plan = TrainPlan(
             arch=protocol.arch, classes=len(material.labels), size=protocol.size, recipe=recipe,
             updates=recipe.epochs * epoch if own else protocol.updates or 0, epoch=epoch,
@@ -157,10 +161,10 @@ class Study:
         )  # fmt: skip
         tail = f"-resample-{resample}" if protocol.resamples > 1 else ""
         return Job(
-            arm=arm.name, kind=arm.kind, seed=seed, resample=resample, plan=plan, train=made.train,
-            validation=made.validation, held_out=_held(material),
+            arm=arm.name, kind=arm.kind, seed=seed, resample=resample, plan=plan, train=composed.train,
+            validation=composed.validation, held_out=_held(material),
             folder=self.out / "arms" / arm.name / f"seed-{seed}{tail}",
-            images=made.images, labels=material.labels, clip=protocol.clip, corrupting=self._corrupting(material),
+            images=composed.images, labels=material.labels, clip=protocol.clip, corrupting=self._corrupting(material),
             keep_weights=self.hardware.keep_weights,
         )  # fmt: skip
 
@@ -178,9 +182,9 @@ class Study:
         if self.hardware.workers > 1 and len(jobs) > 1:
             from imaginate.evaluation.workers import spread
 
-            spread(jobs, self.hardware.workers, show=self.hardware.show, finished=finished)
+            spread(jobs, self.hardware.workers, progress=self.hardware.progress, finished=finished)
             return
-        show = self.hardware.show and self.team.main
+        show = self.hardware.progress and self.team.main
         for _, arm in groupby(jobs, key=lambda job: job.arm):
             for job in arm:
                 with bar(job.title, job.plan.updates, unit="updates", show=show) as progress:

@@ -16,7 +16,7 @@ from imaginate.progress import bar
 
 
 def spread(
-    jobs: list[Job], workers: int, *, show: bool = True, finished: Callable[[Job], None] = lambda job: None
+    jobs: list[Job], workers: int, *, progress: bool = True, finished: Callable[[Job], None] = lambda job: None
 ) -> None:
     """Run jobs on up to `workers` Ray tasks at a time; the first error ends the others and is raised.
 
@@ -28,12 +28,12 @@ def spread(
         share = cluster.gpu_share(gpus, workers)
         task = ray.remote(num_cpus=1, num_gpus=share, max_retries=2)(cluster.catch)
         with (
-            bar(f"{workers} workers", len(jobs), unit="classifiers", show=show) as progress,
+            bar(f"{workers} workers", len(jobs), unit="classifiers", show=progress) as shown,
             closing(_finished(ray, task, jobs, workers)) as done,
         ):
             for job in done:
-                progress.note(job.title)
-                progress.advance(1)
+                shown.note(job.title)
+                shown.advance(1)
                 finished(job)
 
 

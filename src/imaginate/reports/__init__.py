@@ -5,8 +5,8 @@ write_report("study/", formats=("html", "latex"))        # and study/report.tex
 write_report("flowers-gif/")                             # a single run
 """
 
-from imaginate.reports.read import Run, Study, read
+from imaginate.reports.read import RunContents, Study, read
 from imaginate.reports.view_run import Options, ReadImage
 from imaginate.reports.writing import FORMATS, write_report, write_tables
 
-__all__ = ["FORMATS", "Options", "ReadImage", "Run", "Study", "read", "write_report", "write_tables"]
+__all__ = ["FORMATS", "Options", "ReadImage", "RunContents", "Study", "read", "write_report", "write_tables"]

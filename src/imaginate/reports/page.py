@@ -5,27 +5,28 @@ from __future__ import annotations
 import datetime
 from functools import cache
 from importlib import resources
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
 
 from imaginate.reports import words
-from imaginate.reports.read import Run, Study
-from imaginate.reports.view_run import Options, View, run_view
+from imaginate.reports.read import RunContents, Study, View
+from imaginate.reports.view_run import Options, run_view
 from imaginate.reports.view_study import study_view
 from imaginate.version import __version__
 
 
-def html(source: Study | Run, options: Options, *, date: datetime.date | None = None) -> str:
-    """The report of a study or a run as one HTML document. `date` stands in the footer; today by default."""
+def html(source: Study | RunContents, options: Options, *, date: datetime.date | None = None) -> str:
+    """The report of a study or a run as one HTML document. `date` is shown in the footer; today by default."""
     day = (date or datetime.datetime.now(datetime.UTC).date()).isoformat()
     if isinstance(source, Study):
         study = study_view(source, options)
         study["held_out"] = _held_out(source)
-        return _render("study.html.j2", f"{source.name}: expansion study", _study_contents(study), day, study=study)
+        return _render(
+            "study.html.j2", f"{source.name}: expansion study", _study_contents(study), day, {"study": study}
+        )
     run = run_view(source, options)
-    return _render("run.html.j2", f"{source.name}: expansion run", [], day, run=run)
+    return _render("run.html.j2", f"{source.name}: expansion run", [], day, {"run": run})
 
 
 def _held_out(study: Study) -> str:
@@ -49,8 +50,8 @@ def _study_contents(study: View) -> list[tuple[str, str]]:
     return [(anchor, name) for anchor, name, there in found if there]
 
 
-def _render(template: str, title: str, contents: list[tuple[str, str]], date: str, **values: Any) -> str:
-    return _environment().get_template(template).render(title=title, contents=contents, date=date, **values) + "\n"
+def _render(template: str, title: str, contents: list[tuple[str, str]], date: str, view: View) -> str:
+    return _environment().get_template(template).render(title=title, contents=contents, date=date, **view) + "\n"
 
 
 @cache

@@ -6,22 +6,22 @@ Drawn 400 units wide, so that the words stay readable on a phone; colours come f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from imaginate.reports import svg, words
+from imaginate.runs import Facts
 
 WIDTH = 400
 WITH_ERRORS = 40  # classes up to which each has its interval drawn
 WITH_NAMES = 200  # classes up to which each bar has its name
-TITLE = 32  # letters of a title that fit beside its numbers
-Arm = Mapping[str, Any]
+TITLE = 32  # letters of a title that fit on the line of its numbers
+Arm = Facts
 
 
 def forest(arms: Sequence[Arm], reference: str, *, key: str = "top1") -> str:
     """One interval an arm: its difference to the reference in percentage points. Papers print the bare number; the
-    interval says whether it stands."""
+    interval says how sure it is."""
     known = [(arm, arm["difference"][key]) for arm in arms if (arm.get("difference") or {}).get(key)]
     if not known:
         return ""
@@ -39,11 +39,11 @@ def forest(arms: Sequence[Arm], reference: str, *, key: str = "top1") -> str:
     body.append(
         svg.text(WIDTH / 2, bottom + 34, f"difference to {reference}, percentage points", anchor="middle", cls="note")
     )
-    told = "; ".join(words.finding(arm["title"], d, reference) for arm, d in known)
-    return svg.drawing(WIDTH, bottom + 42, body, label=f"Differences to {reference} with intervals. {told}")
+    values = "; ".join(words.finding(arm["title"], d, reference) for arm, d in known)
+    return svg.drawing(WIDTH, bottom + 42, body, label=f"Differences to {reference} with intervals. {values}")
 
 
-def _interval(title: str, d: Mapping[str, Any], x: svg.Scale, top: float) -> str:
+def _interval(title: str, d: Facts, x: svg.Scale, top: float) -> str:
     word = words.verdict(d)
     y = top + 26
     marks = [
@@ -79,8 +79,8 @@ def curves(series: Sequence[tuple[str, Sequence[Point]]], *, x_label: str, y_lab
     body = _frame(x, y, sorted({p.x for p in points}), (low, high), (left, right, bottom), x_label, y_label)
     for i, (title, ps) in enumerate(series):
         body.append(_curve(i, title, sorted(ps, key=lambda p: p.x), x, y))
-    told = "; ".join(f"{t}: " + ", ".join(f"{p.y:.1f} at {p.x:g}" for p in ps) for t, ps in series)
-    return svg.drawing(WIDTH, height, body, label=f"{y_label} by {x_label}. {told}")
+    values = "; ".join(f"{t}: " + ", ".join(f"{p.y:.1f} at {p.x:g}" for p in ps) for t, ps in series)
+    return svg.drawing(WIDTH, height, body, label=f"{y_label} by {x_label}. {values}")
 
 
 def _frame(
@@ -142,7 +142,7 @@ def legend_mark(index: int) -> str:
     return svg.element("svg", body, viewBox="0 0 24 16", width=24, height=16, aria_hidden="true", cls="key")
 
 
-def class_changes(rows: Sequence[Mapping[str, Any]], title: str, reference: str) -> str:
+def class_changes(rows: Sequence[Facts], title: str, reference: str) -> str:
     """Change of every class's accuracy, sorted (RET Fig. 5A shows their distribution): who pays for the mean."""
     known = sorted((r for r in rows if r.get("change") is not None), key=lambda r: -r["change"])
     if not known:
@@ -173,7 +173,7 @@ def class_changes(rows: Sequence[Mapping[str, Any]], title: str, reference: str)
     return svg.drawing(WIDTH, 196, body, label=label)
 
 
-def _class_bar(r: Mapping[str, Any], left: float, step: float, y: svg.Scale, errors: bool) -> str:
+def _class_bar(r: Facts, left: float, step: float, y: svg.Scale, errors: bool) -> str:
     change = 100 * r["change"]
     gap = min(2.0, step * 0.15)
     mark = svg.element(
@@ -187,16 +187,16 @@ def _class_bar(r: Mapping[str, Any], left: float, step: float, y: svg.Scale, err
     return svg.titled(mark, f"{name}: {words.points({**r, 'mean': r['change']})} points")
 
 
-def _merged_bars(rows: Sequence[Mapping[str, Any]], left: float, step: float, y: svg.Scale) -> list[str]:
-    """Bars without names, one path for each look: a thousand classes must not make a large page."""
+def _merged_bars(rows: Sequence[Facts], left: float, step: float, y: svg.Scale) -> list[str]:
+    """Bars without names, one path for each colour: a thousand classes must not make a large page."""
     paths: dict[str, str] = {}
     for i, r in enumerate(rows):
         bar = f"M{left + i * step:.1f} {y(0):.1f}V{y(100 * r['change']):.1f}h{step:.2f}V{y(0):.1f}"
         paths[_bar_class(r)] = paths.get(_bar_class(r), "") + bar
-    return [svg.element("path", d=path, cls=look) for look, path in paths.items()]
+    return [svg.element("path", d=path, cls=cls) for cls, path in paths.items()]
 
 
-def _bar_class(r: Mapping[str, Any]) -> str:
+def _bar_class(r: Facts) -> str:
     return f"bar {'up' if r['change'] > 0 else 'down'} {words.verdict(r)}"
 
 
@@ -216,8 +216,8 @@ def histograms(groups: Sequence[tuple[str, Sequence[float]]], *, label: str, bin
     found = svg.ticks(low, high, 4)
     body += [svg.text(x(t), bottom + 16, f"{t:g}".replace("-", words.MINUS), anchor="middle") for t in found]
     body.append(svg.text(WIDTH / 2, bottom + 34, label, anchor="middle", cls="note"))
-    told = "; ".join(f"{t}: median {sorted(vs)[len(vs) // 2]:.3g} of {len(vs)}" for t, vs in groups)
-    return svg.drawing(WIDTH, 170, body, label=f"Distribution of {label}. {told}")
+    values = "; ".join(f"{t}: median {sorted(vs)[len(vs) // 2]:.3g} of {len(vs)}" for t, vs in groups)
+    return svg.drawing(WIDTH, 170, body, label=f"Distribution of {label}. {values}")
 
 
 def _shares(values: Sequence[float], low: float, high: float, bins: int) -> list[float]:

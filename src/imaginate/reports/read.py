@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,12 +15,14 @@ from imaginate.errors import RunError
 from imaginate.files import Folder
 from imaginate.runs import KEPT, RECIPE, REJECTED, Facts, RunFolder, json_object
 
+View: TypeAlias = dict[str, Any]  # what a template, or a table, is filled with
+
 STUDY_FORMAT = "imaginate-study/1"
 _NEEDED = ("file_name", "class_name", "method", "kept")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class RunContents:
     """One run folder. `kept` and `rejected` hold one row an image (originals are rows without a method)."""
 
     path: Path
@@ -45,7 +47,7 @@ class Study:
     path: Path
     results: Facts
     text: str = ""
-    runs: Mapping[str, Run] = field(default_factory=dict)
+    runs: Mapping[str, RunContents] = field(default_factory=dict)
     lost: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -54,7 +56,7 @@ class Study:
         return str(self.results.get("name") or self.path.resolve().name)
 
 
-def read(path: str | Path) -> Study | Run:
+def read(path: str | Path) -> Study | RunContents:
     """The study or the run in a folder. Raises RunError, in one line, for a folder that is neither."""
     folder = Path(path)
     if not folder.is_dir():
@@ -81,7 +83,7 @@ def read_study(folder: Path) -> Study:
     if missing:
         raise RunError(f"{folder / 'results.json'} is damaged: it has no {', '.join(missing)}")
     results["arms"] = distinct(results["arms"])
-    runs: dict[str, Run] = {}
+    runs: dict[str, RunContents] = {}
     lost: dict[str, str] = {}
     for named in dict.fromkeys(arm["run"] for arm in results["arms"] if arm.get("run")):
         try:
@@ -93,7 +95,7 @@ def read_study(folder: Path) -> Study:
     return Study(path=folder, results=results, text=text, runs=runs, lost=lost)
 
 
-def distinct(arms: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def distinct(arms: list[View]) -> list[View]:
     """The arms with titles that tell them apart: where several share one, the ratio is added, then the arm's name."""
     for mark in (_by_ratio, _by_name):
         times = Counter(arm["title"] for arm in arms)
@@ -116,12 +118,12 @@ def _find_run(study: Path, named: str) -> Path:
     raise RunError(f"run folder {named} was not found, so its pictures, filters and cost are not shown")
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: Path) -> RunContents:
     """A run, finished or not."""
     folder = RunFolder(path)
     kept, rejected, warnings = _tables(folder)
     has = folder.store.exists
-    return Run(
+    return RunContents(
         path=path,
         kept=kept,
         rejected=rejected,

@@ -1,16 +1,18 @@
-"""The scores of a run's images: before and after guidance, and of what was kept beside what was rejected."""
+"""The scores of a run's images: before and after guidance, of kept and of rejected images."""
 
 from __future__ import annotations
 
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
 from imaginate.reports import plots, words
-from imaginate.reports.read import Run
+from imaginate.reports.read import RunContents, View
 
-View = dict[str, Any]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 MOST = 9
 MEANING = {
     "kept": "the guide's probability of the seed's class (GIF Eq. 5, class maintenance)",
@@ -21,8 +23,8 @@ MEANING = {
 }
 
 
-def scores(run: Run) -> list[View]:
-    """A plot for each score: guidance pairs over all images made, other scores for kept and rejected ones."""
+def scores(run: RunContents) -> list[View]:
+    """A plot for each score: guidance pairs over all new images, other scores for kept and rejected ones."""
     names = [c[6:] for c in run.kept.column_names if c.startswith("score_")]
     out: list[View] = []
     used: set[str] = set()
@@ -38,7 +40,7 @@ def scores(run: Run) -> list[View]:
     return [s for s in out if s["plot"]][:MOST]
 
 
-def guidance(run: Run) -> str:
+def guidance(run: RunContents) -> str:
     """How often the guide still sees the seed's class, before and after guidance; empty without guidance."""
     needed = ("info_seed_class", "info_class_before", "info_class_after")
     if any(column not in run.kept.column_names for column in needed):
@@ -63,7 +65,7 @@ def _partner(name: str, names: list[str]) -> str | None:
     return next((n for n in (f"{stem}_after", stem) if n in names), None)
 
 
-def _guided(run: Run, before: str, after: str) -> View:
+def _guided(run: RunContents, before: str, after: str) -> View:
     pairs = [
         (a, b)
         for table in (run.kept, run.rejected)
@@ -91,10 +93,10 @@ def _score(name: str, groups: list[tuple[str, list[float]]]) -> View:
     return {"name": label, "meaning": MEANING.get(label, ""), "plot": plot, "rows": rows, "note": ""}
 
 
-def _column(table: Any, name: str) -> list[Any]:
-    found: list[Any] = table.column(name).to_pylist() if name in table.column_names else [None] * table.num_rows
-    return found
+def _column(table: pa.Table, name: str) -> list[Any]:
+    """The values of a column; null in every row where the table has none of that name."""
+    return list(table.column(name).to_pylist()) if name in table.column_names else [None] * table.num_rows
 
 
-def _values(table: Any, name: str) -> list[float]:
+def _values(table: pa.Table, name: str) -> list[float]:
     return [float(v) for v in _column(table, f"score_{name}") if v is not None]

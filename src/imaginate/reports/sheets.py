@@ -1,17 +1,21 @@
-"""Contact sheets: each seed beside its copies, and the rejects with their reasons."""
+"""Contact sheets: each seed with its copies, and the rejects with their reasons."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from imaginate.reports import words
-from imaginate.reports.read import Run
+from imaginate.reports.read import RunContents
 from imaginate.reports.thumbs import Thumb, thumb, thumb_of
+from imaginate.runs import Facts
 
-Row = Mapping[str, Any]
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = Facts
 ReadSeed = Callable[[str], bytes | None]
 _COLUMNS = ("file_name", "class_name", "origin", "seed_image", "method", "copy", "prompt", "reason", "kept", "rng_seed")
 
@@ -29,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A seed (or a class) and what was made of it."""
+    """A seed (or a class) and what was generated from it."""
 
     title: str
     note: str
@@ -38,11 +42,11 @@ class Group:
 
 
 class Rows:
-    """The made images of a run by seed, and its originals."""
+    """The new images of a run by seed, and its originals."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: RunContents) -> None:
         self.run = run
-        self.made: dict[tuple[str, str], list[Row]] = {}
+        self.new: dict[tuple[str, str], list[Row]] = {}
         self.originals: dict[tuple[str, str], Row] = {}
         self.of_class: dict[str, list[Row]] = {}
         for row in [*_rows(run.kept), *_rows(run.rejected)]:
@@ -51,7 +55,7 @@ class Rows:
                 self.originals[key] = row
                 self.of_class.setdefault(key[0], []).append(row)
             else:
-                self.made.setdefault(key, []).append(row)
+                self.new.setdefault(key, []).append(row)
 
     def heads(self, key: tuple[str, str]) -> list[Row]:
         """The seed image; for a class-started method, up to two real images of the class."""
@@ -60,7 +64,7 @@ class Rows:
         return [] if key[1] else self.of_class.get(key[0], [])[:2]
 
 
-def _rows(table: Any) -> list[Row]:
+def _rows(table: pa.Table) -> list[Row]:
     """The columns that a sheet needs, whatever else the table has; a missing column reads as null."""
     wanted = [c for c in _COLUMNS if c in table.column_names]
     scores = [c for c in table.column_names if c.startswith("score_")]
@@ -84,8 +88,8 @@ def spread(keys: Sequence[tuple[str, str]], limit: int) -> list[tuple[str, str]]
 def sheet(rows: Rows, *, seeds: int = 8, copies: int = 6, read_seed: ReadSeed | None = None) -> list[Group]:
     """Seeds spread over the classes, each with up to `copies` kept images and one rejected."""
     groups = []
-    for key in spread([k for k, found in rows.made.items() if any(r["kept"] for r in found)], seeds):
-        found = rows.made[key]
+    for key in spread([k for k, found in rows.new.items() if any(r["kept"] for r in found)], seeds):
+        found = rows.new[key]
         kept = [r for r in found if r["kept"]][:copies]
         refused = [r for r in found if not r["kept"] and r["file_name"]][:1]
         groups.append(_group(rows, key, [*kept, *refused], read_seed))
@@ -93,9 +97,9 @@ def sheet(rows: Rows, *, seeds: int = 8, copies: int = 6, read_seed: ReadSeed | 
 
 
 def rejects(rows: Rows, *, reasons: int = 6, each: int = 4, read_seed: ReadSeed | None = None) -> list[Group]:
-    """The commonest reasons, each with a few rejected images beside their seeds."""
+    """The commonest reasons, each with a few rejected images with their seeds."""
     by_reason: dict[str, list[tuple[tuple[str, str], Row]]] = {}
-    for key, found in rows.made.items():
+    for key, found in rows.new.items():
         for row in found:
             if not row["kept"] and row["file_name"]:
                 by_reason.setdefault(str(row["reason"]), []).append((key, row))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from imaginate.reports import words
-from imaginate.reports.read import Run, Study
+from imaginate.reports.read import RunContents, Study, View
 from imaginate.reports.view_run import Options, cost, counts, money
 from imaginate.reports.view_study import reference_title
+from imaginate.runs import Facts
 
-Fields = dict[str, Any]
+Fields = View
 
 
 def study_rows(study: Study, options: Options) -> list[Fields]:
@@ -20,7 +20,7 @@ def study_rows(study: Study, options: Options) -> list[Fields]:
     return [_arm_row(arm, study, options) for arm in study.results["arms"]]
 
 
-def _arm_row(arm: Mapping[str, Any], study: Study, options: Options) -> Fields:
+def _arm_row(arm: Facts, study: Study, options: Options) -> Fields:
     run = study.runs.get(arm.get("run") or "")
     spent = (cost(run, options) if run else None) or {}
     row: Fields = {
@@ -44,7 +44,7 @@ def _arm_row(arm: Mapping[str, Any], study: Study, options: Options) -> Fields:
     return row | {"seconds_per_image": spent.get("each"), "price_per_image": spent.get("money_value")}
 
 
-def run_rows(run: Run, options: Options) -> list[Fields]:
+def run_rows(run: RunContents, options: Options) -> list[Fields]:
     """One flat record a run: counts, rejects by reason, metrics, cost."""
     seen = counts(run)
     spent = cost(run, options) or {}
@@ -86,7 +86,7 @@ def paper_table(studies: Sequence[Study]) -> list[list[str]]:
     return rows
 
 
-def _paper_cells(arm: Mapping[str, Any] | None) -> list[str]:
+def _paper_cells(arm: Facts | None) -> list[str]:
     if arm is None:
         return ["–", "–"]
     if arm.get("reference"):
@@ -96,7 +96,7 @@ def _paper_cells(arm: Mapping[str, Any] | None) -> list[str]:
     return [words.accuracy(arm.get("top1")), words.points(difference) + unclear]
 
 
-def run_table(run: Run, options: Options) -> list[list[str]]:
+def run_table(run: RunContents, options: Options) -> list[list[str]]:
     """A run as two columns: what, how much."""
     seen = counts(run)
     rows = [["", run.name], *([k, words.number(v)] for k, v in seen.items())]

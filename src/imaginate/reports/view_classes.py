@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from markupsafe import Markup
 
 from imaginate.reports import plots, words
+from imaginate.reports.read import View
+from imaginate.runs import Facts
 
-View = dict[str, Any]
-Row = Mapping[str, Any]
+Row = Facts
 Finding = Literal["gain", "loss", "unclear", "few", "absent", "none"]
 MOST = 200  # rows of one arm's table: 15 arms stay below a megabyte
 FINDINGS: dict[Finding, str] = {
@@ -24,15 +25,15 @@ FINDINGS: dict[Finding, str] = {
 }
 
 
-def classes_view(arms: Sequence[Mapping[str, Any]], reference: str, data: Mapping[str, Any], level: float) -> View:
+def classes_view(arms: Sequence[Facts], reference: str, data: Facts, level: float) -> View:
     """The section on classes: a plot, a tally and a table for each arm that was compared with the reference."""
     titles = class_titles(data)
     found = [view for arm in arms if (view := arm_view(arm, reference, titles))]
     return {"arms": found, "chance": chance(found, level), "most": MOST}
 
 
-def class_titles(data: Mapping[str, Any]) -> dict[str, str]:
-    """Class name -> what the page calls it: its title, and the name beside it where two classes share a title."""
+def class_titles(data: Facts) -> dict[str, str]:
+    """Class name -> what the page calls it: its title, with the name where two classes share a title."""
     names = [str(name) for name in data.get("classes") or []]
     titles = [str(title) for title in data.get("titles") or []]
     if len(titles) != len(names):
@@ -49,7 +50,7 @@ def class_finding(row: Row) -> Finding:
     return "few" if word == "none" else word
 
 
-def arm_view(arm: Mapping[str, Any], reference: str, titles: Mapping[str, str]) -> View | None:
+def arm_view(arm: Facts, reference: str, titles: Mapping[str, str]) -> View | None:
     """One arm: the plot, the tally, the extremes and the table; None where it was not compared."""
     rows = [{**_possible(r), "title": titles.get(str(r["class"]), str(r["class"]))} for r in arm.get("per_class") or []]
     known = sorted((r for r in rows if r.get("change") is not None), key=lambda r: -r["change"])
@@ -81,7 +82,7 @@ def _shown(rows: Sequence[Row], ranked: Sequence[Row]) -> list[Row]:
 
 
 def chance(arms: Sequence[View], level: float) -> str:
-    """How many classes stand out although nothing changed, in one sentence; empty without intervals."""
+    """How many intervals miss 0 although nothing changed, in one sentence; empty without intervals."""
     counted = [a["counted"] for a in arms]
     if not sum(counted):
         return ""
@@ -97,7 +98,7 @@ def chance(arms: Sequence[View], level: float) -> str:
     return f"{text}. Here it does so for {words.number(found)}."
 
 
-def class_rows(name: str, results: Mapping[str, Any]) -> list[View]:
+def class_rows(name: str, results: Facts) -> list[View]:
     """One flat record for every arm and class, unrounded; `name` is the study's."""
     data = results["data"]
     titles = dict(zip(data.get("classes") or [], data.get("titles") or [], strict=False))

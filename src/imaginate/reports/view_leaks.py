@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePath
-from typing import Any
 
 from imaginate.reports import words
+from imaginate.reports.read import View
+from imaginate.runs import Facts
 
-View = dict[str, Any]
-Facts = Mapping[str, Any]
 IN_HEADER = 4
 OTHERS = {"held_out": "a held-out image", "train": "a training image"}
 

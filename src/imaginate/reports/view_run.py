@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from imaginate.errors import ConfigError
 from imaginate.reports import scores, sheets, words
-from imaginate.reports.read import Run
+from imaginate.reports.read import RunContents, View
 from imaginate.reports.thumbs import Thumb, thumb, thumb_of
+from imaginate.runs import Facts
 from imaginate.settings import check_price
 
-View = dict[str, Any]
 ReadImage = Callable[[str | None, str | None, str], bytes | None]
 MOST_CLASSES = 200  # rows of a run's table of classes
 
@@ -36,7 +35,7 @@ class Options:
                 raise ConfigError(f"{name} must be >= 1, got {value}")
 
 
-def run_view(run: Run, options: Options, *, title: str = "") -> View:
+def run_view(run: RunContents, options: Options, *, title: str = "") -> View:
     """Everything that the page's run section needs."""
     rows = sheets.Rows(run)
     recipe = run.recipe
@@ -63,7 +62,7 @@ def run_view(run: Run, options: Options, *, title: str = "") -> View:
         "scores": scores.scores(run),
         "guidance": scores.guidance(run),
         "metrics": _metrics(run.evaluation),
-        "looks": _looks(run, options),
+        "alike": _alike(run, options),
         "cost": cost(run, options),
         "provenance": provenance(run),
         "recipe": run.recipe_text,
@@ -71,21 +70,21 @@ def run_view(run: Run, options: Options, *, title: str = "") -> View:
     }
 
 
-def counts(run: Run) -> dict[str, int]:
+def counts(run: RunContents) -> dict[str, int]:
     """Images by fate, counted from the rows themselves."""
-    made = [m is not None for m in run.kept.column("method").to_pylist()]
+    is_new = [m is not None for m in run.kept.column("method").to_pylist()]
     totals = run.facts.get("totals") or {}
     return {
-        "originals": len(made) - sum(made),
-        "kept": sum(made),
+        "originals": len(is_new) - sum(is_new),
+        "kept": sum(is_new),
         "rejected": run.rejected.num_rows,
         "skipped": int(totals.get("skipped") or 0),
         "wanted": int(run.facts.get("wanted") or 0),
     }
 
 
-def _facts(run: Run, seen: Mapping[str, int]) -> list[tuple[str, str]]:
-    made = seen["kept"] + seen["rejected"]
+def _facts(run: RunContents, seen: Mapping[str, int]) -> list[tuple[str, str]]:
+    candidates = seen["kept"] + seen["rejected"]
     ratio = f"{seen['kept'] / seen['originals']:.3g} new for each original" if seen["originals"] else ""
     pairs = [
         ("originals", words.number(seen["originals"])),
@@ -96,8 +95,8 @@ def _facts(run: Run, seen: Mapping[str, int]) -> list[tuple[str, str]]:
         ("expansion", ratio),
         (
             "rejected",
-            f"{words.number(seen['rejected'])} ({words.percent(seen['rejected'] / made)} % of all made)"
-            if made
+            f"{words.number(seen['rejected'])} ({words.percent(seen['rejected'] / candidates)} % of all candidates)"
+            if candidates
             else "0",
         ),
         ("seed images skipped", words.number(seen["skipped"]) if seen["skipped"] else ""),
@@ -105,17 +104,17 @@ def _facts(run: Run, seen: Mapping[str, int]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in pairs if value]
 
 
-def _reasons(run: Run) -> list[View]:
+def _reasons(run: RunContents) -> list[View]:
     found = Counter(str(r) for r in run.rejected.column("reason").to_pylist()) if run.rejected.num_rows else Counter()
     skipped = (run.facts.get("totals") or {}).get("skipped_reasons") or {}
     most = max([*found.values(), *skipped.values()], default=1)
-    made = [{"reason": r, "count": n, "share": n / most, "what": "new image"} for r, n in found.most_common()]
-    return made + [
+    rejected = [{"reason": r, "count": n, "share": n / most, "what": "new image"} for r, n in found.most_common()]
+    return rejected + [
         {"reason": r, "count": n, "share": n / most, "what": "seed image skipped"} for r, n in skipped.items()
     ]
 
 
-def _classes(run: Run) -> list[View]:
+def _classes(run: RunContents) -> list[View]:
     known = [(str(c.get("name")), str(c.get("display") or c.get("name"))) for c in run.facts.get("classes") or []]
     real: Counter[str] = Counter()
     kept: Counter[str] = Counter()
@@ -133,7 +132,7 @@ def _fewest(classes: list[View]) -> list[View]:
     return sorted(classes, key=lambda c: c["kept"])[:MOST_CLASSES]
 
 
-def _metrics(evaluation: Mapping[str, Any] | None) -> View | None:
+def _metrics(evaluation: Facts | None) -> View | None:
     if not evaluation or not evaluation.get("metrics"):
         return None
     against = evaluation.get("against") or {}
@@ -149,7 +148,7 @@ def _metrics(evaluation: Mapping[str, Any] | None) -> View | None:
     }
 
 
-def _looks(run: Run, options: Options) -> View | None:
+def _alike(run: RunContents, options: Options) -> View | None:
     """Leaks and duplicates found by `imaginate evaluate`, with pictures where they can be had."""
     evaluation = run.evaluation or {}
     if "leaks" not in evaluation:
@@ -170,11 +169,11 @@ def _looks(run: Run, options: Options) -> View | None:
     }
 
 
-def _pair(run: Run, pair: Mapping[str, Any], second: Thumb | None) -> View:
+def _pair(run: RunContents, pair: Facts, second: Thumb | None) -> View:
     return {**pair, "first_thumb": thumb_of(run.path / pair["first"]), "second_thumb": second}
 
 
-def cost(run: Run, options: Options) -> View | None:
+def cost(run: RunContents, options: Options) -> View | None:
     """Seconds and, given a price, money for each kept image (GIF Table 6)."""
     found = run.facts.get("cost") or {}
     seconds, each = found.get("seconds"), found.get("seconds_per_image")
@@ -193,11 +192,11 @@ def cost(run: Run, options: Options) -> View | None:
 
 
 def money(value: float, currency: str) -> str:
-    """An amount with enough digits to tell cheap from free."""
+    """An amount with enough digits to show that cheap is not free."""
     return f"{currency} {value:.2f}" if value >= 1 else f"{currency} {words.number(value, 2)}"
 
 
-def provenance(run: Run) -> list[tuple[str, str]]:
+def provenance(run: RunContents) -> list[tuple[str, str]]:
     """Versions, machine and fingerprints."""
     facts = run.facts
     machine = facts.get("machine") or {}
@@ -216,5 +215,5 @@ def provenance(run: Run) -> list[tuple[str, str]]:
     return [(name, value) for name, value in pairs if value]
 
 
-def _first(run: Run, column: str) -> str | None:
+def _first(run: RunContents, column: str) -> str | None:
     return next((str(v) for v in run.kept.column(column).to_pylist() if v is not None), None)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from markupsafe import Markup
 
 from imaginate.reports import plots, words
-from imaginate.reports.read import Study
+from imaginate.reports.read import Study, View
 from imaginate.reports.view_classes import classes_view
 from imaginate.reports.view_leaks import leak_view
-from imaginate.reports.view_run import Options, View, cost, run_view
+from imaginate.reports.view_run import Options, cost, run_view
 from imaginate.reports.view_training import budget_note, training_view
+from imaginate.runs import Facts
 
 KINDS = {
     "original": "the original images alone",
@@ -69,7 +69,7 @@ def study_view(study: Study, options: Options) -> View:
     }
 
 
-def reference_title(results: Mapping[str, Any]) -> str:
+def reference_title(results: Facts) -> str:
     """The title of the arm that all differences are taken against."""
     named = results["protocol"].get("reference", "original")
     arm = next((a for a in results["arms"] if a.get("reference") or a["name"] == named), None)
@@ -88,7 +88,7 @@ def _image_count(originals: int | None, new: int) -> str:
 
 def _run_titles(study: Study) -> dict[str, str]:
     """Each run folder once, under the title of the arm that uses most of it."""
-    chosen: dict[str, tuple[str, Mapping[str, Any]]] = {}
+    chosen: dict[str, tuple[str, Facts]] = {}
     for arm in study.results["arms"]:
         name = arm.get("run")
         if name not in study.runs:
@@ -100,7 +100,7 @@ def _run_titles(study: Study) -> dict[str, str]:
     return {name: arm["title"] for name, arm in chosen.values()}
 
 
-def missing(results: Mapping[str, Any]) -> list[str]:
+def missing(results: Facts) -> list[str]:
     """`GIF-SD: seed 2`: what an unfinished study still lacks, an arm a line."""
     titles = {a["name"]: a["title"] for a in results["arms"]}
     by_arm: dict[str, list[str]] = {}
@@ -110,7 +110,7 @@ def missing(results: Mapping[str, Any]) -> list[str]:
     return [f"{arm}: {words.listed(seeds, 6)}" for arm, seeds in by_arm.items()]
 
 
-def findings(arms: Sequence[Mapping[str, Any]], reference: str) -> list[View]:
+def findings(arms: Sequence[Facts], reference: str) -> list[View]:
     """One sentence an arm, gains first, then what is unclear, then losses."""
     found = []
     for arm in arms:
@@ -126,7 +126,7 @@ def findings(arms: Sequence[Mapping[str, Any]], reference: str) -> list[View]:
     return sorted(found, key=lambda f: (order[f["word"]], -(f["mean"] or 0)))
 
 
-def caution(arms: Sequence[Mapping[str, Any]], protocol: Mapping[str, Any]) -> list[str]:
+def caution(arms: Sequence[Facts], protocol: Facts) -> list[str]:
     """What a reader should hold against the findings."""
     notes = []
     compared = sum(words.verdict((a.get("difference") or {}).get("top1")) != "none" for a in arms)
@@ -144,8 +144,8 @@ def caution(arms: Sequence[Mapping[str, Any]], protocol: Mapping[str, Any]) -> l
     return notes
 
 
-def row(arm: Mapping[str, Any], study: Study, options: Options) -> View:
-    """One line of the headline table, values for sorting beside the words."""
+def row(arm: Facts, study: Study, options: Options) -> View:
+    """One line of the headline table, with values for sorting."""
     d = (arm.get("difference") or {}).get("top1")
     images = (arm.get("images") or {}) if arm["kind"] != "clip-zero-shot" else {}
     new = (images.get("synthetic") or 0) + (images.get("real") or 0)
@@ -173,7 +173,7 @@ def row(arm: Mapping[str, Any], study: Study, options: Options) -> View:
     }
 
 
-def curve_view(found: Sequence[Mapping[str, Any]]) -> View | None:
+def curve_view(found: Sequence[Facts]) -> View | None:
     """Accuracy by expansion ratio, with a legend."""
     series = []
     for curve in found:
@@ -191,7 +191,7 @@ def curve_view(found: Sequence[Mapping[str, Any]]) -> View | None:
     return {"plot": Markup(plot), "legend": legend}
 
 
-def corruption_view(arms: Sequence[Mapping[str, Any]]) -> View | None:
+def corruption_view(arms: Sequence[Facts]) -> View | None:
     """Accuracy under the common corruptions (GIF Table 2), averaged over the severities that were measured."""
     known = [a for a in arms if a.get("corruption")]
     if not known:
@@ -216,7 +216,7 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(values) / len(values) if values else None
 
 
-def exchange_row(e: Mapping[str, Any], arms: Sequence[Mapping[str, Any]]) -> View:
+def exchange_row(e: Facts, arms: Sequence[Facts]) -> View:
     """How many further real images reach the same accuracy."""
     title = next((a["title"] for a in arms if a["name"] == e["arm"]), e["arm"])
     low, high = e.get("low"), e.get("high")
@@ -229,7 +229,7 @@ def exchange_row(e: Mapping[str, Any], arms: Sequence[Mapping[str, Any]]) -> Vie
     return {**e, "title": title, "rate_text": rate, "real_text": words.number(e.get("real"))}
 
 
-def protocol_view(results: Mapping[str, Any]) -> list[tuple[str, str]]:
+def protocol_view(results: Facts) -> list[tuple[str, str]]:
     """The protocol as pairs, empty values left out."""
     data = results["data"]
     counts = [
@@ -239,7 +239,7 @@ def protocol_view(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     pairs = [(name, words.number(n)) for name, n in counts if n is not None]
     pairs.append(("classes", words.number(len(data.get("classes") or []))))
-    flat: dict[str, Any] = {}
+    flat: View = {}
     for key, value in results["protocol"].items():
         flat |= {f"{key} {k}": v for k, v in value.items()} if isinstance(value, Mapping) else {key: value}
     if flat.get("recipe_settings lr") == 0:
@@ -247,7 +247,7 @@ def protocol_view(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs + [(k.replace("_", " "), _plain(v)) for k, v in flat.items() if v is not None and v != []]
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from imaginate.reports import words
+from imaginate.reports.read import View
+from imaginate.runs import Facts
 
-View = dict[str, Any]
-Facts = Mapping[str, Any]
 IMAGES = ("original", "synthetic", "real")
 
 
 def training_view(arms: Sequence[Facts]) -> View:
-    """A row for each arm; the device stands in one sentence where it is the same for all, else in a column."""
+    """A row for each arm; the device is in one sentence where it is the same for all, else in a column."""
     devices = {_device(unit) for arm in arms for unit in _units(arm)} - {""}
     mixed = len(devices) > 1
     note = "Not all classifiers were trained on the same device in the same precision." if mixed else ""
@@ -37,10 +36,10 @@ def budget_note(results: Facts) -> str:
             return f"Every arm was given up to {limit} updates, whatever its size. {early}"
         return f"Every arm was trained for the same number of updates ({limit}), whatever its size."
     epochs = recipe.get("epochs") or protocol.get("epochs")
-    told = words.count(epochs, "epoch") if epochs else "the same number of epochs"
+    length = words.count(epochs, "epoch") if epochs else "the same number of epochs"
     early = _early(units, recipe, "epoch", "epochs")
     return (
-        f"Every arm was trained for {'up to ' if early else ''}{told}, so a larger set got more updates"
+        f"Every arm was trained for {'up to ' if early else ''}{length}, so a larger set got more updates"
         f"{_brackets(_span(u['updates'] for u in units))}: part of a gain may be training time and not the new images."
         f"{' ' if early else ''}{early}"
     )
@@ -81,7 +80,7 @@ def _units(arm: Facts) -> list[Facts]:
     return [unit for unit in arm.get("units") or [] if unit.get("updates")]
 
 
-def _span(values: Any) -> str:
+def _span(values: Iterable[float | None]) -> str:
     """`150`, or `812 to 3 900`."""
     known = [v for v in values if v]
     if not known:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
+
+from imaginate.runs import Facts
 
 Verdict = Literal["gain", "loss", "unclear", "none"]
 MISSING = "not measured"
@@ -12,7 +14,7 @@ MINUS = "−"
 GROUP = "\u202f"  # a narrow space that does not break
 
 
-def verdict(difference: Mapping[str, Any] | None) -> Verdict:
+def verdict(difference: Facts | None) -> Verdict:
     """What an interval says: a gain only if all of it is above 0, a loss only if all of it is below."""
     if not difference or difference.get("low") is None or difference.get("high") is None:
         return "none"
@@ -27,7 +29,7 @@ def verdict_word(word: Verdict) -> str:
 
 
 def verdict_sign(word: Verdict) -> str:
-    """A sign beside the word, so that colour is never the only cue."""
+    """A sign next to the word, so that colour is never the only cue."""
     return {"gain": "▲", "loss": "▼", "unclear": "○", "none": "–"}[word]
 
 
@@ -44,7 +46,7 @@ def percent(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{100 * value:.{digits}f}"
 
 
-def accuracy(summary: Mapping[str, Any] | None) -> str:
+def accuracy(summary: Facts | None) -> str:
     """`41.2 ± 0.4`: mean and standard error over the trained classifiers, in per cent."""
     if not summary or summary.get("mean") is None:
         return "–"
@@ -52,7 +54,7 @@ def accuracy(summary: Mapping[str, Any] | None) -> str:
     return percent(summary["mean"]) + (f" ± {percent(error)}" if error is not None else "")
 
 
-def points(difference: Mapping[str, Any] | None) -> str:
+def points(difference: Facts | None) -> str:
     """`+3.1 [+1.2, +4.9]`: a difference of two accuracies and its interval, in percentage points."""
     if not difference or difference.get("mean") is None:
         return "–"
@@ -62,7 +64,7 @@ def points(difference: Mapping[str, Any] | None) -> str:
     return f"{text} [{signed(100 * difference['low'])}, {signed(100 * difference['high'])}]"
 
 
-def finding(title: str, difference: Mapping[str, Any] | None, reference: str) -> str:
+def finding(title: str, difference: Facts | None, reference: str) -> str:
     """One sentence on one arm."""
     word = verdict(difference)
     if word == "none":
@@ -115,7 +117,7 @@ def listed(items: Sequence[str], limit: int = 8) -> str:
 
 
 def shortened(text: str, limit: int) -> str:
-    """`a very long…the end`: at most `limit` characters; the end stays, as it is often what tells two names apart."""
+    """`a very long…the end`: at most `limit` characters; the end stays, as two long names often differ there."""
     if len(text) <= limit:
         return text
     tail = limit // 2

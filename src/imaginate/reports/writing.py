@@ -1,4 +1,4 @@
-"""Reports into files: report.html, report.csv, report.md, report.tex, report.json, beside what they report on.
+"""Reports into files: report.html, report.csv, report.md, report.tex, report.json, next to what they report on.
 
 With csv, and with a page that cannot show every class, a study also gets per_class.csv: a row an arm and class.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from imaginate.errors import ConfigError, RunError
 from imaginate.reports import tables
 from imaginate.reports.page import html
-from imaginate.reports.read import Run, Study, read
+from imaginate.reports.read import RunContents, Study, read
 from imaginate.reports.view_classes import MOST, class_rows
 from imaginate.reports.view_run import Options
 from imaginate.settings import nearest
@@ -56,13 +56,13 @@ def write_tables(
         raise ConfigError("html reports on one study at a time; over several there is csv, markdown, latex and json")
     studies = [_study(path) for path in paths]
     rows = [row for s in studies for row in tables.study_rows(s, options)]
-    made = tables.paper_table(studies)
+    cells = tables.paper_table(studies)
     note = tables.study_note(studies)
     texts = {
         "csv": lambda: tables.to_csv(rows),
         "json": lambda: _json(rows),
-        "markdown": lambda: tables.to_markdown(made, note),
-        "latex": lambda: tables.to_latex(made, note),
+        "markdown": lambda: tables.to_markdown(cells, note),
+        "latex": lambda: tables.to_latex(cells, note),
     }
     files = [_write(Path(out) / FORMATS[name], texts[name]()) for name in formats]
     return files + _per_class(studies, Path(out), formats)
@@ -78,16 +78,16 @@ def _per_class(studies: Sequence[Study], folder: Path, formats: Sequence[str]) -
     return [_write(folder / PER_CLASS, tables.to_csv(rows))] if rows else []
 
 
-def render(source: Study | Run, name: str, options: Options) -> str:
+def render(source: Study | RunContents, name: str, options: Options) -> str:
     """One format of one report, as text."""
     if name == "html":
         return html(source, options)
     rows = tables.study_rows(source, options) if isinstance(source, Study) else tables.run_rows(source, options)
     if name in ("csv", "json"):
         return tables.to_csv(rows) if name == "csv" else _json(rows)
-    made = tables.paper_table([source]) if isinstance(source, Study) else tables.run_table(source, options)
+    cells = tables.paper_table([source]) if isinstance(source, Study) else tables.run_table(source, options)
     note = tables.study_note([source]) if isinstance(source, Study) else f"Run {source.name}."
-    return tables.to_markdown(made, note) if name == "markdown" else tables.to_latex(made, note)
+    return tables.to_markdown(cells, note) if name == "markdown" else tables.to_latex(cells, note)
 
 
 def _study(path: str | Path) -> Study:

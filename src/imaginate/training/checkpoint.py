@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from imaginate.errors import RunError
 from imaginate.files import remove_file, replace_file
 
 if TYPE_CHECKING:
     import torch
+    from _typeshed import DataclassInstance
     from torch import nn
+
+Weights: TypeAlias = "dict[str, torch.Tensor]"
 
 S = TypeVar("S")
 NAME = "state.pt"
 
 
-def copy_of(model: nn.Module) -> dict[str, Any]:
+def copy_of(model: nn.Module) -> Weights:
     """The weights, as they are now."""
     return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
 
 
 def save(
-    folder: Path, key: str, state: Any, model: nn.Module, optimizer: torch.optim.Optimizer, best: dict[str, Any]
+    folder: Path, key: str, state: DataclassInstance, model: nn.Module, optimizer: torch.optim.Optimizer, best: Weights
 ) -> None:
     """Write everything that the next update depends on."""
     import torch
@@ -40,7 +43,7 @@ def save(
 
 def resume(
     folder: Path, key: str, kind: type[S], model: nn.Module, optimizer: torch.optim.Optimizer
-) -> tuple[S, dict[str, Any]]:
+) -> tuple[S, Weights]:
     """The state and best weights where a run was stopped; a fresh state where there is none."""
     import torch
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -15,10 +15,10 @@ from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, DataError
 from imaginate.files import derive_seed
 from imaginate.progress import Bar, bar
-from imaginate.records import LabelSpace
-from imaginate.settings import build, check, setting
-from imaginate.training import checkpoint
-from imaginate.training import folder as kept
+from imaginate.records import LabelSpace, Scalar
+from imaginate.runs import Facts
+from imaginate.settings import build, check, setting, with_keywords
+from imaginate.training import checkpoint, folder
 from imaginate.training.architectures import check_arch
 from imaginate.training.augment import stored_size
 from imaginate.training.distributed import assemble
@@ -49,42 +49,47 @@ class Training(ClassifierSettings):
             raise ConfigError(f"held_out_split {self.held_out_split!r} needs held_out: the dataset that has this split")
 
 
+@with_keywords(Training)
 def train(
-    data: str | os.PathLike[str], out: str | os.PathLike[str], *, device: str = "auto", show: bool = True, **values: Any
-) -> dict[str, Any]:
+    data: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    device: str = "auto",
+    progress: bool = True,
+    **settings: Scalar,
+) -> Facts:
     """Train a classifier into `out` (weights.safetensors, classes and settings in classifier.json, history.json).
 
-    Everything is read and checked before the first update. Children of validation images are left out of training. The
-    same call goes on where it was stopped, and returns the result of a finished classifier; other settings or other
-    images are refused.
+    `settings` are fields of `Training`. Everything is read and checked before the first update. Descendants of
+    validation images are left out of training. The same call goes on where it was stopped, and returns the result of a
+    finished classifier (what classifier.json holds); other settings or other images are refused.
     """
-    settings, folder = build(Training, values, where="train"), Path(out)
-    check_arch(settings.arch, settings.pretrained)
-    recipe = settings.adjusted_recipe()
-    check_watched(recipe, settings.validation > 0)
-    stored = kept.stored_recipe(folder)
+    asked, out = build(Training, settings, where="train"), Path(out)
+    check_arch(asked.arch, asked.pretrained)
+    recipe = asked.adjusted_recipe()
+    check_watched(recipe, asked.validation > 0)
+    stored = folder.stored_recipe(out)
     if stored is not None:
-        kept.check_settings(folder, stored, asdict(settings))
+        folder.check_settings(out, stored, asdict(asked))
     team, place = assemble(pick_device(device))
-    material = _gather(str(data), settings, folder, show and team.main)
+    images = _gather(str(data), asked, out, progress and team.main)
     if stored is not None:
-        kept.check_images(folder, stored, material.marks)
-    if kept.is_finished(folder):
-        return kept.result_of(folder) if team.main else {}
-    check_watched(recipe, len(material.parts.validation) > 0)
-    plan = _plan(settings, recipe, material, place)
+        folder.check_images(out, stored, images.fingerprints)
+    if folder.is_finished(out):
+        return folder.result_of(out) if team.main else {}
+    check_watched(recipe, len(images.parts.validation) > 0)
+    plan = _plan(asked, recipe, images, place)
     if team.main:
-        kept.write_json(
-            folder / kept.RECIPE, {"settings": asdict(settings), "data": {"path": str(data), **material.marks}}
-        )
-    with bar(f"train {plan.arch}", plan.updates, unit="updates", show=show and team.main) as progress:
-        pool, validation = material.training_set(material.parts.rows), material.training_set(material.parts.validation)
-        trained = fit(plan, pool, validation if len(validation) else None, folder, advance=progress.advance, team=team)
-    return _finish(settings, plan, trained, material, folder) if team.main else {}
+        facts = {"settings": asdict(asked), "data": {"path": str(data), **images.fingerprints}}
+        folder.write_json(out / folder.RECIPE, facts)
+    with bar(f"train {plan.arch}", plan.updates, unit="updates", show=progress and team.main) as shown:
+        rows, validation = images.training_set(images.parts.rows), images.training_set(images.parts.validation)
+        trained = fit(plan, rows, validation if len(validation) else None, out, advance=shown.advance, team=team)
+    return _finish(asked, plan, trained, images, out) if team.main else {}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held:
+class HeldOut:
     """The held-out images, the rows that are measured, and what the check for leaks found."""
 
     store: PixelCache
@@ -99,10 +104,10 @@ class ClassifierImages:
     labels: LabelSpace
     store: PixelCache
     parts: Parts
-    held: Held | None
+    held: HeldOut | None
 
     @property
-    def marks(self) -> dict[str, str | None]:
+    def fingerprints(self) -> dict[str, str | None]:
         """Fingerprints of the images."""
         return {"train": self.store.fingerprint, "held_out": self.held.store.fingerprint if self.held else None}
 
@@ -111,13 +116,13 @@ class ClassifierImages:
         return join([self.store.piece(rows)], len(self.labels))
 
 
-def _gather(data: str, settings: Training, folder: Path, show: bool) -> ClassifierImages:
+def _gather(data: str, settings: Training, out: Path, progress: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
     train = open_dataset(data, split=settings.split, origin=settings.origin)
     held = _open_held_out(settings, train)
-    with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=show) as progress:
-        store = _decode(train, settings, folder, progress)
-        outside = None if held is None else _decode(held, settings, folder, progress)
+    with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=progress) as shown:
+        store = _decode(train, settings, out, shown)
+        outside = None if held is None else _decode(held, settings, out, shown)
     parts = TrainingImages(Images(train, store)).choose(settings.validation, settings.seed)
     if not len(parts.rows):
         raise DataError("no image is left to train on")
@@ -127,7 +132,7 @@ def _gather(data: str, settings: Training, folder: Path, show: bool) -> Classifi
     used = np.concatenate([parts.rows, parts.validation])
     rows, leak = check_leak(store, used, outside, where, allow=settings.allow_leak, drop=settings.drop_leak)
     return ClassifierImages(
-        labels=train.labels, store=store, parts=parts, held=Held(store=outside, rows=rows, leak=leak)
+        labels=train.labels, store=store, parts=parts, held=HeldOut(store=outside, rows=rows, leak=leak)
     )
 
 
@@ -137,47 +142,45 @@ def _open_held_out(settings: Training, train: Dataset) -> Dataset | None:
     return align_labels(open_dataset(settings.held_out, split=settings.held_out_split), train, "held-out")
 
 
-def _decode(dataset: Dataset, settings: Training, folder: Path, progress: Bar) -> PixelCache:
+def _decode(dataset: Dataset, settings: Training, out: Path, shown: Bar) -> PixelCache:
     return build_pixel_cache(
-        dataset.samples, folder / "cache", size=stored_size(settings.size), classes=len(dataset.labels), load=load,
-        advance=progress.advance,
+        dataset.samples, out / "cache", size=stored_size(settings.size), classes=len(dataset.labels), load=load,
+        advance=shown.advance,
     )  # fmt: skip
 
 
-def _plan(settings: Training, recipe: Recipe, material: ClassifierImages, device: str) -> TrainPlan:
-    epoch = max(1, -(-len(material.parts.rows) // recipe.batch))
+def _plan(settings: Training, recipe: Recipe, images: ClassifierImages, device: str) -> TrainPlan:
+    epoch = max(1, -(-len(images.parts.rows) // recipe.batch))
     return TrainPlan(
-        arch=settings.arch, classes=len(material.labels), size=settings.size, recipe=recipe,
+        arch=settings.arch, classes=len(images.labels), size=settings.size, recipe=recipe,
         updates=settings.updates or recipe.epochs * epoch, epoch=epoch, seed=derive_seed("train", settings.seed),
         pretrained=settings.pretrained, augment=settings.online_aug, device=device, precision=settings.precision,
     )  # fmt: skip
 
 
-def _finish(
-    settings: Training, plan: TrainPlan, trained: Trained, material: ClassifierImages, folder: Path
-) -> dict[str, Any]:
+def _finish(settings: Training, plan: TrainPlan, trained: Trained, images: ClassifierImages, out: Path) -> Facts:
     """Measure on the held-out images, write the classifier, the result last, drop the resume point."""
-    state, parts, held = trained.state, material.parts, material.held
-    result: dict[str, Any] = {
-        "classes": list(material.labels.names),
+    state, parts, held = trained.state, images.parts, images.held
+    result = {
+        "classes": list(images.labels.names),
         "settings": asdict(settings),
         "images": len(parts.rows),
         "excluded": dict(parts.excluded),
-        "unreadable": material.store.skipped,
+        "unreadable": images.store.skipped,
         "validation": state.best[0] if len(parts.validation) else None,
         "best_update": state.best_update,
         "updates": state.update,
         "held_out": _measure(plan, trained, held) if held else None,
         "leak": dict(held.leak) if held else None,
     }
-    kept.save_weights(folder / kept.WEIGHTS, trained.model)
-    kept.write_json(folder / kept.HISTORY, state.history)
-    kept.write_json(folder / kept.RESULT, result)
-    checkpoint.drop(folder)
+    folder.save_weights(out / folder.WEIGHTS, trained.model)
+    folder.write_json(out / folder.HISTORY, state.history)
+    folder.write_json(out / folder.RESULT, result)
+    checkpoint.drop(out)
     return result
 
 
-def _measure(plan: TrainPlan, trained: Trained, held: Held) -> dict[str, Any]:
+def _measure(plan: TrainPlan, trained: Trained, held: HeldOut) -> Facts:
     """Top-1 and mean per-class accuracy on the held-out images."""
     label = held.store.label[held.rows]
     right = predict(plan, trained.model, join([held.store.piece(held.rows, soft=False)], plan.classes)) == label

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
+    from accelerate import Accelerator
     from torch import nn
 
 
@@ -17,11 +19,11 @@ class Team:
 
     rank: int = 0
     size: int = 1
-    accelerator: Any = None
+    accelerator: Accelerator | None = None
 
     @property
     def main(self) -> bool:
-        """Whether this process looks at the validation part and writes files."""
+        """Whether this process measures on the validation part and writes files."""
         return self.rank == 0
 
     def wrap(self, model: nn.Module) -> nn.Module:
@@ -32,16 +34,15 @@ class Team:
         """This process's share of a batch."""
         return rows[self.rank :: self.size]
 
-    def share(self, state: Any) -> None:
-        """Give every process the state that the main one decided on."""
+    def shared(self, values: Mapping[str, object]) -> Mapping[str, object]:
+        """The values of the main process, in every process."""
         if self.accelerator is None:
-            return
+            return values
         from accelerate.utils import broadcast_object_list
 
-        box = [{f.name: getattr(state, f.name) for f in fields(state)}]
+        box = [dict(values)]
         broadcast_object_list(box)
-        for name, value in box[0].items():
-            setattr(state, name, value)
+        return box[0]
 
     def wait(self) -> None:
         """Until all processes are here."""

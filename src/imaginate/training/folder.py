@@ -7,10 +7,11 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imaginate.errors import RunError
 from imaginate.files import is_partial, replace_file
+from imaginate.runs import Facts, Values
 from imaginate.training import checkpoint
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ _DATA = {"train": "training images", "held_out": "held-out images"}
 
 
 def is_finished(folder: str | os.PathLike[str]) -> bool:
-    """Whether a classifier lies there, measured and whole."""
+    """Whether a classifier is there, measured and whole."""
     return (Path(folder) / RESULT).exists()
 
 
-def stored_recipe(folder: Path) -> dict[str, Any] | None:
+def stored_recipe(folder: Path) -> Values | None:
     """With what the folder's classifier is, or was, trained; None where there is nothing yet that it could spoil."""
     if folder.exists() and not (folder.is_dir() and all(map(_own, folder.iterdir()))):
         raise RunError(f"{folder} exists and is not a training folder; choose another --out")
@@ -40,7 +41,7 @@ def stored_recipe(folder: Path) -> dict[str, Any] | None:
     return _read(folder / RECIPE)
 
 
-def check_settings(folder: Path, stored: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+def check_settings(folder: Path, stored: Facts, settings: Facts) -> None:
     """RunError that says which setting is another one."""
     for name, value in settings.items():
         was = stored["settings"].get(name)
@@ -50,7 +51,7 @@ def check_settings(folder: Path, stored: Mapping[str, Any], settings: Mapping[st
             )
 
 
-def check_images(folder: Path, stored: Mapping[str, Any], data: Mapping[str, str | None]) -> None:
+def check_images(folder: Path, stored: Facts, data: Mapping[str, str | None]) -> None:
     """RunError that says whether the training or the held-out images have changed."""
     for key, value in data.items():
         if stored["data"].get(key) != value:
@@ -58,12 +59,12 @@ def check_images(folder: Path, stored: Mapping[str, Any], data: Mapping[str, str
             raise RunError(f"{folder} holds a classifier of other images: {what}; choose another --out")
 
 
-def result_of(folder: Path) -> dict[str, Any]:
+def result_of(folder: Path) -> Values:
     """The result of a finished classifier."""
     return _read(folder / RESULT)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """A JSON file, whole or not at all."""
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
     replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
@@ -92,7 +93,7 @@ def _own(path: Path) -> bool:
     return path.name in _OWN or is_partial(path.name) or (path.suffix == ".part" and path.name.startswith(_OWN))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Values:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:

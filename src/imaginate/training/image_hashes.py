@@ -1,4 +1,4 @@
-"""What an image is (hash of its decoded pixels) and what it looks like (perceptual hash and a grey thumbnail)."""
+"""How images are recognised: by a hash of the decoded pixels, and by a perceptual hash with a grey thumbnail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CHUNK = 512
 
 
 class ImageHashes(NamedTuple):
-    """What n images look like: perceptual hashes (n, 64) bool, grey thumbnails (n, 16, 16) uint8."""
+    """Perceptual hashes (n, 64) bool and grey thumbnails (n, 16, 16) uint8 of n images."""
 
     bits: np.ndarray
     thumbs: np.ndarray
@@ -24,9 +24,9 @@ def pixel_hash(image: np.ndarray) -> int:
     return int(content_hash(repr(image.shape).encode(), image.tobytes(), size=8), 16) or 1
 
 
-class Watcher:
-    """The looks of `count` images and of their mirror images, taken as they come by, whole and whatever their shape;
-    rows that were never seen stay 0."""
+class ImageHasher:
+    """The hashes of `count` images and of their mirror images, which are added one by one, whole and of any shape; rows
+    that were never added stay 0."""
 
     def __init__(self, count: int) -> None:
         self._plain, self._mirrored = (
@@ -35,7 +35,7 @@ class Watcher:
         self._rows: list[int] = []
         self._small: list[np.ndarray] = []
 
-    def see(self, row: int, image: np.ndarray) -> None:
+    def add(self, row: int, image: np.ndarray) -> None:
         """(h, w, 3) uint8 of a row."""
         from PIL import Image
 
@@ -54,13 +54,13 @@ class Watcher:
         if not self._rows:
             return
         batch = np.stack(self._small)
-        for seen, images in ((self._plain, batch), (self._mirrored, batch[:, :, ::-1])):
-            seen.bits[self._rows], seen.thumbs[self._rows] = looks(images)
+        for hashes, images in ((self._plain, batch), (self._mirrored, batch[:, :, ::-1])):
+            hashes.bits[self._rows], hashes.thumbs[self._rows] = hash_images(images)
         self._rows, self._small = [], []
 
 
-def looks(images: np.ndarray) -> ImageHashes:
-    """(n, s, s, 3) uint8 -> what they look like."""
+def hash_images(images: np.ndarray) -> ImageHashes:
+    """(n, s, s, 3) uint8 -> their hashes and thumbnails."""
     import torch
     import torch.nn.functional as F
 

@@ -1,4 +1,4 @@
-"""Held-out images among the training images: by content (equal pixels), and by look (perceptual hash and thumbnail,
+"""Held-out images among the training images: by content (equal pixels), and by hash (perceptual, with a thumbnail,
 mirror images too). The borders are those at which altered copies are found and different pictures are not, weighed by
 `benchmarks/leak_control.py`."""
 
@@ -77,14 +77,14 @@ def overlap(train: PixelCache, held: PixelCache) -> Overlap:
         places.setdefault(int(held.content[j]), []).append(int(j))
     same = [(int(i), j) for i in np.flatnonzero(train.usable) for j in places.get(int(train.content[i]), ())]
     rows, others = np.flatnonzero(train.usable), np.flatnonzero(held.usable)
-    own = _part(train.looks, rows)
+    own = _part(train.hashes, rows)
     near: dict[tuple[int, int], None] = {}
-    for look in (held.looks, held.mirrored):
-        for a, b in matching(own, _part(look, others), within=WITHIN_BITS, alike=ALIKE):
+    for hashes in (held.hashes, held.mirrored):
+        for a, b in matching(own, _part(hashes, others), within=WITHIN_BITS, alike=ALIKE):
             near[int(rows[a]), int(others[b])] = None
     known = set(same)
     return Overlap(compared=(len(rows), len(others)), same=same, near=[pair for pair in near if pair not in known])
 
 
-def _part(looks: ImageHashes, rows: np.ndarray) -> ImageHashes:
-    return ImageHashes(looks.bits[rows], looks.thumbs[rows])
+def _part(hashes: ImageHashes, rows: np.ndarray) -> ImageHashes:
+    return ImageHashes(hashes.bits[rows], hashes.thumbs[rows])

@@ -47,8 +47,8 @@ def lineage_of(dataset: Dataset) -> Lineage:
 
 
 def read_lineage(run: RunFolder) -> Lineage:
-    """The lineage of a run's images. DataError where a run that it was made from is gone: that one says what came from
-    what."""
+    """The lineage of a run's images. DataError where a run that it was made from is gone: only that one knows what came
+    from what."""
     chain = run.chain()
     rows, *earlier = [_rows(one) for one in chain]
     _check_chain(chain[-1], [rows, *earlier][-1])
@@ -89,7 +89,8 @@ def _check_chain(first: RunFolder, rows: Collection[Row]) -> None:
     """The first run of a chain copied new images: so the run that it was made from should be in the chain."""
     if any(row.get("origin") != "original" and _is_copy(row) for row in rows):
         raise DataError(
-            f"run {first.root} was made from the run {first.source}, which is not there: it says what came from what"
+            f"run {first.root} was made from the run {first.source}, which is not there: only that one knows what came "
+            "from what"
         )
 
 

@@ -2,8 +2,8 @@
 exact after a kill, deterministic on one kind of machine.
 
 An update is a pure function of the state and of its number: which images (`Stream`), which of their children, which
-augmentation and which dropout all come from the seed and the update number. The state is saved at some of the looks
-at the validation part, so that a kill loses at most one such span and changes nothing.
+augmentation and which dropout all come from the seed and the update number. The state is saved at some of the
+checks on the validation part, so that a kill loses at most one such span and changes nothing.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imaginate.errors import ConfigError
 from imaginate.files import derive_seed, short_hash
 from imaginate.training import checkpoint
 from imaginate.training.architectures import build_classifier
 from imaginate.training.augment import augment, normalise
+from imaginate.training.checkpoint import Weights
 from imaginate.training.distributed import SOLO, Team
 from imaginate.training.plan import TrainPlan, autocast, optimizer_of, repeatable
 from imaginate.training.predict import accuracy
@@ -28,13 +29,14 @@ from imaginate.training.sampler import Stream
 from imaginate.training.training_set import TrainingSet
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import nn
 
 
 @dataclass
 class State:
-    """Where a training run stands; all of it is saved."""
+    """How far a training run is; all of it is saved."""
 
     update: int = 0
     best_update: int = 0
@@ -87,11 +89,11 @@ def fit(
             target = min(plan.updates, (state.update // plan.period + 1) * plan.period)
             _period(plan, worker, optimizer, stream, train, state, target, advance, team)
             if team.main:
-                best = _look(plan, model, validation, state, best)
+                best = _validate(plan, model, validation, state, best)
                 if state.update - saved >= plan.span or state.update == plan.updates or state.stopped:
                     checkpoint.save(folder, key, state, model, optimizer, best)
                     saved = state.update
-            team.share(state)
+            vars(state).update(team.shared(vars(state)))
         model.load_state_dict(best)
     return Trained(model=model.eval(), state=state)
 
@@ -143,7 +145,7 @@ def _update(
     plan: TrainPlan,
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    rows: Any,
+    rows: np.ndarray,
     train: TrainingSet,
     update: int,
     team: Team,
@@ -165,9 +167,9 @@ def _update(
     return loss.detach()
 
 
-def _look(
-    plan: TrainPlan, model: nn.Module, validation: TrainingSet | None, state: State, best: dict[str, Any]
-) -> dict[str, Any]:
+def _validate(
+    plan: TrainPlan, model: nn.Module, validation: TrainingSet | None, state: State, best: Weights
+) -> Weights:
     """Score the validation part, keep the weights if they are the best so far, decide on the rate and on stopping."""
     if validation is None:
         state.best_update = state.update

@@ -1,22 +1,22 @@
 """Decoded images on disk: each is read once, resized, and kept as uint8 in a memory map, so that training touches no
-decoder and memory stays flat however large the set is. Beside the pixels: hashes, by which overlaps are found."""
+decoder and memory stays flat however large the set is. Hashes are kept with them, by which overlaps are found."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from imaginate.errors import ImageError
 from imaginate.files import replace_file, short_hash
-from imaginate.records import FileBacked, Sample
+from imaginate.records import FileBacked, Image, Sample, Scalar
 from imaginate.training.folder import save_arrays
-from imaginate.training.image_hashes import ImageHashes, Watcher, pixel_hash
+from imaginate.training.image_hashes import ImageHasher, ImageHashes, pixel_hash
 
 FORMAT = 2  # of the files; another number, and what an earlier version decoded is decoded again
 
@@ -39,10 +39,10 @@ class PixelCache:
     ids: tuple[str, ...]
     label: np.ndarray  # (n,) int64
     content: np.ndarray  # (n,) uint64, of the decoded pixels at full size; 0 for an unreadable image
-    looks: ImageHashes  # of the whole images
+    hashes: ImageHashes  # of the whole images
     mirrored: ImageHashes  # of their mirror images
     soft: np.ndarray | None  # (n, classes) float32; rows without a soft label are one-hot
-    meta: tuple[dict[str, Any], ...]
+    meta: tuple[Mapping[str, Scalar], ...]
     skipped: dict[str, str]
     fingerprint: str
 
@@ -75,7 +75,7 @@ def build_pixel_cache(
     *,
     size: int,
     classes: int,
-    load: Callable[[Sample], Any],
+    load: Callable[[Sample], Image],
     advance: Callable[[int], None] = lambda _: None,
 ) -> PixelCache:
     """Decode once, or open what an earlier call decoded, unless a file has changed since."""
@@ -92,8 +92,8 @@ def build_pixel_cache(
 
 
 def _state(path: str) -> list[int]:
-    """Size and time of change of a local file: a run that was made anew in the same place has other images. Empty for
-    what is no local file."""
+    """Size and time of change of a local file: a run that was expanded again in the same place has other images. Empty
+    for what is no local file."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
@@ -106,12 +106,12 @@ def _decode(
     pixels: Path,
     facts: Path,
     size: int,
-    load: Callable[[Sample], Any],
+    load: Callable[[Sample], Image],
     advance: Callable[[int], None],
 ) -> None:
     content = np.zeros(len(samples), np.uint64)
     skipped: dict[str, str] = {}
-    watcher = Watcher(len(samples))
+    hasher = ImageHasher(len(samples))
 
     def decode(partial: Path) -> None:
         out = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(samples), size, size, 3))
@@ -122,24 +122,24 @@ def _decode(
                 skipped[sample.id] = str(error)
             else:
                 out[i], content[i] = fit_square(image, size), pixel_hash(image)
-                watcher.see(i, image)
+                hasher.add(i, image)
             advance(1)
         out.flush()
 
     replace_file(pixels, decode)
-    seen = watcher.finish()
-    arrays = {f"{name}{k}": x for name, look in zip(_LOOKS, seen, strict=True) for k, x in enumerate(look)}
+    hashes = hasher.finish()
+    arrays = {f"{name}{k}": x for name, part in zip(_PARTS, hashes, strict=True) for k, x in enumerate(part)}
     arrays |= {"content": content, "skipped": np.array(json.dumps(skipped))}
     save_arrays(facts, arrays)
 
 
-_LOOKS = ("look", "mirrored")
+_PARTS = ("look", "mirrored")  # of the file: the images, and their mirror images
 
 
 def _open(samples: Sequence[Sample], pixels: Path, facts: Path, classes: int) -> PixelCache:
     with np.load(facts) as saved:
         content = saved["content"]
-        plain, mirrored = (ImageHashes(saved[f"{name}0"], saved[f"{name}1"]) for name in _LOOKS)
+        plain, mirrored = (ImageHashes(saved[f"{name}0"], saved[f"{name}1"]) for name in _PARTS)
         skipped: dict[str, str] = json.loads(str(saved["skipped"]))
     labels = np.array([s.label for s in samples], np.int64)
     return PixelCache(
@@ -147,7 +147,7 @@ def _open(samples: Sequence[Sample], pixels: Path, facts: Path, classes: int) ->
         ids=tuple(s.id for s in samples),
         label=labels,
         content=content,
-        looks=plain,
+        hashes=plain,
         mirrored=mirrored,
         soft=_soft(samples, labels, classes),
         meta=tuple(dict(s.meta) for s in samples),

@@ -19,8 +19,8 @@ Precision = Literal["auto", "float32", "bfloat16"]
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPlan:
-    """One classifier to train. `span`: updates between two points to resume from; `period`: updates between two looks
-    at the validation part; `epoch`: updates that count as one epoch for `plateau` and `patience`."""
+    """One classifier to train. `span`: updates between two points to resume from; `period`: updates between two
+    checks on the validation part; `epoch`: updates that count as one epoch for `plateau` and `patience`."""
 
     arch: str
     classes: int
@@ -33,17 +33,17 @@ class TrainPlan:
     augment: Policy = "light"
     device: str = "cpu"
     precision: Precision = "auto"
-    looks: int = 25
+    checks: int = 25
 
     @property
     def span(self) -> int:
-        """Updates between two resume points: an epoch, or longer so that there are `looks` in all."""
-        return max(1, self.epoch, -(-self.updates // self.looks))
+        """Updates between two resume points: an epoch, or longer so that there are `checks` in all."""
+        return max(1, self.epoch, -(-self.updates // self.checks))
 
     @property
     def period(self) -> int:
-        """Updates between two looks at the validation part: every epoch where it decides on more than the checkpoint,
-        else at the resume points."""
+        """Updates between two checks on the validation part: an epoch where it decides on more than the checkpoint,
+        else as many as between two resume points."""
         return max(1, self.epoch) if self.recipe.watches else self.span
 
 

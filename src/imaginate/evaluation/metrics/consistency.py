@@ -17,7 +17,7 @@ CONSISTENCY = Number(name="class_consistency", title="class consistency", range=
 
 @dataclass(frozen=True, kw_only=True)
 class Consistency:
-    """Share of new images that a judge assigns to their label; the judge errs, too, and is measured beside them."""
+    """Share of new images that a judge assigns to their label; its own accuracy is measured on held-out ones."""
 
     needs: ClassVar[tuple[Need, ...]] = ("new images", "two classes")
     order: ClassVar[int] = 70
@@ -50,7 +50,7 @@ def _judge(images: Measured, found: Features) -> float:
 def class_consistency(logits: Tensor, labels: Tensor) -> float:
     """Share of images (n, classes) that the judge assigns to their label (n,) int64; in [0, 1], 1 is best.
 
-    The judge errs, too: read it beside its accuracy on held-out real images.
+    The judge errs, too: read it with its accuracy on held-out real images.
     """
     from torchmetrics.functional.classification import multiclass_accuracy
 

@@ -43,7 +43,7 @@ class Coverage:
 
 
 def density_coverage(real: Tensor, fake: Tensor, *, k: int = 5) -> tuple[float, float]:
-    """Density: in how many real balls a new image lies, over k. Coverage: share of real balls that hold a new image.
+    """Density: in how many real balls a new image is, over k. Coverage: share of real balls that hold a new image.
 
     Naeem et al. 2020, eq. 3-4: robust against outliers, where precision and recall are not. The balls are the real
     points', each reaching to its k-th neighbour. Features (n, d) and (m, d) -> density in [0, inf), about 1 for equal

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from imaginate.errors import ConfigError
+from imaginate.runs import Facts, Values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +37,7 @@ def cost(seconds: float, images: int, *, hourly_price: float | None = None) -> C
     )
 
 
-def run_cost(facts: Mapping[str, Any], hourly_price: float | None) -> dict[str, Any] | None:
+def run_cost(facts: Facts, hourly_price: float | None) -> Values | None:
     """What a run cost, from its `run.json`; None where it says nothing."""
     spent, kept = facts.get("cost") or {}, (facts.get("totals") or {}).get("kept") or 0
     if spent.get("seconds") is None or kept < 1:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeAlias
 
 from imaginate.evaluation.metrics.core.features import Extractor, Features
+from imaginate.runs import Facts, Values
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Need: TypeAlias = Literal["new images", "held-out images", "two classes"]
-Row: TypeAlias = dict[str, Any]  # of the table, as evaluation.json has it
+Row: TypeAlias = Values  # of the table, as evaluation.json has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ class Findings:
     """`rows` of the table; `section`: what evaluation.json has under the metric's own name; warnings."""
 
     rows: Sequence[Row] = ()
-    section: Mapping[str, Any] | None = None
+    section: Facts | None = None
     warnings: Sequence[str] = ()
 
 
