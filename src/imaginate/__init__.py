@@ -21,13 +21,19 @@ if TYPE_CHECKING:
     from imaginate.engine.resolve import recipe_from
     from imaginate.engine.run import Run, expand
     from imaginate.errors import ConfigError, DataError, ImageError, ImaginateError, ModelError, RunError
+    from imaginate.evaluation.measure import evaluate
+    from imaginate.evaluation.study import compare
+    from imaginate.training.classifier import train
+    from imaginate.training.loading import Classifier, load_classifier
     from imaginate.workflows.fit import fit
     from imaginate.workflows.guide import MeasuredGuide, guide
     from imaginate.workflows.inspect import InspectedRun, inspect
     from imaginate.workflows.pools import PoolResults, build_pool, search_pool
+    from imaginate.workflows.report import report
     from imaginate.write.export import export
 
 __all__ = [
+    "Classifier",
     "ConfigError",
     "DataError",
     "DataSpec",
@@ -44,20 +50,31 @@ __all__ = [
     "RunError",
     "__version__",
     "build_pool",
+    "compare",
+    "evaluate",
     "expand",
     "export",
     "fit",
     "guide",
     "inspect",
     "load",
+    "load_classifier",
     "open_dataset",
     "plan",
     "recipe_from",
     "refilter",
+    "report",
     "search_pool",
+    "train",
 ]
 # Public name -> the module that it is imported from.
 _HOMES = {
+    "load_classifier": "training.loading",
+    "Classifier": "training.loading",
+    "train": "training.classifier",
+    "compare": "evaluation.study",
+    "evaluate": "evaluation.measure",
+    "report": "workflows.report",
     "expand": "engine.run",
     "plan": "engine.forecast",
     "refilter": "engine.refilter",

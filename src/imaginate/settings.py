@@ -178,10 +178,11 @@ def build(cls: type[T], values: Mapping[str, Any], *, where: str = "") -> T:
     return cls(**{key: convert(known[key], value) for key, value in values.items()})
 
 
-def with_keywords(*classes: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def with_keywords(*classes: type, open_ended: bool = False) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A function whose `**settings` are the settings of these classes: its signature shows each, with type and default.
 
-    Required settings, and those that are parameters of their own, are left out.
+    Required settings, and those that are parameters of their own, are left out. `open_ended`: `**settings` takes others
+    too (those of a method that is named in the call).
     """
 
     def shown(function: Callable[P, R]) -> Callable[P, R]:
@@ -193,7 +194,9 @@ def with_keywords(*classes: type) -> Callable[[Callable[P, R]], Callable[P, R]]:
             for s in settings_of(cls)
             if not s.required and s.name not in own
         ]
-        function.__signature__ = signature.replace(parameters=[*own.values(), *added])  # type: ignore[attr-defined]
+        more = [p for p in signature.parameters.values() if p.kind is inspect.Parameter.VAR_KEYWORD and open_ended]
+        parameters = [*own.values(), *added, *more]
+        function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
         return function
 
     return shown

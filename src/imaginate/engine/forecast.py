@@ -13,9 +13,10 @@ from typing import Any
 from imaginate.data import open_dataset
 from imaginate.engine.gather import gather
 from imaginate.engine.plan import Plan, Unit, make_plan
-from imaginate.engine.recipe import Recipe
+from imaginate.engine.recipe import SECTIONS, Recipe
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker
+from imaginate.settings import with_keywords
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Forecast:
         return "\n".join(lines)
 
 
+@with_keywords(*SECTIONS.values(), open_ended=True)
 def plan(
     data: str | None = None,
     method: str | None = None,

@@ -16,13 +16,14 @@ from imaginate.engine import workers as making
 from imaginate.engine.folder import RECIPE
 from imaginate.engine.gather import gather
 from imaginate.engine.plan import Plan, make_plan
-from imaginate.engine.recipe import Recipe, changes, determining
+from imaginate.engine.recipe import SECTIONS, Recipe, changes, determining
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import marker_name
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import KEPT, REJECTED, Folder, json_bytes
 from imaginate.progress import Bar, bar
 from imaginate.runs import RunFolder
+from imaginate.settings import with_keywords
 from imaginate.version import __version__
 
 RUN = "run.json"
@@ -52,6 +53,7 @@ class Run:
         return f"{self.path}: " + ", ".join(parts)
 
 
+@with_keywords(*SECTIONS.values(), open_ended=True)
 def expand(
     data: str | None = None,
     out: str | os.PathLike[str] = "",

@@ -1,0 +1,97 @@
+"""A classifier that `imaginate train` wrote, ready to be used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imaginate.devices import pick_device
+from imaginate.errors import ModelError, RunError
+from imaginate.records import Image
+from imaginate.training import folder
+from imaginate.training.architectures import build_classifier
+from imaginate.training.augment import centre, normalise, stored_size
+from imaginate.training.pixel_cache import fit_square
+from imaginate.training.settings import ClassifierSettings
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+BATCH = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """A trained network with its classes. Images go through the same preparation as in training."""
+
+    path: str
+    classes: tuple[str, ...]
+    image_size: int
+    model: nn.Module
+    device: str
+
+    def __repr__(self) -> str:
+        return f"Classifier({self.path!r}, {len(self.classes)} classes, {self.image_size} px, on {self.device})"
+
+    def probabilities(self, images: Sequence[Image | str | os.PathLike[str]]) -> torch.Tensor:
+        """Images (3, h, w) uint8 of any size, or paths of image files -> (n, classes) float32, each row sums to 1.
+
+        Raises ImageError for a file that is no usable image.
+        """
+        import torch
+
+        parts = [self._logits(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
+        return torch.cat(parts).softmax(dim=1) if parts else torch.zeros(0, len(self.classes))
+
+    def predict(self, images: Sequence[Image | str | os.PathLike[str]]) -> list[str]:
+        """The most probable class of each image."""
+        return [self.classes[label] for label in self.probabilities(images).argmax(dim=1).tolist()]
+
+    def _logits(self, images: Sequence[Image | str | os.PathLike[str]]) -> torch.Tensor:
+        import numpy as np
+        import torch
+
+        size = stored_size(self.image_size)
+        rows = [fit_square(_pixels(image).permute(1, 2, 0).contiguous().numpy(), size) for image in images]
+        x = torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).to(self.device)
+        with torch.inference_mode():
+            logits: torch.Tensor = self.model(normalise(centre(x, self.image_size)))
+        return logits.float().cpu()
+
+
+def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Classifier:
+    """The classifier in a folder that `imaginate train` finished. Raises RunError for another folder, ModelError for
+    weights that do not fit."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    place = Path(path).expanduser()
+    if not folder.is_finished(place):
+        raise RunError(f"{place} holds no finished classifier: imaginate train DATA --out {place}")
+    result, chosen = folder.result_of(place), pick_device(device)
+    settings = result["settings"]
+    model = build_classifier(settings["arch"], len(result["classes"]))
+    try:
+        model.load_state_dict(load_file(place / folder.WEIGHTS))
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{place / folder.WEIGHTS} does not fit: {str(error).splitlines()[0]}") from None
+    return Classifier(
+        path=str(place),
+        classes=tuple(result["classes"]),
+        image_size=ClassifierSettings(arch=settings["arch"], image_size=settings["image_size"]).size,
+        model=model.eval().requires_grad_(False).to(chosen),
+        device=chosen,
+    )
+
+
+def _pixels(image: Image | str | os.PathLike[str]) -> torch.Tensor:
+    from imaginate.data.decoding import decode_tensor
+    from imaginate.data.reading import read_file
+
+    is_path = isinstance(image, (str, os.PathLike))
+    pixels: torch.Tensor = decode_tensor(read_file(os.fspath(image))) if is_path else image
+    return pixels
