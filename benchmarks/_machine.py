@@ -1,4 +1,4 @@
-"""What every benchmark writes beside its numbers: the command, the versions and the machine."""
+"""What every benchmark writes next to its numbers: the command, the versions and the machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 
 def environment() -> dict[str, Any]:
     """`command`, `versions` and `machine`, without paths or names of this computer: of an absolute path in the command
-    only the last part is told."""
+    only the last part is given."""
     import torch
 
     script = f"benchmarks/{Path(sys.argv[0]).name}"

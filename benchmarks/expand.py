@@ -1,4 +1,4 @@
-"""The main job, measured: `imaginate expand` beside its limit and beside two plain scripts, on the same images.
+"""The main job, measured: `imaginate expand` against its limit and against two plain scripts, on the same images.
 
     python benchmarks/expand.py [--images 20000] [--part side-by-side]
 
@@ -232,7 +232,7 @@ def scaling(root: Path, source: Path, small: int, large: int) -> dict[str, float
 
 
 def two_workers(root: Path, source: Path, size: int) -> dict[str, float]:
-    """Two workers against one, the start of Ray included, beside what a second core is worth to two plain processes."""
+    """Two workers against one, the start of Ray included, against what a second core is worth to two plain processes."""
     data = dataset(root, source, size)
     one, two = (measure(root, "imaginate", data, "cutout", workers) for workers in (1, 2))
     return {

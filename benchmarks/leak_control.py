@@ -59,8 +59,8 @@ def measure(path: str, count: int) -> dict[str, Any]:
     shares = {name: _share(images, known) for name, images in others.items()}
     study = {name: _study_share(_hashes(images), known_hashes) for name, images in others.items()}
     for name, row in shares.items():
-        told = " ".join(f"{100 * v:5.1f}" for v in (*row[::2], *study[name]))
-        print(f"{Path(path).name:24} {name:16} {told}")
+        shares = " ".join(f"{100 * v:5.1f}" for v in (*row[::2], *study[name]))
+        print(f"{Path(path).name:24} {name:16} {shares}")
     return {"held_out": len(held), "train": shares.pop("train"), "altered": shares, "study": study}
 
 

@@ -1,4 +1,4 @@
-"""What retrieval costs: index build, search at recall@100 >= 0.95 beside faiss, memory while building, embedding rate.
+"""What retrieval costs: index build, search at recall@100 >= 0.95 against faiss, memory while building, embedding rate.
 
     python benchmarks/retrieval.py vectors --rows 100000
     python benchmarks/retrieval.py vectors --rows 1000000 --engines lancedb,flat,ivf

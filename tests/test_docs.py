@@ -70,6 +70,50 @@ def test_the_method_of_contributing_runs_as_it_is_printed(example: str) -> None:
         assert torch.equal(candidate.image, image // 32 * 32)
 
 
+IMPORTS = """
+from __future__ import annotations
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+from torch import Tensor
+from torch.nn import functional as F
+from imaginate.contract import Context, GuideSetup
+from imaginate.data.labelling import Labeller
+from imaginate.data.sources.file import FileSource
+from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Need, Number
+from imaginate.ops.batching import to_float
+from imaginate.records import Candidate, Listing, Part, Place, Request, Sample, Skipped, Verdict
+from imaginate.settings import check, setting
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "start"),
+    [
+        ("filters", "bright", "Keeps an image that is not too dark."),
+        ("metrics", "spread", "The mean distance of the new images' features from their mean."),
+        ("readers", "pairs", "Reads `<image>.png` next to `<image>.txt`"),
+        ("guides", "mean-colour", "Compares the mean colour of an image"),
+    ],
+)
+def test_every_other_member_of_contributing_is_found_as_it_is_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: registry.Kind, name: str, start: str
+) -> None:
+    code = next(code for code in snippets(ROOT / "CONTRIBUTING.md") if start in code)
+    (tmp_path / f"{name.replace('-', '_')}.py").write_text(IMPORTS + code, encoding="utf-8")
+    room = importlib.import_module(registry.ROOMS[kind][0])
+    monkeypatch.setattr(room, "__path__", [*room.__path__, str(tmp_path)])
+    registry.names.cache_clear()
+    try:
+        assert name in registry.names(kind)
+        assert registry.summary(registry.find(kind, name)).startswith(start)
+    finally:
+        registry.names.cache_clear()
+    assert len(code.strip().splitlines()) < 22, "an example is about fifteen lines"
+
+
 def test_the_page_of_the_laboratory_links_its_rows_and_lists_no_empty_rate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,3 +135,16 @@ def test_the_page_of_the_laboratory_links_its_rows_and_lists_no_empty_rate(
     assert text.count("not run yet") == sum(
         "not run yet" in one["missing"].values() for one in found["targets"].values()
     )
+
+
+TRANSLATED = r"told|knock|insist|insists|march|marches|beside|lies|settle|settles|settled|company|whence|therein"
+
+
+def test_code_and_pages_are_in_plain_english() -> None:
+    """Words that read like a translation stay away. (`lie` as a verb of images; say "is at", "is in".)"""
+    found = []
+    for path in sorted([*(ROOT / "src").rglob("*.py"), *PAGES, *(ROOT / "benchmarks").rglob("*.py")]):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if re.search(rf"\b({TRANSLATED})\b", line, re.IGNORECASE):
+                found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
+    assert found == []

@@ -79,7 +79,7 @@ def _target(target: Target, args: argparse.Namespace) -> None:
 
 
 def _make(entry: Entry, target: Target, args: argparse.Namespace) -> None:
-    """The run of one arm; what goes wrong is written down beside it, and the laboratory goes on."""
+    """The run of one arm; what goes wrong is written down next to it, and the laboratory goes on."""
     place = args.work / target.name
     out = place / "runs" / entry.name
     _set_aside_if_stale(place, entry.name, entry.fit, "nano" in entry.flags)

@@ -1,4 +1,4 @@
-"""docs/results.md: tables in the papers' layout, ours beside theirs."""
+"""docs/results.md: tables in the papers' layout, ours next to theirs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Written by `python benchmarks/lab/lab.py` from `benchmarks/results/lab.json`; do
 from: [benchmark data](benchmark-data.md).
 
 Small data, small priors (trained on Tiny-ImageNet, on a CPU), a small classifier, few updates: what is *true here* says
-how the methods behave in this corner, not what full-size priors would do. Both papers' figures stand beside ours for
+how the methods behave in this corner, not what full-size priors would do. Both papers' figures stand next to ours for
 the layout, not for comparison of numbers: they used ResNet-50 at 224 px, far larger priors, more new images, and (GIF)
 equal epochs and the best epoch on the test split.
 
@@ -25,7 +25,7 @@ Protocol: every arm gets the same number of updates, the same light on-line augm
 of its original images for choosing the checkpoint; new images made from validation images are left out; the held-out
 images are used once. Numbers are top-1 accuracy in per cent (medical: mean over classes, as in GIF), mean ± standard
 error over seeds. In brackets: the difference to *original* with its 95 % interval (paired bootstrap over images and
-seeds, widened for few seeds). **Bold**: the interval lies above 0; *italic*: below 0; plain: no difference shown.
+seeds, widened for few seeds). **Bold**: the interval is above 0; *italic*: below 0; plain: no difference shown.
 Many arms are compared, so about one in forty stands out on either side by chance. With few updates an arm of more and
 harder images is still learning when the clock stops; *trained longer* shows what that changes.
 """
@@ -107,13 +107,13 @@ def _gif(data: dict[str, Any]) -> str:
 def _other_sizes(data: dict[str, Any]) -> str:
     """Arms with another number of new images than most: a filter or the selection rejected some, or a method that
     starts from classes lost none to the validation images."""
-    told = []
+    words = []
     for one in data.values():
         ratios = {arm["name"]: round(arm["ratio"], 2) for arm in one["arms"] if arm["ratio"]}
         usual = statistics.mode(ratios.values()) if ratios else 0
         others = [f"{name} {ratio:g}" for name, ratio in ratios.items() if abs(ratio - usual) > 0.05 * usual]
-        told += [f"{one['title']}: {', '.join(others)} (the others {usual:g})"] if others else []
-    return "\n\nNew images for each original, where not as usual. " + "; ".join(told) + "." if told else ""
+        words += [f"{one['title']}: {', '.join(others)} (the others {usual:g})"] if others else []
+    return "\n\nNew images for each original, where not as usual. " + "; ".join(words) + "." if words else ""
 
 
 def _heads(name: str, one: dict[str, Any]) -> list[str]:
@@ -170,8 +170,8 @@ def _exchange(data: dict[str, Any]) -> str:
             why = "; ".join(f"{note} ({count})" for note, count in without.most_common())
             count = f"{without.total()} of {len(one['exchange'])} arms"
             refused.append(f"- {one['title']}, no rate for {count}: {why}.")
-    told = "Read from the measured curve of real:N arms, inside its range only; an end outside it is shown as ?."
-    parts = [told, _table(rows) if len(rows) > 1 else "", "\n".join(refused)]
+    words = "Read from the measured curve of real:N arms, inside its range only; an end outside it is shown as ?."
+    parts = [words, _table(rows) if len(rows) > 1 else "", "\n".join(refused)]
     return "### Exchange rate\n\n" + "\n\n".join(part for part in parts if part)
 
 
@@ -227,9 +227,9 @@ def _cell(one: dict[str, Any], name: str) -> str:
     if not arm["difference"]:
         return text
     gap = arm["difference"][measure]
-    told = f"({100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}])"
+    words = f"({100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}])"
     mark = {"gain": "**", "loss": "*"}.get(gap["verdict"], "")
-    return f"{mark}{text}{mark} {told}"
+    return f"{mark}{text}{mark} {words}"
 
 
 def _paper(value: float | None) -> str:

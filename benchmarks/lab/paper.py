@@ -1,4 +1,4 @@
-"""The papers' own figures, for reading beside ours: top-1 accuracy in per cent.
+"""The papers' own figures, to be read next to ours: top-1 accuracy in per cent.
 
 GIF Table 1: ResNet-50 from scratch, 224 px, 20x (Caltech101, Flowers) and 5x (medical) expansion, full-size priors,
 best epoch on the test split. RET Table 1: ResNet-50, 10 % of ImageNet, 390 images a class resampled to 1x.

@@ -92,6 +92,7 @@ def _pixels(image: Image | str | os.PathLike[str]) -> torch.Tensor:
     from imaginate.data.decoding import decode_tensor
     from imaginate.data.reading import read_file
 
-    is_path = isinstance(image, (str, os.PathLike))
-    pixels: torch.Tensor = decode_tensor(read_file(os.fspath(image))) if is_path else image
+    if isinstance(image, (str, os.PathLike)):
+        image = decode_tensor(read_file(os.fspath(image)))
+    pixels: torch.Tensor = image
     return pixels
