@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from imaginate import methods, registry
-from imaginate.records import Request
+from imaginate.data.place import examine
+from imaginate.records import Part, Request
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -51,7 +53,7 @@ def test_python_in_the_pages_is_python_and_imports_what_there_is(page: Path) -> 
 @pytest.fixture
 def example(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The name of CONTRIBUTING's method, laid down as a file among the methods."""
-    code, *_ = snippets(ROOT / "CONTRIBUTING.md")  # the first one is a method
+    (code,) = (code for code in snippets(ROOT / "CONTRIBUTING.md") if "class Posterise" in code)
     (tmp_path / "posterise.py").write_text(code, encoding="utf-8")
     monkeypatch.setattr(methods, "__path__", [*methods.__path__, str(tmp_path)])
     registry.names.cache_clear()
@@ -94,11 +96,10 @@ from imaginate.settings import check, setting
     [
         ("filters", "bright", "Keeps an image that is not too dark."),
         ("metrics", "spread", "The mean distance of the new images' features from their mean."),
-        ("readers", "pairs", "Reads `<image>.png` next to `<image>.txt`"),
         ("guides", "mean-colour", "Compares the mean colour of an image"),
     ],
 )
-def test_every_other_member_of_contributing_is_found_as_it_is_printed(
+def test_the_other_members_of_contributing_are_found_as_they_are_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: registry.Kind, name: str, start: str
 ) -> None:
     code = next(code for code in snippets(ROOT / "CONTRIBUTING.md") if start in code)
@@ -112,6 +113,24 @@ def test_every_other_member_of_contributing_is_found_as_it_is_printed(
     finally:
         registry.names.cache_clear()
     assert len(code.strip().splitlines()) < 22, "an example is about fifteen lines"
+
+
+def test_the_reader_of_contributing_runs_as_it_is_printed(tmp_path: Path) -> None:
+    (code,) = (code for code in snippets(ROOT / "CONTRIBUTING.md") if "class Pairs" in code)
+    names: dict[str, Any] = {"__name__": "pairs"}
+    exec(compile(code, "CONTRIBUTING.md", "exec"), names)
+    for name, word in {"a": "cat", "b": "dog", "c": "cat", "d": None}.items():
+        (tmp_path / f"{name}.png").write_bytes(name.encode())
+        if word:
+            (tmp_path / f"{name}.txt").write_text(word + "\n")
+    reader, place = names["Pairs"](), examine(str(tmp_path))
+    assert reader.recognises(place)
+    found = reader.read(place, Part())
+    assert [(s.id, found.labels.names[s.label]) for s in found.samples] == [
+        ("a.png", "cat"), ("b.png", "dog"), ("c.png", "cat"),
+    ]  # fmt: skip
+    assert [s.source.read() for s in found.samples] == [b"a", b"b", b"c"]
+    assert [(s.id, s.reason) for s in found.skipped] == [("d.png", "no label")]
 
 
 def test_the_page_of_the_laboratory_links_its_rows_and_lists_no_empty_rate(
