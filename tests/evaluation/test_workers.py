@@ -98,7 +98,7 @@ SPREAD = """
 import json, os, sys
 sys.path.insert(0, sys.argv[1])
 from pathlib import Path
-from test_spread import job
+from test_workers import job
 from imaginate.errors import ImaginateError
 from imaginate.evaluation.workers import spread
 told = []

@@ -156,3 +156,14 @@ def test_what_the_source_run_was_made_from_is_needed_only_for_a_validation_part(
     assert parts.rows.tolist() == np.arange(len(dataset)).tolist()
     with pytest.raises(Exception, match="which is not there"):
         TrainingImages(Images(dataset, cache)).choose(0.25, 1)
+
+
+def test_an_ancestor_that_the_run_does_not_hold_is_found_in_the_run_before_it(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data")
+    first = retrieved(data, tmp_path / "retrieved", split="train")
+    run = expanded(first, tmp_path / "second", "cutout", originals="none", origin="synthetic", size=0.9)
+    ancestors = Ancestors(data)
+    trained, validation, excluded = by_compare(data, run, tmp_path)
+    inside = set().union(*map(ancestors.of, validation))
+    assert not [image for image in trained if ancestors.of(image) & inside]
+    assert excluded == {CHILD: 3}

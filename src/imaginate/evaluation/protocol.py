@@ -53,7 +53,7 @@ class Protocol(ClassifierSettings):
         ClassifierSettings, "updates", "updates for every arm (default: the recipe's epochs over the largest arm)"
     )
     schedule: Schedule | None = setting(None, "fall of the learning rate, in place of the recipe's")
-    mode: Literal["concat", "replace"] = setting("concat", "new images added to the originals, or in their place")
+    mode: Literal["concat", "replace"] = setting("concat", "new images in addition to the originals, or in their place")
     replace_p: float = setting(
         1.0, "probability of using a new image in place of an original, with replace", gt=0, le=1
     )

@@ -26,11 +26,13 @@ class Lineage:
     `ancestors`: of each new image, the names of all images that went into it: its seed, a mixing partner, and theirs.
     `seeds`: every seed image that the run names, with the image of the dataset that it comes from; None where an
     earlier run retrieved it, or made it from a prompt.
+    `files`: the new images of the runs that the run was made from, with where each of them is.
     """
 
     copied_from: Mapping[str, Names] = field(default_factory=dict)
     ancestors: Mapping[str, Names] = field(default_factory=dict)
     seeds: Mapping[str, str | None] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def names_of(self, image: str) -> Names:
         """All names of one picture."""
@@ -58,6 +60,12 @@ def read_lineage(run: RunFolder) -> Lineage:
     return Lineage(
         copied_from={row["file_name"]: _same_picture(row["seed_image"], copies) for row in rows if _is_copy(row)},
         ancestors={row["file_name"]: _line(_named(row), made_from) for row in rows if row.get("origin") != "original"},
+        files={
+            row["file_name"]: one.store.path(row["file_name"])
+            for one, part in zip(chain[1:], earlier, strict=True)
+            for row in part
+            if row.get("origin") != "original"
+        },
         seeds={row["seed_image"]: _first(row["seed_image"], seeds) for row in rows if row.get("seed_image")},
     )
 

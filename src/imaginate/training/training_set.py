@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imaginate.data import Dataset
+from imaginate.data import Dataset, load
+from imaginate.data.sources.file import FileSource
+from imaginate.records import Sample
 from imaginate.training.leaks import overlap
 from imaginate.training.lineage import Lineage, lineage_of
-from imaginate.training.pixel_cache import Piece, PixelCache
+from imaginate.training.pixel_cache import Piece, PixelCache, build_pixel_cache
 from imaginate.training.split import split
 
 if TYPE_CHECKING:
@@ -175,6 +177,7 @@ class TrainingImages:
         excluded: dict[str, int] = {}
         names = self.dataset.names(validation) if self.validation is None else set(self.validation.ids)
         if names and any(mask.any() for mask in fresh):
+            names |= self._hidden_copies(validation)
             copies = [mask & self._copies(k, validation) for k, mask in enumerate(fresh)]
             for source, copy in zip(self._sources, copies, strict=True):
                 names |= source.names(np.flatnonzero(copy))
@@ -195,15 +198,47 @@ class TrainingImages:
         found[[i for i, j in self._shown[source] if self.validation is not None or j in inside]] = True
         return found
 
+    def _hidden_copies(self, validation: np.ndarray) -> set[str]:
+        """The names of ancestors that show an image of the validation part, and that no source holds any more."""
+        inside = set(validation.tolist())
+        return {name for name, j in self._shown_before if self.validation is not None or j in inside}
+
+    @cached_property
+    def _shown_before(self) -> list[tuple[str, int]]:
+        """Pairs (name, row of the images that validation comes from) that look the same: images of earlier runs from
+        which images with no original among their ancestors were made."""
+        held = {name for source in self._sources for name in source.names(np.arange(len(source.cache)))}
+        files = {
+            name: source.lineage.files[name]
+            for source, orphan in zip(self._sources, self._orphans, strict=True)
+            for i in np.flatnonzero(orphan)
+            for name in source.lineage.ancestors_of(source.cache.ids[i])
+            if name in source.lineage.files and name not in held
+        }
+        samples = [Sample(id=name, label=0, source=FileSource(path)) for name, path in sorted(files.items())]
+        if not samples:
+            return []
+        folder = self.dataset.cache.path.parent
+        cache = build_pixel_cache(samples, folder, size=1, classes=1, load=load)  # for its hashes alone
+        return [(cache.ids[i], j) for i, j in overlap(cache, self._candidates).pairs]
+
+    @property
+    def _candidates(self) -> PixelCache:
+        """The images that validation comes from."""
+        data = self.dataset
+        return data.cache.only(data.usable & ~data.new) if self.validation is None else self.validation
+
+    @cached_property
+    def _orphans(self) -> list[np.ndarray]:
+        """For each source, (n,) bool: the new images with no original among their ancestors."""
+        known = self.dataset.names(np.flatnonzero(~self.dataset.new))
+        return [source.new & source.usable & ~source.descend_from(known) for source in self._sources]
+
     @cached_property
     def _shown(self) -> list[list[tuple[int, int]]]:
         """For each source, pairs (its row, row of the images that validation comes from) that look the same, of new
         images with no original among their ancestors."""
-        data = self.dataset
-        others = data.cache.only(data.usable & ~data.new) if self.validation is None else self.validation
-        known = data.names(np.flatnonzero(~data.new))
-        orphans = [source.new & source.usable & ~source.descend_from(known) for source in self._sources]
         return [
-            overlap(source.cache.only(orphan), others).pairs if orphan.any() else []
-            for source, orphan in zip(self._sources, orphans, strict=True)
+            overlap(source.cache.only(orphan), self._candidates).pairs if orphan.any() else []
+            for source, orphan in zip(self._sources, self._orphans, strict=True)
         ]
