@@ -64,7 +64,7 @@ def prior_of(args: argparse.Namespace) -> Any:
 
 
 def speed(args: argparse.Namespace) -> dict[str, Any]:
-    """Class updates per second of both loops, in turns within one process; what ours encodes once is stated next to it."""
+    """Class updates per second of both loops, in turns within one process; what ours encodes once is stated too."""
     torch.set_num_threads(1)
     clock = time.perf_counter if args.device.startswith("cuda") else time.process_time
     times: dict[str, list[float]] = {"example": [], "ours": [], "ours, equal batch": []}
