@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import imaginate
+from imaginate import registry
 
 SRC = Path(imaginate.__file__).parent
 FIRST = {
@@ -174,3 +175,17 @@ def test_no_public_name_is_also_a_module() -> None:
 
 def test_the_version_is_the_packages_own() -> None:
     assert imaginate.__version__ == metadata.version("imaginate")
+
+
+ENGINE = sorted((SRC / "engine").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda p: p.stem)
+def test_the_engine_knows_no_filter_and_asks_no_type(path: Path) -> None:
+    """What the engine needs of a member is in `contract.py`: no filter's or method's name, no question by attribute."""
+    known = {*registry.names("filters"), *registry.names("methods")} - {"prompt"}  # also a column of the tables
+    tree = ast.parse(path.read_text())
+    words = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    calls = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    assert words.isdisjoint(known)
+    assert calls.isdisjoint({"getattr", "hasattr"})

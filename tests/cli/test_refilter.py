@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 import imaginate
+from imaginate import registry
 from imaginate.cli import main
 from imaginate.files import Folder
 from imaginate.write import tables
@@ -165,3 +168,46 @@ def test_a_missing_image_is_damage(run_folder, capsys):
     next((run_folder / "images" / "ant").glob("*-00*.png")).unlink()
     assert main(["refilter", str(run_folder), "--filter", "quality"]) == 2
     assert "is gone" in capsys.readouterr().err
+
+
+STRICT = '''
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+from imaginate.records import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strict:
+    """Keeps no image at all."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    needs_seed: ClassVar[bool] = NEEDS_SEED
+    scope: ClassVar[Literal["candidate", "run"]] = "candidate"
+
+    def judge(self, candidates, requests, context):
+        return [Verdict(keep=False, reason="strict") for _ in candidates]
+'''
+
+
+@pytest.mark.parametrize("needs_seed", [False, True])
+def test_a_new_filter_says_itself_whether_it_needs_the_seed_images(
+    run_folder, tmp_path, monkeypatch, capsys, needs_seed
+):
+    """The source is gone, and the run keeps no originals: a filter that looks at copies alone works all the same."""
+    imaginate.expand(str(tmp_path / "data"), tmp_path / "bare", "flip-crop", copies=1, originals="none", progress=False)
+    shutil.rmtree(tmp_path / "data")
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "strict.py").write_text(STRICT.replace("NEEDS_SEED", str(needs_seed)))
+    from imaginate import filters
+
+    sys.modules.pop("imaginate.filters.strict", None)
+    monkeypatch.setattr(filters, "__path__", [*filters.__path__, str(tmp_path / "more")])
+    registry.names.cache_clear()
+    try:
+        code = main(["refilter", str(tmp_path / "bare"), "--filter", "strict"])
+    finally:
+        registry.names.cache_clear()
+    said = capsys.readouterr()
+    assert code == (2 if needs_seed else 0)
+    assert ("is not in the source dataset" in said.err) == needs_seed
+    assert ("6 rejected" in said.out) == (not needs_seed)
