@@ -1,4 +1,4 @@
-# Every target sets up what it needs: a virtual environment with the package, all of its extras, and the versions of $(LOCK).
+# Every target sets up what it needs: a virtual environment with the package, all of its extras, in the versions of $(LOCK).
 # Another Python: make test PYTHON=python3.14 VENV=build/python3.14
 PYTHON ?= python3
 VENV ?= .venv
@@ -20,29 +20,29 @@ $(UV):
 	$(PYTHON) -m venv build/uv
 	build/uv/bin/python -m pip install --quiet uv
 
-demo: $(VENV)/ready          ## expand ten classes of real pictures with the bundled models; writes $(DEMO)/
+demo: $(VENV)/ready        ## expand ten classes of real pictures with the bundled models; writes $(DEMO)/
 	$(BIN)/imaginate demo $(DEMO)
 
-test: $(VENV)/ready          ## level 1: a few minutes on two cores, no network
+test: $(VENV)/ready        ## level 1: a few minutes on two cores, no network
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4
 
 test-lowest: $(UV)         ## level 1 with the oldest versions that pyproject.toml allows (and the oldest Python: give PYTHON)
 	$(UV) pip compile --quiet --python $(PYTHON) --resolution lowest-direct --all-extras --generate-hashes pyproject.toml -o build/lowest.txt
 	$(MAKE) test VENV=build/lowest LOCK=build/lowest.txt
 
-integration: $(VENV)/ready   ## level 2: whole commands on real images
+integration: $(VENV)/ready ## level 2: whole commands on real images
 	$(BIN)/python -m pytest -q -m integration $(LEVEL2)
 
-check: $(VENV)/ready         ## style, types, import table, docs up to date
+check: $(VENV)/ready       ## style, types, import table, docs up to date
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
 
-docs: $(VENV)/ready          ## write the generated pages
+docs: $(VENV)/ready        ## write the generated pages
 	$(BIN)/python docs/generate.py
 
-bench: $(VENV)/ready         ## the main job's benchmark; numbers go to benchmarks/results/
+bench: $(VENV)/ready       ## the main job's benchmark; numbers go to benchmarks/results/
 	$(BIN)/python benchmarks/expand.py
 
 wheel: $(VENV)/ready

@@ -90,6 +90,18 @@ def make(kind: Kind, name: str, values: Mapping[str, Any] | None = None) -> Any:
     return build(find(kind, name), values or {}, where=name)
 
 
+@overload
+def in_order(kind: Literal["readers"]) -> tuple[Reader, ...]: ...
+@overload
+def in_order(kind: Literal["decoders"]) -> tuple[Decoder, ...]: ...
+@overload
+def in_order(kind: Kind) -> tuple[Any, ...]: ...
+@cache
+def in_order(kind: Kind) -> tuple[Any, ...]:
+    """One of each member of a kind that has a `priority`, the lowest first: in this order they are asked."""
+    return tuple(sorted((find(kind, name)() for name in names(kind)), key=lambda member: member.priority))
+
+
 def summary(cls: type[Any]) -> str:
     """The first line of the class's docstring: its idea."""
     return (inspect.getdoc(cls) or "").strip().split("\n")[0]

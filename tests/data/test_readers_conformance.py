@@ -21,7 +21,6 @@ from imaginate import registry
 from imaginate.contract import Reader
 from imaginate.data import open_dataset, verify
 from imaginate.data.decoding import decode, looks_like_image, pixels_of
-from imaginate.data.opening import readers
 from imaginate.data.place import examine
 from imaginate.errors import DataError
 from imaginate.records import Listing, Part
@@ -58,11 +57,11 @@ def test_declaration(name: str) -> None:
 
 
 def test_no_two_readers_are_asked_at_the_same_time() -> None:
-    assert len({reader.priority for reader in readers()}) == len(NAMES)
+    assert len({reader.priority for reader in registry.in_order("readers")}) == len(NAMES)
 
 
 def test_its_layout_is_read_by_this_reader(name: str, path: str) -> None:
-    first = next(reader for reader in readers() if reader.recognises(examine(path)))
+    first = next(reader for reader in registry.in_order("readers") if reader.recognises(examine(path)))
     assert type(first) is registry.find("readers", name)
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 import pytest
 
 from imaginate import registry
-from imaginate.data.opening import readers
 from imaginate.data.place import examine
 from imaginate.errors import ImageError
 from imaginate.pool import refs
-from imaginate.pool.listing import pool_sources
 from imaginate.pool.units import Held
 from imaginate.records import Part
 
@@ -23,7 +21,7 @@ READERS = registry.names("readers")
 @pytest.mark.parametrize("name", READERS)
 def test_what_a_reader_lists_is_read_again_by_its_reference(name: str, tmp_path: Path) -> None:
     path = importlib.import_module(f"data.readers.test_{name.replace('-', '_')}").example(tmp_path)
-    reader = next(reader for reader in readers() if reader.recognises(examine(path)))
+    reader = next(reader for reader in registry.in_order("readers") if reader.recognises(examine(path)))
     for sample in reader.read(examine(path), Part(split="all")).samples:
         ref = refs.encoded(sample.source)
         assert ref is not None
@@ -66,4 +64,4 @@ def test_other_references_are_refused(ref: str) -> None:
 
 
 def test_no_two_kinds_of_pool_sources_are_asked_at_the_same_time() -> None:
-    assert len({source.priority for source in pool_sources()}) == len(registry.names("pool-sources"))
+    assert len({source.priority for source in registry.in_order("pool-sources")}) == len(registry.names("pool-sources"))

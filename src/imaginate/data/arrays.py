@@ -27,7 +27,7 @@ class PackedArray:
     start: int
     before: int
     shape: tuple[int, ...]
-    dtype: Any
+    dtype: np.dtype[Any]
 
     def __getitem__(self, index: int) -> Any:
         size = self.dtype.itemsize * int(np.prod(self.shape[1:]))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imaginate.data.reading import read_file
 from imaginate.data.unpacked import stamp
 from imaginate.errors import DataError, ImageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def cell_bytes(cell: Any, table: str) -> bytes:
@@ -22,7 +25,7 @@ def cell_bytes(cell: Any, table: str) -> bytes:
     return bytes(data)
 
 
-def schema_of(file: str) -> Any:
+def schema_of(file: str) -> pa.Schema:
     """A parquet file's arrow schema; DataError where it is damaged."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -33,13 +36,13 @@ def schema_of(file: str) -> Any:
         raise DataError(f"cannot read {file} as parquet: {str(error).splitlines()[0]}") from None
 
 
-def batches(path: str) -> list[Any]:
+def batches(path: str) -> list[pa.RecordBatch]:
     """The record batches of an arrow stream, mapped and not read; mapping survives a fork."""
     return _batches(path, stamp(path))
 
 
 @lru_cache(maxsize=64)
-def _batches(path: str, stamp: tuple[int, int]) -> list[Any]:
+def _batches(path: str, stamp: tuple[int, int]) -> list[pa.RecordBatch]:
     import pyarrow as pa
 
     with pa.memory_map(path) as file, pa.ipc.open_stream(file) as reader:

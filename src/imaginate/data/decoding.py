@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from imaginate import registry
-from imaginate.contract import Decoder, PixelSource
+from imaginate.contract import PixelSource
 from imaginate.errors import ImageError
 from imaginate.records import Image, Sample
 
@@ -15,15 +15,8 @@ if TYPE_CHECKING:
 
 
 @cache
-def decoders() -> tuple[Decoder, ...]:
-    """All decoders, in the order in which they are asked."""
-    found = [registry.find("decoders", name)() for name in registry.names("decoders")]
-    return tuple(sorted(found, key=lambda decoder: decoder.priority))
-
-
-@cache
 def _suffixes() -> tuple[str, ...]:
-    return tuple(suffix for decoder in decoders() for suffix in decoder.suffixes)
+    return tuple(suffix for decoder in registry.in_order("decoders") for suffix in decoder.suffixes)
 
 
 def has_image_suffix(name: str) -> bool:
@@ -33,14 +26,14 @@ def has_image_suffix(name: str) -> bool:
 
 def looks_like_image(head: bytes) -> bool:
     """Whether the first bytes (32 are enough) are those of a picture that `decode` reads."""
-    return any(decoder.recognises(head) for decoder in decoders())
+    return any(decoder.recognises(head) for decoder in registry.in_order("decoders"))
 
 
 def decode(data: bytes) -> Pixels:
     """Encoded image -> (h, w, 3) uint8 RGB. Raises ImageError whose text is a short reason."""
     if not data:
         raise ImageError("empty file")
-    *special, last = decoders()
+    *special, last = registry.in_order("decoders")
     head = data[:32]
     decoder = next((decoder for decoder in special if decoder.recognises(head)), last)
     pixels: Pixels = decoder.decode(data)

@@ -6,7 +6,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 IMAGE_NAMES = ("image", "img", "images", "jpg", "png", "jpeg", "webp", "pixel_values", "bytes")
 LABEL_NAMES = ("label", "labels", "fine_label", "class", "class_name", "category", "target", "cls", "y")
@@ -21,7 +24,7 @@ class Columns:
     names: tuple[str, ...] | None
 
 
-def find(schema: Any, features: Mapping[str, Any] | None = None) -> Columns | None:
+def find(schema: pa.Schema, features: Mapping[str, Any] | None = None) -> Columns | None:
     """The columns of an arrow schema that hold images and labels; None where either is missing."""
     stored = features if features is not None else of_schema(schema)
     image = image_column(schema, stored)
@@ -31,7 +34,7 @@ def find(schema: Any, features: Mapping[str, Any] | None = None) -> Columns | No
     return Columns(image, label, _names(stored.get(label)))
 
 
-def of_schema(schema: Any) -> Mapping[str, Any]:
+def of_schema(schema: pa.Schema) -> Mapping[str, Any]:
     """The features stored in a schema's metadata; empty where there are none."""
     raw = (schema.metadata or {}).get(b"huggingface")
     try:
@@ -41,7 +44,7 @@ def of_schema(schema: Any) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def image_column(schema: Any, stored: Mapping[str, Any]) -> str | None:
+def image_column(schema: pa.Schema, stored: Mapping[str, Any]) -> str | None:
     """The column that holds images: the one marked so, one of a usual name, else the first that can hold bytes."""
     marked = [n for n, f in stored.items() if isinstance(f, dict) and f.get("_type") == "Image" and n in schema.names]
     holders = [n for n in schema.names if is_struct(schema.field(n).type) or _is_binary(schema.field(n).type)]
@@ -49,7 +52,7 @@ def image_column(schema: Any, stored: Mapping[str, Any]) -> str | None:
     return next(iter([*[n for n in marked if n in holders], *named, *holders]), None)
 
 
-def _label(schema: Any, stored: Mapping[str, Any], image: str | None) -> str | None:
+def _label(schema: pa.Schema, stored: Mapping[str, Any], image: str | None) -> str | None:
     marked = [n for n, f in stored.items() if n != image and _names(f) is not None and n in schema.names]
     named = [n for n in LABEL_NAMES if n in schema.names and n != image]
     return next(iter([*[n for n in named if n in marked], *marked, *named]), None)
@@ -62,14 +65,14 @@ def _names(feature: Any) -> tuple[str, ...] | None:
     return tuple(str(name) for name in names) if names else None
 
 
-def is_struct(kind: Any) -> bool:
+def is_struct(kind: pa.DataType) -> bool:
     """Whether an arrow type is a struct with a field `bytes`."""
     import pyarrow.types as types
 
     return bool(types.is_struct(kind)) and any(kind.field(i).name == "bytes" for i in range(kind.num_fields))
 
 
-def _is_binary(kind: Any) -> bool:
+def _is_binary(kind: pa.DataType) -> bool:
     import pyarrow.types as types
 
     return bool(types.is_binary(kind) or types.is_large_binary(kind))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import asdict, replace
-from functools import cache
 from typing import Any
 
 from imaginate import registry
-from imaginate.contract import Reader
 from imaginate.data import classes, splits
 from imaginate.data.dataset import Dataset
 from imaginate.data.decoding import pixels_of
@@ -69,22 +67,15 @@ def verify(dataset: Dataset) -> Dataset:
     return replace(dataset, samples=tuple(good), skipped=(*dataset.skipped, *bad))
 
 
-@cache
-def readers() -> tuple[Reader, ...]:
-    """All readers, in the order in which they are asked."""
-    found = [registry.find("readers", name)() for name in registry.names("readers")]
-    return tuple(sorted(found, key=lambda reader: reader.priority))
-
-
 def list_samples(spec: DataSpec) -> Listing:
     """The listing of what is at the path, by the first reader that recognises it. Raises DataError that says what was
     found and what is supported."""
     place = examine(spec.path)
-    reader = next((reader for reader in readers() if reader.recognises(place)), None)
+    reader = next((reader for reader in registry.in_order("readers") if reader.recognises(place)), None)
     if reader is None and place.kind == "missing":
         raise DataError(f"there is nothing at {place.path}")
     if reader is None:
-        supported = ", ".join(reader.layout for reader in reversed(readers()))
+        supported = ", ".join(reader.layout for reader in reversed(registry.in_order("readers")))
         raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")
     listing = reader.read(place, Part(split=spec.split, origin=spec.origin))
     if spec.origin != "all" and not listing.has_origins:

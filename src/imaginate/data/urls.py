@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from imaginate.errors import DataError, ImageError
+
+if TYPE_CHECKING:
+    from fsspec import AbstractFileSystem
 
 
 def is_url(path: str) -> bool:
@@ -59,14 +62,14 @@ def files_below(url: str) -> Iterator[tuple[str, str, int | None]]:
         yield inner.removeprefix(root), system.unstrip_protocol(inner), info.get("size")
 
 
-def _system(url: str) -> tuple[Any, str]:
+def _system(url: str) -> tuple[AbstractFileSystem, str]:
     import fsspec
 
     system, path = fsspec.core.url_to_fs(url)
     return system, str(path)
 
 
-def _checked(url: str) -> tuple[Any, str]:
+def _checked(url: str) -> tuple[AbstractFileSystem, str]:
     try:
         return _system(url)
     except (ImportError, ValueError) as error:

@@ -117,7 +117,7 @@ class HttpPool:
         return refs.read(str(row["url"]), self.timeout)
 
 
-def _listed(answer: Any) -> list[dict[str, Any]]:
+def _listed(answer: object) -> list[dict[str, Any]]:
     if not isinstance(answer, list):
         raise ValueError("the answer is not a list of images")
     return [item for item in answer if isinstance(item, dict)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from imaginate.contract import Guide, Tensor
 from imaginate.errors import ImageError
@@ -13,6 +13,10 @@ from imaginate.pool.probe import check_guide
 from imaginate.pool.rows import PLAIN
 from imaginate.pool.table import PoolTable, explained, partitions
 from imaginate.records import Image, Scalar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SAMPLE = 500
 
@@ -31,10 +35,10 @@ class LancePool:
         self._index = self.table.indexed()
         self._closeness: float | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, str]:
         return {"path": self.path}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
+    def __setstate__(self, state: dict[str, str]) -> None:
         self.path = state["path"]
         self._open()
 
@@ -49,7 +53,7 @@ class LancePool:
         """(n, dim) unit-norm queries -> for each, up to `limit` rows, nearest first; ties are ordered by id."""
         return [self._one(query, limit, exact) for query in embeddings.detach().float().cpu().numpy()]
 
-    def _one(self, query: Any, limit: int, exact: bool) -> list[dict[str, Scalar]]:
+    def _one(self, query: NDArray[np.float32], limit: int, exact: bool) -> list[dict[str, Scalar]]:
         ask = self.table.rows.search(query, vector_column_name="vector").distance_type("cosine")
         if exact or self._index is None:
             ask = ask.bypass_vector_index()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterator
-from functools import cache
 
 from imaginate import registry
 from imaginate.data.place import examine
@@ -15,22 +14,16 @@ from imaginate.pool.units import PoolSource, Unit
 from imaginate.records import Place
 
 
-@cache
-def pool_sources() -> tuple[PoolSource, ...]:
-    """All kinds of sources, in the order in which they are asked."""
-    found: list[PoolSource] = [registry.find("pool-sources", name)() for name in registry.names("pool-sources")]
-    return tuple(sorted(found, key=lambda source: source.priority))
-
-
 def units_of(source: str, split: str | None = None) -> Iterator[Unit]:
     """The units of one source, in a fixed order. Raises DataError where nothing there can be read."""
     paths = _expand(source)
     if not paths:
         raise DataError(f"no such source: {source}")
+    kinds: tuple[PoolSource, ...] = registry.in_order("pool-sources")
     for path in paths:
         # behind a URL the name alone decides: examining each of a thousand tars would take a request
         place = Place(path=path, kind="file", is_remote=True) if is_url(path) else examine(path)
-        kind = next((kind for kind in pool_sources() if kind.recognises(place)), None)
+        kind = next((kind for kind in kinds if kind.recognises(place)), None)
         if kind is None and place.is_remote:
             raise DataError(f"{path}: on an object store, name tars or parquet files (a pattern will do)")
         if kind is None:

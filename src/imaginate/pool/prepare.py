@@ -12,8 +12,12 @@ from imaginate.contract import Guide
 from imaginate.errors import ImageError
 from imaginate.files import content_hash
 from imaginate.pool.units import Item
+from imaginate.records import Image
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from imaginate.models.guides.core.preprocess import Preprocess
 
 
@@ -26,12 +30,12 @@ class Prepared:
     skipped: list[tuple[str, str]]
     known: int
 
-    def embedded(self, guide: Guide, which: Sequence[int]) -> list[Any]:
+    def embedded(self, guide: Guide, which: Sequence[int]) -> list[NDArray[np.float32]]:
         """Unit-norm float32 vectors of some of the rows, images of one size together."""
         import numpy as np
         import torch
 
-        out: dict[int, Any] = {}
+        out: dict[int, NDArray[np.float32]] = {}
         for i in which:
             if not isinstance(self.inputs[i], torch.Tensor):
                 vector = np.asarray(self.inputs[i], dtype=np.float32)
@@ -74,7 +78,8 @@ def _add(out: Prepared, item: Item, key: str, data: bytes | None, guide: Guide, 
     row["ref"] = item.ref or item.facts.get("url")
     try:
         if data is None:
-            _check_width(item, guide)
+            if item.vector is not None:
+                _check_width(item.vector, guide)
             row.update(signature=None, width=None, height=None)
             out.inputs.append(item.vector)
         else:
@@ -89,12 +94,12 @@ def _add(out: Prepared, item: Item, key: str, data: bytes | None, guide: Guide, 
     out.rows.append(row)
 
 
-def _check_width(item: Item, guide: Guide) -> None:
-    if item.vector.shape[-1] != guide.dim:
-        raise ImageError(f"embedding of {item.vector.shape[-1]} numbers, the guide has {guide.dim}")
+def _check_width(vector: NDArray[np.float32], guide: Guide) -> None:
+    if vector.shape[-1] != guide.dim:
+        raise ImageError(f"embedding of {vector.shape[-1]} numbers, the guide has {guide.dim}")
 
 
-def _pixels(row: dict[str, Any], data: bytes) -> Any:
+def _pixels(row: dict[str, Any], data: bytes) -> Image:
     """Decode to (3, h, w) uint8, and note the size."""
     from imaginate.data.decoding import decode_tensor
 
@@ -124,7 +129,7 @@ def by_shape(inputs: Sequence[Any], which: Iterable[int]) -> list[list[int]]:
     """The positions that hold tensors, those of one shape together."""
     import torch
 
-    shapes: dict[Any, list[int]] = defaultdict(list)
+    shapes: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for i in which:
         if isinstance(inputs[i], torch.Tensor):
             shapes[tuple(inputs[i].shape)].append(i)

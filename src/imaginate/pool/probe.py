@@ -7,17 +7,21 @@ weights under another name (a hub id and its local copy), or at another precisio
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
-from imaginate.contract import Guide
+from imaginate.contract import Guide, Tensor
 from imaginate.errors import ModelError
-from imaginate.pool.rows import Header, packed, unpacked
+from imaginate.pool.rows import Header, Store, packed, unpacked
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COUNT, SIDE = 8, 64
 SAME = 0.98  # half precision and other devices stay above 0.999, other weights fall far below
 
 
-def probe_images() -> Any:
+def probe_images() -> Tensor:
     """(8, 3, 64, 64) in [0, 1]: smooth colour waves, the same ones everywhere (no random generator)."""
     import torch
 
@@ -30,15 +34,16 @@ def probe_images() -> Any:
     return torch.stack(waves).view(COUNT, 3, SIDE, SIDE)
 
 
-def probe(guide: Guide) -> Any:
+def probe(guide: Guide) -> NDArray[np.float32]:
     """The guide's embeddings of the probe images, (8, dim) float32 numpy."""
     import torch
 
     with torch.inference_mode():
-        return guide.embed(probe_images()).float().cpu().numpy()
+        vectors: NDArray[np.float32] = guide.embed(probe_images()).float().cpu().numpy()
+    return vectors
 
 
-def new_header(guide: Guide, store: Any) -> Header:
+def new_header(guide: Guide, store: Store) -> Header:
     """The header of a pool that this guide is about to fill."""
     return Header(guide=guide.name, dim=guide.dim, probe=packed(probe(guide)), store=store)
 

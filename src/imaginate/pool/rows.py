@@ -15,9 +15,14 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from imaginate.errors import RunError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+    from numpy.typing import NDArray
 
 FORMAT = 1
 KEY = b"imaginate"
@@ -42,7 +47,7 @@ class Header:
         return {KEY: json.dumps(asdict(self), sort_keys=True).encode()}
 
 
-def header_of(schema: Any, path: str) -> Header:
+def header_of(schema: pa.Schema, path: str) -> Header:
     """The header of an opened table. Raises RunError where it is no pool of this format."""
     raw = (schema.metadata or {}).get(KEY)
     if raw is None:
@@ -53,7 +58,7 @@ def header_of(schema: Any, path: str) -> Header:
     return Header(**values)
 
 
-def rows_schema(header: Header) -> Any:
+def rows_schema(header: Header) -> pa.Schema:
     """The arrow schema of the table `rows`; vectors are unit-norm float32."""
     import pyarrow as pa
 
@@ -75,7 +80,7 @@ def rows_schema(header: Header) -> Any:
     return pa.schema(fields, metadata=header.encoded())
 
 
-def units_schema() -> Any:
+def units_schema() -> pa.Schema:
     """The arrow schema of the table `units`: a unit's name, the stamp of what it held, and its counts."""
     import pyarrow as pa
 
@@ -90,21 +95,21 @@ def units_schema() -> Any:
     )
 
 
-def skipped_schema() -> Any:
+def skipped_schema() -> pa.Schema:
     """The arrow schema of the table `skipped`."""
     import pyarrow as pa
 
     return pa.schema([("source", pa.string()), ("reason", pa.string())])
 
 
-def packed(vectors: Any) -> str:
+def packed(vectors: NDArray[np.float32]) -> str:
     """A float array as text, for the header."""
     import numpy as np
 
     return base64.b64encode(np.ascontiguousarray(vectors, dtype="<f4").tobytes()).decode()
 
 
-def unpacked(text: str, dim: int) -> Any:
+def unpacked(text: str, dim: int) -> NDArray[np.float32]:
     """The (n, dim) float32 array of `packed`."""
     import numpy as np
 

@@ -9,12 +9,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from imaginate.data.urls import is_url
 from imaginate.errors import ImageError
 from imaginate.files import short_hash
 from imaginate.records import ImageSource, Place, Scalar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,7 @@ class Item:
     source: ImageSource | None = None
     ref: str | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict)
-    vector: Any = None
+    vector: NDArray[np.float32] | None = None
     bad: str = ""
 
     def read(self) -> bytes:

@@ -6,12 +6,15 @@ import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.data.arrow import cell_bytes
 from imaginate.data.reading import why
 from imaginate.data.unpacked import stamp
 from imaginate.errors import ImageError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CACHE_BYTES = 256 * 2**20
 HEAD_ROWS = 16
@@ -40,9 +43,9 @@ class _Cache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        self._held: OrderedDict[tuple[str, tuple[int, int], int, str, bool], Any] = OrderedDict()
+        self._held: OrderedDict[tuple[str, tuple[int, int], int, str, bool], pa.ChunkedArray] = OrderedDict()
 
-    def get(self, path: str, group: int, row: int, column: str) -> Any:
+    def get(self, path: str, group: int, row: int, column: str) -> pa.Scalar:
         """One cell, as an arrow scalar."""
         if self._pid != os.getpid():
             self.__init__()  # type: ignore[misc]
@@ -64,7 +67,7 @@ class _Cache:
 _cache = _Cache()
 
 
-def _read_group(path: str, group: int, column: str) -> Any:
+def _read_group(path: str, group: int, column: str) -> pa.ChunkedArray:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -75,7 +78,7 @@ def _read_group(path: str, group: int, column: str) -> Any:
         raise ImageError("damaged parquet") from None
 
 
-def _read_head(path: str, group: int, column: str) -> Any:
+def _read_head(path: str, group: int, column: str) -> pa.ChunkedArray:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -13,13 +13,17 @@ import glob
 import os
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError
 from imaginate.pool import fields, refs
 from imaginate.pool.units import Item, Unit, base_name, file_stamp
 from imaginate.records import Place
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 ROWS = 4096
 
@@ -62,7 +66,7 @@ def _items(path: str, name: str, table: str, place: str, start: int) -> Iterator
             row += 1
 
 
-def _item(name: str, values: dict[str, Any], vector: Any) -> Item:
+def _item(name: str, values: dict[str, Any], vector: NDArray[np.float32]) -> Item:
     known = fields.facts(values)
     local = values.get("image_path")
     if known["url"]:
@@ -84,7 +88,7 @@ class _Array:
     def __len__(self) -> int:
         return int(self._rows.shape[0])
 
-    def rows(self, start: int, stop: int) -> Any:
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
         """(stop - start, dim) float32."""
         import numpy as np
 
@@ -108,9 +112,10 @@ class _Index:
     def __len__(self) -> int:
         return int(self._index.ntotal) - self._offset
 
-    def rows(self, start: int, stop: int) -> Any:
+    def rows(self, start: int, stop: int) -> NDArray[np.float32]:
         """(stop - start, dim) float32."""
-        return self._index.reconstruct_n(self._offset + start, stop - start)
+        vectors: NDArray[np.float32] = self._index.reconstruct_n(self._offset + start, stop - start)
+        return vectors
 
 
 def _metadata(path: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.data import features
 from imaginate.data.sources.hf_parquet import ParquetSource
@@ -13,6 +13,10 @@ from imaginate.errors import DataError
 from imaginate.pool import fields, refs
 from imaginate.pool.units import Held, Item, Unit, base_name, file_stamp
 from imaginate.records import Place
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 ROWS = 256  # rows that are in memory at a time, whatever the size of a row group
 _STATUS = "status"  # img2dataset: "success", or why the download failed
@@ -80,7 +84,7 @@ def _items(path: str, name: str, group: int, column: str, start: int) -> Iterato
                 yield Item(name=place, bad=str(values.get(_STATUS) or "no image"))
 
 
-def _file(path: str) -> Any:
+def _file(path: str) -> pq.ParquetFile:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -94,10 +98,10 @@ def _file(path: str) -> Any:
         raise DataError(f"cannot read {path} as parquet: {str(error).splitlines()[0]}") from None
 
 
-def _image_column(schema: Any) -> str | None:
+def _image_column(schema: pa.Schema) -> str | None:
     return features.image_column(schema, features.of_schema(schema))
 
 
-def _class_names(schema: Any) -> tuple[str | None, tuple[str, ...] | None]:
+def _class_names(schema: pa.Schema) -> tuple[str | None, tuple[str, ...] | None]:
     columns = features.find(schema)
     return (columns.label, columns.names) if columns is not None else (None, None)

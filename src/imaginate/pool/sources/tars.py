@@ -49,7 +49,7 @@ def _unit(path: str) -> Unit:
 def _items(path: str) -> Iterator[Item]:
     """The images of a tar with what belongs to them; after damage, one item that says so."""
     base = os.path.basename(path)
-    group: dict[str, Any] = {}
+    group: dict[str, bytes] = {}
     key = ""
     try:
         for name, data in _members(path):
