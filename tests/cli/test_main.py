@@ -212,3 +212,16 @@ def test_any_name_on_any_terminal(tmp_path: Path) -> None:
     latin = {**quiet, **source, "PYTHONIOENCODING": "latin-1"}
     said = subprocess.run([*program, "inspect", "run"], env=latin, cwd=tmp_path, check=True, capture_output=True)
     assert b"??" in said.stdout
+
+
+def test_a_remark_of_the_library_is_a_note_said_once(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    import logging
+
+    folder(tmp_path / "data", each=1, size=40)
+    logging.getLogger("imaginate").warning("before any command")
+    words = ["expand", str(tmp_path / "data"), str(tmp_path / "run"), "--method", "duplicate", "--output-size", "8"]
+    assert main([*words, "--copies", "1", "--shard", "1", "--quiet"]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert [note for note in notes if "smaller than their seeds" in note] == [
+        "note: new images have 10 x 8 pixels, smaller than their seeds' 48 x 40; see --output-size"
+    ]

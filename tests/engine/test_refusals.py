@@ -11,6 +11,7 @@ import pytest
 
 import imaginate
 from imaginate.engine.gather import gather
+from imaginate.engine.recipe import changes
 from imaginate.engine.resolve import recipe_from
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
 from imaginate.files import Folder
@@ -182,3 +183,25 @@ def test_a_file_that_a_class_started_method_lacks_is_missed_before_the_originals
 
     with pytest.raises(ConfigError, match="no"):
         registry.make("methods", method, wrong).prepare(None)
+
+
+def test_a_run_of_an_earlier_version_goes_on_with_settings_that_came_later(data: Path, tmp_path: Path) -> None:
+    """What its recipe does not name had the default; where the default is another one today, that is said."""
+    from imaginate.engine.resolve import recipe_from
+
+    words = {"data": {"path": str(data)}, "expand": {"copies": 1}}
+    pixels = recipe_from({**words, "method": "cutout"})
+    stored = pixels.to_dict()
+    assert "fit_image" not in stored["expand"], "no prior, no square"
+    for late in ("png_level", "keep_rejected"):
+        del stored["write"][late]
+    assert pixels.completed(stored) == pixels.to_dict()
+    drawn = recipe_from({**words, "method": "sd", "roles": {"prior": "nano"}})
+    stored = drawn.to_dict()
+    del stored["expand"]["fit_image"]
+    assert changes(stored, drawn.to_dict()) == ["expand.fit_image was None, is 'pad'"]
+    assert changes(drawn.completed(stored), drawn.to_dict()) == ["expand.fit_image was 'stretch', is 'pad'"]
+    stretched = recipe_from(
+        {**words, "expand": {"copies": 1, "fit_image": "stretch"}, "method": "sd", "roles": {"prior": "nano"}}
+    )
+    assert changes(stretched.completed(stored), stretched.to_dict()) == []

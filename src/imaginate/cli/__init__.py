@@ -6,10 +6,12 @@ import argparse
 import difflib
 import importlib
 import io
+import logging
 import os
 import pkgutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import NoReturn
 
 from imaginate.errors import ConfigError, ImaginateError
@@ -49,7 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _use_utf8(args)
     _write_any_text()
     try:
-        return _dispatch(args)
+        with _noted():
+            return _dispatch(args)
     except ImaginateError as error:
         print(f"imaginate: {error}", file=sys.stderr)
         return 2
@@ -67,6 +70,32 @@ def _use_utf8(args: Sequence[str]) -> None:
     if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
         os.environ["PYTHONUTF8"] = "1"
         os.execv(sys.executable, [sys.executable, "-m", "imaginate", *args])
+
+
+class _Notes(logging.Handler):
+    """What the library remarks on, as `note: ...` on standard error, each remark once a command."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a remark that was not made before."""
+        message = record.getMessage()
+        if message not in self._said:
+            self._said.add(message)
+            print(f"note: {message}", file=sys.stderr)
+
+
+@contextmanager
+def _noted() -> Iterator[None]:
+    """The library's remarks are printed while a command runs."""
+    log, notes = logging.getLogger("imaginate"), _Notes()
+    log.addHandler(notes)
+    try:
+        yield
+    finally:
+        log.removeHandler(notes)
 
 
 def _write_any_text() -> None:

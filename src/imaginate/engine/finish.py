@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,6 +13,7 @@ from imaginate.engine.plan import Plan
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.run_filters import rejected_name, run_filters
 from imaginate.engine.shard import marker_name, rows_name
+from imaginate.engine.sizes import Size, typical
 from imaginate.files import Folder, json_bytes
 from imaginate.write import card, sheet, tables
 
@@ -35,6 +36,7 @@ def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Map
         "rejected": dict(rejected.most_common()),
         "skipped": len(skipped),
         "skipped_reasons": dict(Counter(reason for _, reason in skipped).most_common()),
+        **{key: _typical(markers, key) for key in ("seed_size", "new_size")},
     }
     facts = json.loads(store.get("run.json"))
     facts.update(totals=totals, finished=True, versions=versions(), machine=machine())
@@ -44,6 +46,11 @@ def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Map
     store.put("contact-sheet.png", sheet.contact_sheet(store))
     store.put("run.json", json_bytes(facts))
     return totals
+
+
+def _typical(markers: Sequence[Mapping[str, Any]], key: str) -> Size | None:
+    """The middle one of the shards' typical sizes; markers of earlier versions have none."""
+    return typical([(size[0], size[1]) for marker in markers if (size := marker.get(key))])
 
 
 def cost(sessions: list[dict[str, Any]]) -> dict[str, float | None]:

@@ -16,6 +16,7 @@ from imaginate.engine.plan import Plan, Unit, make_plan
 from imaginate.engine.recipe import SECTIONS, Recipe
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker
+from imaginate.engine.sizes import shrinking
 from imaginate.settings import with_keywords
 
 
@@ -28,6 +29,7 @@ class Forecast:
     seconds_per_image: float
     bytes_per_image: float
     measured: int
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -52,6 +54,7 @@ class Forecast:
         lines.append(f"time: about {time} with one worker ({rate:,.1f} images/s, measured on {self.measured})")
         if plan.skipped:
             lines.append(f"skipped: {len(plan.skipped)} seed images, first: {' - '.join(plan.skipped[0])}")
+        lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
 
@@ -80,10 +83,12 @@ def forecast(recipe: ResolvedRecipe) -> Forecast:
         worker = ShardWorker(recipe, trial, folder)
         worker.make(0)
         before, start = _size(folder), time.perf_counter()
-        worker.make(1)
+        summary = worker.make(1)
         seconds, size = time.perf_counter() - start, _size(folder) - before
-    images = sum(unit.wanted for unit in trial.shards[1])
-    return Forecast(recipe.method_name, plan, seconds / max(1, images), size / max(1, images), images)
+    images = max(1, sum(unit.wanted for unit in trial.shards[1]))
+    note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
+    notes = (note,) if note else ()
+    return Forecast(recipe.method_name, plan, seconds / images, size / images, images, notes)
 
 
 def _few(plan: Plan, limit: int) -> Iterator[Unit]:

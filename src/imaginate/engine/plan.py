@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from imaginate.data import Dataset, conflicts, sha256
+from imaginate.data import Dataset, conflicts, load, sha256
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.errors import DataError, ImageError
 from imaginate.files import short_hash
@@ -43,7 +43,10 @@ class Unit:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that a worker needs to know of the run, in memory proportional to the number of seeds alone."""
+    """Everything that a worker needs to know of the run, in memory proportional to the number of seeds alone.
+
+    `is_grey`: all seeds are without colour, and copies that could be in colour are to be so too.
+    """
 
     labels: LabelSpace
     samples: Sequence[Sample]
@@ -51,6 +54,7 @@ class Plan:
     shards: tuple[tuple[Unit, ...], ...]
     skipped: tuple[tuple[str, str], ...] = ()
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    is_grey: bool = False
 
     @property
     def data_fingerprint(self) -> str:
@@ -76,7 +80,8 @@ def make_plan(recipe: ResolvedRecipe, dataset: Dataset, seen: Callable[[], None]
         units = _sample_units(recipe, len(dataset.labels), samples)
     shards = tuple(_cut(units, recipe.expand.shard))
     counts = _counts(dataset.labels, samples, units)
-    return Plan(dataset.labels, samples, tuple(hashes), shards, tuple(skipped), counts)
+    grey = recipe.may_colour and _are_grey(samples)
+    return Plan(dataset.labels, samples, tuple(hashes), shards, tuple(skipped), counts, grey)
 
 
 def _usable(dataset: Dataset, seen: Callable[[], None]) -> tuple[list[Sample], list[str], list[tuple[str, str]]]:
@@ -97,6 +102,19 @@ def _usable(dataset: Dataset, seen: Callable[[], None]) -> tuple[list[Sample], l
     if not used:
         raise DataError(f"{dataset.name}: no usable image; {len(skipped)} skipped{_first(skipped)}")
     return [s for s, _ in used], [d for _, d in used], skipped
+
+
+def _are_grey(samples: Sequence[Sample]) -> bool:
+    """Whether no seed image has a colour; decoding stops at the first that has one."""
+    from imaginate.ops.grey import is_grey
+
+    for sample in samples:
+        try:
+            if not is_grey(load(sample)):
+                return False
+        except ImageError:  # it is skipped, and counted, where its copies would be made
+            continue
+    return True
 
 
 def _first(skipped: Sequence[tuple[str, str]]) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from imaginate.data.spec import DataSpec
 from imaginate.devices import check_device
 from imaginate.errors import ConfigError
+from imaginate.ops.geometry import FitImage
 from imaginate.select import Selection
 from imaginate.settings import build, check, nearest, setting, values_of
 from imaginate.write.images import Writing
@@ -30,6 +31,11 @@ class Amount:
     copies: int = setting(5, "new images of each seed image; of a class-started method, times the class's size", ge=1)
     per_class: int | None = setting(None, "a fixed number of new images per class (class-started methods)", ge=1)
     seed: int = setting(0, "run seed, from which every image's own seed is hashed", ge=0)
+    fit_image: FitImage = setting(
+        "pad",
+        "how a seed image meets the square of a prior: pad = mirrored borders, cut off again, so that a copy has the "
+        "shape of its seed; crop = its middle square; stretch = squashed",
+    )
     batch: int = setting(16, "seed images given to the method at a time", ge=1)
     shard: int = setting(256, "new images committed at a time; at most this many are lost by a crash", ge=1)
 

@@ -23,6 +23,9 @@ ROLES = ("guide", "prior", "adaptation", "pool")
 # Settings that say something of a role, or of the held-out dataset, and nothing without it.
 QUALIFIES = {"guide_prompts": "guide", "precision": "prior", "compile": "prior", "held_out_split": "held_out"}
 
+# Settings that runs of earlier versions do not name, where these did otherwise than today's default.
+BEFORE: Mapping[str, Mapping[str, Any]] = {"expand": {"fit_image": "stretch"}}
+
 Settings = Mapping[str, Any]
 
 
@@ -78,17 +81,49 @@ class ResolvedRecipe:
         every = (need for needs in (self.method.needs, *(f.needs for f in self.filters)) for need in needs)
         return tuple(dict.fromkeys(need.split(":", 1)[0] for need in every))
 
+    @property
+    def draws_squares(self) -> bool:
+        """Whether the method shows its seed images to a prior, which draws squares."""
+        return self.method.starts_from == "sample" and self._needs_prior
+
+    @property
+    def may_colour(self) -> bool:
+        """Whether images come from elsewhere than the seeds, and may be in colour where all seeds are grey."""
+        return self._needs_prior or "pool" in self.method.needs
+
+    @property
+    def _needs_prior(self) -> bool:
+        return any(need.startswith("prior:") for need in self.method.needs)
+
     def to_dict(self) -> dict[str, Any]:
         """The recipe file: plain values, every default written out."""
         return {
             "data": values_of(self.data),
             "method": {"name": self.method_name, **values_of(self.method)},
-            "expand": values_of(self.expand),
+            "expand": self._amount(),
             "roles": values_of(self.roles),
             "filters": [{"name": f.name, **values_of(f.filter)} for f in self.filters],
             "select": values_of(self.select),
             "write": values_of(self.write),
         }
+
+    def _amount(self) -> dict[str, Any]:
+        """The section `expand`; how a seed meets a prior is left out where no seed does."""
+        return {k: v for k, v in values_of(self.expand).items() if k != "fit_image" or self.draws_squares}
+
+    def completed(self, stored: Mapping[str, Any]) -> dict[str, Any]:
+        """The recipe of an earlier run, with the settings that came later: as they were before, which is what `BEFORE`
+        says or their default."""
+        parts = {**self.given.sections(), "method": self.method}
+        out = dict(stored)
+        for key, now in self.to_dict().items():
+            if key in parts and isinstance(stored.get(key), Mapping):
+                defaults = {s.name: s.default for s in settings_of(type(parts[key])) if not s.required}
+                before = {**defaults, **BEFORE.get(key, {})}
+                late = {name: before[name] for name in now if name in before and name not in stored[key]}
+                plain = {name: list(v) if isinstance(v, tuple) else v for name, v in late.items()}
+                out[key] = {**plain, **stored[key]}
+        return out
 
     def fingerprint(self, data: str) -> str:
         """A hash of all that determines the images: this recipe (the data's path left out) and the data's own hash."""

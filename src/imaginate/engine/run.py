@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from imaginate.engine.plan import Plan, make_plan
 from imaginate.engine.recipe import SECTIONS, Recipe, changes, determining
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import marker_name
+from imaginate.engine.sizes import shrinking
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import KEPT, REJECTED, Folder, json_bytes
 from imaginate.progress import Bar, bar
@@ -27,6 +29,9 @@ from imaginate.settings import with_keywords
 from imaginate.version import __version__
 
 RUN = "run.json"
+
+
+log = logging.getLogger("imaginate")
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,8 @@ def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: 
             for summary in making.run(recipe, plan, store.root, missing, count, ray, _announcer(shown)):
                 images += summary["kept"]
                 done += 1
+                if done == 1 + len(plan.shards) - len(missing):
+                    _say_size(summary, recipe)
         except KeyboardInterrupt:
             message = f"stopped with {done} of {len(plan.shards)} shards done; the same command goes on from there"
             raise KeyboardInterrupt(message) from None
@@ -120,6 +127,13 @@ def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: 
     totals = finish.put_together(store, recipe, plan, session)
     store.clean()
     return _result(store, totals, plan)
+
+
+def _say_size(summary: Mapping[str, Any], recipe: ResolvedRecipe) -> None:
+    """After the first shard, before the hours go: that new images are smaller than their seeds."""
+    note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
+    if note:
+        log.warning(note)
 
 
 def _announcer(shown: Bar) -> Callable[[int], None]:
@@ -153,11 +167,10 @@ def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str) 
 
 
 def _same(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> None:
+    """RunError, in one line that says what changed, where the folder's run is another one."""
     if known.get("fingerprint") == fingerprint:
         return
-    import yaml
-
-    before = determining(yaml.safe_load(store.get(RECIPE)))
+    before = determining(recipe.completed(RunFolder(store).recipe))
     different = changes(before, determining(recipe.to_dict()))
     if different:
         raise RunError(
@@ -169,9 +182,9 @@ def _same(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan:
         raise RunError(
             f"{store.root}: the source dataset changed since the run began ({changed}); restore it, or use a new folder"
         )
-    raise RunError(
-        f"{store.root} was made by another version of imaginate ({known.get('imaginate')}); use a new folder"
-    )
+    if known.get("imaginate") != __version__:
+        version = known.get("imaginate")
+        raise RunError(f"{store.root} was made by another version of imaginate ({version}); use a new folder")
 
 
 def _changed(store: Folder, plan: Plan) -> str:

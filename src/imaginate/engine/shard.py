@@ -12,15 +12,17 @@ from itertools import islice
 from typing import Any
 
 from imaginate import select
+from imaginate.engine.canvas import Canvas
 from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan, Unit
 from imaginate.engine.resolve import ResolvedRecipe
+from imaginate.engine.sizes import Size, typical
 from imaginate.errors import ImageError
 from imaginate.files import Folder
 from imaginate.ops.similarity import signature
 from imaginate.records import Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed
 from imaginate.write import names, tables
-from imaginate.write.images import EXTENSIONS, encode, original, reason_not_to_write, to_uint8
+from imaginate.write.images import EXTENSIONS, Writing, encode, original, reason_not_to_write, resized, to_uint8
 
 Judged = tuple[Candidate, Verdict]
 
@@ -46,6 +48,12 @@ class Work:
     asked: int = 0
     exhausted: bool = False
 
+    def sizes(self, writing: Writing) -> tuple[list[Size], list[Size]]:
+        """(width, height) of the seed image and of its kept copies, as they are written."""
+        seed, copies = self.request.image, [c.image for c, verdict in self.judged if verdict.keep]
+        new = [resized((image.shape[-1], image.shape[-2]), writing.output_size) for image in copies]
+        return [] if seed is None else [(seed.shape[-1], seed.shape[-2])], new
+
 
 class ShardWorker:
     """Makes shards of one run, in this process. Models are built once and kept between shards."""
@@ -55,7 +63,7 @@ class ShardWorker:
         cache = self.store.path("cache") if self.store.local else None
         self.context = RunContext(recipe, plan.labels, plan.samples, cache)
         self.method, self.filters = recipe.method, recipe.candidate_filters
-        self.signs = bool(recipe.run_filters)
+        self.signs, self.canvas = bool(recipe.run_filters), Canvas(recipe, plan)
         self.folders = names.class_folders(plan.labels.names)
         self.writers = ThreadPoolExecutor(2) if self.method.needs or self.filters else None
         if self.writers is None:
@@ -67,11 +75,13 @@ class ShardWorker:
         marker = marker_name(number)
         if self.store.exists(marker):
             return json.loads(self.store.get(marker))  # type: ignore[no-any-return]
+        self.sizes: tuple[list[Size], list[Size]] = ([], [])
         rows, skipped = self._rows(self.plan.shards[number])
         self.context.keep()
         data = tables.encoded(rows)
         self.store.put(rows_name(number), data)
         summary = _summary(number, rows, skipped, data)
+        summary |= {"seed_size": typical(self.sizes[0]), "new_size": typical(self.sizes[1])}
         self.store.put(marker, json.dumps(summary, ensure_ascii=False, sort_keys=True).encode())
         return summary
 
@@ -91,6 +101,8 @@ class ShardWorker:
             # Only now is anything written: what goes wrong with the first images leaves a folder that can begin again.
             rows += [self._keep_original(w.unit, w.request, w.original) for w in works if w.original is not None]
             for work, positions in zip(works, chosen, strict=True):
+                for known, more in zip(self.sizes, work.sizes(self.recipe.write), strict=True):
+                    known += more
                 rows.extend(self._finish(work, positions, pending))
             _collect(pending)
         return rows, skipped
@@ -121,7 +133,7 @@ class ShardWorker:
             asks = [(w, request) for w, request in asks if request.copies]
             if not asks:
                 return
-            answers = self.method.expand([request for _, request in asks], self.context)
+            answers = self.method.expand([self.canvas.show(request) for _, request in asks], self.context)
             by_key: dict[tuple[str, int], list[Candidate]] = {}
             for candidate in answers:
                 by_key.setdefault((candidate.key, candidate.copy), []).append(candidate)
@@ -129,7 +141,7 @@ class ShardWorker:
             for work, request in asks:
                 mine = [c for copy in request.copies for c in by_key.get((request.key, copy), [])]
                 work.exhausted = len(mine) < len(request.copies)
-                fresh += [(work, request, candidate) for candidate in mine]
+                fresh += [(work, request, self.canvas.take_back(candidate, request)) for candidate in mine]
             self._judge(fresh)
             active = [w for w, _ in asks if not w.exhausted]
 

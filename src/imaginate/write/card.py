@@ -31,7 +31,7 @@ configs:
 | new, kept | {kept} of {wanted} wanted |
 | rejected | {rejected} |
 | seed images skipped | {skipped} |
-{reasons}
+{reasons}{sizes}
 ## Load
 
 ```python
@@ -78,8 +78,15 @@ def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         rejected=sum(totals["rejected"].values()),
         skipped=totals["skipped"],
         reasons="".join(f"{line}\n" for line in reasons),
+        sizes=_sizes(totals),
         rows="\n".join(f"| {c['name'].replace('|', '¦')} | {c['seeds']} | {c['new']} |" for c in classes),
         recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True),
         version=facts["imaginate"],
     )
     return text.replace("\n\n\n", "\n\n")
+
+
+def _sizes(totals: Mapping[str, Any]) -> str:
+    """Rows of the table: the typical size of a seed image and of a new one, in pixels."""
+    rows = (("a seed image, width x height", "seed_size"), ("a new image", "new_size"))
+    return "".join(f"| {title} | {totals[k][0]} x {totals[k][1]} |\n" for title, k in rows if totals.get(k))

@@ -88,11 +88,11 @@ def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Folder) -> b
 
 
 def _cell(page: Any, pen: Any, font: Any, left: int, top: int, row: Row, store: Folder, *, seed: bool) -> None:
-    picture = _thumbnail(store, row["file_name"])
+    picture, size = _thumbnail(store, row["file_name"])
     page.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
     colour = INK if seed else KEPT if row["kept"] else REFUSED
     pen.rectangle((left - 1, top - 1, left + CELL, top + CELL), outline=colour, width=2 if not seed else 1)
-    first, second = _words(row, seed)
+    first, second = _words(row, seed, size)
     pen.text((left, top + CELL + 3), _fit(first, font), fill=colour, font=font)
     pen.text((left, top + CELL + 16), _fit(second, font), fill=SOFT, font=font)
 
@@ -103,23 +103,25 @@ def _no_seed(pen: Any, font: Any, left: int, top: int, row: Row) -> None:
     pen.text((left, top + CELL // 2 + 5), _fit(row["seed_image"] or "", font), fill=SOFT, font=font)
 
 
-def _thumbnail(store: Folder, name: str) -> Any:
+def _thumbnail(store: Folder, name: str) -> tuple[Any, str]:
+    """The picture, small, and its size in words."""
     from PIL import Image
 
     with Image.open(io.BytesIO(store.get(name))) as opened:
         picture = opened.convert("RGB")
     scale = CELL / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    return picture.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.BICUBIC)
+    small = picture.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.BICUBIC)
+    return small, f"{picture.width} x {picture.height}"
 
 
-def _words(row: Row, seed: bool) -> tuple[str, str]:
+def _words(row: Row, seed: bool, size: str) -> tuple[str, str]:
     if seed:
-        return str(row["class_name"]), "seed image" if row["origin"] == "original" else str(row["origin"])
+        return str(row["class_name"]), f"{'seed image' if row['origin'] == 'original' else row['origin']} {size}"
     scores = _scores(row)
     if not row["kept"]:
         return f"rejected: {row['reason']}", scores
-    return f"copy {row['copy']}", scores or str(row["prompt"] or row["method"])
+    return f"copy {row['copy']}, {size}", scores or str(row["prompt"] or row["method"])
 
 
 def _scores(row: Row) -> str:
