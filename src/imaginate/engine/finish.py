@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from imaginate.devices import machine, versions
+from imaginate.engine.agreement import agreement
 from imaginate.engine.plan import Plan
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.run_filters import rejected_name, run_filters
@@ -39,6 +40,8 @@ def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Map
         **{key: _typical(markers, key) for key in ("seed_size", "new_size")},
     }
     facts = json.loads(store.get("run.json"))
+    if (shown := agreement(markers, plan.labels, recipe.roles.judge)) is not None:
+        facts["agreement"] = shown
     facts.update(totals=totals, finished=True, versions=versions(), machine=machine())
     facts["sessions"] = [*facts["sessions"], dict(session)]
     facts["cost"] = cost(facts["sessions"])

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imaginate.data import open_dataset
+from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.gather import gather
 from imaginate.engine.plan import Plan, Unit, make_plan
 from imaginate.engine.recipe import SECTIONS, Recipe
@@ -87,7 +88,8 @@ def forecast(recipe: ResolvedRecipe) -> Forecast:
         seconds, size = time.perf_counter() - start, _size(folder) - before
     images = max(1, sum(unit.wanted for unit in trial.shards[1]))
     note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
-    notes = (note,) if note else ()
+    lost = remark(*(Tally.of([summary.get(key, {})]) for key in ("judged_copies", "judged_seeds")))
+    notes = tuple(filter(None, (note, lost)))
     return Forecast(recipe.method_name, plan, seconds / images, size / images, images, notes)
 
 

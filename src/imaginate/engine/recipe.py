@@ -59,6 +59,11 @@ class Roles:
     )
     compile: bool = setting(False, "compile the prior's networks: slower to start, then faster on a GPU")
     device: str = setting("auto", "auto, cpu, cuda, cuda:1, mps")
+    judge: str = setting(
+        "auto",
+        "who says whether copies still show their class: prototypes:BACKBONE, none, or auto "
+        "(prototypes:efficientnet-lite0 where images come from a prior or a pool)",
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -101,10 +106,11 @@ class Recipe:
 
 
 def determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a recipe that the result depends on: the path of the data and the device do not count."""
+    """The part of a recipe that the result depends on: the path of the data, the device and the judge do not count."""
     out = {k: dict(v) if isinstance(v, Mapping) else v for k, v in recipe.items()}
     out["data"].pop("path", None)
-    out["roles"].pop("device", None)
+    for name in ("device", "judge"):
+        out["roles"].pop(name, None)
     return out
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from imaginate.data import open_dataset
 from imaginate.engine import finish, folder
 from imaginate.engine import workers as making
+from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.folder import RECIPE
 from imaginate.engine.gather import gather
 from imaginate.engine.plan import Plan, make_plan
@@ -119,7 +120,7 @@ def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: 
                 images += summary["kept"]
                 done += 1
                 if done == 1 + len(plan.shards) - len(missing):
-                    _say_size(summary, recipe)
+                    _remark(summary, recipe)
         except KeyboardInterrupt:
             message = f"stopped with {done} of {len(plan.shards)} shards done; the same command goes on from there"
             raise KeyboardInterrupt(message) from None
@@ -129,11 +130,13 @@ def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: 
     return _result(store, totals, plan)
 
 
-def _say_size(summary: Mapping[str, Any], recipe: ResolvedRecipe) -> None:
-    """After the first shard, before the hours go: that new images are smaller than their seeds."""
-    note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
-    if note:
-        log.warning(note)
+def _remark(summary: Mapping[str, Any], recipe: ResolvedRecipe) -> None:
+    """After the first shard, before the hours go: that new images are smaller than their seeds, or lost their class."""
+    copies, seeds = (Tally.of([summary.get(key, {})]) for key in ("judged_copies", "judged_seeds"))
+    smaller = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
+    for note in (smaller, remark(copies, seeds)):
+        if note:
+            log.warning(note)
 
 
 def _announcer(shown: Bar) -> Callable[[int], None]:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from imaginate import select
+from imaginate.engine.agreement import Tally, judge_for
 from imaginate.engine.canvas import Canvas
 from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan, Unit
@@ -69,6 +70,7 @@ class ShardWorker:
         if self.writers is None:
             _one_thread()
         self.context.prepare(self.method, *(f.filter for f in recipe.filters))
+        self.judge = judge_for(recipe, self.context)
 
     def make(self, number: int) -> dict[str, Any]:
         """Make and commit one shard; returns its marker. Finished shards are not made again."""
@@ -76,12 +78,15 @@ class ShardWorker:
         if self.store.exists(marker):
             return json.loads(self.store.get(marker))  # type: ignore[no-any-return]
         self.sizes: tuple[list[Size], list[Size]] = ([], [])
+        self.tallies = (Tally(), Tally())
         rows, skipped = self._rows(self.plan.shards[number])
         self.context.keep()
         data = tables.encoded(rows)
         self.store.put(rows_name(number), data)
         summary = _summary(number, rows, skipped, data)
         summary |= {"seed_size": typical(self.sizes[0]), "new_size": typical(self.sizes[1])}
+        if self.judge is not None:
+            summary |= {"judged_seeds": self.tallies[0].to_json(), "judged_copies": self.tallies[1].to_json()}
         self.store.put(marker, json.dumps(summary, ensure_ascii=False, sort_keys=True).encode())
         return summary
 
@@ -100,12 +105,25 @@ class ShardWorker:
             chosen = [set(select.choose(self.recipe.select, w.judged, wanted=w.unit.wanted)) for w in works]
             # Only now is anything written: what goes wrong with the first images leaves a folder that can begin again.
             rows += [self._keep_original(w.unit, w.request, w.original) for w in works if w.original is not None]
+            self._judge_classes(works, chosen)
             for work, positions in zip(works, chosen, strict=True):
                 for known, more in zip(self.sizes, work.sizes(self.recipe.write), strict=True):
                     known += more
                 rows.extend(self._finish(work, positions, pending))
             _collect(pending)
         return rows, skipped
+
+    def _judge_classes(self, works: Sequence[Work], chosen: Sequence[set[int]]) -> None:
+        """Whether the kept copies, and the seeds that begin here, show their class."""
+        if self.judge is None:
+            return
+        units = [w.unit for w in works if w.unit.index is not None and w.unit.start == 0]
+        seeds = self.judge.seeds([unit.key for unit in units], [unit.label for unit in units])
+        kept = [(w.judged[i][0], w) for w, some in zip(works, chosen, strict=True) for i in sorted(some)]
+        keys = [None if w.unit.index is None else w.unit.key for _, w in kept]
+        copies = self.judge.copies([c.image for c, _ in kept], [c.label for c, _ in kept], keys)
+        for tally, more in zip(self.tallies, (seeds, copies), strict=True):
+            tally.merge(more)
 
     def _begin(self, unit: Unit) -> Work:
         if unit.index is None:

@@ -48,6 +48,7 @@ class InspectedRun:
             lines += ["", f"seed images skipped: {totals['skipped']} (listed in skipped.csv)"]
             lines += [f"  {n:>8}  {reason}" for reason, n in totals["skipped_reasons"].items()]
         lines += ["", *_classes(self.facts, self.kept), "", *_per_seed(self.kept), *_gains(self.kept)]
+        lines += _agreement(self.facts)
         if cost["seconds_per_image"]:
             rate = 1 / cost["seconds_per_image"]
             lines.append(f"cost: {cost['seconds']:.1f} s in all, {rate:,.1f} images/s")
@@ -70,6 +71,19 @@ def _classes(facts: Facts, kept: Any) -> list[str]:
         short = "  short" if new[c["name"]] < c["new"] else ""
         lines.append(f"{c['name']:<{width}}  {c['seeds']:>7}  {c['new']:>7}  {new[c['name']]:>7}{short}")
     return lines
+
+
+def _agreement(facts: Facts) -> list[str]:
+    """How many copies still show their class, next to the seeds, and the classes where fewest do."""
+    found = facts.get("agreement")
+    if not found:
+        return []
+    seeds = "" if found["seeds"] is None else f", seeds {found['seeds']:.0%}"
+    lines = [f"copies that still show their class, by an independent judge: {found['copies']:.0%}{seeds}"]
+    rows = [(c["copies"][0] / c["copies"][1], name, c) for name, c in found["classes"].items() if c["copies"][1]]
+    for share, name, c in sorted(rows, key=lambda row: (row[0], row[1]))[:3]:
+        lines.append(f"  {share:>8.0%}  {name} ({c['copies'][0]} of {c['copies'][1]})")
+    return [*lines, ""]
 
 
 def _per_seed(kept: Any) -> list[str]:

@@ -78,7 +78,7 @@ def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         rejected=sum(totals["rejected"].values()),
         skipped=totals["skipped"],
         reasons="".join(f"{line}\n" for line in reasons),
-        sizes=_sizes(totals),
+        sizes=_sizes(totals) + _agreement(facts),
         rows="\n".join(f"| {c['name'].replace('|', '¦')} | {c['seeds']} | {c['new']} |" for c in classes),
         recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True),
         version=facts["imaginate"],
@@ -90,3 +90,12 @@ def _sizes(totals: Mapping[str, Any]) -> str:
     """Rows of the table: the typical size of a seed image and of a new one, in pixels."""
     rows = (("a seed image, width x height", "seed_size"), ("a new image", "new_size"))
     return "".join(f"| {title} | {totals[k][0]} x {totals[k][1]} |\n" for title, k in rows if totals.get(k))
+
+
+def _agreement(facts: Mapping[str, Any]) -> str:
+    """A row of the table: the share of copies that still show their class, by the run's judge."""
+    found = facts.get("agreement")
+    if not found:
+        return ""
+    seeds = "" if found["seeds"] is None else f" (seeds: {found['seeds']:.0%})"
+    return f"| copies that still show their class | {found['copies']:.0%}{seeds} |\n"
