@@ -125,6 +125,28 @@ class RunFolder:
         """The same as `table`, row by row."""
         return list(self.table(name, columns=columns, needed=needed).to_pylist())
 
+    def gone(self) -> list[str]:
+        """The images that its table names and its folder no longer has, kept or rejected: somebody removed them."""
+        names = [row["file_name"] for row in self.rows(columns=("file_name",))]
+        there: dict[str, set[str]] = {}
+
+        def has(name: str) -> bool:
+            folder, _, file = name.rpartition("/")
+            if folder not in there:
+                there[folder] = set(self.store.names(folder))
+            return file in there[folder]
+
+        return [name for name in names if not has(name) and not has(name.replace("images/", "rejected/", 1))]
+
+    def words_for_gone(self, names: list[str]) -> str:
+        """What to say of images that are gone, and what can be done."""
+        count = "1 image is" if len(names) == 1 else f"{len(names)} images are"
+        return (
+            f"of {self.root}, {count} gone from its folder (first: {names[0]}); if somebody removed them by "
+            f"hand, `imaginate refilter {self.root} --accept-removed` rejects them; the run's own expand command with "
+            "--restore makes them again"
+        )
+
     def finished_shards(self) -> list[str]:
         """The tables of the shards that are whole, in order: all that an unfinished run has."""
         names = self.store.names("shards")

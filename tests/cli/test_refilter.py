@@ -164,10 +164,10 @@ def test_a_moved_source_is_asked_for(run_folder, tmp_path, capsys):
     assert capsys.readouterr().err.count("imaginate:") == 0
 
 
-def test_a_missing_image_is_damage(run_folder, capsys):
+def test_a_missing_image_is_said(run_folder, capsys):
     next((run_folder / "images" / "ant").glob("*-00*.png")).unlink()
     assert main(["refilter", str(run_folder), "--filter", "quality"]) == 2
-    assert "is gone" in capsys.readouterr().err
+    assert "1 image is gone" in capsys.readouterr().err
 
 
 STRICT = '''

@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("work (does not change the result)")
     group.add_argument("--workers", type=int, default=1, help="processes that make images, by Ray when more than 1")
     group.add_argument("--ray", metavar="ADDRESS", help="address of a Ray cluster (`auto` for the one of this machine)")
+    group.add_argument(
+        "--restore", action="store_true", help="make the images again that were removed from a finished run"
+    )
     group.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -36,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
     need_data(values, "imaginate expand DATA OUT --recipe FILE, or data: {path: ...} in the recipe")
     from imaginate.engine.run import expand
 
-    result = expand(out=out, recipe=values, workers=args.workers, ray=args.ray, progress=not args.quiet)
+    result = expand(
+        out=out, recipe=values, workers=args.workers, ray=args.ray, restore=args.restore, progress=not args.quiet
+    )
     print(result)
     print(f"look at {result.path}/contact-sheet.png, or: imaginate inspect {result.path}")
     return 0

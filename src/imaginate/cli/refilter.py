@@ -20,6 +20,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--held-out", metavar="PATH", help="leak control: reject near-duplicates of these images")
     parser.add_argument("--held-out-split", metavar="SPLIT", help="its split")
     parser.add_argument("--reconsider", action="store_true", help="judge the images too that the run itself rejected")
+    parser.add_argument(
+        "--accept-removed",
+        action="store_true",
+        help="reject the images that somebody removed from the folder; without --filter, that is all that is done",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
     parser.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
 
@@ -37,6 +42,7 @@ def run(args: argparse.Namespace) -> int:
         held_out=args.held_out,
         held_out_split=args.held_out_split,
         reconsider=args.reconsider,
+        accept_removed=args.accept_removed,
         dry_run=args.dry_run,
         device=args.device,
     )

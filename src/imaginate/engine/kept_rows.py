@@ -49,9 +49,9 @@ def write_rows(store: Folder, kept: list[Row], refused: list[Row], filters: Sequ
     stay = [r for r in refused if not r["kept"]]
     for row in back:
         row["file_name"] = _moved(store, row["file_name"], to="images/")
-    names = [r["file_name"] for r in out]
+    names = [r["file_name"] for r in out if r["file_name"] is not None]
     for row in out:
-        row["file_name"] = rejected_name(row["file_name"])
+        row["file_name"] = None if row["file_name"] is None else rejected_name(row["file_name"])
     every = [*kept, *refused]
     order = _order(store)
     returning = [{**r, "kept": False, "reason": AGAIN + "returning"} for r in back]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ from imaginate.records import Candidate, Image, Request, Sample, Verdict
 from imaginate.runs import RunFolder
 
 BATCH = 64
+REMOVED = "removed by hand"
 
 Filters = Sequence[str | Mapping[str, Any]]
 
@@ -63,6 +64,7 @@ def refilter(
     held_out: str | None = None,
     held_out_split: str | None = None,
     reconsider: bool = False,
+    accept_removed: bool = False,
     dry_run: bool = False,
     device: str = "auto",
     progress: bool = True,
@@ -71,8 +73,10 @@ def refilter(
 
     `filters`: names, or mappings with a name and settings (`{"name": "quality", "side": 64}`). `guide`: default the
     run's own. `data`: where the source dataset is now, if it was moved. `held_out`: reject near-duplicates of these
-    images. `reconsider`: judge the images too that the run itself rejected. `dry_run`: say what would change, change
-    nothing. Raises RunError for what is no finished run, ConfigError for a filter that cannot be used.
+    images. `reconsider`: judge the images too that the run itself rejected. `accept_removed`: images that somebody
+    removed from the folder are rejected as `removed by hand`; without filters, that is all that is done. `dry_run`: say
+    what would change, change nothing. Raises RunError for what is no finished run, or one with images that are gone,
+    ConfigError for a filter that cannot be used.
     """
     source = RunFolder(run)
     source.check_finished()
@@ -82,7 +86,24 @@ def refilter(
         source.store.clean()
         recipe = _recipe(source, filters, guide, (held_out, held_out_split), device)
         spec = dataclasses.replace(recipe.data, path=data) if data else recipe.data
-        return _refilter(source, resolve_to_refilter(recipe), spec, reconsider, dry_run, progress)
+        gone = source.gone()
+        if gone and not accept_removed:
+            raise RunError(source.words_for_gone(gone))
+        judged = bool(filters or held_out or reconsider or not accept_removed)
+        return _refilter(
+            source, resolve_to_refilter(recipe), spec, _Wanted(set(gone), judged, reconsider, dry_run, progress)
+        )
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is to be done: the images that are gone, whether any is judged, and how."""
+
+    gone: Collection[str]
+    is_judged: bool
+    reconsider: bool
+    dry_run: bool
+    progress: bool
 
 
 def _recipe(
@@ -97,9 +118,7 @@ def _recipe(
     return dataclasses.replace(recipe, roles=roles)
 
 
-def _refilter(
-    run: RunFolder, recipe: ResolvedRecipe, spec: DataSpec, reconsider: bool, dry_run: bool, progress: bool
-) -> Refiltered:
+def _refilter(run: RunFolder, recipe: ResolvedRecipe, spec: DataSpec, wanted: _Wanted) -> Refiltered:
     store, labels = run.store, run.labels
     run.check_facts("classes", "totals")
     if labels is None:
@@ -109,17 +128,27 @@ def _refilter(
     context = RunContext(recipe, labels, list(samples.values()))
     filters = sorted(recipe.filters, key=lambda f: f.filter.scope == "run")
     context.prepare(*(f.filter for f in filters))
-    pool = [r for r in kept if r["method"] is not None]
-    pool += [r for r in refused if reconsider or r["reason"].startswith(AGAIN)]
-    outcome = Refiltered(store.root, dry_run=dry_run)
+    outcome = Refiltered(store.root, dry_run=wanted.dry_run)
+    _accept_removed(kept, wanted.gone, outcome)
+    pool = [r for r in kept if r["method"] is not None and r["kept"]]
+    pool += [r for r in refused if wanted.reconsider or r["reason"].startswith(AGAIN)]
+    pool = pool if wanted.is_judged else []
     was_kept = {id(r) for r in kept}
-    with bar("judging", len(pool), show=progress) as shown:
+    with bar("judging", len(pool), show=wanted.progress and wanted.is_judged) as shown:
         for row, verdict in _judge(store, pool, filters, context, samples, outcome, shown):
             _apply(row, verdict, id(row) in was_kept, outcome)
-    if not dry_run:
+    if not wanted.dry_run:
         write_rows(store, kept, refused, filters)
         store.clean()
     return outcome
+
+
+def _accept_removed(kept: Sequence[Row], gone: Collection[str], outcome: Refiltered) -> None:
+    """Images that somebody removed are rejected, and their files are not looked for again."""
+    for row in kept:
+        if row["file_name"] in gone:
+            row.update(kept=False, reason=REMOVED, file_name=None)
+            outcome.rejected[REMOVED] += 1
 
 
 def _apply(row: Row, verdict: Verdict, was_kept: bool, outcome: Refiltered) -> None:

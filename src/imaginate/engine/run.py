@@ -20,14 +20,15 @@ from imaginate.engine.gather import gather
 from imaginate.engine.plan import Plan, make_plan
 from imaginate.engine.recipe import SECTIONS, Recipe, changes, determining
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
-from imaginate.engine.shard import marker_name
+from imaginate.engine.shard import ShardWorker, marker_name, rows_name
 from imaginate.engine.sizes import shrinking
 from imaginate.errors import ConfigError, RunError
-from imaginate.files import KEPT, REJECTED, Folder, json_bytes
+from imaginate.files import KEPT, REJECTED, SHEET, Folder, json_bytes
 from imaginate.progress import Bar, bar
 from imaginate.runs import RunFolder
 from imaginate.settings import with_keywords
 from imaginate.version import __version__
+from imaginate.write.sheet import contact_sheet
 
 RUN = "run.json"
 
@@ -68,6 +69,7 @@ def expand(
     recipe: Recipe | ResolvedRecipe | Mapping[str, Any] | None = None,
     workers: int = 1,
     ray: str | None = None,
+    restore: bool = False,
     progress: bool = True,
     **settings: Any,
 ) -> Run:
@@ -76,7 +78,8 @@ def expand(
     `data` is a path (see docs/data.md), `out` a local folder or an fsspec url, `method` a registered name; every other
     keyword is a setting of the method or of a section of the recipe (`copies=5`, `guide="nano"`, `format="jpeg"`).
     A whole `recipe` (a mapping, or a recipe object) can be given instead, or together with them: they override it.
-    `workers`: processes that make images, on Ray when more than one. Raises ImaginateError (DataError, ConfigError,
+    `workers`: processes that make images, on Ray when more than one. `restore`: images of a finished run that somebody
+    removed are made again. Raises ImaginateError (DataError, ConfigError,
     ModelError, RunError) with one line that says what to do, and KeyboardInterrupt with one that says how far it came.
     """
     full = recipe_from(gather(recipe, data, method, settings))
@@ -86,7 +89,9 @@ def expand(
     folder.refuse(store, [path for path in (full.data.path, full.roles.held_out) if path])
     plan = _read(full, progress)
     with folder.lock(store):
-        return _expand(full, plan, store, workers, ray, progress)
+        result = _expand(full, plan, store, workers, ray, progress)
+        _look_for_gone(full, plan, store, restore)
+        return result
 
 
 def _read(recipe: ResolvedRecipe, progress: bool) -> Plan:
@@ -128,6 +133,23 @@ def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: 
     totals = finish.put_together(store, recipe, plan, session)
     store.clean()
     return _result(store, totals, plan)
+
+
+def _look_for_gone(recipe: ResolvedRecipe, plan: Plan, store: Folder, restore: bool) -> None:
+    """Images that somebody removed from a finished run: made again where that is wanted, else said."""
+    run = RunFolder(store)
+    gone = run.gone()
+    if not gone:
+        return
+    if not restore:
+        log.warning(run.words_for_gone(gone))
+        return
+    worker = ShardWorker(recipe, plan, store.root)
+    for number in range(len(plan.shards)):
+        names = run.rows(rows_name(number), columns=("file_name",))
+        if mine := {row["file_name"] for row in names} & set(gone):
+            worker.restore(number, mine)
+    store.put(SHEET, contact_sheet(store))
 
 
 def _remark(summary: Mapping[str, Any], recipe: ResolvedRecipe) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -71,6 +71,7 @@ class ShardWorker:
             _one_thread()
         self.context.prepare(self.method, *(f.filter for f in recipe.filters))
         self.judge = judge_for(recipe, self.context)
+        self.wanted: set[str] | None = None  # the only files to write; None: all
 
     def make(self, number: int) -> dict[str, Any]:
         """Make and commit one shard; returns its marker. Finished shards are not made again."""
@@ -89,6 +90,12 @@ class ShardWorker:
             summary |= {"judged_seeds": self.tallies[0].to_json(), "judged_copies": self.tallies[1].to_json()}
         self.store.put(marker, json.dumps(summary, ensure_ascii=False, sort_keys=True).encode())
         return summary
+
+    def restore(self, number: int, wanted: Collection[str]) -> None:
+        """Write the files of a finished shard that are gone, and nothing else."""
+        self.tallies, self.sizes, self.wanted = (Tally(), Tally()), ([], []), set(wanted)
+        self._rows(self.plan.shards[number])
+        self.wanted = None
 
     def _rows(self, units: Sequence[Unit]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
         rows: list[dict[str, Any]] = []
@@ -230,7 +237,9 @@ class ShardWorker:
     def _keep_original(self, unit: Unit, request: Request, kept: Original) -> dict[str, Any]:
         assert request.sample is not None
         name = f"images/{self.folders[unit.label]}/{names.stem(unit.key)}{kept.extension}"
-        if kept.link is not None:
+        if self.wanted is not None and name not in self.wanted:
+            pass
+        elif kept.link is not None:
             self.store.link(name, kept.link)
         else:
             self.store.put(name, kept.data)
@@ -248,6 +257,9 @@ class ShardWorker:
         return {"file_name": file_name, "label": label, "class_name": self.plan.labels[label].name}
 
     def _put(self, file_name: str, image: Any, pending: list[Future[None]]) -> None:
+        if self.wanted is not None and file_name not in self.wanted:
+            return
+
         def write() -> None:
             self.store.put(file_name, encode(image, self.recipe.write))
 

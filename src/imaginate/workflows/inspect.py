@@ -49,6 +49,8 @@ class InspectedRun:
             lines += [f"  {n:>8}  {reason}" for reason, n in totals["skipped_reasons"].items()]
         lines += ["", *_classes(self.facts, self.kept), "", *_per_seed(self.kept), *_gains(self.kept)]
         lines += _agreement(self.facts)
+        gone = self.run.gone()
+        lines += [self.run.words_for_gone(gone), ""] if gone else []
         if cost["seconds_per_image"]:
             rate = 1 / cost["seconds_per_image"]
             lines.append(f"cost: {cost['seconds']:.1f} s in all, {rate:,.1f} images/s")

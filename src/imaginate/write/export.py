@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import os
 import tarfile
 from collections.abc import Iterator
@@ -13,8 +14,8 @@ from typing import Any
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
 from imaginate.runs import RunFolder
-from imaginate.write import tables
 
+log = logging.getLogger("imaginate")
 FORMATS = ("webdataset", "parquet", "csv")
 UNFINISHED = ".unfinished-export.json"  # there until all files are: the same command goes on, another is refused
 
@@ -36,12 +37,24 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     what = json_bytes({"run": run, "format": form, "per_file": per_file})
     _refuse_foreign(target, what)
     target.put(UNFINISHED, what)
-    table = tables.read(source)
+    table = _without_gone(RunFolder(source))
     writer = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}[form]
     writer(source, target, table, per_file)
     target.remove(UNFINISHED)
     target.clean()
     return int(table.num_rows)
+
+
+def _without_gone(run: RunFolder) -> Any:
+    """The kept rows, without images that somebody removed from the folder; these are counted."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table, gone = run.table(), run.gone()
+    if not gone:
+        return table
+    log.warning(f"left out: {run.words_for_gone(gone)}")
+    return table.filter(pc.invert(pc.is_in(table.column("file_name"), value_set=pa.array(gone))))
 
 
 def _refuse_foreign(target: Folder, what: bytes) -> None:

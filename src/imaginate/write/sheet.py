@@ -38,7 +38,9 @@ def _groups(store: Folder, limit: int, rejected: bool) -> list[tuple[Row | None,
     heads: dict[tuple[int, str], Row] = {}
     copies: dict[tuple[int, str], list[Row]] = {key: [] for key in sorted(chosen)}
     for row in _rows(store, names, _COLUMNS):
-        if row["method"] and row["file_name"] and _key(row) in chosen:
+        if not row["file_name"]:
+            continue
+        if row["method"] and _key(row) in chosen:
             copies[_key(row)].append(row)
         elif not row["method"] and row["label"] in by_class:
             heads.setdefault((row["label"], ""), row)

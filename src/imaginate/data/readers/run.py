@@ -51,7 +51,9 @@ def _read(path: str, origin: str) -> Listing:
             skipped.append(Skipped(name, reason))
         else:
             samples.append(_sample(name, full, row))
-    return Listing(format="run", labels=labels, samples=samples, skipped=skipped, has_origins=True)
+    gone = run.gone()
+    notes = (run.words_for_gone(gone),) if gone else ()
+    return Listing(format="run", labels=labels, samples=samples, skipped=skipped, notes=notes, has_origins=True)
 
 
 def _wanted(row: Row, origin: str) -> bool:
