@@ -1,4 +1,5 @@
 # Every target sets up what it needs: a virtual environment with the package, all of its extras, in the versions of $(LOCK).
+# Modules are compiled when they are first imported: most of them never are.
 # Another Python: make test PYTHON=python3.14 VENV=build/python3.14
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,7 +13,7 @@ DEMO ?= demo
 $(VENV)/ready: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r $(LOCK)
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $(VENV)/ready
 

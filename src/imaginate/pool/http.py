@@ -83,6 +83,7 @@ class HttpPool:
                 with urllib.request.urlopen(request, timeout=self.timeout) as answer:
                     return _listed(json.loads(answer.read()))
             except urllib.error.HTTPError as error:
+                error.close()
                 problem = f"answers {error.code} {error.reason}"
                 if error.code < 500:
                     break

@@ -83,6 +83,7 @@ def download(url: str, timeout: float) -> bytes:
     except TimeoutError:
         raise ImageError("download timed out") from None
     except urllib.error.HTTPError as error:
+        error.close()
         raise ImageError("source disappeared" if error.code in (403, 404, 410) else "download failed") from None
     except urllib.error.URLError as error:
         slow = isinstance(error.reason, TimeoutError)
