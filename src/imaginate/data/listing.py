@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from imaginate.data.layout import arrange
+from imaginate.data.layout import arranged
 from imaginate.data.splits import ordered
 from imaginate.errors import DataError
-from imaginate.records import ImageSource, LabelSpace, Listing, Sample, Skipped
+from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Sample, Skipped
 
 
 def printable(path: str) -> str:
@@ -39,24 +39,29 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 
 def from_paths(
-    format: str, images: Sequence[tuple[str, ImageSource]], skipped: Iterable[Skipped], where: str
+    format: str,
+    images: Sequence[tuple[str, ImageSource]],
+    skipped: Iterable[Skipped],
+    where: str,
+    layout: LayoutWord = "auto",
 ) -> Listing:
     """A listing of (relative path, source) pairs, class and split taken from the path."""
     left = list(skipped)
     names = [printable(path) for path, _ in images]
     found = []
-    for name, (_, source), (class_name, split) in zip(names, images, arrange(names), strict=True):
+    tree = arranged(names, layout, [item.id for item in left])
+    for name, (_, source), (class_name, split) in zip(names, images, tree.rows, strict=True):
         if class_name:
             found.append((name, source, class_name, split))
         else:
             left.append(Skipped(name, split or ""))
     if not found:
-        raise DataError(nothing(where, left, "expected <class>/<image> or <split>/<class>/<image>"))
-    labels = LabelSpace.of(sorted_names(row[2] for row in found))
+        raise DataError(nothing(where, left, tree.problem or "expected <class>/<image> or <split>/<class>/<image>"))
+    labels = LabelSpace.of(sorted({row[2] for row in found}))
     index = {name: label for label, name in enumerate(labels.names)}
     samples = [Sample(id=n, label=index[c], source=s, split=sp) for n, s, c, sp in found]
     splits = ordered(sample.split for sample in samples if sample.split)
-    return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits)
+    return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits, notes=tree.notes)
 
 
 def nothing(where: str, skipped: Sequence[Skipped], hint: str = "") -> str:

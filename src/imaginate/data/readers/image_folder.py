@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.scanning import scan, scan_url
@@ -15,6 +15,7 @@ class ImageFolder:
 
     layout: ClassVar[str] = "an image folder"
     priority: ClassVar[int] = 90
+    by_path: ClassVar[Literal[True]] = True
 
     def recognises(self, place: Place) -> bool:
         """Any folder that is not empty and that no other reader recognises."""
@@ -29,4 +30,4 @@ class ImageFolder:
                 skipped.append(Skipped(printable(name), reason))
             else:
                 images.append((name, FileSource(full)))
-        return from_paths("image folder", images, skipped, place.path)
+        return from_paths("image folder", images, skipped, place.path, part.layout)

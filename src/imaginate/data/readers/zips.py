@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from contextlib import suppress
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from imaginate.data.archives import Member, image_folder, is_zip, skip_reason
 from imaginate.data.sources.zip import METHODS, ZipSource
@@ -18,6 +18,7 @@ class Zip:
 
     layout: ClassVar[str] = "an image folder in a zip"
     priority: ClassVar[int] = 40
+    by_path: ClassVar[Literal[True]] = True
 
     def recognises(self, place: Place) -> bool:
         """A zip, local or behind a URL."""
@@ -26,7 +27,9 @@ class Zip:
     def read(self, place: Place, part: Part) -> Listing:
         """All images, in the order of their names."""
         found = sorted(_infos(place.path), key=lambda info: info.header_offset)
-        return image_folder("image folder in a zip", [_member(place.path, info) for info in found], (), place.path)
+        return image_folder(
+            "image folder in a zip", [_member(place.path, info) for info in found], (), place.path, part.layout
+        )
 
 
 def _member(path: str, info: zipfile.ZipInfo) -> Member:
