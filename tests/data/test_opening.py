@@ -6,8 +6,6 @@ import hashlib
 import pickle
 import subprocess
 import sys
-import tarfile
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -62,31 +60,16 @@ def test_a_class_keeps_its_label_in_every_split(tmp_path: Path) -> None:
         open_dataset(tmp_path, split="val")
 
 
-def pack(folder: Path, kind: str) -> Path:
-    """The folder itself, or the same tree in a zip or tar, or behind a URL."""
-    if kind == "folder":
-        return folder
-    packed = folder.with_suffix(f".{kind}")
-    if kind == "zip":
-        with zipfile.ZipFile(packed, "w") as to:
-            for file in sorted(folder.rglob("*.*")):
-                to.write(file, file.relative_to(folder))
-    else:
-        with tarfile.open(packed, "w") as tar:
-            tar.add(folder, ".")
-    return packed
-
-
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
 def test_splits_by_the_names_of_folders_wherever_they_are(kind: str, tmp_path: Path) -> None:
     root = tmp_path / "set"
     zoo.folder(root / "training_set/training_set", {"cats": 2, "dogs": 2})
     zoo.folder(root / "test_set/test_set", {"cats": 1, "dogs": 1})
-    data = open_dataset(pack(root, kind))
+    data = open_dataset(zoo.packed(root, kind))
     assert (data.labels.names, data.split, data.splits, len(data)) == (("cats", "dogs"), "train", ("train", "test"), 4)
     assert data.notes == ("reading split 'train', one of train, test",)
-    assert len(open_dataset(pack(root, kind), split="test_set")) == 2
-    whole = open_dataset(pack(root, kind), layout="classes")
+    assert len(open_dataset(zoo.packed(root, kind), split="test_set")) == 2
+    whole = open_dataset(zoo.packed(root, kind), layout="classes")
     assert whole.splits == ()
     assert len(whole.labels) == 4
 
@@ -94,7 +77,7 @@ def test_splits_by_the_names_of_folders_wherever_they_are(kind: str, tmp_path: P
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
 def test_flat_splits_are_one_line(kind: str, tmp_path: Path) -> None:
     zoo.folder(tmp_path / "set", {"train": 2, "test1": 1})
-    place = pack(tmp_path / "set", kind)
+    place = zoo.packed(tmp_path / "set", kind)
     with pytest.raises(
         DataError, match=r"3 not in a class folder; the folders on top \(test1, train\) look like splits"
     ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -40,7 +42,7 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
     chosen, broken, more = _subset(chosen, spec)
     _need_one(spec.path, chosen, [*skipped, *broken])
     labels, more_notes = classes.describe(listing.labels, spec.path, spec.classes_file)
-    notes += [*more_notes, *more]
+    notes += [*more_notes, *_alike(labels), *more]
     say(spec.path, notes)
     return Dataset(
         name=os.path.basename(os.path.normpath(spec.path)).split(".")[0],
@@ -156,6 +158,18 @@ def _thin(samples: list[Sample], labels: LabelSpace) -> list[str]:
     )
     notes += [f"{single} of {len(labels)} classes have a single image"] if single else []
     return [*notes, f"there is only one class, {labels[0].name!r}"] if len(labels) == 1 else notes
+
+
+def _alike(labels: LabelSpace) -> list[str]:
+    """A note on names that a person would take for one."""
+    forms: dict[str, list[str]] = {}
+    for name in labels.names:
+        form = " ".join(re.sub(r"[_\-]", " ", unicodedata.normalize("NFKC", name)).casefold().split())
+        forms.setdefault(form, []).append(name)
+    pairs = [found for found in forms.values() if len(found) > 1]
+    shown = "; ".join(", ".join(map(repr, found)) for found in pairs[:3])
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    return [f"these names are different classes, and look alike: {shown}{more}"] if pairs else []
 
 
 def _need_one(path: str, samples: list[Sample], skipped: list[Skipped]) -> None:

@@ -8,7 +8,6 @@ from typing import Literal
 from imaginate.records import LayoutWord
 from imaginate.settings import check, setting
 
-
 # Settings that came after the first runs: they do not count in a run's fingerprint while they have these values.
 UNSAID = {"classes": None, "layout": "auto", "path_column": None, "label_column": None, "encoding": None}
 

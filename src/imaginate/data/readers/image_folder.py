@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.scanning import scan, scan_url
 from imaginate.data.sources.file import FileSource
+from imaginate.data.table_listing import SIDE_TABLES, list_tables, tables_in
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
 
@@ -22,10 +23,15 @@ class ImageFolder:
         return place.kind == "folder" and (place.is_remote or bool(place.names))
 
     def read(self, place: Place, part: Part) -> Listing:
-        """All images, in the order of their names."""
+        """All images, in the order of their names; or those that tables next to them name."""
         images: list[tuple[str, ImageSource]] = []
         skipped: list[Skipped] = []
-        for name, full, reason in sorted(scan_url(place.path) if place.is_remote else scan(place.path)):
+        found = sorted(scan_url(place.path) if place.is_remote else scan(place.path))
+        if any(name.endswith(SIDE_TABLES) for name, *_ in found):
+            files = {name: FileSource(full) for name, full, reason in found if reason in ("", "not an image")}
+            if tables := tables_in(files, part):
+                return list_tables(tables, place.path, "image folder")
+        for name, full, reason in found:
             if reason:
                 skipped.append(Skipped(printable(name), reason))
             else:

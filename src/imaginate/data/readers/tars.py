@@ -34,4 +34,4 @@ class Tar:
         found, skipped = members(place.path)
         if part.layout == "auto" and is_keyed(found):
             return list_shards(place.path, [Shard(place.path, found, skipped)])
-        return image_folder("image folder in a tar", found, skipped, place.path, part.layout)
+        return image_folder("image folder in a tar", found, skipped, place.path, part)
