@@ -137,6 +137,13 @@ class Reader(Protocol):
         ...
 
 
+@runtime_checkable
+class PathReader(Reader, Protocol):
+    """A reader that takes classes and splits from the names of folders, and follows `Part.layout`."""
+
+    by_path: ClassVar[Literal[True]]
+
+
 class Decoder(Protocol):
     """One kind of picture, in `data/decoders/<name>.py`. Class attributes:
 

@@ -17,6 +17,7 @@ from imaginate.files import derive_seed, short_hash
 
 Image: TypeAlias = Any
 Scalar: TypeAlias = str | int | float | bool | None
+LayoutWord: TypeAlias = Literal["auto", "folders", "classes", "splits"]
 
 
 class ImageSource(Protocol):
@@ -126,10 +127,18 @@ class Place:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """The part of a dataset that is wanted: a split as the user names it (None: the default one), and of a run the
-    origin of its images. A reader may list less than everything by it."""
+    origin of its images. A reader may list less than everything by it.
+
+    What the user says of the source: `layout` (what folders mean), the columns of a table that hold paths and labels,
+    and the `encoding` of its text, or of the names in a zip.
+    """
 
     split: str | None = None
     origin: Literal["all", "original", "synthetic"] = "all"
+    layout: LayoutWord = "auto"
+    path_column: str | None = None
+    label_column: str | None = None
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

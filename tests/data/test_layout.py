@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaginate.data import splits
-from imaginate.data.layout import NO_CLASS, OUTSIDE, arrange
+from imaginate.data.layout import EXTRA, NO_CLASS, OUTSIDE, arrange, arranged
 from imaginate.errors import DataError
 
 CASES = {
@@ -35,6 +35,88 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_arrange(case: dict[str, tuple[str, str | None]]) -> None:
     assert dict(zip(case, arrange(list(case)), strict=True)) == case
+
+
+# Trees as publishers pack them: (layout of the tree, what each path becomes).
+PUBLISHED = {
+    "training_set, test_set": {
+        "training_set/cats/1.png": ("cats", "train"), "test_set/cats/1.png": ("cats", "test"),
+    },
+    "the split twice": {
+        "seg_train/seg_train/cats/1.png": ("cats", "train"), "seg_train/seg_train/dogs/1.png": ("dogs", "train"),
+        "seg_test/seg_test/cats/1.png": ("cats", "test"), "seg_pred/seg_pred/1.png": ("", NO_CLASS),
+    },
+    "a family of names": {
+        "cars_train/audi/1.png": ("audi", "train"), "cars_train/bmw/1.png": ("bmw", "train"),
+        "cars_test/audi/1.png": ("audi", "test"),
+    },
+    "capitals and numbers": {
+        "Train Images/a/1.png": ("a", "train"), "ValidationSet/a/1.png": ("a", "validation"),
+        "test1/a/1.png": ("a", "test"), "Hold-Out/a/1.png": ("a", "holdout"),
+    },
+    "folds": {"fold_1/a/1.png": ("a", "fold1"), "fold_2/a/1.png": ("a", "fold2")},
+    "splits below the classes": {
+        "cats/train/1.png": ("cats", "train"), "cats/test/1.png": ("cats", "test"),
+        "dogs/train/1.png": ("dogs", "train"), "dogs/test/1.png": ("dogs", "test"),
+    },
+    "splits deep below the classes": {
+        "pets/cats/Training/1.png": ("pets/cats", "train"), "cars/audi/Validation/1.png": ("cars/audi", "validation"),
+    },
+    "images inside the splits": {
+        "train/images/cat/1.png": ("cat", "train"), "val/images/cat/1.png": ("cat", "validation"),
+    },
+    "images inside the classes": {
+        "train/n01/images/1.png": ("n01", "train"), "train/n02/images/1.png": ("n02", "train"),
+        "val/images/1.png": ("", NO_CLASS),
+    },
+    "a repository": {
+        "docs/screenshot.png": ("", EXTRA), "logo.png": ("", NO_CLASS),
+        "data/train/cat/1.png": ("cat", "train"), "data/test/cat/1.png": ("cat", "test"),
+    },
+    "train and a copy of it": {
+        "train/cat/1.png": ("cat", "train"), "train/dog/1.png": ("dog", "train"),
+        "backup/cat/1.png": ("cat", "backup"), "backup/dog/1.png": ("dog", "backup"),
+    },
+    "train and unlabelled images": {"train/cat/1.png": ("cat", "train"), "unlabeled/1.png": ("", NO_CLASS)},
+    "flat splits": {"train/cat.1.png": ("", NO_CLASS), "test1/1.png": ("", NO_CLASS)},
+    "one flat split": {"train/cat.1.png": ("", NO_CLASS), "train/dog.1.png": ("", NO_CLASS)},
+    "classes with such words": {
+        "valid/1.png": ("valid", None), "invalid/1.png": ("invalid", None), "steam train/1.png": ("steam train", None),
+        "dev-board/1.png": ("dev-board", None), "test tube/1.png": ("test tube", None),
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", PUBLISHED.values(), ids=PUBLISHED.keys())
+def test_arrange_published_trees(case: dict[str, tuple[str, str | None]]) -> None:
+    assert dict(zip(case, arrange(list(case)), strict=True)) == case
+    wrapped = [f"archive-main/{path}" for path in case if path.count("/") > 0]
+    expected = [row for path, row in case.items() if path.count("/") > 0]
+    assert arrange(wrapped) == expected
+
+
+def test_screenshots_are_left_out_of_a_repository_and_said() -> None:
+    paths = ["cats/1.png", "dogs/1.png", "screenshots/page.png"]
+    assert [name for name, _ in arrange(paths)] == ["cats", "dogs", "screenshots"]
+    found = arranged(paths, others=["README.md", "cats/notes.txt"])
+    assert found.rows == [("cats", None), ("dogs", None), ("", EXTRA)]
+    assert found.notes == ("the pictures in screenshots are left out",)
+
+
+def test_flat_splits_are_named() -> None:
+    problem = arranged(["train/1.png", "test1/1.png"]).problem
+    assert problem.startswith("the folders on top (test1, train) look like splits, and there are no class folders")
+    assert "--layout classes" in problem
+
+
+def test_the_layout_can_be_said() -> None:
+    paths = ["train/a/1.png", "test/a/1.png"]
+    assert arrange(paths, "classes") == [("train/a", None), ("test/a", None)]
+    assert arrange(["train/1.png", "test/1.png"], "classes") == [("train", None), ("test", None)]
+    parts = ["batch1/a/1.png", "batch1/b/1.png", "batch2/a/1.png", "batch2/b/1.png"]
+    assert [name for name, _ in arrange(parts)] == ["batch1/a", "batch1/b", "batch2/a", "batch2/b"]
+    assert "--layout splits" in arranged(parts).notes[0]
+    assert arrange(parts, "splits") == [("a", "batch1"), ("b", "batch1"), ("a", "batch2"), ("b", "batch2")]
 
 
 NAMES = st.sampled_from(["cat", "dog", "train", "val", "a", "b"])

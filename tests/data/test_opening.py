@@ -60,6 +60,48 @@ def test_a_class_keeps_its_label_in_every_split(tmp_path: Path) -> None:
         open_dataset(tmp_path, split="val")
 
 
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_splits_by_the_names_of_folders_wherever_they_are(kind: str, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    zoo.folder(root / "training_set/training_set", {"cats": 2, "dogs": 2})
+    zoo.folder(root / "test_set/test_set", {"cats": 1, "dogs": 1})
+    data = open_dataset(zoo.packed(root, kind))
+    assert (data.labels.names, data.split, data.splits, len(data)) == (("cats", "dogs"), "train", ("train", "test"), 4)
+    assert data.notes == ("reading split 'train', one of train, test",)
+    assert len(open_dataset(zoo.packed(root, kind), split="test_set")) == 2
+    whole = open_dataset(zoo.packed(root, kind), layout="classes")
+    assert whole.splits == ()
+    assert len(whole.labels) == 4
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_flat_splits_are_one_line(kind: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "set", {"train": 2, "test1": 1})
+    place = zoo.packed(tmp_path / "set", kind)
+    with pytest.raises(
+        DataError, match=r"3 not in a class folder; the folders on top \(test1, train\) look like splits"
+    ):
+        open_dataset(place)
+    assert open_dataset(place, layout="classes").counts() == {"test1": 1, "train": 2}
+
+
+def test_a_choice_of_classes(tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"ant": 1, "bee": 2, "cow": 3})
+    data = open_dataset(tmp_path, classes=["cow", "bee"])
+    assert data.counts() == {"bee": 2, "cow": 3}
+    assert data.notes == ("2 of 3 classes are read, as asked",)
+    with pytest.raises(DataError, match=r"has no class 'bees'; did you mean 'bee'\?"):
+        open_dataset(tmp_path, classes="bees,cow")
+
+
+def test_notes_are_logged_once_each(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    zoo.folder(tmp_path, {"ant": 2})
+    for _ in range(2):
+        assert open_dataset(tmp_path).notes == ("there is only one class, 'ant'",)
+    said = [(record.name, record.getMessage()) for record in caplog.records]
+    assert said == [("imaginate", f"{tmp_path}: there is only one class, 'ant'")]
+
+
 CLASSES = """
 domain: a photo of
 classes:

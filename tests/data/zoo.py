@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import struct
+import tarfile
+import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -246,6 +248,21 @@ def folder(root: Path, classes: dict[str, int] | None = None) -> Path:
             (root / name / f"{number:03}.png").write_bytes(png(seed, height=8, width=10))
             seed += 1
     return root
+
+
+def packed(root: Path, kind: str) -> Path:
+    """The folder itself, or the same tree in a zip or tar next to it."""
+    if kind == "folder":
+        return root
+    path = root.with_suffix(f".{kind}")
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as to:
+            for file in sorted(root.rglob("*.*")):
+                to.write(file, file.relative_to(root))
+    else:
+        with tarfile.open(path, "w") as tar:
+            tar.add(root, ".")
+    return path
 
 
 def contents(data: Dataset) -> list[tuple[str, str, str | None, bytes]]:

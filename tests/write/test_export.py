@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 import imaginate
+from data import zoo
 from imaginate.data import load, open_dataset
 from imaginate.errors import ConfigError, RunError
+from imaginate.runs import RunFolder
 from imaginate.write.export import FORMATS, export
 from worlds import folder
 
@@ -31,6 +34,38 @@ def test_an_export_holds_the_same_labelled_images(run: Path, tmp_path: Path, for
     assert export(str(run), str(tmp_path / "out"), form, per_file=5) == 18
     place = tmp_path / "out"
     assert seen(str(place / "manifest.csv" if form == "csv" else place)) == seen(str(run))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_odd_class_names_come_back(tmp_path: Path, form: str) -> None:
+    names = ["a\nb", " blank", "dog", '"quoted"', "z\u2028", "10", "9"]
+    zoo.folder(tmp_path / "img", {"a": len(names)})
+    with (tmp_path / "list.jsonl").open("w") as file:
+        for number, name in enumerate(names):
+            row = {"file_name": f"img/a/{number:03}.png", "label": number, "class_name": name}
+            file.write(json.dumps(row) + "\n")
+    imaginate.expand(str(tmp_path / "list.jsonl"), tmp_path / "run", method="duplicate", copies=1, progress=False)
+    assert open_dataset(tmp_path / "run").labels.names == tuple(names)
+    export(str(tmp_path / "run"), str(tmp_path / "out"), form)
+    place = tmp_path / "out"
+    again = open_dataset(place / "manifest.csv" if form == "csv" else place)
+    assert again.labels.names == tuple(names)
+    assert sorted(again.counts().values()) == [2] * len(names)
+
+
+def test_labels_are_the_numbers_that_readers_of_folders_count(tmp_path: Path) -> None:
+    datasets, torchvision = pytest.importorskip("datasets"), pytest.importorskip("torchvision")
+    names = ["rose", "fern", "10", "9", "a/b", "a-b", "Été"]  # in the order of a table, no alphabet's
+    zoo.folder(tmp_path / "img", {"a": len(names)})
+    lines = [f"img/a/{number:03}.png,{number},{name}" for number, name in enumerate(names)]
+    (tmp_path / "list.csv").write_text("\n".join(["file_name,label,class_name", *lines]))
+    imaginate.expand(str(tmp_path / "list.csv"), tmp_path / "run", method="duplicate", copies=1, progress=False)
+    rows = RunFolder(tmp_path / "run").rows()
+    counted = torchvision.datasets.ImageFolder(tmp_path / "run/images")
+    by_file = {Path(path).name: label for path, label in counted.samples}
+    assert {by_file[Path(row["file_name"]).name] - row["label"] for row in rows} == {0}
+    loaded = datasets.load_dataset("imagefolder", data_dir=str(tmp_path / "run/images"), cache_dir=str(tmp_path / "c"))
+    assert loaded["train"].features["label"].names == counted.classes
 
 
 def test_the_parquet_export_loads_with_datasets(run: Path, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaginate.write.names import class_folders, stem
+from imaginate.write.names import class_folders, folders_in_label_order, stem
 
 NAMES = st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=300), unique=True, max_size=8)
 
@@ -21,6 +21,23 @@ def test_class_folders_are_safe_and_unique_where_case_does_not_count(names: list
         assert not set(folder) & set('/\\:*?"<>|\0')
         assert folder[0] not in ". "
         assert folder[-1] not in ". "
+
+
+@given(NAMES)
+def test_folders_sort_in_the_order_of_the_labels(names: list[str]) -> None:
+    folders = folders_in_label_order(names)
+    assert folders == sorted(folders)
+    assert len({f.casefold() for f in folders}) == len(names)
+    assert all(len(folder.encode()) < 256 and not set(folder) & set('/\\:*?"<>|\0') for folder in folders)
+    ordered = sorted(names)
+    if class_folders(ordered) == sorted(class_folders(ordered)):
+        assert folders_in_label_order(ordered) == class_folders(ordered)
+
+
+def test_folders_in_label_order_stay_readable() -> None:
+    assert folders_in_label_order(["2", "9", "10"]) == ["02", "09", "10"]
+    assert folders_in_label_order(["rose", "fern", "ivy"]) == ["0_rose", "1_fern", "2_ivy"]
+    assert folders_in_label_order(["fern", "rose"]) == ["fern", "rose"]
 
 
 def test_ordinary_names_stay_as_they_are() -> None:

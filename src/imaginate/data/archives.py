@@ -6,12 +6,13 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from imaginate.data import layout
+from imaginate.data import layout as names
 from imaginate.data.decoding import has_image_suffix, looks_like_image
 from imaginate.data.listing import from_paths
 from imaginate.data.reading import MAX_BYTES
+from imaginate.data.table_listing import list_tables, tables_in
 from imaginate.errors import ImageError
-from imaginate.records import ImageSource, Listing, Place, Skipped
+from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +29,12 @@ def is_zip(place: Place) -> bool:
     return place.kind == "file" and bool(place.head) and (place.head[:2] == b"PK" or zipfile.is_zipfile(place.path))
 
 
-def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipped], path: str) -> Listing:
-    """The members as an image folder, in the order of their names; of two with one name, the first is used."""
+def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipped], path: str, part: Part) -> Listing:
+    """The members as an image folder, in the order of their names, or as its tables say; of two with one name, the
+    first is used."""
+    files = {member.name: member.source for member in reversed(members) if not member.reason}
+    if tables := tables_in(files, part):
+        return list_tables(tables, path, format)
     images: dict[str, ImageSource] = {}
     left = list(skipped)
     for member in sorted(members, key=lambda member: member.name):
@@ -40,7 +45,7 @@ def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipp
             left.append(Skipped(member.name, reason))
         else:
             images[member.name] = member.source
-    return from_paths(format, list(images.items()), left, path)
+    return from_paths(format, list(images.items()), left, path, part.layout)
 
 
 def skip_reason(name: str, size: int) -> str:
@@ -48,9 +53,9 @@ def skip_reason(name: str, size: int) -> str:
     parts = name.split("/")
     if any(part in ("..", "") for part in parts[:-1]) or parts[-1] in ("", ".."):
         return "unsafe path"
-    if any(layout.is_system_folder(part) for part in parts[:-1]):
+    if any(names.is_system_folder(part) for part in parts[:-1]):
         return "system folder"
-    if layout.is_system_file(parts[-1]):
+    if names.is_system_file(parts[-1]):
         return "system file"
     if size == 0:
         return "empty file"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -49,7 +50,10 @@ def _file_next_to(path: str, names: Sequence[str]) -> str | None:
 def _from_yaml(labels: LabelSpace, file: str) -> tuple[LabelSpace, tuple[str, ...]]:
     described = read_yaml(file)
     common = described.get("domain", "")
-    entries = {str(name): _entry(file, str(name), value) for name, value in described["classes"].items()}
+    entries = {
+        unicodedata.normalize("NFC", str(name)): _entry(file, str(name), value)
+        for name, value in described["classes"].items()
+    }
     unknown = [name for name in entries if name not in labels.names]
     notes = []
     if unknown:

@@ -59,6 +59,8 @@ def _label(schema: pa.Schema, stored: Mapping[str, Any], image: str | None) -> s
 
 
 def _names(feature: Any) -> tuple[str, ...] | None:
+    if isinstance(feature, dict) and isinstance(feature.get("feature"), dict):  # a list of class labels
+        return _names(feature["feature"])
     names: Sequence[Any] | None = feature.get("names") if isinstance(feature, dict) else None
     if isinstance(names, dict):  # {"0": "cat", ...}
         names = [names[key] for key in sorted(names, key=int)]

@@ -11,7 +11,7 @@ from typing import Any
 from imaginate.data import splits
 from imaginate.data.archives import Member
 from imaginate.data.decoding import has_image_suffix
-from imaginate.data.labelling import Labeller
+from imaginate.data.labelling import Labeller, from_line, text
 from imaginate.errors import DataError, ImageError
 from imaginate.records import Listing, Sample, Skipped
 
@@ -58,7 +58,7 @@ def list_shards(path: str, shards: Iterable[Shard]) -> Listing:
 def _listing(
     path: str, rows: Sequence[tuple[str, Member, str | None, Any]], skipped: list[Skipped], numbered: Mapping[int, str]
 ) -> Listing:
-    labeller = Labeller(_names(path, rows, numbered))
+    labeller = Labeller(_names(path, rows, numbered), where=path)
     if not labeller.fixed:
         labeller.see(value for *_, value in rows)
     samples: list[Sample] = []
@@ -93,14 +93,18 @@ def _label(group: Group, numbered: dict[int, str]) -> Any:
     name = next((facts[key] for key in _NAME_KEYS if isinstance(facts.get(key), str)), None)
     value = _number(_text(group["cls"])) if "cls" in group else None
     if value is None:
-        value = next((facts[key] for key in _LABEL_KEYS if isinstance(facts.get(key), (int, str))), None)
+        value = _number(next((facts[key] for key in _LABEL_KEYS if facts.get(key) is not None), None))
     if isinstance(value, int) and name is not None:
         numbered.setdefault(value, name)
     return name if value is None else value
 
 
-def _number(text: str) -> int | str | None:
-    return int(text) if text.lstrip("-").isdigit() else text or None
+def _number(value: Any) -> Any:
+    """A label as it is meant: `7`, `"7"`, `7.0` and `"7.0"` are the number 7, an empty text is nothing."""
+    if isinstance(value, (list, dict)) or value is None:
+        return value
+    name = text(value)
+    return int(name) if name.isascii() and name.lstrip("-").isdigit() else name or None
 
 
 def _text(member: Member) -> str:
@@ -125,10 +129,10 @@ def _names(path: str, rows: Sequence[Any], numbered: Mapping[int, str]) -> list[
     if os.path.isfile(file):
         try:
             with open(file, encoding="utf-8") as lines:
-                return [line.strip() for line in lines if line.strip()]
+                return [from_line(line) for line in lines if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"cannot read {file}: {error}") from None
-    values = {value for *_, value in rows if value is not None}
+    values = [value for *_, value in rows if value is not None]
     if numbered and all(isinstance(value, int) for value in values):
         return [numbered.get(number, str(number)) for number in range(max(values) + 1)]
     return [str(n) for n in range(max(values) + 1)] if values and all(type(v) is int for v in values) else None

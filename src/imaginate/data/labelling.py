@@ -2,33 +2,61 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
+import unicodedata
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 from imaginate.data.listing import sorted_names, unique_names
+from imaginate.errors import DataError
 from imaginate.records import LabelSpace
 
 NO_LABEL = "no label"
 OUT_OF_RANGE = "label out of range"
+_WHOLE = re.compile(r"([+-]?\d+)\.0+")
+_PLURALS = ("labels", "tags", "classes", "categories", "targets", "finding_labels")
 
 
 class Labeller:
-    """With known names a number is an index and a text a name; without, the names are those seen, in order."""
+    """With known names a number is an index and a text a name; without, the names are those seen, in order.
 
-    def __init__(self, names: Sequence[str] | None) -> None:
+    `where` and `column` are for messages: the source, and the column of its labels.
+    """
+
+    def __init__(self, names: Sequence[str] | None, *, where: str = "", column: str = "") -> None:
         self.fixed = names is not None
-        self._names = unique_names(names) if names is not None else []
+        self._names = unique_names([one_form(name) for name in names]) if names is not None else []
         self._seen: set[str] = set()
+        self._where, self._column = where or "the dataset", column
 
     def see(self, values: Iterable[Any]) -> None:
         """Note the labels of one part of the source, before any is asked for."""
-        self._seen.update(text(value) for value in set(values) if value is not None)
+        self._seen.update(text(value) for value in {self._single(v) for v in values} if value is not None)
 
     @cached_property
     def space(self) -> LabelSpace:
         """The label space, complete from the first use on."""
-        return LabelSpace.of(self._names if self.fixed else sorted_names(self._seen - {""}))
+        if self.fixed:
+            return LabelSpace.of(self._names)
+        if example := joined_label(self._seen, is_plural=self._is_plural):
+            raise DataError(self._several(example))
+        return LabelSpace.of(sorted_names(self._seen - {""}))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is doubtful: names that may be lists of names."""
+        if self.fixed or not self._is_plural:
+            return ()
+        lists = sorted(name for name in self._seen if re.search(r"[|;,]", name))
+        return (f"the column {self._column!r} holds {lists[0]!r}, which is read as one class",) if lists else ()
+
+    @property
+    def _is_plural(self) -> bool:
+        return self._column.strip().lower().replace(" ", "_") in _PLURALS
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -36,16 +64,102 @@ class Labeller:
 
     def label(self, value: Any) -> int | str:
         """A label, or the reason why there is none."""
+        value = self._single(value)
         if self.fixed and isinstance(value, int) and not isinstance(value, bool):
             if value == -1:
                 return NO_LABEL
             return value if 0 <= value < len(self._names) else OUT_OF_RANGE
+        if isinstance(value, str) and value in self._index:
+            return self._index[value]
         name = "" if value is None else text(value)
         return NO_LABEL if name == "" else self._index.get(name, OUT_OF_RANGE)
+
+    def _single(self, value: Any) -> Any:
+        """The label of a list of one; DataError for several."""
+        value = listed(value) if isinstance(value, str) else value
+        if isinstance(value, (list, tuple)) and len(value) <= 1:
+            return self._single(value[0]) if value else None
+        if isinstance(value, (list, tuple, dict)):
+            raise DataError(self._several(value))
+        return value
+
+    def _several(self, example: Any) -> str:
+        shown = str(example) if len(str(example)) < 80 else str(example)[:77] + "..."
+        return (
+            f"{self._where} has several labels an image, as in {shown}: each image needs one class; "
+            "if another column holds it, name it with --label-column"
+        )
+
+
+def as_line(name: str) -> str:
+    """A class name as a line of `classes.txt`, or a cell of a csv: as a JSON string where it would be read as another
+    name."""
+    return (
+        name
+        if from_line(name) == name and not re.search(r"[\x00-\x1f\x7f\x85\u2028\u2029]", name)
+        else json.dumps(name)
+    )
+
+
+def from_line(line: str) -> str:
+    """The class name in a line of `classes.txt`, or a cell of a csv."""
+    bare = line.strip()
+    if bare.startswith('"'):
+        try:
+            found = json.loads(bare)
+        except ValueError:
+            return bare
+        return found if isinstance(found, str) else bare
+    return bare
+
+
+def listed(value: str) -> Any:
+    """`['cat', 'dog']` and `["cat", "dog"]` as the lists that they are; any other text as it is."""
+    bare = value.strip()
+    if not (bare.startswith("[") and bare.endswith("]")):
+        return value
+    for parse in (json.loads, ast.literal_eval):
+        try:
+            found = parse(bare)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            continue
+        if isinstance(found, list):
+            return found
+    return value
+
+
+def joined_label(names: Iterable[str], *, is_plural: bool) -> str | None:
+    """A name that is a list of other names (`cat|pet`), where the parts come back in other lists; None where the names
+    only hold such a character. `is_plural`: the column's name says that there may be several."""
+    every = {name for name in names if name}
+    for sign in ("|", ";", ",", " "):
+        parts = {name: {p.strip() for p in name.split(sign)} - {""} for name in every}
+        several = {name: found for name, found in parts.items() if len(found) > 1}
+        if not several or (sign == " " and not is_plural):
+            continue
+        counts = Counter(part for found in parts.values() for part in found)
+        inside = {part for found in several.values() for part in found}
+        shared = {part for part in inside if counts[part] > 1}
+        if sign == " ":
+            several = {name: found for name, found in several.items() if found <= every}
+            shared = inside if several else set()
+        enough = bool(shared) if sign == "|" else 2 * len(shared) >= len(inside)
+        if several and enough and (sign == "|" or is_plural or len(several) > 2):
+            return min(several)
+    return None
+
+
+def one_form(name: str) -> str:
+    """A class name in one Unicode form (NFC), so that `é` is one letter however it was typed."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def text(value: Any) -> str:
     """A label as a class name: whole numbers without a fraction, text without the blanks around it."""
     if isinstance(value, float):
-        return "" if value != value else str(int(value)) if value == int(value) else str(value)
-    return value.decode("utf-8", "replace").strip() if isinstance(value, bytes) else str(value).strip()
+        return "" if value != value else str(int(value)) if value.is_integer() else str(value)
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    plain = one_form(str(value)).strip()
+    whole = _WHOLE.fullmatch(plain)
+    return whole[1] if whole else plain

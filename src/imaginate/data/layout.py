@@ -1,23 +1,41 @@
 """Class and split of each image from its path alone; the same rules for folders, zips and tars.
 
     [wrapper/] [train|val|test/] class [/subclass ...] / image
+    [wrapper/] class / [train|val|test/] image
 
-The class is the path of the image's own folder, below the wrapper and the split.
+The class is the path of the image's own folder, below the wrapper and the split. Names say which folders are splits,
+and so does the tree: the same class folders below several of them. What is doubtful is noted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from imaginate.data import splits as names
+from imaginate.records import LayoutWord
 
 OUTSIDE = "outside the split folders"
 NO_CLASS = "not in a class folder"
+EXTRA = "outside the class folders"
 _SYSTEM_FOLDERS = (
     "__MACOSX", "@eaDir", "$RECYCLE.BIN", ".git", ".hg", ".svn", ".ipynb_checkpoints", ".cache", ".thumbnails",
     ".Trash", ".Spotlight-V100", ".fseventsd",
 )  # fmt: skip
 _SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".gitignore", ".gitkeep", ".nomedia", ".lock"})
+# Folders of a repository that hold pictures, and no classes.
+_EXTRAS = frozenset({
+    "doc", "docs", "documentation", "asset", "assets", "screenshot", "screenshots", "figure", "figures", "fig",
+    "figs", "media", "static", "notebook", "notebooks", "src", "script", "scripts", "example", "examples", "demo",
+    "demos", "result", "results", "output", "outputs", "log", "logs", "plot", "plots", "model", "models", "weights",
+    "checkpoints", "paper", "poster", "slides", "logo", "logos", "icons", "thumbnails", "thumbs", "preview",
+    "previews", "templates", "website", "web", ".github",
+})  # fmt: skip
+_REPOSITORY = re.compile(
+    r"(readme|licen[cs]e|citation|requirements|setup|pyproject|dockerfile|makefile).*", re.IGNORECASE
+)
+_CODE = (".py", ".ipynb", ".r", ".m", ".sh", ".toml")
 _OWN_FILES = frozenset({"classes.yaml", "classes.yml", "classes.json"})
 
 
@@ -36,44 +54,223 @@ def is_own_file(name: str) -> bool:
     return name in _OWN_FILES
 
 
-def arrange(paths: Sequence[str]) -> list[tuple[str, str | None]]:
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """`rows`: (class, split) of each path, with an empty class and a reason in place of the split where it has none.
+    `notes`: what is doubtful. `problem`: why no path has a class, where the folders' names say it."""
+
+    rows: list[tuple[str, str | None]]
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """What the folders mean. `base`: the depth of the wrapper. `splits`: split folders at depth `level`, and the split
+    that each stands for. `inner`: folders directly in a split that wrap its classes. `last`: an innermost folder of
+    every class, which is left out."""
+
+    base: int
+    level: int
+    splits: Mapping[str, str]
+    inner: Mapping[str, str]
+    last: str = ""
+
+
+def arrange(
+    paths: Sequence[str], layout: LayoutWord = "auto", others: Iterable[str] = ()
+) -> list[tuple[str, str | None]]:
     """(class, split) of each path; an empty class and a reason in place of the split where it has none."""
+    return arranged(paths, layout, others).rows
+
+
+def arranged(paths: Sequence[str], layout: LayoutWord = "auto", others: Iterable[str] = ()) -> Arranged:
+    """The same with what a person should know. `others`: the files that are no images; a README among them shows a
+    repository, whose folders of screenshots are no classes."""
     parts = [path.split("/") for path in paths]
-    base = _wrapper(parts)
-    splits = _split_folders(parts, base)
-    out: list[tuple[str, str | None]] = []
-    for part in parts:
-        if len(part) < base + 2:
-            out.append(("", NO_CLASS))
-        elif not splits:
-            out.append(("/".join(part[base:-1]), None))
-        elif part[base] not in splits:
-            out.append(("", OUTSIDE))
-        elif len(part) < base + 3:
-            out.append(("", NO_CLASS))
-        else:
-            out.append(("/".join(part[base + 1 : -1]), names.known(part[base])))
-    return out
+    left: set[tuple[str, ...]] = set()
+    base = _wrapper(parts, layout, [other.split("/") for other in others], left)
+    parts = [[] if any(tuple(part[: len(top)]) == top for top in left) else part for part in parts]
+    tree = _tree(parts, base, layout)
+    rows = [_row(part, tree) if part else ("", EXTRA) for part in parts]
+    notes = [f"the pictures in {_listed(sorted('/'.join(top) for top in left))} are left out"] if left else []
+    problem = "" if any(name for name, _ in rows) else _problem(parts, tree)
+    return Arranged(rows, (*notes, *_doubts(parts, tree)), problem)
 
 
-def _wrapper(parts: list[list[str]]) -> int:
-    """How many leading folders hold everything (`caltech101/...`) and are neither a split nor the only class."""
+def _row(part: Sequence[str], tree: _Tree) -> tuple[str, str | None]:
+    folders = list(part[tree.base : -1])
+    split: str | None = None
+    if not folders:
+        return "", NO_CLASS
+    if tree.splits:
+        at = tree.level - tree.base
+        if len(folders) <= at or folders[at] not in tree.splits:
+            return "", OUTSIDE
+        top = folders.pop(at)
+        split = tree.splits[top]
+        if len(folders) > at and tree.inner.get(top) == folders[at]:
+            folders.pop(at)
+    if tree.last and len(folders) > 1:
+        folders.pop()
+    return ("/".join(folders), split) if folders else ("", NO_CLASS)
+
+
+def _wrapper(
+    parts: Sequence[Sequence[str]], layout: LayoutWord, others: Sequence[Sequence[str]], left: set[tuple[str, ...]]
+) -> int:
+    """How many leading folders hold everything (`caltech101/...`) and are neither a split nor the only class. Folders
+    of a repository on the way, which are not looked into, go to `left`."""
     base = 0
+    body = [part for part in parts if len(part) > 1]
     while True:
-        body = [part for part in parts if len(part) > base + 1]
+        body = [part for part in body if len(part) > base + 1]
         tops = {part[base] for part in body}
-        if len(tops) != 1 or names.known(next(iter(tops))) or not all(len(part) > base + 2 for part in body):
+        extras = {top for top in tops if top.lower() in _EXTRAS} if layout != "classes" else set()
+        kept = tops - extras
+        deep = all(len(part) > base + 2 for part in body if part[base] in kept)
+        if extras and kept and ((len(kept) == 1 and deep) or _is_repository(others, base)):
+            prefix = tuple(body[0][:base])
+            left |= {(*prefix, top) for top in extras}
+            body, tops = [part for part in body if part[base] in kept], kept
+        if len(tops) != 1 or _is_split(next(iter(tops)), layout) or not deep:
             return base
         base += 1
 
 
-def _split_folders(parts: list[list[str]], base: int) -> set[str]:
-    """Top folders that are splits: all of them are, or `train` and another are. A class may be called `train`."""
-    tops = {part[base] for part in parts if len(part) > base + 1}
-    deep = {part[base] for part in parts if len(part) > base + 2}
-    usual = {top for top in tops if names.known(top)}
-    meant = {names.known(top) for top in usual}
-    if usual == tops and (usual <= deep or len(meant) > 1):
-        return usual
-    nested = {names.known(top) for top in usual & deep}
-    return usual & deep if "train" in nested and len(nested) > 1 else set()
+def _is_repository(others: Sequence[Sequence[str]], depth: int) -> bool:
+    """Whether a README, a program or the like is directly in the folder at this depth."""
+    there = {
+        other[depth] for other in others if len(other) == depth + 1 or (len(other) > depth and other[depth] == ".git")
+    }
+    return any(name == ".git" or _REPOSITORY.fullmatch(name) or name.lower().endswith(_CODE) for name in there)
+
+
+def _is_split(top: str, layout: LayoutWord) -> bool:
+    return layout != "classes" and names.of_folder(top) is not None
+
+
+def _tree(parts: Sequence[Sequence[str]], base: int, layout: LayoutWord) -> _Tree:
+    level, splits = base, {}
+    if layout == "splits":
+        splits = {part[base]: names.of_folder(part[base]) or part[base] for part in parts if len(part) > base + 1}
+    elif layout != "classes":
+        splits = _split_folders(parts, base)
+        if not splits and (inner := _inner_splits(parts, base)):
+            level, splits = inner
+    inner_wrappers = _inner_wrappers(parts, base, splits) if level == base else {}
+    tree = _Tree(base, level, splits, inner_wrappers)
+    return tree if layout == "classes" else _Tree(base, level, splits, inner_wrappers, _last(parts, tree))
+
+
+def _split_folders(parts: Sequence[Sequence[str]], base: int) -> dict[str, str]:
+    """Top folders that are splits: all of them are, or `train` and another are, or some is and shares its classes with
+    others. A class may be called `train`."""
+    below: dict[str, set[str]] = {}
+    for part in parts:
+        if len(part) > base + 1:
+            below.setdefault(part[base], set()).update(part[base + 1 : -1][:1])
+    deep = {top for top, classes in below.items() if classes}
+    usual = _named_like_splits(below)
+    if usual.keys() == below.keys() and usual:
+        return usual  # a lone flat `train` is no class either
+    nested = {top: split for top, split in usual.items() if top in deep}
+    if "train" in nested.values() and len(set(nested.values())) > 1:
+        return nested
+    sharing = {top: top for top in deep - usual.keys() if any(_share(below[top], below[split]) for split in nested)}
+    return {**nested, **sharing} if sharing else {}
+
+
+def _named_like_splits(tops: Collection[str]) -> dict[str, str]:
+    """Folder -> split, by their names: alone (`training_set`), or as a family (`cars_train` with `cars_test`)."""
+    found = {top: name for top in tops if (name := names.in_folder_name(top)) is not None}
+    families: dict[tuple[str, ...], set[str]] = {}
+    for name in found.values():
+        families.setdefault(name.rest, set()).add(name.split)
+    return {top: name.split for top, name in found.items() if not name.rest or len(families[name.rest]) > 1}
+
+
+def _share(some: set[str], others: set[str]) -> bool:
+    """Whether two folders hold the same class folders, for the greater part."""
+    return 2 * len(some & others) > max(len(some), 1) and len(some & others) > min(1, len(others) - 1)
+
+
+def _inner_splits(parts: Sequence[Sequence[str]], base: int) -> tuple[int, dict[str, str]] | None:
+    """The depth at which every folder is a split, below the classes (`cats/train`), and the splits."""
+    body = [part for part in parts if len(part) > base + 1]
+    shortest = min((len(part) for part in body), default=0)
+    for level in range(base + 1, shortest - 1):
+        splits = {top: names.of_folder(top) for top in {part[level] for part in body}}
+        if all(splits.values()) and len(set(splits.values())) > 1:
+            return level, {top: split for top, split in splits.items() if split}
+    return None
+
+
+def _inner_wrappers(parts: Sequence[Sequence[str]], base: int, splits: Collection[str]) -> dict[str, str]:
+    """Split folder -> the only folder in it, where that is the split again or says nothing (`seg_train/seg_train`)."""
+    found: dict[str, str] = {}
+    for split in splits:
+        inside = [part for part in parts if len(part) > base + 2 and part[base] == split]
+        tops = {part[base + 1] for part in inside}
+        top = next(iter(tops), "")
+        says_nothing = names.is_filler(top) or names.of_folder(top) == _meaning(split) or top == split
+        if len(tops) == 1 and says_nothing:
+            found[split] = top
+    return found
+
+
+def _meaning(folder: str) -> str:
+    """The split in a folder's name, whatever else it says; the name itself where there is none."""
+    found = names.in_folder_name(folder)
+    return found.split if found is not None else folder
+
+
+def _last(parts: Sequence[Sequence[str]], tree: _Tree) -> str:
+    """The folder that is the innermost of every class and says nothing (`n01443537/images`), or ""."""
+    rows = [name.split("/") for name, _ in (_row(part, tree) for part in parts if part) if name]
+    last = {row[-1] for row in rows}
+    name = next(iter(last), "")
+    several = len({"/".join(row[:-1]) for row in rows if len(row) > 1}) > 1
+    return name if len(last) == 1 and several and names.is_filler(name) and all(len(row) > 1 for row in rows) else ""
+
+
+def _problem(parts: Sequence[Sequence[str]], tree: _Tree) -> str:
+    tops = sorted({part[tree.base] for part in parts if len(part) > tree.base + 1})
+    if not tops or not tree.splits:
+        return ""
+    verb, pronoun = ("looks like a split", "it") if len(tops) == 1 else ("look like splits", "them")
+    return (
+        f"the folder{'s' if len(tops) > 1 else ''} on top ({_listed(tops)}) {verb}, and there are no class folders "
+        f"below {pronoun}: a table of labels (csv: file_name,label) can name the classes, or --layout classes takes "
+        "the folders as classes"
+    )
+
+
+def _doubts(parts: Sequence[Sequence[str]], tree: _Tree) -> list[str]:
+    """Notes on folders that may mean something else than they are taken for."""
+    if tree.splits:
+        return []
+    below: dict[str, set[str]] = {}
+    for part in parts:
+        if len(part) > tree.base + 2:
+            below.setdefault(part[tree.base], set()).add(part[tree.base + 1])
+    groups: dict[frozenset[str], list[str]] = {}
+    for top, inside in sorted(below.items()):
+        groups.setdefault(frozenset(inside), []).append(top)
+    notes = []
+    for same, tops in groups.items():
+        if len(tops) > 1 and len(same) > 1:
+            notes.append(
+                f"the folders {_listed(tops)} hold folders of the same names ({_listed(sorted(same))}), which are "
+                "read as different classes; if they are parts of one dataset, say --layout splits"
+            )
+    like = [top for top in sorted(below) if names.in_folder_name(top) is not None]
+    if like and not notes:
+        notes.append(
+            f"the folder {like[0]!r} is named like a split and read as a class; --layout splits takes it as one"
+        )
+    return notes
+
+
+def _listed(words: Sequence[str]) -> str:
+    return ", ".join(words[:4]) + (f" and {len(words) - 4} more" if len(words) > 4 else "")

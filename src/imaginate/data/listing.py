@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterable, Sequence
 
-from imaginate.data.layout import arrange
+from imaginate.data.layout import arranged
 from imaginate.data.splits import ordered
 from imaginate.errors import DataError
-from imaginate.records import ImageSource, LabelSpace, Listing, Sample, Skipped
+from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Sample, Skipped
 
 
 def printable(path: str) -> str:
@@ -21,7 +22,7 @@ def printable(path: str) -> str:
 
 
 def sorted_names(found: Iterable[str]) -> list[str]:
-    """Class names in label order: by number where all are numbers, else by code point (as ImageFolder does)."""
+    """Class names of a table in label order: by number where all are numbers, else by code point."""
     names = set(found)
     if names and all(name.isascii() and name.isdigit() and str(int(name)) == name for name in names):
         return sorted(names, key=int)
@@ -39,24 +40,43 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 
 def from_paths(
-    format: str, images: Sequence[tuple[str, ImageSource]], skipped: Iterable[Skipped], where: str
+    format: str,
+    images: Sequence[tuple[str, ImageSource]],
+    skipped: Iterable[Skipped],
+    where: str,
+    layout: LayoutWord = "auto",
 ) -> Listing:
     """A listing of (relative path, source) pairs, class and split taken from the path."""
     left = list(skipped)
     names = [printable(path) for path, _ in images]
     found = []
-    for name, (_, source), (class_name, split) in zip(names, images, arrange(names), strict=True):
+    tree = arranged(names, layout, [item.id for item in left])
+    for name, (_, source), (class_name, split) in zip(names, images, tree.rows, strict=True):
         if class_name:
             found.append((name, source, class_name, split))
         else:
             left.append(Skipped(name, split or ""))
     if not found:
-        raise DataError(nothing(where, left, "expected <class>/<image> or <split>/<class>/<image>"))
-    labels = LabelSpace.of(sorted_names(row[2] for row in found))
+        expected = tree.problem or "expected <class>/<image> or <split>/<class>/<image>"
+        raise DataError(nothing(where, left, expected + _tables_there(left)))
+    one = {name: unicodedata.normalize("NFC", name) for name in {row[2] for row in found}}
+    labels = LabelSpace.of(sorted(set(one.values()), key=_in_a_folder))
     index = {name: label for label, name in enumerate(labels.names)}
-    samples = [Sample(id=n, label=index[c], source=s, split=sp) for n, s, c, sp in found]
+    samples = [Sample(id=n, label=index[one[c]], source=s, split=sp) for n, s, c, sp in found]
     splits = ordered(sample.split for sample in samples if sample.split)
-    return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits)
+    return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits, notes=tree.notes)
+
+
+def _in_a_folder(name: str) -> str:
+    """The order of class folders, as ImageFolder has it: by code point, `10` before `9`; a nested class as the one
+    folder that a run gives it."""
+    return name.replace("/", "%2F")
+
+
+def _tables_there(skipped: Iterable[Skipped]) -> str:
+    """The end of a message where tables are next to the images that have no class."""
+    tables = [s.id for s in skipped if s.id.lower().endswith((".csv", ".tsv", ".jsonl", ".parquet"))]
+    return f"; the labels may be in {tables[0]}: give that table in place of the folder" if tables else ""
 
 
 def nothing(where: str, skipped: Sequence[Skipped], hint: str = "") -> str:

@@ -3,42 +3,46 @@
 from __future__ import annotations
 
 import os
+import re
+import unicodedata
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from imaginate import registry
+from imaginate.contract import PathReader
 from imaginate.data import classes, splits
 from imaginate.data.dataset import Dataset
 from imaginate.data.decoding import pixels_of
 from imaginate.data.listing import nothing
+from imaginate.data.notes import say
 from imaginate.data.place import examine, words_for
 from imaginate.data.spec import DataSpec
 from imaginate.data.subset import take_fraction, take_shots
 from imaginate.errors import DataError, ImageError
-from imaginate.records import Listing, Part, Sample, Skipped
-from imaginate.settings import build
+from imaginate.records import LabelSpace, Listing, Part, Sample, Skipped
+from imaginate.settings import build, nearest
 
 
 def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) -> Dataset:
     """The samples of a dataset, listed but not read. `overrides` are fields of DataSpec.
 
-    Raises DataError in one line: nothing there, nothing that fits, no such split, no usable image.
+    What was noticed is in `notes`, and logged once. Raises DataError in one line: nothing there, nothing that fits, no
+    such split, no usable image.
     """
     given = asdict(source) if isinstance(source, DataSpec) else {"path": os.fspath(source)}
     spec = build(DataSpec, {**given, **overrides}, where="data")
-    listing = list_samples(spec)
+    listing = choose_classes(list_samples(spec), spec.classes, spec.path)
     split = splits.choose(listing.splits, spec.split)
     chosen = [sample for sample in listing.samples if split is None or sample.split == split]
     skipped = [item for item in listing.skipped if split is None or item.split in (None, split)]
-    notes = list(listing.notes)
-    if spec.split is None and len(listing.splits) > 1:
-        which = f"split {split!r}, one of" if split else "all of the splits"
-        notes.append(f"reading {which} {', '.join(listing.splits)}")
-    notes += _thin(chosen, len(listing.labels))
+    notes = [*listing.notes, *_about_split(listing, spec, split), *_thin(chosen, listing.labels)]
     chosen, broken, more = _subset(chosen, spec)
     _need_one(spec.path, chosen, [*skipped, *broken])
     labels, more_notes = classes.describe(listing.labels, spec.path, spec.classes_file)
+    notes += [*more_notes, *_alike(labels), *more]
+    say(spec.path, notes)
     return Dataset(
         name=os.path.basename(os.path.normpath(spec.path)).split(".")[0],
         spec=spec,
@@ -48,7 +52,7 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
         skipped=(*skipped, *broken),
         split=split,
         splits=listing.splits,
-        notes=(*notes, *more_notes, *more),
+        notes=tuple(notes),
     )
 
 
@@ -71,16 +75,53 @@ def list_samples(spec: DataSpec) -> Listing:
     """The listing of what is at the path, by the first reader that recognises it. Raises DataError that says what was
     found and what is supported."""
     place = examine(spec.path)
-    reader = next((reader for reader in registry.in_order("readers") if reader.recognises(place)), None)
+    asked = [r for r in registry.in_order("readers") if spec.layout == "auto" or isinstance(r, PathReader)]
+    reader = next((reader for reader in asked if reader.recognises(place)), None)
     if reader is None and place.kind == "missing":
         raise DataError(f"there is nothing at {place.path}")
     if reader is None:
-        supported = ", ".join(reader.layout for reader in reversed(registry.in_order("readers")))
+        supported = ", ".join(reader.layout for reader in reversed(asked))
         raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")
-    listing = reader.read(place, Part(split=spec.split, origin=spec.origin))
+    listing = reader.read(place, _part(spec))
     if spec.origin != "all" and not listing.has_origins:
         raise DataError(f"origin {spec.origin!r} needs a run; {place.path} is read as {listing.format}")
     return listing
+
+
+def _part(spec: DataSpec) -> Part:
+    return Part(
+        split=spec.split,
+        origin=spec.origin,
+        layout=spec.layout,
+        path_column=spec.path_column,
+        label_column=spec.label_column,
+        encoding=spec.encoding,
+    )
+
+
+def choose_classes(listing: Listing, names: Sequence[str] | None, path: str) -> Listing:
+    """The listing with these classes alone, in the source's order. DataError for a class that is not there."""
+    if names is None:
+        return listing
+    there = listing.labels.names
+    for name in names:
+        if name not in there:
+            raise DataError(f"{path} has no class {name!r}{nearest(name, there)}")
+    if any(sample.soft_label for sample in listing.samples):
+        raise DataError(f"{path} has images of mixed classes, of which none can be left out; do without --classes")
+    kept = [info for info in listing.labels if info.name in names]
+    number = {there.index(info.name): label for label, info in enumerate(kept)}
+    samples = [replace(s, label=number[s.label]) for s in listing.samples if s.label in number]
+    note = f"{len(kept)} of {len(there)} classes are read, as asked"
+    return replace(listing, labels=LabelSpace(tuple(kept)), samples=samples, notes=(*listing.notes, note))
+
+
+def _about_split(listing: Listing, spec: DataSpec, split: str | None) -> list[str]:
+    """A note where the split was chosen by default."""
+    if spec.split is not None or len(listing.splits) < 2:
+        return []
+    which = f"split {split!r}, one of" if split else "all of the splits"
+    return [f"reading {which} {', '.join(listing.splits)}"]
 
 
 def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[Skipped], list[str]]:
@@ -98,12 +139,29 @@ def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[S
     return samples, broken, notes
 
 
-def _thin(samples: list[Sample], classes: int) -> list[str]:
-    """Notes on classes with one image or none."""
+def _thin(samples: list[Sample], labels: LabelSpace) -> list[str]:
+    """Notes on classes with one image or none, and on a lone class."""
     counts = Counter(sample.label for sample in samples)
     single = sum(count == 1 for count in counts.values())
-    notes = [f"{classes - len(counts)} of {classes} classes have no image here"] if len(counts) < classes else []
-    return [*notes, f"{single} of {classes} classes have a single image"] if single else notes
+    notes = (
+        [f"{len(labels) - len(counts)} of {len(labels)} classes have no image here"]
+        if len(counts) < len(labels)
+        else []
+    )
+    notes += [f"{single} of {len(labels)} classes have a single image"] if single else []
+    return [*notes, f"there is only one class, {labels[0].name!r}"] if len(labels) == 1 else notes
+
+
+def _alike(labels: LabelSpace) -> list[str]:
+    """A note on names that a person would take for one."""
+    forms: dict[str, list[str]] = {}
+    for name in labels.names:
+        form = " ".join(re.sub(r"[_\-]", " ", unicodedata.normalize("NFKC", name)).casefold().split())
+        forms.setdefault(form, []).append(name)
+    pairs = [found for found in forms.values() if len(found) > 1]
+    shown = "; ".join(", ".join(map(repr, found)) for found in pairs[:3])
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    return [f"these names are different classes, and look alike: {shown}{more}"] if pairs else []
 
 
 def _need_one(path: str, samples: list[Sample], skipped: list[Skipped]) -> None:

@@ -14,6 +14,7 @@ _HEAD = 512
 def examine(path: str) -> Place:
     """What is at a path. DataError where that cannot be found out."""
     if urls.is_url(path):
+        urls.check_dataset(path)
         return _remote(path)
     try:
         if os.path.isdir(path):

@@ -5,6 +5,7 @@ A read fetches the bytes of one image; nothing is copied to the disk. Formats th
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
@@ -13,6 +14,38 @@ from imaginate.errors import DataError, ImageError
 
 if TYPE_CHECKING:
     from fsspec import AbstractFileSystem
+
+# Protocols that read the bytes of a place, and do nothing else with what a path says.
+ALLOWED = frozenset({"file", "http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hf"})
+OF_DATASETS = ALLOWED | {"memory"}
+NOT_ALLOWED = "protocol not allowed"
+
+
+def refusal(url: str, folder: str) -> str:
+    """Why an image that a table names by a URL is not read; "" where it may be. `folder`: that of the table. Nothing is
+    opened for it."""
+    protocol = url.split("://", 1)[0].lower()
+    if "::" in url or protocol not in ALLOWED | ({folder.split("://", 1)[0]} if is_url(folder) else set()):
+        return NOT_ALLOWED
+    if protocol != "file":
+        return ""
+    place = os.path.realpath(url.split("://", 1)[1])
+    inside = os.path.realpath(folder.split("://", 1)[-1]).rstrip(os.sep) + os.sep
+    return "" if place.startswith(inside) else "outside the folder of the table"
+
+
+def check_dataset(url: str) -> None:
+    """DataError for the URL of a dataset that does more than to name a place whose bytes are read."""
+    protocol = url.split("://", 1)[0].lower()
+    if "::" in url or (protocol not in OF_DATASETS and _is_known(protocol)):
+        allowed = ", ".join(sorted(ALLOWED))
+        raise DataError(f"cannot read {url}: {NOT_ALLOWED}; one of {allowed} without `::` is")
+
+
+def _is_known(protocol: str) -> bool:
+    from fsspec.registry import known_implementations
+
+    return protocol in known_implementations
 
 
 def is_url(path: str) -> bool:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from imaginate.data.spec import DataSpec
+from imaginate.data.spec import UNSAID, DataSpec
 from imaginate.devices import check_device
 from imaginate.errors import ConfigError
 from imaginate.ops.geometry import FitImage
@@ -109,6 +109,9 @@ def determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a recipe that the result depends on: the path of the data, the device and the judge do not count."""
     out = {k: dict(v) if isinstance(v, Mapping) else v for k, v in recipe.items()}
     out["data"].pop("path", None)
+    for key, value in UNSAID.items():
+        if out["data"].get(key) == value:
+            out["data"].pop(key, None)
     for name in ("device", "judge"):
         out["roles"].pop(name, None)
     return out

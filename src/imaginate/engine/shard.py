@@ -65,7 +65,7 @@ class ShardWorker:
         self.context = RunContext(recipe, plan.labels, plan.samples, cache)
         self.method, self.filters = recipe.method, recipe.candidate_filters
         self.signs, self.canvas = bool(recipe.run_filters), Canvas(recipe, plan)
-        self.folders = names.class_folders(plan.labels.names)
+        self.folders = _folders(plan.labels.names, self.store)
         self.writers = ThreadPoolExecutor(2) if self.method.needs or self.filters else None
         if self.writers is None:
             _one_thread()
@@ -267,6 +267,14 @@ class ShardWorker:
             write()
         else:
             pending.append(self.writers.submit(write))
+
+
+def _folders(classes: Sequence[str], store: Folder) -> list[str]:
+    """The folder of each class; in a run that an earlier version began, where they did not sort by label, as there."""
+    folders, earlier = names.folders_in_label_order(classes), names.class_folders(classes)
+    if folders != earlier and not set(store.names("images")).isdisjoint(set(earlier) - set(folders)):
+        return earlier
+    return folders
 
 
 def rows_name(number: int) -> str:

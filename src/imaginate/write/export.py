@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Iterator
 from typing import Any
 
+from imaginate.data.labelling import as_line
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
 from imaginate.runs import RunFolder
@@ -81,7 +82,7 @@ def _webdataset(source: Folder, target: Folder, table: Any, per_file: int) -> No
                 _member(tar, f"{key}.{extension}", source.get(row["file_name"]))
                 _member(tar, f"{key}.cls", str(row["label"]).encode())
                 _member(tar, f"{key}.json", json.dumps(row, ensure_ascii=False).encode())
-    target.put("classes.txt", "".join(f"{name}\n" for name in _class_names(source)).encode())
+    target.put("classes.txt", "".join(f"{as_line(name)}\n" for name in _class_names(source)).encode())
 
 
 def _member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
@@ -126,6 +127,7 @@ def _csv(source: Folder, target: Folder, table: Any, per_file: int) -> None:
     for row in table.to_pylist():
         path = source.path(row["file_name"])
         row["file_name"] = os.path.abspath(path) if source.local else path
+        row["class_name"] = as_line(row["class_name"])
         writer.writerow([json.dumps(v) if isinstance(v, list) else v for v in row.values()])
     target.put("manifest.csv", out.getvalue().encode())
 

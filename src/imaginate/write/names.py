@@ -25,6 +25,21 @@ def class_folders(names: Sequence[str]) -> list[str]:
     return folders
 
 
+def folders_in_label_order(names: Sequence[str]) -> list[str]:
+    """The same, where they sort in the order of the labels: the index that a reader of folders counts (`ImageFolder`)
+    is the label. Numbers are filled with zeros for it, other names get their number in front."""
+    folders = class_folders(names)
+    if folders == sorted(folders):
+        return folders
+    width = max(map(len, folders))
+    if all(f.isascii() and f.isdigit() for f in folders):
+        filled = [folder.zfill(width) for folder in folders]
+        if filled == sorted(set(filled)):
+            return filled
+    width = len(str(len(folders) - 1))
+    return [f"{label:0{width}d}_{folder}" for label, folder in enumerate(folders)]
+
+
 def stem(key: str) -> str:
     """A readable, unique file stem for a sample id or class key: its last words and a hash of the whole."""
     tail = key.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -109,3 +110,144 @@ def test_a_manifest_that_is_not_utf8(tmp_path: Path) -> None:
     path.write_bytes("path,label\nimg/a/000.png,caf\xe9\n".encode("latin-1"))
     with pytest.raises(DataError, match="utf-8"):
         open_dataset(path)
+
+
+@pytest.mark.parametrize(
+    "columns", ["image_name,diagnosis", "id_code,diagnosis", "Image Index,Finding Labels", "image,choice"]
+)
+def test_columns_that_data_sets_and_tools_use(columns: str, tmp_path: Path) -> None:
+    data = open_dataset(manifest(tmp_path, f"{columns}\nimg/a/000.png,cat\nimg/a/001.png,dog\n"))
+    assert zoo.by_class(data) == {"cat": ["img/a/000.png"], "dog": ["img/a/001.png"]}
+    assert not any("column" in note for note in data.notes)
+
+
+def test_columns_by_what_is_in_them(tmp_path: Path) -> None:
+    data = open_dataset(manifest(tmp_path, "picture no,kind\nimg/a/000.png,cat\nimg/a/001.png,dog\n"))
+    assert data.counts() == {"cat": 1, "dog": 1}
+    assert data.notes[0].startswith("list.csv: the paths are read from the column 'picture no'")
+    assert data.notes[1].startswith("list.csv: the classes are read from the column 'kind'")
+
+
+def test_a_table_without_a_header(tmp_path: Path) -> None:
+    data = open_dataset(manifest(tmp_path, "img/a/000.png,cat\nimg/a/001.png,dog\n"))
+    assert data.counts() == {"cat": 1, "dog": 1}
+    assert data.notes[0] == "list.csv: it has no header"
+
+
+def test_columns_as_asked(tmp_path: Path) -> None:
+    text = "scan,grader,file_name,label\nimg/a/000.png,cat,x,1\nimg/a/001.png,dog,y,1\n"
+    data = open_dataset(manifest(tmp_path, text), path_column="Scan", label_column="grader")
+    assert data.counts() == {"cat": 1, "dog": 1}
+    with pytest.raises(DataError, match=r"has no column 'grade' \(--label-column\); did you mean 'grader'\?"):
+        open_dataset(tmp_path / "list.csv", label_column="grade")
+    data = open_dataset(
+        manifest(tmp_path, "x,img/a/000.png,cat\ny,img/a/001.png,dog\n"), path_column="2", label_column="3"
+    )
+    assert data.counts() == {"cat": 1, "dog": 1}
+
+
+def test_what_cannot_be_read_names_the_known_columns_and_the_flags(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"needs --path-column and --label-column \(file_name, .*label, labels, class, "
+    ):
+        open_dataset(manifest(tmp_path, "a,b\n1,2\n"))
+
+
+def test_columns_of_marks(tmp_path: Path) -> None:
+    data = open_dataset(
+        manifest(tmp_path, "filename, cat, dog\nimg/a/000.png,1,0\nimg/a/001.png,0.0,1.0\nimg/a/002.png,0,0\n")
+    )
+    assert zoo.by_class(data) == {"cat": ["img/a/000.png"], "dog": ["img/a/001.png"]}
+    assert [(item.id, item.reason) for item in data.skipped] == [("img/a/002.png", "no label")]
+    with pytest.raises(DataError, match=r"several labels an image, as in \['cat', 'dog'\]"):
+        open_dataset(manifest(tmp_path, "filename,cat,dog\nimg/a/000.png,1,1\nimg/a/001.png,0,1\n"))
+
+
+def test_ids_without_extension_and_paths_of_another_computer(tmp_path: Path) -> None:
+    expected = {"cat": ["img/a/000.png"], "dog": ["img/a/001.png"]}
+    ids = open_dataset(manifest(tmp_path, "id,label\n000,cat\n001,dog\n"))
+    assert zoo.by_class(ids) == expected
+    windows = open_dataset(manifest(tmp_path, "path,label\nimg\\a\\000.png,cat\nimg\\a\\001.png,dog\n"))
+    assert zoo.by_class(windows) == expected
+    assert ids.notes[0].endswith("/000 is read as img/a/000.png")
+    assert not any("other places" in note for note in windows.notes)
+    rows = "C:\\Users\\me\\img\\a\\000.png,cat\nC:\\Users\\me\\img\\a\\001.PNG,dog\n"
+    far = open_dataset(manifest(tmp_path, "path,label\n" + rows))
+    assert zoo.by_class(far) == expected
+    assert any("C:\\Users\\me\\img\\a\\000.png is read as img/a/000.png" in note for note in far.notes)
+
+
+def test_the_tables_own_split_decides_between_files_of_one_name(tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"train_images": 2, "test_images": 2})
+    (tmp_path / "train.csv").write_text("id_code,diagnosis\n000,0\n001,1\n")
+    (tmp_path / "list.csv").write_text("id_code,diagnosis\n000,0\n001,1\n")
+    assert [s.id for s in open_dataset(tmp_path / "train.csv").samples] == [
+        "train_images/000.png",
+        "train_images/001.png",
+    ]
+    with pytest.raises(DataError, match="2 several files of this name"):
+        open_dataset(tmp_path / "list.csv")
+    with pytest.raises(DataError, match=r"look like splits.*; the labels may be in list.csv: give that table"):
+        open_dataset(tmp_path)
+
+
+def test_a_missing_file_is_shown_with_the_place_that_was_tried(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"2 rows name a missing file; the first, x/1.png, was looked for at .*/x/1.png and"
+    ):
+        open_dataset(manifest(tmp_path, "path,label\nx/1.png,cat\nx/2.png,dog\n"))
+
+
+def test_excels_own_csv(tmp_path: Path) -> None:
+    expected = {"cat": ["img/a/000.png"], "dog": ["img/a/001.png"]}
+    path = manifest(tmp_path, "")
+    path.write_bytes("sep=;\r\nfile_name;label\r\nimg/a/000.png;cat\r\nimg/a/001.png;dog\r\n".encode("utf-8-sig"))
+    assert zoo.by_class(open_dataset(path)) == expected
+    path.write_bytes("file_name\tlabel\r\nimg/a/000.png\tcat\r\nimg/a/001.png\tdog\r\n".encode("utf-16"))
+    assert zoo.by_class(open_dataset(path)) == expected
+    path.write_bytes("file_name;label\nimg/a/000.png;caf\xe9\n".encode("cp1252"))
+    assert open_dataset(path, encoding="cp1252").labels.names == ("café",)
+    with pytest.raises(DataError, match="can be named with --encoding"):
+        open_dataset(path)
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl", "_classes.csv"])
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar", "wrapped"])
+def test_a_table_in_each_split_folder(kind: str, name: str, tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    top = root / "inner" if kind == "wrapped" else root
+    for split, count in (("train", 4), ("test", 2)):
+        zoo.folder(top / split, {"images": count})
+        rows = [(f"images/{number:03}.png", ("cat", "dog")[number % 2]) for number in range(count)]
+        if name == "_classes.csv":
+            lines = ["filename,cat,dog", *(f"{path},{int(c == 'cat')},{int(c == 'dog')}" for path, c in rows)]
+        elif name.endswith("jsonl"):
+            lines = [json.dumps({"file_name": path, "label": c}) for path, c in rows]
+        else:
+            lines = ["file_name,label", *(f"{path},{c}" for path, c in rows)]
+        (top / split / name).write_text("\n".join(lines))
+    place = root if kind in ("folder", "wrapped") else zoo.packed(root, kind)
+    data = open_dataset(place)
+    assert (data.split, data.splits, data.counts()) == ("train", ("train", "test"), {"cat": 2, "dog": 2})
+    prefix = "inner/" if kind == "wrapped" else ""
+    assert [s.id for s in open_dataset(place, split="test").samples] == [
+        f"{prefix}test/images/{n:03}.png" for n in (0, 1)
+    ]
+    assert len(verify(data)) == 4
+    if kind == "folder":
+        assert open_dataset(place, layout="classes", split="all").labels.names == ("test/images", "train/images")
+
+
+PROTOCOLS = ["reference://a.png::file:///x.json", "memory://b.png", "file:///etc/passwd", "github://me:r@main/a.png"]
+
+
+def test_rows_name_files_and_stores_alone(tmp_path: Path) -> None:
+    rows = "".join(f"{url},dog\n" for url in PROTOCOLS)
+    data = open_dataset(
+        manifest(tmp_path, f"path,label\nimg/a/000.png,cat\nfile://{tmp_path}/img/a/001.png,cat\n{rows}")
+    )
+    assert len(verify(data)) == 2
+    assert dict(data.reasons()) == {"protocol not allowed": 3, "outside the folder of the table": 1}
+    for url in ("reference://a::file:///x.json", "github://me:r@main/a.csv", "simplecache::s3://b/a.csv"):
+        with pytest.raises(DataError, match="protocol not allowed"):
+            open_dataset(url)

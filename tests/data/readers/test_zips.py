@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from data import zoo
 from imaginate.data import open_dataset, verify
+from imaginate.errors import DataError
 
 ZIPS = {"stored": 0, "deflated": 8, "bzip2": 12, "lzma": 14}
 
@@ -77,3 +79,48 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         to.writestr("cat/bomb.png", b"\0" * 50_000)
         to.writestr("cat/good.png", zoo.png())
     assert dict(open_dataset(tmp_path / "a.zip").reasons()) == {"file too large": 1}
+
+
+PAGES = {
+    "cp866": ("кошки", "собаки"), "cp1251": ("кошки", "Собаки"), "gbk": ("猫", "狗"), "cp932": ("ねこ", "犬"),
+    "cp850": ("café", "Grün"), "cp1252": ("café", "thé"), "utf-8": ("été", "猫"),
+}  # fmt: skip
+
+
+def zip_in_a_code_page(path: Path, names: tuple[str, ...], page: str) -> Path:
+    """A zip without the flag of UTF-8, as old tools write it: names in the code page of their computer."""
+    raw = [f"{name}/1.png".encode(page) for name in names]
+    with zipfile.ZipFile(path, "w") as to:
+        for number, name in enumerate(raw):
+            to.writestr("x" * (len(name) - 1) + str(number), zoo.png(number))
+    data = path.read_bytes()
+    for number, name in enumerate(raw):
+        data = data.replace(b"x" * (len(name) - 1) + str(number).encode(), name)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_names_in_a_code_page_that_the_zip_does_not_state(page: str, tmp_path: Path) -> None:
+    data = open_dataset(zip_in_a_code_page(tmp_path / "old.zip", PAGES[page], page))
+    assert set(data.labels.names) == set(PAGES[page])
+    assert any(f"read as {page}" in note for note in data.notes) == (page != "utf-8")
+    said = open_dataset(tmp_path / "old.zip", encoding=page)
+    assert said.labels == data.labels
+    assert not any("code page" in note for note in said.notes)
+
+
+def test_an_encoding_that_does_not_fit_is_one_line(tmp_path: Path) -> None:
+    path = zip_in_a_code_page(tmp_path / "old.zip", ("café",), "cp850")
+    for wrong in ("utf-8", "nonsense"):
+        with pytest.raises(DataError, match=f"not in the encoding '{wrong}'"):
+            open_dataset(path, encoding=wrong)
+
+
+def test_info_zips_own_utf8_names_win(tmp_path: Path) -> None:
+    info = zipfile.ZipInfo("cat/1.png")
+    name = "猫/1.png".encode()
+    info.extra = struct.pack("<HHBI", 0x7075, 5 + len(name), 1, 0) + name
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as to:
+        to.writestr(info, zoo.png())
+    assert open_dataset(tmp_path / "a.zip").labels.names == ("猫",)

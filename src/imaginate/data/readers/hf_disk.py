@@ -36,7 +36,8 @@ def _read(path: str, split: str | None) -> Listing:
     there = splits.ordered(split for split in folders if split)
     wanted = splits.choose(there, split)
     tables = {split: _table(folder) for split, folder in folders.items()}
-    labeller = Labeller(next((columns.names for columns, _ in tables.values() if columns.names), None))
+    names = next((columns.names for columns, _ in tables.values() if columns.names), None)
+    labeller = Labeller(names, where=path, column=next(iter(tables.values()))[0].label)
     if not labeller.fixed:
         for columns, files in tables.values():
             for file in files:
@@ -57,7 +58,14 @@ def _read(path: str, split: str | None) -> Listing:
                     else:
                         source = ArrowSource(file, at, row, columns.image)
                         samples.append(Sample(id=name, label=label, source=source, split=split or None))
-    return Listing(format="HF dataset on disk", labels=labeller.space, samples=samples, skipped=skipped, splits=there)
+    return Listing(
+        format="HF dataset on disk",
+        labels=labeller.space,
+        samples=samples,
+        skipped=skipped,
+        splits=there,
+        notes=labeller.notes,
+    )
 
 
 def _folders(path: str) -> dict[str, str]:

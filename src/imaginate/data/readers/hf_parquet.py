@@ -60,7 +60,7 @@ def _read(path: str, split: str | None) -> Listing:
     there = splits.ordered(split for split in by_file.values() if split)
     wanted = splits.choose(there, split)
     used = {file: column for file, column in columns.items() if column is not None}
-    labeller = Labeller(_one_set_of_names(used))
+    labeller = Labeller(_one_set_of_names(used), where=path, column=next(iter(used.values())).label)
     if not labeller.fixed:  # bare labels: the classes of every split count
         for file, column in used.items():
             labeller.see(_labels_of(file, column.label))
@@ -72,7 +72,9 @@ def _read(path: str, split: str | None) -> Listing:
             rows = _rows(file, stem.removesuffix(".parquet"), column, by_file[file], labeller)
             for row in rows:
                 samples.append(row) if isinstance(row, Sample) else skipped.append(row)
-    return Listing(format="HF parquet", labels=labeller.space, samples=samples, skipped=skipped, splits=there)
+    return Listing(
+        format="HF parquet", labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=labeller.notes
+    )
 
 
 def _one_set_of_names(used: Mapping[str, features.Columns]) -> tuple[str, ...] | None:

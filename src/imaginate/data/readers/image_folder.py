@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.scanning import scan, scan_url
 from imaginate.data.sources.file import FileSource
+from imaginate.data.table_listing import SIDE_TABLES, list_tables, tables_in
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
 
@@ -15,18 +16,24 @@ class ImageFolder:
 
     layout: ClassVar[str] = "an image folder"
     priority: ClassVar[int] = 90
+    by_path: ClassVar[Literal[True]] = True
 
     def recognises(self, place: Place) -> bool:
         """Any folder that is not empty and that no other reader recognises."""
         return place.kind == "folder" and (place.is_remote or bool(place.names))
 
     def read(self, place: Place, part: Part) -> Listing:
-        """All images, in the order of their names."""
+        """All images, in the order of their names; or those that tables next to them name."""
         images: list[tuple[str, ImageSource]] = []
         skipped: list[Skipped] = []
-        for name, full, reason in sorted(scan_url(place.path) if place.is_remote else scan(place.path)):
+        found = sorted(scan_url(place.path) if place.is_remote else scan(place.path))
+        if any(name.endswith(SIDE_TABLES) for name, *_ in found):
+            files = {name: FileSource(full) for name, full, reason in found if reason in ("", "not an image")}
+            if tables := tables_in(files, part):
+                return list_tables(tables, place.path, "image folder")
+        for name, full, reason in found:
             if reason:
                 skipped.append(Skipped(printable(name), reason))
             else:
                 images.append((name, FileSource(full)))
-        return from_paths("image folder", images, skipped, place.path)
+        return from_paths("image folder", images, skipped, place.path, part.layout)

@@ -60,7 +60,7 @@ def _read(path: str) -> Listing:
             raise DataError(f"{path} has no <split>_images with <split>_labels; it has {there}")
         names = _names(arrays, path)
         labels = {key: _labels(arrays, path, key, label_key) for key, (label_key, _) in pairs.items()}
-    labeller = _labeller(names, list(labels.values()))
+    labeller = _labeller(names, list(labels.values()), path)
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for key, (_, split) in pairs.items():
@@ -75,12 +75,12 @@ def _read(path: str) -> Listing:
     return Listing(format="npz", labels=labeller.space, samples=samples, skipped=skipped, splits=splits_there)
 
 
-def _labeller(names: list[str] | None, labels: list[Any]) -> Labeller:
+def _labeller(names: list[str] | None, labels: list[Any], path: str) -> Labeller:
     """Numbers count from 0 to the largest of any split, so that a class missing from one split keeps its label."""
     numbers = [int(values.max()) for values in labels if values.dtype.kind in "iu" and values.size]
     if names is None and len(numbers) == len(labels):
         names = [str(number) for number in range(max(numbers) + 1)]
-    labeller = Labeller(names)
+    labeller = Labeller(names, where=path)
     for values in labels:
         labeller.see(values.tolist())
     return labeller

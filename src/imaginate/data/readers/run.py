@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import ClassVar
 
-from imaginate.data.labelling import NO_LABEL, OUT_OF_RANGE
+from imaginate.data.labelling import NO_LABEL, OUT_OF_RANGE, one_form
 from imaginate.data.scanning import file_reason
 from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError, RunError
-from imaginate.records import LabelSpace, Listing, Part, Place, Sample, Skipped
+from imaginate.records import ClassInfo, LabelSpace, Listing, Part, Place, Sample, Skipped
 from imaginate.runs import Row, RunFolder
 
 META = ("origin", "method", "seed_image", "copy", "prompt", "prior", "guide", "rng_seed")
@@ -72,6 +73,10 @@ def _sample(name: str, full: str, row: Row) -> Sample:
     )
 
 
+def _renamed(info: ClassInfo, name: str) -> ClassInfo:
+    return info if info.name == name else replace(info, name=name)
+
+
 def _labels(run: RunFolder, rows: list[Row]) -> LabelSpace:
     """The classes that run.json lists, so that a class without a kept image keeps its label; else those of the rows."""
     try:
@@ -79,6 +84,8 @@ def _labels(run: RunFolder, rows: list[Row]) -> LabelSpace:
     except RunError:  # a damaged run.json: the rows say enough
         labels = None
     if labels is not None:
-        return labels
-    names = {row["label"]: str(row.get("class_name") or row["label"]) for row in rows if row["label"] is not None}
-    return LabelSpace.of([names.get(label, str(label)) for label in range(max(names, default=-1) + 1)])
+        names = [one_form(name) for name in labels.names]  # runs of earlier versions may have names in other forms
+        one_each = len(set(names)) == len(names)
+        return LabelSpace(tuple(map(_renamed, labels, names))) if one_each else labels
+    by_label = {row["label"]: str(row.get("class_name") or row["label"]) for row in rows if row["label"] is not None}
+    return LabelSpace.of([by_label.get(label, str(label)) for label in range(max(by_label, default=-1) + 1)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tarfile
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from imaginate.data.archives import image_folder
 from imaginate.data.keyed import Shard, is_keyed, list_shards
@@ -16,6 +16,7 @@ class Tar:
 
     layout: ClassVar[str] = "an image folder or a WebDataset in a tar"
     priority: ClassVar[int] = 70
+    by_path: ClassVar[Literal[True]] = True
 
     def recognises(self, place: Place) -> bool:
         """A tar by its content, behind a URL by its name."""
@@ -31,6 +32,6 @@ class Tar:
     def read(self, place: Place, part: Part) -> Listing:
         """All images of the tar."""
         found, skipped = members(place.path)
-        if is_keyed(found):
+        if part.layout == "auto" and is_keyed(found):
             return list_shards(place.path, [Shard(place.path, found, skipped)])
-        return image_folder("image folder in a tar", found, skipped, place.path)
+        return image_folder("image folder in a tar", found, skipped, place.path, part)

@@ -1,0 +1,161 @@
+"""The image file that a row of a table means: as the path says, or as it says on another computer.
+
+img\\cat\\0.png            written on Windows
+C:\\Users\\me\\img\\0.png   the place on the computer where the table was made: its end is looked for
+ISIC_0024306              an id, of which the file is `<folder>/ISIC_0024306.jpg`
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from imaginate.data import splits
+from imaginate.data.decoding import has_image_suffix
+from imaginate.data.layout import is_system_folder
+from imaginate.data.scanning import file_reason
+from imaginate.data.sources.file import FileSource
+from imaginate.data.urls import is_url, refusal
+from imaginate.records import ImageSource
+
+MISSING = "missing file"
+SEVERAL = "several files of this name"
+MOST_FILES = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a path of a table stands for: the id, and the file or the reason why there is none. `tried`: where it was
+    looked for. `is_other`: whether the file is at another place than the path says."""
+
+    id: str
+    source: ImageSource | None
+    reason: str = ""
+    tried: str = ""
+    is_other: bool = False
+
+
+class Finder(Protocol):
+    """Finds the files that a table names."""
+
+    def find(self, path: str) -> Found:
+        """The file of a row's path."""
+        ...
+
+
+@dataclass
+class DiskFinder:
+    """Files on a disk, relative to the folder of the table; URLs where their protocol is allowed. The files below the
+    folder are listed only where a path is not at its place. `prefix`: the folder's name in ids."""
+
+    folder: str
+    table: str = ""
+    prefix: str = ""
+    _index: Index | None = field(default=None, init=False)
+
+    def find(self, path: str) -> Found:
+        """The file at the path, else the one that it must mean."""
+        if is_url(path):
+            return Found(path, FileSource(path), refusal(path, self.folder), path)
+        full = os.path.join(self.folder, path)
+        reason = file_reason(full)
+        if reason != MISSING:
+            return Found(self.prefix + path, FileSource(full), reason, full)
+        if self._index is None:
+            self._index = Index(_below(self.folder), self.table)
+        name, reason = self._index.look_up(path)
+        if not name:
+            return Found(self.prefix + path, None, reason, full)
+        place = os.path.join(self.folder, name)
+        moved = not _same_place(path, name)
+        return Found(self.prefix + name, FileSource(place), file_reason(place), full, moved)
+
+
+@dataclass
+class UrlFinder:
+    """Files behind a URL, relative to the folder of the table; they are not looked for before they are read."""
+
+    folder: str
+
+    def find(self, path: str) -> Found:
+        """The URL of the path."""
+        if is_url(path):
+            return Found(path, FileSource(path), refusal(path, self.folder), path)
+        full = os.path.join(self.folder, path.replace("\\", "/"))
+        return Found(path, FileSource(full), "", full)
+
+
+class TreeFinder:
+    """Files that were listed before: members of an archive, or what is below a URL."""
+
+    def __init__(self, files: Mapping[str, ImageSource], folder: str, table: str) -> None:
+        self._files, self._folder = files, folder
+        self._index = Index([name.removeprefix(folder) for name in files if name.startswith(folder)], table)
+
+    def find(self, path: str) -> Found:
+        """The member at the path, else the one that it must mean."""
+        full = self._folder + path
+        if full in self._files:
+            return Found(full, self._files[full], "", full)
+        name, reason = self._index.look_up(path)
+        if not name:
+            return Found(full, None, reason, full)
+        return Found(self._folder + name, self._files[self._folder + name], "", full, not _same_place(path, name))
+
+
+class Index:
+    """File names by their last part, with and without extension, for paths that are not where they say."""
+
+    def __init__(self, names: Iterator[str] | Sequence[str], table: str = "") -> None:
+        self._by_name: dict[str, list[str]] = {}
+        self._by_stem: dict[str, list[str]] = {}
+        self._split = splits.of_file(os.path.basename(table).split(".")[0]) if table else None
+        for name in names:
+            last = name.rsplit("/", 1)[-1].lower()
+            self._by_name.setdefault(last, []).append(name)
+            if has_image_suffix(last):
+                self._by_stem.setdefault(last.rsplit(".", 1)[0], []).append(name)
+
+    def look_up(self, path: str) -> tuple[str, str]:
+        """The one file that the path can mean, or "" and the reason. The longest common end decides, then a folder
+        that is named like the table's split (`train.csv`, `train_images/`)."""
+        wanted = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
+        last = wanted[-1].lower() if wanted else ""
+        options = self._by_name.get(last) or self._by_stem.get(last) or []
+        best = max((_common_end(option, wanted) for option in options), default=0)
+        left = [option for option in options if _common_end(option, wanted) == best]
+        if len(left) > 1 and self._split is not None:
+            left = [o for o in left if any(splits.of_folder(part) == self._split for part in o.split("/")[:-1])]
+        return (left[0], "") if len(left) == 1 else ("", SEVERAL if left else MISSING)
+
+
+def _common_end(name: str, wanted: Sequence[str]) -> int:
+    """How many folders in front of the file name are the same, with a bonus for the same name in the same case."""
+    parts = name.split("/")
+    count = 0
+    for one, other in zip(reversed(parts[:-1]), reversed(wanted[:-1]), strict=False):
+        if one.lower() != other.lower():
+            break
+        count += 1
+    return 2 * count + (parts[-1].startswith(wanted[-1]))
+
+
+def _same_place(path: str, name: str) -> bool:
+    """Whether the path says this place, if with other separators, in another case or without the extension."""
+    plain = path.replace("\\", "/").removeprefix("./").lower()
+    return name.lower() == plain or name.lower().rsplit(".", 1)[0] == plain
+
+
+def _below(folder: str) -> Iterator[str]:
+    """Files below a folder, relative to it; at most `MOST_FILES`."""
+    count = 0
+    for at, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not is_system_folder(name))
+        rel = os.path.relpath(at, folder).replace(os.sep, "/")
+        for name in sorted(files):
+            yield name if rel == "." else f"{rel}/{name}"
+            count += 1
+            if count >= MOST_FILES:
+                return

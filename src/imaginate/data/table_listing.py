@@ -1,0 +1,203 @@
+"""Tables of images and labels -> a listing: one table, or one in each split folder, on a disk or in an archive."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from imaginate.data import splits
+from imaginate.data.columns import Roles, Row, find_roles, marked, unknown_columns
+from imaginate.data.duplicates import two_labels
+from imaginate.data.finding import MISSING, Finder, Found, TreeFinder
+from imaginate.data.labelling import NO_LABEL, Labeller, from_line, listed, text
+from imaginate.data.listing import printable
+from imaginate.data.tables import TableFile
+from imaginate.errors import DataError
+from imaginate.records import ImageSource, Listing, Part, Sample, Skipped
+
+# Tables that stand next to their images under these names: Hugging Face's image folders, Roboflow's export.
+SIDE_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet", "_classes.csv")
+DEEPEST = 2  # folders above a side table
+_BLANKS = ("", None)
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedTable:
+    """A table, the roles of its columns, how its files are found, and the split that its folder says."""
+
+    file: TableFile
+    roles: Roles
+    finder: Finder
+    split: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One line of a table: its file, and its class as a name, or the number as text. `number` is None for a name."""
+
+    found: Found | None
+    class_name: Any
+    number: str | None
+    split: str | None
+    line: int
+
+
+def roles_of(file: TableFile, part: Part) -> Roles | None:
+    """The roles of a table's columns; None where it has no path or no label."""
+    columns = file.columns()
+    return find_roles(columns, file.first_rows(), part, file.path) if columns else None
+
+
+def is_side_table(file: TableFile, part: Part) -> bool:
+    """Whether a file next to images is a table that names a label for each."""
+    try:
+        return roles_of(file, part) is not None
+    except DataError:
+        return part.path_column is not None or part.label_column is not None
+
+
+def placed(file: TableFile, finder: Finder, part: Part, split: str | None = None) -> PlacedTable:
+    """A table with its roles. DataError that shows the columns where a role is missing."""
+    roles = roles_of(file, part)
+    if roles is None:
+        raise DataError(unknown_columns(file.path, file.columns()))
+    return PlacedTable(file, roles, finder, split)
+
+
+def tables_in(files: Mapping[str, ImageSource], part: Part) -> list[PlacedTable]:
+    """The tables among listed files (members of an archive, or what is below a folder) that name the labels of others:
+    those nearest to the root, one for each folder."""
+    if part.layout != "auto":
+        return []
+    names = [name for name in files if name.rsplit("/", 1)[-1] in SIDE_TABLES and name.count("/") <= DEEPEST]
+    by_folder: dict[str, str] = {}
+    for name in sorted(names, key=lambda name: SIDE_TABLES.index(name.rsplit("/", 1)[-1])):
+        by_folder.setdefault(name[: name.rfind("/") + 1], name)
+    found = []
+    nearest = min((folder.count("/") for folder in by_folder), default=0)
+    for folder, name in sorted(by_folder.items()):
+        table = TableFile(name, files[name].read(), part.encoding)
+        if folder.count("/") == nearest and is_side_table(table, part):
+            finder = TreeFinder(files, folder, name)
+            found.append(placed(table, finder, part, splits.of_folder(folder.rstrip("/").rsplit("/", 1)[-1])))
+    return found
+
+
+def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manifest") -> Listing:
+    """The rows of all tables whose image files are there."""
+    entries = [entry for table in tables for entry in _entries(table)]
+    first = tables[0].roles
+    labeller = Labeller(_ordered_names(where, entries), where=where, column=first.label or first.name or "")
+    if not labeller.fixed:
+        labeller.see(entry.class_name for entry in entries)
+    samples, skipped = _samples(entries, labeller)
+    notes = [*dict.fromkeys(note for table in tables for note in _notes(table)), *_moved(entries), *labeller.notes]
+    if not samples and (lost := _lost(entries, where, skipped)):
+        raise DataError(lost)
+    there = splits.ordered(entry.split for entry in entries if entry.split)
+    return Listing(
+        format=format, labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=tuple(notes)
+    )
+
+
+def _entries(table: PlacedTable) -> Iterator[_Entry]:
+    roles = table.roles
+    columns = [c for c in (roles.path, roles.label, roles.name, roles.split, *roles.marks) if c]
+    for line, row in enumerate(table.file.rows(columns)):
+        path = "" if row.get(roles.path) in _BLANKS else _path(row[roles.path])
+        split = row.get(roles.split) if roles.split else None
+        name, number = _class(row, roles, is_exact=table.file.is_exact)
+        yield _Entry(
+            found=table.finder.find(path) if path else None,
+            class_name=name,
+            number=number,
+            split=splits.canonical(str(split)) if split not in _BLANKS else table.split,
+            line=line,
+        )
+
+
+def _path(value: Any) -> str:
+    """A path as text; numbers that a program wrote with a fraction (`12.0`) are ids."""
+    if isinstance(value, Mapping):  # a struct of bytes and path, without bytes
+        value = value.get("path") or ""
+    return text(value) if isinstance(value, float) else str(value).strip()
+
+
+def _class(row: Row, roles: Roles, *, is_exact: bool) -> tuple[Any, str | None]:
+    """The class as a name (or what else stands there) and its number, where the table has both."""
+    if roles.marks:
+        names = marked(row, roles.marks)
+        return (names[0] if len(names) == 1 else names or None), None
+    number = row.get(roles.label) if roles.label else None
+    name = row.get(roles.name) if roles.name else None
+    number = None if number in _BLANKS else number
+    if name not in _BLANKS:
+        shown = from_line(name) if isinstance(name, str) and not is_exact else name
+        return shown, None if number is None or isinstance(number, (list, dict)) else text(number)
+    if isinstance(number, str):
+        number = listed(number if is_exact else from_line(number))
+    return number, None if number is None or isinstance(number, (list, dict)) else text(number)
+
+
+def _ordered_names(where: str, entries: Sequence[_Entry]) -> list[str] | None:
+    """Names in the order of their numbers, where each name has one number; None where there are only names."""
+    named = [entry for entry in entries if isinstance(entry.class_name, str) and entry.number is not None]
+    pairs = {(entry.number or "", entry.class_name) for entry in named if entry.class_name}
+    if not pairs or all(number == text(name) for number, name in pairs) or not all(n.isdigit() for n, _ in pairs):
+        return None
+    if len({number for number, _ in pairs}) < len(pairs) or len({name for _, name in pairs}) < len(pairs):
+        raise DataError(f"{where} gives one label two class names, or one class name two labels")
+    return [name for _, name in sorted(pairs, key=lambda pair: int(pair[0]))]
+
+
+def _samples(entries: Iterable[_Entry], labeller: Labeller) -> tuple[list[Sample], list[Skipped]]:
+    rows = [(entry, labeller.label(entry.class_name)) for entry in entries]
+    under: dict[str, set[int]] = {}
+    for entry, label in rows:
+        if entry.found is not None and isinstance(label, int):
+            under.setdefault(entry.found.id, set()).add(label)
+    seen: set[str] = set()
+    samples: list[Sample] = []
+    skipped: list[Skipped] = []
+    for entry, label in rows:
+        found = entry.found
+        reason = label if isinstance(label, str) else "no path" if found is None else ""
+        if not reason and found is not None and len(under[found.id]) > 1:
+            reason = two_labels(labeller.space.names[one] for one in under[found.id])
+        reason = reason or ("listed twice" if found and found.id in seen else found.reason if found else NO_LABEL)
+        if reason or found is None or found.source is None or isinstance(label, str):
+            name = printable(found.id) if found is not None else f"row {entry.line + 1}"
+            skipped.append(Skipped(name, reason, entry.split))
+        else:
+            seen.add(found.id)
+            samples.append(Sample(id=printable(found.id), label=label, source=found.source, split=entry.split))
+    return samples, skipped
+
+
+def _notes(table: PlacedTable) -> list[str]:
+    name = os.path.basename(table.file.path)
+    no_header = table.file.columns()[:1] == ["column 1"]
+    return [f"{name}: {note}" for note in (*(["it has no header"] if no_header else []), *table.roles.notes)]
+
+
+def _moved(entries: Iterable[_Entry]) -> list[str]:
+    """A note where files are at other places than the table says."""
+    moved = [entry.found for entry in entries if entry.found is not None and entry.found.is_other]
+    if not moved:
+        return []
+    return [f"{len(moved)} images are at other places than the table says: {moved[0].tried} is read as {moved[0].id}"]
+
+
+def _lost(entries: Iterable[_Entry], where: str, skipped: Sequence[Skipped]) -> str:
+    """The line for a table of which no file is there: the first path that was tried, and where."""
+    missing = [entry.found for entry in entries if entry.found is not None and entry.found.reason == MISSING]
+    if not missing:
+        return ""
+    count = len(missing)
+    return (
+        f"no usable image in {where}: {count} of {len(skipped)} rows name a missing file; the first, "
+        f"{missing[0].id}, was looked for at {missing[0].tried} and below the table's folder; paths start at that "
+        "folder, and another column is named with --path-column"
+    )
