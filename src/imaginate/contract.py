@@ -115,6 +115,15 @@ class Scored(Protocol):
     scores: ClassVar[tuple[str, ...]]
 
 
+@runtime_checkable
+class Noted(Protocol):
+    """A method that has something to say of a run before it starts, which the settings alone do not show."""
+
+    def notes(self, context: Context) -> Sequence[str]:
+        """One line each: `starts at 4.3 % noise (DDIMScheduler, 10 steps, strength 0.1)`."""
+        ...
+
+
 class Reader(Protocol):
     """One layout of labelled images, in `data/readers/<name>.py`. Class attributes:
 
@@ -379,6 +388,20 @@ class MaePrior(Prior, Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """Where a diffusion begins that starts from an image.
+
+    `noise`: the share of the variance that is noise, in latents of variance 1. `depth`: its timestep as a share of the
+    training schedule. `steps`: the denoising steps that follow. `scheduler`: the class that takes them.
+    """
+
+    noise: float
+    depth: float
+    steps: int
+    scheduler: str
+
+
 @runtime_checkable
 class DiffusionPrior(Prior, Protocol):
     """A latent text-to-image diffusion model. Latents (b, c, h, w), scaled as the model's UNet expects them."""
@@ -400,9 +423,17 @@ class DiffusionPrior(Prior, Protocol):
         seeds: Sequence[int],
         scheduler: str | None = None,
         negative: str = "",
+        noise: float | None = None,
     ) -> Tensor:
         """Noise to `strength` and denoise under the prompts (or ready conditionings, one a row);
-        `latents` None or strength 1 means pure noise (text-to-image). One random seed an image."""
+        `latents` None or strength 1 means pure noise (text-to-image). `noise` in place of strength: the share of the
+        variance that is noise at the start. One random seed an image."""
+        ...
+
+    def begins(
+        self, *, strength: float, steps: int, noise: float | None = None, scheduler: str | None = None
+    ) -> Beginning:
+        """Where `diffuse` begins under these settings. ConfigError where no step is left."""
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
