@@ -115,12 +115,44 @@ class Scored(Protocol):
     scores: ClassVar[tuple[str, ...]]
 
 
-@runtime_checkable
-class Noted(Protocol):
-    """A method that has something to say of a run before it starts, which the settings alone do not show."""
+@dataclass(frozen=True)
+class Level:
+    """How far an image is noised before it is denoised: to a strength in (0, 1], as papers and diffusers count it, or,
+    where given, to a share of noise. One strength is another level under another scheduler or number of steps."""
 
-    def notes(self, context: Context) -> Sequence[str]:
-        """One line each: `starts at 4.3 % noise (DDIMScheduler, 10 steps, strength 0.1)`."""
+    strength: float = 1.0
+    noise: float | None = None
+
+    def __str__(self) -> str:
+        """`strength 0.5`, `noise 0.1`."""
+        return f"strength {self.strength:g}" if self.noise is None else f"noise {self.noise:g}"
+
+
+def levels_of(strength: float | Sequence[float], noise: float | Sequence[float] | None) -> tuple[Level, ...]:
+    """The levels of a method's settings: of `noise` where it is given, else of `strength`."""
+    given = strength if noise is None else noise
+    several = (given,) if isinstance(given, (int, float)) else given
+    return tuple(Level(strength=value) if noise is None else Level(noise=value) for value in several)
+
+
+@runtime_checkable
+class Edits(Protocol):
+    """A method that noises images and denoises them: where the run really begins is computed, stated, and refused
+    where it changes nothing, before the first image."""
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Where the copies' diffusions start."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps."""
+        ...
+
+    @property
+    def scheduler(self) -> str | None:
+        """The noise scheduler; None is the checkpoint's own."""
         ...
 
 
@@ -430,12 +462,6 @@ class DiffusionPrior(Prior, Protocol):
         variance that is noise at the start. One random seed an image."""
         ...
 
-    def begins(
-        self, *, strength: float, steps: int, noise: float | None = None, scheduler: str | None = None
-    ) -> Beginning:
-        """Where `diffuse` begins under these settings. ConfigError where no step is left."""
-        ...
-
     def decode(self, latents: Tensor) -> Tensor:
         """(b, c, h, w) -> (b, 3, s, s) in [0, 1], differentiable."""
         ...
@@ -446,6 +472,17 @@ class DiffusionPrior(Prior, Protocol):
 
     def count_tokens(self, prompt: str) -> int:
         """The length of a prompt in tokens, of which `context_length` fit."""
+        ...
+
+
+@runtime_checkable
+class BeginsSomewhere(DiffusionPrior, Protocol):
+    """A diffusion prior that knows at which level of noise a diffusion begins."""
+
+    def begins(
+        self, *, strength: float, steps: int, noise: float | None = None, scheduler: str | None = None
+    ) -> Beginning:
+        """Where `diffuse` begins under these settings. ConfigError where no step is left."""
         ...
 
 

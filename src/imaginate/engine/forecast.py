@@ -27,6 +27,7 @@ class Forecast:
     seconds_per_image: float
     bytes_per_image: float
     measured: int
+    notes: tuple[str, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -49,6 +50,7 @@ class Forecast:
         lines.append(f"disk: about {_size_in_words(self.bytes)} ({_size_in_words(self.bytes_per_image)} an image)")
         time = _time_in_words(self.seconds)
         lines.append(f"time: about {time} with one worker ({rate:,.1f} images/s, measured on {self.measured})")
+        lines += self.notes
         if plan.skipped:
             lines.append(f"skipped: {len(plan.skipped)} seed images, first: {' - '.join(plan.skipped[0])}")
         return "\n".join(lines)
@@ -81,7 +83,9 @@ def forecast(recipe: ResolvedRecipe) -> Forecast:
         worker.make(1)
         seconds, size = time.perf_counter() - start, _size(folder) - before
     images = sum(unit.wanted for unit in trial.shards[1])
-    return Forecast(recipe.method_name, plan, seconds / max(1, images), size / max(1, images), images)
+    return Forecast(
+        recipe.method_name, plan, seconds / max(1, images), size / max(1, images), images, worker.context.notes
+    )
 
 
 def _few(plan: Plan, limit: int) -> Iterator[Unit]:

@@ -71,9 +71,14 @@ class ShardWorker:
         self.context.keep()
         data = tables.encoded(rows)
         self.store.put(rows_name(number), data)
-        summary = _summary(number, rows, skipped, data)
+        summary = {**_summary(number, rows, skipped, data), **self._notes()}
         self.store.put(marker, json.dumps(summary, ensure_ascii=False, sort_keys=True).encode())
         return summary
+
+    def _notes(self) -> dict[str, list[str]]:
+        """What the method says of its settings, where it says something."""
+        makes = self.method.needs and self.context.notes
+        return {"notes": list(makes)} if makes else {}
 
     def _rows(self, units: Sequence[Unit]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
         rows: list[dict[str, Any]] = []
