@@ -115,6 +115,47 @@ class Scored(Protocol):
     scores: ClassVar[tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class Level:
+    """How far an image is noised before it is denoised: to a strength in (0, 1], as papers and diffusers count it, or,
+    where given, to a share of noise. One strength is another level under another scheduler or number of steps."""
+
+    strength: float = 1.0
+    noise: float | None = None
+
+    def __str__(self) -> str:
+        """`strength 0.5`, `noise 0.1`."""
+        return f"strength {self.strength:g}" if self.noise is None else f"noise {self.noise:g}"
+
+
+def levels_of(strength: float | Sequence[float], noise: float | Sequence[float] | None) -> tuple[Level, ...]:
+    """The levels of a method's settings: of `noise` where it is given, else of `strength`."""
+    given = strength if noise is None else noise
+    several = (given,) if isinstance(given, (int, float)) else given
+    return tuple(Level(strength=value) if noise is None else Level(noise=value) for value in several)
+
+
+@runtime_checkable
+class Edits(Protocol):
+    """A method that noises images and denoises them: where the run really begins is computed, stated, and refused
+    where it changes nothing, before the first image."""
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Where the copies' diffusions start."""
+        ...
+
+    @property
+    def steps(self) -> int:
+        """Denoising steps."""
+        ...
+
+    @property
+    def scheduler(self) -> str | None:
+        """The noise scheduler; None is the checkpoint's own."""
+        ...
+
+
 class Reader(Protocol):
     """One layout of labelled images, in `data/readers/<name>.py`. Class attributes:
 
@@ -386,6 +427,20 @@ class MaePrior(Prior, Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beginning:
+    """Where a diffusion begins that starts from an image.
+
+    `noise`: the share of the variance that is noise, in latents of variance 1. `depth`: its timestep as a share of the
+    training schedule. `steps`: the denoising steps that follow. `scheduler`: the class that takes them.
+    """
+
+    noise: float
+    depth: float
+    steps: int
+    scheduler: str
+
+
 @runtime_checkable
 class DiffusionPrior(Prior, Protocol):
     """A latent text-to-image diffusion model. Latents (b, c, h, w), scaled as the model's UNet expects them."""
@@ -407,9 +462,11 @@ class DiffusionPrior(Prior, Protocol):
         seeds: Sequence[int],
         scheduler: str | None = None,
         negative: str = "",
+        noise: float | None = None,
     ) -> Tensor:
         """Noise to `strength` and denoise under the prompts (or ready conditionings, one a row);
-        `latents` None or strength 1 means pure noise (text-to-image). One random seed an image."""
+        `latents` None or strength 1 means pure noise (text-to-image). `noise` in place of strength: the share of the
+        variance that is noise at the start. One random seed an image."""
         ...
 
     def decode(self, latents: Tensor) -> Tensor:
@@ -422,6 +479,17 @@ class DiffusionPrior(Prior, Protocol):
 
     def count_tokens(self, prompt: str) -> int:
         """The length of a prompt in tokens, of which `context_length` fit."""
+        ...
+
+
+@runtime_checkable
+class BeginsSomewhere(DiffusionPrior, Protocol):
+    """A diffusion prior that knows at which level of noise a diffusion begins."""
+
+    def begins(
+        self, *, strength: float, steps: int, noise: float | None = None, scheduler: str | None = None
+    ) -> Beginning:
+        """Where `diffuse` begins under these settings. ConfigError where no step is left."""
         ...
 
 

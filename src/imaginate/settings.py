@@ -227,6 +227,7 @@ def convert(s: Setting, value: Any) -> Any:
 def _convert(kind: Any, value: Any) -> Any:
     if get_origin(kind) is tuple:
         item = get_args(kind)[0]
+        value = [value] if isinstance(value, (int, float)) else value  # a single number is a list of one
         parts = [p for p in value.split(",") if p] if isinstance(value, str) else list(value)
         return tuple(_convert(item, part) for part in parts)
     if get_origin(kind) is Literal:

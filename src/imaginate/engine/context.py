@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from imaginate.contract import Filter, Guide, Method, Pool, Prepared, StoringGuide
+from imaginate.contract import DiffusionPrior, Edits, Filter, Guide, Method, Pool, Prepared, StoringGuide
 from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
 from imaginate.engine.resolve import ResolvedRecipe, needs_of
@@ -78,9 +78,21 @@ class RunContext:
             _ = self.adaptation
         if "pool" in needs:
             _ = self.pool
+        if any(part is self.recipe.method for part in parts):
+            _ = self.notes
         for part in parts:
             if isinstance(part, Prepared):
                 part.prepare(self)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What the settings alone do not show: where the method's diffusion begins. ConfigError where it changes
+        nothing."""
+        if not isinstance(self.recipe.method, Edits) or not isinstance(self.prior, DiffusionPrior):
+            return ()
+        from imaginate.models.priors.core.levels import describe_start
+
+        return tuple(describe_start(self.prior, self.recipe.method))
 
     def keep(self) -> None:
         """Write what the guide learnt of the seed images into the cache folder."""

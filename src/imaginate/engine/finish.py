@@ -44,6 +44,9 @@ def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Map
         facts["agreement"] = shown
     facts.update(totals=totals, finished=True, versions=versions(), machine=machine())
     facts["sessions"] = [*facts["sessions"], dict(session)]
+    notes = dict.fromkeys(note for marker in markers for note in marker.get("notes", ()))
+    if notes:
+        facts["notes"] = list(notes)
     facts["cost"] = cost(facts["sessions"])
     store.put("README.md", card.dataset_card(recipe.to_dict(), facts).encode())
     store.put("contact-sheet.png", sheet.contact_sheet(store))

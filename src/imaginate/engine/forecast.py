@@ -89,7 +89,7 @@ def forecast(recipe: ResolvedRecipe) -> Forecast:
     images = max(1, sum(unit.wanted for unit in trial.shards[1]))
     note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
     lost = remark(*(Tally.of([summary.get(key, {})]) for key in ("judged_copies", "judged_seeds")))
-    notes = tuple(filter(None, (note, lost)))
+    notes = (*worker.context.notes, *filter(None, (note, lost)))
     return Forecast(recipe.method_name, plan, seconds / images, size / images, images, notes)
 
 

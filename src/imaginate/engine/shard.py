@@ -84,7 +84,7 @@ class ShardWorker:
         self.context.keep()
         data = tables.encoded(rows)
         self.store.put(rows_name(number), data)
-        summary = _summary(number, rows, skipped, data)
+        summary = {**_summary(number, rows, skipped, data), **self._notes()}
         summary |= {"seed_size": typical(self.sizes[0]), "new_size": typical(self.sizes[1])}
         if self.judge is not None:
             summary |= {"judged_seeds": self.tallies[0].to_json(), "judged_copies": self.tallies[1].to_json()}
@@ -96,6 +96,11 @@ class ShardWorker:
         self.tallies, self.sizes, self.wanted = (Tally(), Tally()), ([], []), set(wanted)
         self._rows(self.plan.shards[number])
         self.wanted = None
+
+    def _notes(self) -> dict[str, list[str]]:
+        """What the method says of its settings, where it says something."""
+        makes = self.method.needs and self.context.notes
+        return {"notes": list(makes)} if makes else {}
 
     def _rows(self, units: Sequence[Unit]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
         rows: list[dict[str, Any]] = []

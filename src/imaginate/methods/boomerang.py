@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from imaginate.contract import Context, StartsFrom
+from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
@@ -27,19 +27,27 @@ class Boomerang:
     paper: ClassVar[str] = "Luzi et al. 2022; RET 4.2"
 
     strength: float = setting(0.3, "noise level t_Boom / T", gt=0, le=1)
+    noise: float | None = knobs.noise()
     steps: int = setting(50, "denoising steps of the whole schedule, of which strength x steps are done", ge=1)
     scheduler: str | None = knobs.scheduler()
 
     def __post_init__(self) -> None:
         check(self)
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Where the copies' diffusions start."""
+        return levels_of(self.strength, self.noise)
+
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Every copy: its seed noised and denoised without a prompt."""
         from imaginate.methods.core.diffusion import Denoising, candidates, copies, edit_seeds
         from imaginate.methods.core.roles import diffusion_prior
+        from imaginate.models.priors.core.levels import level_facts
 
         wanted = copies(requests)
         denoising = Denoising(steps=self.steps, guidance_scale=1.0, scheduler=self.scheduler)
-        strengths = [self.strength] * len(wanted)
-        drawn = edit_seeds(diffusion_prior(context), wanted, [""] * len(wanted), strengths, denoising)
-        return candidates(wanted, drawn, info=[{"strength": self.strength}] * len(wanted))
+        prior = diffusion_prior(context)
+        drawn = edit_seeds(prior, wanted, [""] * len(wanted), list(self.levels) * len(wanted), denoising)
+        facts = level_facts(prior, self.levels[0], self.steps, self.scheduler)
+        return candidates(wanted, drawn, info=[facts] * len(wanted))

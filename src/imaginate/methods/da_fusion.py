@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from imaginate.contract import Context, StartsFrom
+from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.errors import ConfigError
 from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
@@ -31,6 +31,7 @@ class DaFusion:
     strengths: tuple[float, ...] = setting(
         (0.25, 0.5, 0.75, 1.0), "levels of noise, drawn uniformly", gt=0, le=1, source="DA-Fusion's scripts"
     )
+    noise: tuple[float, ...] | None = knobs.noises()
     prompt: str = setting("a photo of a {name}", "{name} is the pseudoword", source="DA-Fusion's scripts")
     steps: int = setting(50, "denoising steps at strength 1", ge=1)
     guidance_scale: float = setting(7.5, "weight of classifier-free guidance", ge=1, source="DA-Fusion's scripts")
@@ -38,22 +39,29 @@ class DaFusion:
 
     def __post_init__(self) -> None:
         check(self)
-        if not self.strengths:
-            raise ConfigError("strengths must name at least one level, got none")
+        if not self.levels:
+            raise ConfigError("strengths and noise must name at least one level, got none")
         if "{name}" not in self.prompt:
             raise ConfigError(f"prompt must hold {{name}}, got {self.prompt!r}")
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Where the copies' diffusions start."""
+        return levels_of(self.strengths, self.noise)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Every copy: a strength of its own, the seed noised to it and denoised."""
         from imaginate.methods.core.diffusion import Denoising, candidates, copies, edit_seeds
         from imaginate.methods.core.roles import diffusion_prior
+        from imaginate.models.priors.core.levels import level_facts
         from imaginate.ops.noise import pick
 
         adaptation, wanted = context.adaptation, copies(requests)
         adaptation.require("textual-inversion", "pseudoword-dm")
         words = [adaptation.word(context.labels[c.label].name) for c in wanted]
         prompts = [self.prompt.replace("{name}", word) for word in words]
-        levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
-        denoising = Denoising.of(self)
-        drawn = edit_seeds(diffusion_prior(context), wanted, prompts, levels, denoising)
-        return candidates(wanted, drawn, prompts=prompts, info=[{"strength": level} for level in levels])
+        levels = [self.levels[pick(c.seed, "strength", len(self.levels))] for c in wanted]
+        denoising, prior = Denoising.of(self), diffusion_prior(context)
+        drawn = edit_seeds(prior, wanted, prompts, levels, denoising)
+        facts = {level: level_facts(prior, level, self.steps, self.scheduler) for level in set(levels)}
+        return candidates(wanted, drawn, prompts=prompts, info=[facts[level] for level in levels])

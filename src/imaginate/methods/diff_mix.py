@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from imaginate.contract import Context, StartsFrom
+from imaginate.contract import Context, DiffusionPrior, Level, StartsFrom, levels_of
 from imaginate.errors import ConfigError, ImageError
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Image, Request, Sample, Scalar
 from imaginate.settings import check, setting
 
@@ -36,6 +37,7 @@ class DiffMix:
     strengths: tuple[float, ...] = setting(
         (0.3, 0.5, 0.7, 0.9), "levels of s, drawn uniformly", gt=0, le=1, source="Diff-Mix's code"
     )
+    noise: tuple[float, ...] | None = knobs.noises()
     gamma: float = setting(
         0.5, "below 1 the target gets more of the label", gt=0, le=8, source="Diff-Mix's 5-shot script"
     )
@@ -48,10 +50,15 @@ class DiffMix:
 
     def __post_init__(self) -> None:
         check(self)
-        if not self.strengths:
-            raise ConfigError("strengths must name at least one level, got none")
+        if not self.levels:
+            raise ConfigError("strengths and noise must name at least one level, got none")
         if "{name}" not in self.prompt:
             raise ConfigError(f"prompt must hold {{name}}, got {self.prompt!r}")
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Where the copies' diffusions start."""
+        return levels_of(self.strengths, self.noise)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Every copy: a seed of another class, a strength, and the edit towards the wanted class."""
@@ -60,6 +67,7 @@ class DiffMix:
         from imaginate.methods.core.diffusion import Denoising, candidates, copies, edit_seeds
         from imaginate.methods.core.partners import mixed_label
         from imaginate.methods.core.roles import diffusion_prior, prompt_labels
+        from imaginate.models.priors.core.levels import level_facts
         from imaginate.ops.noise import pick
         from imaginate.prompts.naming import class_name
 
@@ -70,20 +78,31 @@ class DiffMix:
         edited = [
             replace(c, request=replace(c.request, image=image)) for c, (_, image) in zip(wanted, pairs, strict=True)
         ]
-        levels = [self.strengths[pick(c.seed, "strength", len(self.strengths))] for c in wanted]
+        levels = [self.levels[pick(c.seed, "strength", len(self.levels))] for c in wanted]
         labels = prompt_labels(context)
         prompts = [self.prompt.replace("{name}", class_name(labels[c.label])) for c in wanted]
-        denoising = Denoising.of(self)
-        drawn = edit_seeds(diffusion_prior(context), edited, prompts, levels, denoising)
+        denoising, prior = Denoising.of(self), diffusion_prior(context)
+        drawn = edit_seeds(prior, edited, prompts, levels, denoising)
+        depths = {level: self._depth(level, prior) for level in set(levels)}
+        facts = {level: level_facts(prior, level, self.steps, self.scheduler) for level in set(levels)}
         soft = [
-            mixed_label(len(context.labels), c.label, sample.label, level**self.gamma)
+            mixed_label(len(context.labels), c.label, sample.label, depths[level] ** self.gamma)
             for c, (sample, _), level in zip(wanted, pairs, levels, strict=True)
         ]
         info: list[dict[str, Scalar]] = [
-            {"reference": sample.id, "reference_class": context.labels[sample.label].name, "strength": level}
+            {"reference": sample.id, "reference_class": context.labels[sample.label].name, **facts[level]}
             for (sample, _), level in zip(pairs, levels, strict=True)
         ]
         return candidates(wanted, drawn, prompts=prompts, info=info, soft_labels=soft)
+
+    def _depth(self, level: Level, prior: DiffusionPrior) -> float:
+        """s of the label: the strength, or how deep in the schedule the given noise is."""
+        if level.noise is None:
+            return level.strength
+        from imaginate.models.priors.core.levels import begins
+
+        found = begins(prior, level, self.steps, self.scheduler)
+        return level.noise if found is None else found.depth
 
 
 def _reference(context: Context, c: Copy) -> tuple[Sample, Image]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from imaginate.contract import Context, StartsFrom
+from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED
 from imaginate.records import Candidate, Request, Scalar
@@ -35,6 +35,7 @@ class GifSd:
 
     variant: Literal["default", "paper", "released"] = knobs.variant()
     strength: float = knobs.gif_strength()
+    noise: float | None = knobs.noise()
     guidance_scale: float = knobs.gif_guidance_scale()
     steps: int = knobs.gif_steps()
     scheduler: str | None = knobs.gif_scheduler()
@@ -48,6 +49,11 @@ class GifSd:
     def __post_init__(self) -> None:
         check(self)
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Where the copies' diffusions start."""
+        return levels_of(self.strength, self.noise)
+
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""
         from imaginate.methods.core.imagination import in_groups
@@ -57,6 +63,7 @@ class GifSd:
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
         from imaginate.methods.core.imagination import guided, to_candidates
         from imaginate.methods.core.roles import diffusion_prior
+        from imaginate.models.priors.core.levels import level_facts
         from imaginate.ops.pixels import stack
         from imaginate.ops.variants import variant
 
@@ -66,7 +73,7 @@ class GifSd:
         drawn, prompts = self._diffuse(requests, pixels, definition, context)
         info: dict[str, Scalar] = {
             "variant": self.variant,
-            "strength": self.strength,
+            **level_facts(prior, self.levels[0], self.steps, self.scheduler),
             "guidance_scale": self.guidance_scale,
             "steps": self.steps,
             "eps": self.eps,
@@ -93,11 +100,11 @@ class GifSd:
         denoising = Denoising.of(self)
         if not definition.per_copy:
             firsts, seeds = [p[0] for p in prompts], [r.seeds[0] for r in requests]
-            once = edit_latents(prior, pixels, firsts, [self.strength] * len(seeds), seeds, denoising)
+            once = edit_latents(prior, pixels, firsts, list(self.levels) * len(seeds), seeds, denoising)
             return once.repeat(copies), [[first] * copies for first in firsts]
         seeds = all_seeds(requests)
         pixels = pixels.repeat_interleave(copies, dim=0)
         if definition.turn_seed:
             pixels = turn(pixels, seeds)
         texts = [p for row in prompts for p in row]
-        return edit_latents(prior, pixels, texts, [self.strength] * len(seeds), seeds, denoising), prompts
+        return edit_latents(prior, pixels, texts, list(self.levels) * len(seeds), seeds, denoising), prompts

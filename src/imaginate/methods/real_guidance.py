@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from imaginate.contract import Context, StartsFrom
+from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.errors import ConfigError
 from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
@@ -40,6 +40,7 @@ class RealGuidance:
         le=1,
         source="He et al. for 1 shot; DA-Fusion's baseline",
     )
+    noise: float | None = knobs.noise()
     prompt: str = setting(
         "a photo of a {class}", "{class} is the display name, {name} all synonyms", source="DA-Fusion's baseline"
     )
@@ -59,10 +60,16 @@ class RealGuidance:
         if not ("{class}" in self.prompt or "{name}" in self.prompt):
             raise ConfigError(f"prompt must hold {{class}} or {{name}}, got {self.prompt!r}")
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Where the copies' diffusions start."""
+        return levels_of(self.strength, self.noise)
+
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Every copy edited; those that the guide refuses come back as failed, with their probability."""
         from imaginate.methods.core.diffusion import Denoising, candidates, copies, edit_seeds
         from imaginate.methods.core.roles import diffusion_prior
+        from imaginate.models.priors.core.levels import level_facts
         from imaginate.prompts.naming import class_name
 
         wanted = copies(requests)
@@ -71,14 +78,15 @@ class RealGuidance:
             self.prompt.replace("{class}", class_name(i)).replace("{name}", class_name(i, synonyms=True)) for i in infos
         ]
         denoising = Denoising.of(self)
-        drawn = edit_seeds(diffusion_prior(context), wanted, prompts, [self.strength] * len(wanted), denoising)
+        prior = diffusion_prior(context)
+        drawn = edit_seeds(prior, wanted, prompts, list(self.levels) * len(wanted), denoising)
         found = _probabilities(context, drawn.values, [c.label for c in wanted])
         least = 1 / len(context.labels) if self.min_probability is None else self.min_probability
         return candidates(
             wanted,
             drawn,
             prompts=prompts,
-            info=[{"strength": self.strength}] * len(wanted),
+            info=[level_facts(prior, self.levels[0], self.steps, self.scheduler)] * len(wanted),
             scores=[{"class_probability": p} for p in found],
             failed=["guide does not see the class" if p < least else None for p in found],
         )

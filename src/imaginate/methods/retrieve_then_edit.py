@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from imaginate.contract import Context, StartsFrom
+from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED, NEIGHBOUR
 from imaginate.records import Candidate, Request, Scalar
@@ -39,6 +39,7 @@ class RetrieveThenEdit:
     aesthetic: float = knobs.aesthetic()
     exclude: str | None = knobs.exclude()
     strength: float = setting(0.5, "how much of the neighbour is noised away", gt=0, le=1, source="GIF B.4.1")
+    noise: float | None = knobs.noise()
     guidance_scale: float = knobs.gif_guidance_scale()
     steps: int = setting(50, "denoising steps at strength 1", ge=1, le=1000)
     scheduler: str | None = knobs.gif_scheduler()
@@ -55,6 +56,11 @@ class RetrieveThenEdit:
 
         lists(context, self._search())
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Where the copies' diffusions start."""
+        return levels_of(self.strength, self.noise)
+
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i edited for copy i; refused neighbours come back as failed, with the reason."""
         from imaginate.methods.core.retrieval import lists
@@ -69,6 +75,7 @@ class RetrieveThenEdit:
         from imaginate.methods.core.diffusion import Denoising, edit_latents
         from imaginate.methods.core.imagination import Imagined, all_seeds, grid, guided, to_candidates
         from imaginate.methods.core.roles import diffusion_prior, prompt_labels
+        from imaginate.models.priors.core.levels import level_facts
         from imaginate.ops.pixels import stack
         from imaginate.ops.variants import variant
         from imaginate.prompts.guided import draw_prompts
@@ -80,9 +87,10 @@ class RetrieveThenEdit:
         prompts = draw_prompts(asked, prompt_labels(context), self.domains, self.adjectives)
         pixels = stack([r.image for r in asked], prior.image_size)
         denoising = Denoising.of(self)
-        texts, strengths = [row[0] for row in prompts], [self.strength] * len(asked)
-        drawn = edit_latents(prior, pixels, texts, strengths, all_seeds(asked), denoising)
-        info: dict[str, Scalar] = {"strength": self.strength, "guidance_scale": self.guidance_scale}
+        texts, levels = [row[0] for row in prompts], list(self.levels) * len(asked)
+        drawn = edit_latents(prior, pixels, texts, levels, all_seeds(asked), denoising)
+        facts = level_facts(prior, self.levels[0], self.steps, self.scheduler)
+        info: dict[str, Scalar] = {**facts, "guidance_scale": self.guidance_scale}
         if self.edit == "gif":
             imagined = guided(
                 asked, pixels, drawn.values, prior.decode, context, variant("default", None, None), eps=self.eps,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from imaginate.contract import Context, StartsFrom
+from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
@@ -25,6 +25,7 @@ class Sd:
     paper: ClassVar[str] = "Meng et al. 2022; Zhang et al. 2023"
 
     strength: float = knobs.gif_strength()
+    noise: float | None = knobs.noise()
     guidance_scale: float = knobs.gif_guidance_scale()
     steps: int = knobs.gif_steps()
     scheduler: str | None = knobs.gif_scheduler()
@@ -37,6 +38,11 @@ class Sd:
     def __post_init__(self) -> None:
         check(self)
 
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        """Where the copies' diffusions start."""
+        return levels_of(self.strength, self.noise)
+
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, each its own prompt and diffusion."""
         from imaginate.methods.core.imagination import in_groups
@@ -47,6 +53,7 @@ class Sd:
         from imaginate.methods.core.diffusion import Denoising, edit_latents
         from imaginate.methods.core.imagination import Imagined, all_seeds, grid, to_candidates
         from imaginate.methods.core.roles import diffusion_prior, prompt_labels
+        from imaginate.models.priors.core.levels import level_facts
         from imaginate.ops.guidance import inside
         from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
@@ -57,11 +64,15 @@ class Sd:
         prompts = draw_prompts(requests, prompt_labels(context), self.domains, self.adjectives)
         denoising = Denoising.of(self)
         texts = [p for row in prompts for p in row]
-        drawn = edit_latents(prior, pixels, texts, [self.strength] * len(seeds), seeds, denoising)
+        drawn = edit_latents(prior, pixels, texts, list(self.levels) * len(seeds), seeds, denoising)
         latents = drawn.values
         if self.eps is not None:
             z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], "channel"))
             latents = inside(latents, z, b, self.eps)
-        info = {"strength": self.strength, "guidance_scale": self.guidance_scale, "steps": self.steps}
+        info = {
+            **level_facts(prior, self.levels[0], self.steps, self.scheduler),
+            "guidance_scale": self.guidance_scale,
+            "steps": self.steps,
+        }
         images = grid(prior.decode(latents), requests)
         return to_candidates(requests, Imagined(images=images, prompts=prompts, drawn=drawn, info=info), context.labels)

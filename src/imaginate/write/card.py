@@ -31,7 +31,7 @@ configs:
 | new, kept | {kept} of {wanted} wanted |
 | rejected | {rejected} |
 | seed images skipped | {skipped} |
-{reasons}{sizes}
+{reasons}{sizes}{notes}
 ## Load
 
 ```python
@@ -79,6 +79,7 @@ def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         skipped=totals["skipped"],
         reasons="".join(f"{line}\n" for line in reasons),
         sizes=_sizes(totals) + _agreement(facts),
+        notes="".join(f"\nThe diffusion {note}.\n" for note in facts.get("notes", ())),
         rows="\n".join(f"| {c['name'].replace('|', '¦')} | {c['seeds']} | {c['new']} |" for c in classes),
         recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True),
         version=facts["imaginate"],

@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 
 import torch
 
-from imaginate.contract import Context, DiffusionPrior, UnclipPrior
+from imaginate.contract import Context, DiffusionPrior, Level, UnclipPrior
 from imaginate.methods.core.roles import diffusion_prior
 from imaginate.ops.conditioning import Conditioning, join
 from imaginate.ops.finite import Finite, draw_finite
@@ -52,7 +52,7 @@ class Denoiser(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Denoising:
-    """How to denoise, apart from the prompt and the strength."""
+    """How to denoise, apart from the prompt and the level where it starts."""
 
     steps: int
     guidance_scale: float
@@ -74,23 +74,26 @@ def edit_latents(
     prior: DiffusionPrior,
     pixels: torch.Tensor,
     conditions: Conditions,
-    strengths: Sequence[float],
+    levels: Sequence[Level],
     seeds: Sequence[int],
     denoising: Denoising,
 ) -> Finite:
-    """SDEdit (Meng et al. 2021): images (m, 3, h, w) in [0, 1], each noised to its strength and denoised -> latents.
+    """SDEdit (Meng et al. 2021): images (m, 3, h, w) in [0, 1], each noised to its level and denoised -> latents.
 
-    Images of one strength share a batch.
+    Images of one level share a batch.
     """
+    distinct = list(dict.fromkeys(levels))
 
     def draw_rows(rows: Sequence[int], chosen: Sequence[int]) -> torch.Tensor:
         encoded: torch.Tensor = prior.encode(pixels[list(rows)], chosen)
         out = torch.empty_like(encoded)
-        for strength in sorted({strengths[row] for row in rows}):
-            here = [i for i, row in enumerate(rows) if strengths[row] == strength]
+        for level in distinct:
+            here = [i for i, row in enumerate(rows) if levels[row] == level]
+            if not here:
+                continue
             picked = _rows(conditions, [rows[i] for i in here])
             new_seeds = [chosen[i] for i in here]
-            out[here] = _diffuse(prior, encoded[here], picked, strength, denoising, new_seeds).to(out)
+            out[here] = _diffuse(prior, encoded[here], picked, level, denoising, new_seeds).to(out)
         return out
 
     return draw_finite(draw_rows, seeds)
@@ -100,12 +103,12 @@ def edit_seeds(
     prior: DiffusionPrior,
     wanted: Sequence[Copy],
     conditions: Conditions,
-    strengths: Sequence[float],
+    levels: Sequence[Level],
     denoising: Denoising,
 ) -> Finite:
-    """Each copy's seed image noised to its strength and denoised -> (n, 3, s, s) in [0, 1]."""
+    """Each copy's seed image noised to its level and denoised -> (n, 3, s, s) in [0, 1]."""
     pixels = stack([c.request.image for c in wanted], prior.image_size)
-    return _decoded(prior, edit_latents(prior, pixels, conditions, strengths, [c.seed for c in wanted], denoising))
+    return _decoded(prior, edit_latents(prior, pixels, conditions, levels, [c.seed for c in wanted], denoising))
 
 
 def draw_from_noise(
@@ -114,7 +117,7 @@ def draw_from_noise(
     """Text-to-image: one prompt, or ready conditioning, a copy -> (n, 3, s, s) in [0, 1]."""
 
     def draw_rows(rows: Sequence[int], chosen: Sequence[int]) -> torch.Tensor:
-        return _diffuse(prior, None, _rows(conditions, rows), 1.0, denoising, chosen)
+        return _diffuse(prior, None, _rows(conditions, rows), Level(), denoising, chosen)
 
     return _decoded(prior, draw_finite(draw_rows, [c.seed for c in wanted]))
 
@@ -224,18 +227,19 @@ def _diffuse(
     prior: DiffusionPrior,
     latents: torch.Tensor | None,
     conditions: Conditions,
-    strength: float,
+    level: Level,
     denoising: Denoising,
     seeds: Sequence[int],
 ) -> torch.Tensor:
     diffused: torch.Tensor = prior.diffuse(
         latents,
         conditions,
-        strength=strength,
+        strength=level.strength,
         guidance_scale=denoising.guidance_scale,
         steps=denoising.steps,
         seeds=seeds,
         scheduler=denoising.scheduler,
         negative=denoising.negative,
+        **({} if level.noise is None else {"noise": level.noise}),
     )
     return diffused

@@ -15,6 +15,23 @@ templates = partial(
     setting, "textual-inversion", "templates: a named set, or a file with one a line", source="Gal et al."
 )
 
+# Editing an image.
+noise = partial(
+    setting,
+    None,
+    "share of the variance that is noise at the start, in place of strength: the same for every scheduler and number "
+    "of steps, all of which are then done",
+    ge=0.01,
+    le=1,
+)
+noises = partial(
+    setting,
+    None,
+    "levels in place of strengths: the share of the variance that is noise at the start, drawn uniformly",
+    ge=0.01,
+    le=1,
+)
+
 # Editing a seed as GIF does.
 gif_strength = partial(setting, 0.5, "how much of the seed is noised away", gt=0, le=1, source="GIF B.4.1")
 gif_guidance_scale = partial(setting, 8.0, "weight of the prompt", ge=0, le=100, source="GIF B.4.2")

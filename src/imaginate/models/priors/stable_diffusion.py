@@ -13,13 +13,14 @@ from typing import Any, Self
 import torch
 from torch.utils.checkpoint import checkpoint
 
+from imaginate.contract import Beginning
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
 from imaginate.models.checkpoints import dtype_argument, freeze, locate, precision, read
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.codec import scale_and_shift, vae_decode, vae_posterior
 from imaginate.models.priors.core.sampling import Predict, free_guided, sample, scale_embedding, unguided
-from imaginate.models.priors.core.schedulers import make_scheduler
+from imaginate.models.priors.core.schedulers import begin, beginning
 from imaginate.models.priors.core.text import TextEncoders
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
@@ -150,13 +151,19 @@ class StableDiffusion:
         seeds: Sequence[int],
         scheduler: str | None = None,
         negative: str = "",
+        noise: float | None = None,
     ) -> torch.Tensor:
         """Noise to `strength`, then denoise under the prompts (SDEdit): (b, c, h, w) -> (b, c, h, w) float32.
 
-        `latents` None or strength 1 starts from pure noise. `prompts` may be ready conditionings.
+        `latents` None or strength 1 starts from pure noise. `noise` in place of strength: the share of the variance
+        that is noise at the start. `prompts` may be ready conditionings.
         """
-        if not 0 < strength <= 1:
-            raise ConfigError(f"strength must be in (0, 1], got {strength:g}")
+        if not 0 < (strength if noise is None else noise) <= 1:
+            word, value = ("strength", strength) if noise is None else ("noise", noise)
+            raise ConfigError(f"{word} must be in (0, 1], got {value:g}")
+        if latents is None:
+            strength, noise = 1.0, None
+        is_pure = _is_pure(strength, noise)
         condition = self._condition(prompts, len(seeds))
         unconditional = self.text.encode([negative], negative=True)
         shape = (self.channels, self.latent_size, self.latent_size)
@@ -166,15 +173,20 @@ class StableDiffusion:
                 self._predictor(condition.at(part), unconditional, guidance_scale),
                 seeds[part],
                 shape,
-                make_scheduler(scheduler, self.scheduler),
-                steps=steps,
+                *begin(scheduler, self.scheduler, steps=steps, strength=strength, noise=noise, device=self.device),
                 device=self.device,
-                clean=None if latents is None else latents[part],
-                strength=1.0 if latents is None else strength,
+                clean=None if latents is None or is_pure else latents[part],
             )
 
         out, self.batch.diffuse = in_chunks(work, len(seeds), self.batch.diffuse, what=self._one())
         return out
+
+    def begins(
+        self, *, strength: float, steps: int, noise: float | None = None, scheduler: str | None = None
+    ) -> Beginning:
+        """Where `diffuse` begins under these settings."""
+        how = begin(scheduler, self.scheduler, steps=steps, strength=strength, noise=noise)
+        return beginning(*how, self.scheduler, is_pure=_is_pure(strength, noise))
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """(b, c, h, w) -> (b, 3, s, s) in [0, 1], float32. With gradients, micro-batches are recomputed backwards."""
@@ -245,3 +257,8 @@ def _check_index(index: Any, spec: str) -> None:
         raise ModelError(f"{spec} is no Stable Diffusion pipeline (needs unet, vae and text_encoder)")
     if index["text_encoder"][0] is None:
         raise ModelError(f"{spec} is an SDXL refiner, without the first text encoder: give the base checkpoint instead")
+
+
+def _is_pure(strength: float, noise: float | None) -> bool:
+    """Whether nothing of the image is left at the start."""
+    return (strength if noise is None else noise) >= 1

@@ -17,7 +17,7 @@ from imaginate.models.checkpoints import dtype_argument, freeze, locate, precisi
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.decoders import Decoder, KarloDecoder, StableDecoder, karlo_parts
 from imaginate.models.priors.core.sampling import sample
-from imaginate.models.priors.core.schedulers import make_scheduler
+from imaginate.models.priors.core.schedulers import begin
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.pixels import resize
 
@@ -150,14 +150,9 @@ class Unclip:
 
         def work(part: slice) -> torch.Tensor:
             vectors = embeddings[part].to(self.device).float()
-            latents = sample(
-                self.decoder.predictor(vectors, guidance_scale, seeds[part]),
-                seeds[part],
-                self.decoder.latent_shape,
-                make_scheduler(scheduler, self.decoder.scheduler),
-                steps=steps,
-                device=self.device,
-            )
+            how = begin(scheduler, self.decoder.scheduler, self.decoder.noise, steps=steps, device=self.device)
+            predict = self.decoder.predictor(vectors, guidance_scale, seeds[part])
+            latents = sample(predict, seeds[part], self.decoder.latent_shape, *how, device=self.device)
             return self.decoder.to_images(latents)
 
         images, self.batch.diffuse = in_chunks(work, len(seeds), self.batch.diffuse, what=self._one())

@@ -15,6 +15,7 @@ from torch.nn import functional
 from imaginate.models.checkpoints import dtype_argument
 from imaginate.models.priors.core.codec import vae_decode, vae_posterior
 from imaginate.models.priors.core.sampling import Predict, free_guided, unguided
+from imaginate.models.priors.core.schedulers import LATENT, PIXEL, Family
 from imaginate.models.priors.core.text import TextEncoders, token_ids
 from imaginate.ops.noise import normal
 
@@ -27,6 +28,7 @@ class Decoder(Protocol):
     image_size: int
     latent_shape: tuple[int, int, int]
     part: str  # the name of the denoiser in the pipeline
+    noise: Family  # what its schedulers do where its own has no word for it
 
     def __init__(self, pipe: Any, device: str) -> None: ...
 
@@ -51,6 +53,7 @@ class StableDecoder:
     """SD 2.1 unCLIP: the embedding, normalised and lightly noised, joins the time embedding of a latent UNet."""
 
     part = "unet"
+    noise = LATENT
 
     def __init__(self, pipe: Any, device: str) -> None:
         self.pipe, self.device = pipe, device
@@ -110,6 +113,7 @@ class KarloDecoder:
     """Karlo image variations: text projection and embedding tokens condition a pixel UNet of 64 px."""
 
     part = "decoder"
+    noise = PIXEL
 
     def __init__(self, pipe: Any, device: str) -> None:
         self.pipe, self.device = pipe, device

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from imaginate.models.priors.core.schedulers import noised, start, step_arguments
+from imaginate.models.priors.core.schedulers import noised, step_arguments
 from imaginate.ops.noise import normal, stream
 
 Predict = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -25,19 +25,17 @@ def sample(
     seeds: Sequence[int],
     shape: Sequence[int],
     scheduler: Any,
+    timesteps: torch.Tensor,
     *,
-    steps: int,
     device: str,
     clean: torch.Tensor | None = None,
-    strength: float = 1.0,
 ) -> torch.Tensor:
-    """Noise of each image's own seed -> (b, *shape) clean, float32; from `clean` (b, *shape) noised to `strength`.
+    """Noise of each image's own seed -> (b, *shape) clean, float32; from `clean` (b, *shape) noised where given.
 
-    `scheduler` is a fresh one: they keep state.
+    `scheduler` is a fresh one (they keep state), `timesteps` (n,) those of it that are done.
     """
-    timesteps = start(scheduler, steps, strength, device)
     noise = normal(seeds, "diffusion", shape).to(device)
-    if clean is None or strength == 1:
+    if clean is None:
         x = noise * scheduler.init_noise_sigma
     else:
         x = noised(scheduler, clean.to(device).float(), noise, timesteps[0])
