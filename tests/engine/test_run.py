@@ -455,3 +455,18 @@ def test_the_reason_is_known_from_the_size(output_size: int | None, side: int, r
     image = torch.zeros(3, 1, 1, dtype=torch.uint8).expand(3, 60, side)
     assert reason in reason_not_to_write(image, Writing(format="jpeg", output_size=output_size))
     assert reason_not_to_write(image[:, :, :100], Writing(format="jpeg", output_size=output_size)) == ""
+
+
+def test_what_the_reader_noticed_is_kept_in_the_run_and_shown(tmp_path: Path) -> None:
+    """Printed by every command that reads; in run.json, the card, `inspect` and the report."""
+    folder(tmp_path / "data", classes=("ant", "bee"), each=2)
+    folder(tmp_path / "data", classes=("cow",), each=1)
+    (tmp_path / "data" / "classes.yaml").write_text("ant: {display: an ant}\nbeee: {display: a bee}\n")
+    imaginate.expand(str(tmp_path / "data"), tmp_path / "run", "cutout", copies=1)
+    notes = json.loads((tmp_path / "run" / "run.json").read_text())["data_notes"]
+    assert any("beee" in note for note in notes)
+    assert any("single image" in note for note in notes)
+    shown = [(tmp_path / "run" / "README.md").read_text(), str(imaginate.inspect(tmp_path / "run"))]
+    imaginate.report(tmp_path / "run")
+    shown.append((tmp_path / "run" / "report.html").read_text())
+    assert all("beee" in text for text in shown)

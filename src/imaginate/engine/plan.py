@@ -45,7 +45,8 @@ class Unit:
 class Plan:
     """Everything that a worker needs to know of the run, in memory proportional to the number of seeds alone.
 
-    `is_grey`: all seeds are without colour, and copies that could be in colour are to be so too.
+    `is_grey`: all seeds are without colour, and copies that could be in colour are to be so too. `notes`: what the
+    reader of the dataset noticed.
     """
 
     labels: LabelSpace
@@ -55,6 +56,7 @@ class Plan:
     skipped: tuple[tuple[str, str], ...] = ()
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     is_grey: bool = False
+    notes: tuple[str, ...] = ()
 
     @property
     def data_fingerprint(self) -> str:
@@ -81,7 +83,7 @@ def make_plan(recipe: ResolvedRecipe, dataset: Dataset, seen: Callable[[], None]
     shards = tuple(_cut(units, recipe.expand.shard))
     counts = _counts(dataset.labels, samples, units)
     grey = recipe.may_colour and _are_grey(samples)
-    return Plan(dataset.labels, samples, tuple(hashes), shards, tuple(skipped), counts, grey)
+    return Plan(dataset.labels, samples, tuple(hashes), shards, tuple(skipped), counts, grey, dataset.notes)
 
 
 def _usable(dataset: Dataset, seen: Callable[[], None]) -> tuple[list[Sample], list[str], list[tuple[str, str]]]:

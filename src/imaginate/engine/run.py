@@ -183,6 +183,7 @@ def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str) 
         "shards": len(plan.shards),
         "wanted": plan.wanted,
         "classes": finish.classes(plan),
+        "data_notes": list(plan.notes),
         "finished": False,
         "sessions": [],
     }

@@ -131,7 +131,7 @@ def read_run(path: Path) -> RunContents:
         recipe=folder.recipe if has(RECIPE) else {},
         recipe_text=folder.recipe_text if has(RECIPE) else "",
         evaluation=folder.json("evaluation.json") if has("evaluation.json") else None,
-        warnings=tuple(warnings),
+        warnings=(*warnings, *(str(note) for note in folder.facts.get("data_notes") or ())),
     )
 
 

@@ -79,7 +79,7 @@ def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         skipped=totals["skipped"],
         reasons="".join(f"{line}\n" for line in reasons),
         sizes=_sizes(totals) + _agreement(facts),
-        notes="".join(f"\nThe diffusion {note}.\n" for note in facts.get("notes", ())),
+        notes="".join(f"\nThe diffusion {note}.\n" for note in facts.get("notes", ())) + _data_notes(facts),
         rows="\n".join(f"| {c['name'].replace('|', '¦')} | {c['seeds']} | {c['new']} |" for c in classes),
         recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True),
         version=facts["imaginate"],
@@ -100,3 +100,9 @@ def _agreement(facts: Mapping[str, Any]) -> str:
         return ""
     seeds = "" if found["seeds"] is None else f" (seeds: {found['seeds']:.0%})"
     return f"| copies that still show their class | {found['copies']:.0%}{seeds} |\n"
+
+
+def _data_notes(facts: Mapping[str, Any]) -> str:
+    """What the reader of the dataset noticed, as a list."""
+    notes = facts.get("data_notes") or ()
+    return "\nNoticed while the dataset was read:\n\n" + "".join(f"- {note}\n" for note in notes) if notes else ""
