@@ -90,10 +90,10 @@ def _diffusers(spec: str, device: str) -> tuple[Any, Any]:
     import torch
 
     from imaginate.models import checkpoints
-    from imaginate.models.guides.core.preprocess import from_transformers
+    from imaginate.models.guides.core.preprocess import from_processor
 
     network = checkpoints.model(spec, StableDiffusionSafetyChecker, device=device, dtype=torch.float32)
-    return network, from_transformers(checkpoints.processor_config(spec), where=spec)
+    return network, from_processor(checkpoints.image_processor(spec), where=spec)
 
 
 def _array(image: Image) -> Any:

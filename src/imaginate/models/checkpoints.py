@@ -112,18 +112,36 @@ def config(spec: str) -> Any:
 
 
 def model(spec: str, cls: Any = None, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Any:
-    """The network of a transformers checkpoint, frozen. Safetensors, or pickles read with weights_only."""
-    from transformers import AutoModel
+    """The network of a transformers checkpoint, frozen. Safetensors, or pickles read with weights_only.
 
-    network = _from_transformers(cls or AutoModel, spec, "a network", weights_only=True)
+    ModelError where a part of it has no weights there: it would be drawn anew each time.
+    """
+    network, missing = model_and_missing(spec, cls)
+    if missing:
+        raise ModelError(
+            f"{spec} has no weights for {missing[0]}{_and_more(missing)}: it is another kind of checkpoint"
+        )
     return freeze(network, device, precision(dtype, device))
 
 
-def processor_config(spec: str) -> dict[str, Any]:
-    """The image preprocessing of a transformers checkpoint as plain values."""
+def model_and_missing(spec: str, cls: Any = None) -> tuple[Any, list[str]]:
+    """The network of a transformers checkpoint, and the names of its weights that are not there."""
+    from transformers import AutoModel
+
+    how = {"weights_only": True, "output_loading_info": True}
+    network, info = _from_transformers(cls or AutoModel, spec, "a network", **how)
+    return network, sorted(info["missing_keys"])
+
+
+def _and_more(names: list[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""
+
+
+def image_processor(spec: str) -> Any:
+    """The image processor of a transformers checkpoint."""
     from transformers import AutoImageProcessor
 
-    return dict(_from_transformers(AutoImageProcessor, spec, "an image processor").to_dict())
+    return _from_transformers(AutoImageProcessor, spec, "an image processor")
 
 
 def tokenizer(spec: str) -> Any:
@@ -142,6 +160,8 @@ def _from_transformers(loader: Any, spec: str, what: str, **arguments: bool) -> 
 
 def _check_folder(folder: Path, spec: str) -> None:
     """A folder that is no transformers checkpoint is named, before the library says something else of it."""
+    if (folder / "open_clip_config.json").is_file() and not (folder / "config.json").is_file():
+        raise ModelError(f"{spec} is a checkpoint of open_clip, which is not read: give one of transformers")
     if not (folder / "config.json").is_file():
         raise ModelError(f"{spec} is not a checkpoint folder: it has no config.json")
     if not any(any(folder.glob(pattern)) for pattern in WEIGHTS):

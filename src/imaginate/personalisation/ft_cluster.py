@@ -81,7 +81,7 @@ def _points(task: Task, backbone: str, chunk: int = 64) -> torch.Tensor:
     """(n, d): the backbone's embeddings of all training images."""
     import torch
 
-    from imaginate.models.guides.core.backbones import load_backbone
+    from imaginate.models.guides.backbones import load_backbone
     from imaginate.ops.batching import map_images
 
     network, rows, parts = load_backbone(backbone, device=task.device), list(task.rows), []

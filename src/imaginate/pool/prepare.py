@@ -149,7 +149,7 @@ def _preprocessing_ahead(guide: Guide) -> Preprocess | None:
     own = guide.preprocess if isinstance(guide, _ShowsPreprocessing) else None
     if own is None or own.size is None:
         return None
-    plain = dataclasses.replace(own, mean=(0.0,) * 3, std=(1.0,) * 3, crop=None)
+    plain = dataclasses.replace(own, mean=(0.0,) * 3, std=(1.0,) * 3, crop=None, flips=False)
     if isinstance(own.size, tuple):
         return plain
     if own.crop is not None and max(own.crop) > own.size:

