@@ -18,7 +18,7 @@ from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
 from imaginate.models.checkpoints import dtype_argument, freeze, locate, precision, read
 from imaginate.models.priors.core import memory
-from imaginate.models.priors.core.codec import scale_and_shift, vae_decode, vae_posterior
+from imaginate.models.priors.core.codec import moments, scale_and_shift, vae_decode, vae_posterior
 from imaginate.models.priors.core.sampling import Predict, free_guided, sample, scale_embedding, unguided
 from imaginate.models.priors.core.schedulers import begin, beginning
 from imaginate.models.priors.core.text import TextEncoders
@@ -131,10 +131,8 @@ class StableDiffusion:
         noise = normal(seeds, "posterior", (self.channels, self.latent_size, self.latent_size)).to(self.device)
 
         def work(part: slice) -> torch.Tensor:
-            inputs = (pixels[part].to(self.device) * 2 - 1).to(self.vae.dtype)
-            posterior = self.vae.encode(inputs).latent_dist
-            sampled: torch.Tensor = (posterior.mean + posterior.std * noise[part]).float()
-            return sampled
+            mean, std = moments(self.vae, pixels[part].to(self.device))
+            return (mean + std * noise[part]).float()
 
         latents, self.batch.encode = in_chunks(work, len(pixels), self.batch.encode, what=self._one())
         return (latents - self.shift) * self.scaling

@@ -90,7 +90,6 @@ def from_processor(processor: Any, *, where: str) -> Preprocess:
     ModelError, with its name, for one that does anything else: patches, tiles, padding, an order of its own.
     """
     config = {**dict.fromkeys(_STEPS, False), **processor.to_dict()}  # a step that it does not name is not taken
-    name = str(config.get("image_processor_type", "image processor"))
     try:
         if "data_config" in config:  # a checkpoint of timm
             found = from_timm(config["data_config"], where=where)
@@ -100,10 +99,19 @@ def from_processor(processor: Any, *, where: str) -> Preprocess:
             theirs = processor(images=picture.permute(1, 2, 0).numpy(), return_tensors="pt")["pixel_values"]
             if not alike(found(picture[None]), torch.as_tensor(theirs), found.std):
                 raise ModelError("it does more than resize, crop and normalise")
-    except (ModelError, ValueError, TypeError, KeyError, RuntimeError, AttributeError, IndexError) as error:
+    except (
+        ModelError,
+        ImportError,
+        ValueError,
+        TypeError,
+        KeyError,
+        RuntimeError,
+        AttributeError,
+        IndexError,
+    ) as error:
         reason = (str(error).strip() or "it takes no such picture").splitlines()[0]
         raise ModelError(
-            f"{where}: the preprocessing of its {name} is not supported ({reason}); use another checkpoint"
+            f"{where}: the preprocessing of its {type(processor).__name__} is not supported ({reason}); use another checkpoint"
         ) from error
     return found
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+
+
+@runtime_checkable
+class Encoded(Protocol):
+    """What a variational autoencoder makes of images: a distribution of latents. A tiny one (TAESD) gives latents."""
+
+    latent_dist: Any
 
 
 def scale_and_shift(vae: Any) -> tuple[float, float]:
@@ -12,11 +19,23 @@ def scale_and_shift(vae: Any) -> tuple[float, float]:
     return float(vae.config.scaling_factor), float(vae.config.get("shift_factor") or 0.0)
 
 
+def moments(vae: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """(b, 3, s, s) in [0, 1] -> mean and deviation of the VAE's own latents, (b, c, h, w), in its precision.
+
+    The deviation is zero where an autoencoder has no posterior.
+    """
+    found = vae.encode((pixels * 2 - 1).to(vae.dtype))
+    if isinstance(found, Encoded):
+        return found.latent_dist.mean, found.latent_dist.std
+    latents: torch.Tensor = found.latents
+    return latents, torch.zeros_like(latents)
+
+
 def vae_posterior(vae: Any, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents (b, c, h, w), as the denoiser expects them."""
     scale, shift = scale_and_shift(vae)
-    posterior = vae.encode((pixels * 2 - 1).to(vae.dtype)).latent_dist
-    return (posterior.mean.float() - shift) * scale, posterior.std.float() * scale
+    mean, std = moments(vae, pixels)
+    return (mean.float() - shift) * scale, std.float() * scale
 
 
 def vae_decode(vae: Any, latents: torch.Tensor) -> torch.Tensor:
