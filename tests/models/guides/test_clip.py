@@ -66,6 +66,36 @@ def test_probabilities_equal_the_models_own_forward(tiny, family, clip_dir, sigl
     assert torch.allclose(ours, out.logits_per_image.softmax(-1), atol=1e-5)
 
 
+def test_texts_are_lower_cased_for_a_tower_that_was_trained_so(tiny, siglip_dir, tmp_path):
+    """SigLIP 2's tokenizer file says `do_lower_case`, which its class does not do. (A case-sensitive stand-in.)"""
+    import json
+    import shutil
+
+    place = tmp_path / "siglip2"
+    shutil.copytree(siglip_dir, place)
+    config = json.loads((place / "tokenizer_config.json").read_text())
+    (place / "tokenizer_config.json").write_text(json.dumps({**config, "do_lower_case": True}))
+    guide = build_guide(f"clip:{place}", LABELS)
+    seen = []
+    own = guide._tokenizer
+    guide._tokenizer = lambda texts, **how: seen.extend(texts) or own(texts, **how)
+    assert torch.equal(guide.embed_text(["A Photo of a CAT."]), guide.embed_text(["a photo of a cat."]))
+    assert seen == ["a photo of a cat."] * 2
+    plain = build_guide(f"clip:{siglip_dir}", LABELS)
+    assert not plain._lowers
+
+
+def test_class_texts_that_are_cut_alike_are_refused_and_a_cut_one_is_named(clip_dir, caplog):
+    long = "a very long description of a picture of some tissue " * 4
+    same = LabelSpace((ClassInfo(name="a", display=long + "healthy"), ClassInfo(name="b", display=long + "ill")))
+    with pytest.raises(ModelError, match=r"classes 'a' and 'b' read the same in the 77 tokens"):
+        build_guide(f"clip:{clip_dir}", same)
+    other = LabelSpace((ClassInfo(name="a", display="healthy " + long), ClassInfo(name="b", display="ill")))
+    build_guide(f"clip:{clip_dir}", other)
+    assert "reads 77 tokens, the text of class 'a' has" in caplog.text
+    assert "'b'" not in caplog.text
+
+
 def test_gradient_reaches_the_pixels_and_nothing_else(tiny, guide):
     images = (torch.stack([tiny.picture(i) for i in range(2)]).float() / 255).requires_grad_()
     embeddings = guide.embed(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
@@ -19,6 +20,8 @@ from imaginate.prompts.zero_shot import check_titles, templates
 
 FAMILIES = ("clip", "siglip")
 DEFAULT = "openai/clip-vit-base-patch32"
+GEMMA = 256000  # words of its tokenizer
+log = logging.getLogger("imaginate")
 
 
 class ClipGuide:
@@ -44,6 +47,8 @@ class ClipGuide:
         self.preprocess: Preprocess = from_processor(checkpoints.image_processor(spec), where=spec)
         self._tokenizer = checkpoints.tokenizer(spec)
         self._padding = "max_length" if family == "siglip" else True
+        self._limit = int(self.model.config.text_config.max_position_embeddings)
+        self._lowers = _reads_lower_case(self._tokenizer, self.model.config.text_config)
         self.scale = float(self.model.logit_scale.detach().float().exp())
         self.class_embeddings = self._classes(templates(setup.prompts))  # (classes, dim), unit norm
         self.dim = int(self.class_embeddings.shape[1])
@@ -66,9 +71,8 @@ class ClipGuide:
 
     @torch.no_grad()
     def _embed_texts(self, texts: list[str]) -> Tensor:
-        limit = int(self.model.config.text_config.max_position_embeddings)
         tokens: Any = self._tokenizer(
-            texts, padding=self._padding, truncation=True, max_length=limit, return_tensors="pt"
+            self._cased(texts), padding=self._padding, truncation=True, max_length=self._limit, return_tensors="pt"
         ).to(self.device)
         inputs = {k: v for k, v in tokens.items() if k in ("input_ids", "attention_mask")}
         return F.normalize(_pooled(self.model.get_text_features(**inputs)).float(), dim=-1)
@@ -76,8 +80,41 @@ class ClipGuide:
     def _classes(self, sentences: tuple[str, ...]) -> Tensor:
         """One embedding a class: the normalised mean over the sentences."""
         texts = [sentence.replace("{}", class_name(info)) for info in self.labels for sentence in sentences]
+        self._check_cut(texts, len(sentences))
         each = self.embed_text(texts).view(len(self.labels), len(sentences), -1)
         return F.normalize(each.mean(dim=1), dim=-1)
+
+    def _cased(self, texts: list[str]) -> list[str]:
+        """As the text tower was trained to read them."""
+        return [text.lower() for text in texts] if self._lowers else texts
+
+    def _check_cut(self, texts: list[str], each: int) -> None:
+        """Two classes whose texts (`each` a class) are the same once they are cut to the context are refused, a text
+        that is cut is named."""
+        how = {"add_special_tokens": True, "padding": False}
+        cut = self._tokenizer(self._cased(texts), truncation=True, max_length=self._limit, **how).input_ids
+        whole = self._tokenizer(self._cased(texts), truncation=False, verbose=False, **how).input_ids
+        seen: dict[str, str] = {}
+        for label, info in enumerate(self.labels):
+            mine = slice(label * each, (label + 1) * each)
+            first = seen.setdefault(repr(cut[mine]), info.name)
+            if first != info.name:
+                raise ModelError(
+                    f"guide {self.name}: classes {first!r} and {info.name!r} read the same in the {self._limit} tokens "
+                    "that it takes; give them shorter display names in classes.yaml, or use prototypes:<backbone>"
+                )
+            longest = max(len(ids) for ids in whole[mine])
+            if longest > self._limit:
+                log.warning(
+                    f"guide {self.name} reads {self._limit} tokens, the text of class {info.name!r} has {longest}: its "
+                    "end is not read (a shorter display name in classes.yaml would be)"
+                )
+
+
+def _reads_lower_case(tokenizer: Any, text: Any) -> bool:
+    """Whether the text tower was trained on lower case alone: its tokenizer's file says so, or it has Gemma's
+    vocabulary, as SigLIP 2 has (transformers lower-cases for neither)."""
+    return bool(tokenizer.init_kwargs.get("do_lower_case")) or int(text.vocab_size) == GEMMA
 
 
 def _pooled(output: Any) -> Tensor:

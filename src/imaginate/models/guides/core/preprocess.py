@@ -110,9 +110,8 @@ def from_processor(processor: Any, *, where: str) -> Preprocess:
         IndexError,
     ) as error:
         reason = (str(error).strip() or "it takes no such picture").splitlines()[0]
-        raise ModelError(
-            f"{where}: the preprocessing of its {type(processor).__name__} is not supported ({reason}); use another checkpoint"
-        ) from error
+        what = f"the preprocessing of its {type(processor).__name__} is not supported ({reason})"
+        raise ModelError(f"{where}: {what}; use another checkpoint") from error
     return found
 
 
