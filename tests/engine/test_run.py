@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import functools
 import json
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +21,15 @@ from PIL import Image
 
 import imaginate
 from imaginate import cluster
+from imaginate.contract import Context
 from imaginate.engine import shard, workers
 from imaginate.engine.folder import lock
 from imaginate.engine.gather import gather
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
 from imaginate.files import Folder, explained
+from imaginate.methods.flip_crop import FlipCrop
+from imaginate.records import Candidate, Request
+from imaginate.runs import RunFolder
 from imaginate.write import tables
 from pretended_ray import PretendedRay
 from worlds import folder, picture, png
@@ -288,7 +294,7 @@ def test_ctrl_c_stops_soon_and_the_same_command_goes_on(shared_data: Path, tmp_p
 
     flowers = str(shared_data / "flowers102-64")
     command = [sys.executable, "-m", "imaginate", "expand", flowers, str(tmp_path / "run"), "--method", "randaugment"]
-    command += ["--copies", "5", "--quiet"]
+    command += ["--copies", "5", "--split", "train", "--quiet"]
     listening = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a background shell turns it off
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=listening)
     deadline = time.time() + 60
@@ -470,3 +476,18 @@ def test_what_the_reader_noticed_is_kept_in_the_run_and_shown(tmp_path: Path) ->
     imaginate.report(tmp_path / "run")
     shown.append((tmp_path / "run" / "report.html").read_text())
     assert all("beee" in text for text in shown)
+
+
+def test_a_failed_image_has_no_file_and_a_reason(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rejected images are kept as files too, but of a candidate without pixels there is only a row."""
+    expand = FlipCrop.expand
+
+    def fail_first(method: FlipCrop, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        made = expand(method, requests, context)
+        return [dataclasses.replace(c, image=None, failed="image is not a number") if c.copy == 0 else c for c in made]
+
+    monkeypatch.setattr(FlipCrop, "expand", fail_first)
+    run = imaginate.expand(str(data), tmp_path / "run", "flip-crop", copies=2, progress=False)
+    assert run.rejected == {"image is not a number": 12}
+    rejected = RunFolder(tmp_path / "run").rows("rejected.parquet")
+    assert {(row["reason"], row["file_name"]) for row in rejected} == {("image is not a number", None)}

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -20,7 +22,7 @@ from imaginate.errors import DataError, ModelError, RunError
 from imaginate.pool import Building, build_pool, open_pool
 from imaginate.pool import build as build_module
 from imaginate.pool.info import describe
-from imaginate.pool.table import PoolTable
+from imaginate.pool.table import PoolTable, Recall
 from worlds import folder, picture, png
 
 
@@ -257,14 +259,84 @@ def test_index_finds_what_a_full_scan_finds(tmp_path: Path) -> None:
     table.append_rows([{"id": f"{i:032x}", "vector": v} for i, v in enumerate(points[:2000])])
     table.index_vectors("ivf-flat")
     table.append_rows([{"id": f"{i + 2000:032x}", "vector": v} for i, v in enumerate(points[2000:])])
-    pool = open_pool(str(tmp_path / "pool"))
     queries = torch.from_numpy(points[::300])
+    unmeasured = open_pool(str(tmp_path / "pool"))
+    assert unmeasured.search(queries, 50) == unmeasured.search(queries, 50, exact=True)
+    table.note_recall(Recall({"images": 0.99}))
+    pool = open_pool(str(tmp_path / "pool"))
     near = pool.search(queries, 50)
+    assert [[*row] for row in near[0]] == [[*row] for row in pool.search(queries, 50, exact=True)[0]]
     exact = pool.search(queries, 50, exact=True)
     recall = np.mean([len({r["id"] for r in a} & {r["id"] for r in b}) / 50 for a, b in zip(near, exact, strict=True)])
     assert recall >= 0.95
     by_hand = np.argsort(-(queries.numpy() @ points.T), axis=1)[:, :50]
     assert [{int(r["id"], 16) for r in rows} for rows in exact] == [set(row.tolist()) for row in by_hand]
+
+
+class SentenceGuide(ColourGuide):
+    """Sentences point away from all pictures, as those of real guides do."""
+
+    def embed_text(self, texts: list[str]) -> torch.Tensor:
+        draw = torch.Generator().manual_seed(3)
+        return torch.nn.functional.normalize(torch.randn(len(texts), self.dim, generator=draw))
+
+
+def _clip_retrieval(place: Path, vectors: np.ndarray) -> str:
+    (place / "img_emb").mkdir(parents=True)
+    (place / "metadata").mkdir()
+    np.save(place / "img_emb/img_emb_0.npy", vectors)
+    columns = {"url": [f"https://example.org/{i}.jpg" for i in range(len(vectors))]}
+    pq.write_table(pa.table(columns), place / "metadata/metadata_0.parquet")
+    return str(place)
+
+
+def test_an_index_that_misses_sentences_is_not_used(tmp_path: Path) -> None:
+    """Measured when the pool is built, with sentences and with pictures; shown by `pool info`."""
+    guide = SentenceGuide()
+    draw = np.random.default_rng(0)
+    centres = draw.normal(size=(60, guide.dim))
+    vectors = (centres[draw.integers(60, size=4000)] + 2.0 * draw.normal(size=(4000, guide.dim))).astype(np.float32)
+    source = _clip_retrieval(tmp_path / "clip", vectors)
+    build_pool(str(tmp_path / "pool"), [source], guide, Building(store="reference", index="ivf-flat"))
+    table = PoolTable.open(str(tmp_path / "pool"))
+    recall = table.recall()
+    assert set(recall.by_queries) == {"images", "sentences"}
+    assert recall.by_queries["sentences"] < 0.95, "the case that this is about"
+    assert "not used, searched exactly" in describe(str(tmp_path / "pool"))["index"]
+    pool, asked = open_pool(str(tmp_path / "pool")), guide.embed_text(["a", "b", "c"])
+    assert pool.search(asked, 40) == pool.search(asked, 40, exact=True)
+
+
+def test_the_same_sources_give_a_pool_that_answers_alike(tmp_path: Path) -> None:
+    guide = SentenceGuide()
+    vectors = np.random.default_rng(1).normal(size=(500, guide.dim)).astype(np.float32)
+    vectors[100:140] = vectors[100]  # as near as one another: ordered by id
+    source = _clip_retrieval(tmp_path / "clip", vectors)
+    answers = []
+    for name, threads in (("one", 1), ("two", 3)):
+        build_pool(
+            str(tmp_path / name), [source], guide, Building(store="reference", threads=threads, batch=7 * threads)
+        )
+        asked = torch.cat(
+            [guide.embed_text(["a", "b"]), torch.nn.functional.normalize(torch.from_numpy(vectors[100:101]))]
+        )
+        answers.append(open_pool(str(tmp_path / name)).search(asked, 60))
+    assert answers[0] == answers[1]
+    ties = [row["id"] for row in answers[0][2][:40]]
+    assert ties == sorted(ties)
+
+
+def test_rows_that_no_search_can_find_are_skipped_and_counted(tmp_path: Path) -> None:
+    guide = ColourGuide()
+    vectors = np.random.default_rng(0).normal(size=(20, guide.dim)).astype(np.float32)
+    vectors[[3, 7]], vectors[11, 2] = 0, np.nan
+    tally = build_pool(
+        str(tmp_path / "pool"), [_clip_retrieval(tmp_path / "clip", vectors)], guide, Building(store="reference")
+    )
+    assert (tally.added, dict(tally.skipped)) == (17, {"embedding is zero": 2, "embedding is not finite": 1})
+    facts = describe(str(tmp_path / "pool"))
+    assert (facts["images"], facts["skipped"]) == (17, {"embedding is zero": 2, "embedding is not finite": 1})
+    assert len(open_pool(str(tmp_path / "pool")).search(torch.eye(guide.dim)[:1], 100)[0]) == 17
 
 
 @pytest.mark.integration

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any
 
 from imaginate import select
+from imaginate.contract import Tensor
 from imaginate.engine.agreement import Tally, judge_for
 from imaginate.engine.canvas import Canvas
 from imaginate.engine.context import RunContext
@@ -213,10 +214,12 @@ class ShardWorker:
             rows.append(self._row(work, candidate, kept, reason, pending))
         return rows
 
+    def _is_worth_a_file(self, rejected: Tensor) -> bool:
+        return self.recipe.write.keep_rejected and not reason_not_to_write(rejected, self.recipe.write)
+
     def _row(self, work: Work, c: Candidate, kept: bool, reason: str, pending: list[Future[None]]) -> dict[str, Any]:
         file_name = None
-        stored = kept or (self.recipe.write.keep_rejected and not reason_not_to_write(c.image, self.recipe.write))
-        if c.image is not None and stored:
+        if c.image is not None and (kept or self._is_worth_a_file(c.image)):
             width = 5 if work.unit.index is None else 3
             stem = f"{names.stem(c.key)}-{c.copy:0{width}d}{EXTENSIONS[self.recipe.write.format]}"
             file_name = f"{'images' if kept else 'rejected'}/{self.folders[c.label]}/{stem}"

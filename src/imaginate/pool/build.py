@@ -18,8 +18,9 @@ from typing import Any, TypeVar
 from imaginate.contract import Guide
 from imaginate.errors import ConfigError, RunError
 from imaginate.pool.listing import units_of
-from imaginate.pool.prepare import Prepared, prepare
+from imaginate.pool.prepare import Prepared, prepare, unusable
 from imaginate.pool.probe import check_guide, new_header
+from imaginate.pool.recall import measure_recall
 from imaginate.pool.settings import Building
 from imaginate.pool.table import PoolTable
 from imaginate.pool.units import Item, Unit
@@ -65,17 +66,19 @@ def build_pool(
         for done in _window(threads, writer.prepare, work, settings.threads + 2):
             writer.take(done)
     writer.flush()
-    _finish(table, settings)
+    _finish(table, settings, guide)
     return writer.tally
 
 
-def _finish(table: PoolTable, settings: Building) -> None:
-    """Merge small pieces; index anew where there is no index yet or most rows came after it."""
+def _finish(table: PoolTable, settings: Building, guide: Guide) -> None:
+    """Merge small pieces; index anew where there is no index yet or most rows came after it, and measure the index."""
     table.tidy()
     if len(table) and settings.part.endswith("/1"):
         table.index_ids()
         if table.indexed() is None or table.stale():
             table.index_vectors(settings.index)
+        if table.indexed() is not None and not table.recall().by_queries:
+            table.note_recall(measure_recall(table, guide))
 
 
 def _wanted(table: PoolTable, sources: Sequence[str], settings: Building, tally: Tally) -> Iterator[Unit]:
@@ -158,14 +161,21 @@ class _Writer:
         """Embed a prepared batch and put it with the rows that wait to be committed."""
         unit, batch, last = done
         new = [i for i, row in enumerate(batch.rows) if row["id"] not in self._fresh]
-        again = len(batch.rows) - len(new)
+        again, bad = len(batch.rows) - len(new), len(batch.skipped)
         for i, vector in zip(new, batch.embedded(self.guide, new), strict=True):
             row = {**batch.rows[i], "vector": vector}
+            if reason := unusable(vector):
+                batch.skipped.append((row["source"], reason))
+                continue
             self._rows.append(row)
             self._fresh.add(row["id"])
             self._bytes += len(row["image"] or b"")
         self._skipped += batch.skipped
-        counts = {"added": len(new), "known": batch.known + again, "skipped": len(batch.skipped)}
+        counts = {
+            "added": len(new) - (len(batch.skipped) - bad),
+            "known": batch.known + again,
+            "skipped": len(batch.skipped),
+        }
         for name, count in counts.items():
             self._counts[unit.name, name] += count
         self.tally.added += counts["added"]

@@ -28,12 +28,22 @@ def describe(path: str) -> dict[str, Any]:
         "embedding": f"{header.dim} numbers",
         "keeps": header.store,
         "bytes": int(stats["total_bytes"]),
-        "index": table.indexed() or "none (searched exactly)",
+        "index": _index(table),
         "pieces done": len(done),
         "unfinished": f"{', '.join(sorted(open_)[:3])}: run the build again" if open_ else "nothing",
         "scores": _scores(table),
         "skipped": dict(skipped.most_common(SHOWN)),
     }
+
+
+def _index(table: PoolTable) -> str:
+    """The kind of the index, how much it finds, and whether it is used."""
+    kind, recall = table.indexed(), table.recall()
+    if kind is None:
+        return "none (searched exactly)"
+    found = ", ".join(f"{value:.0%} for {queries}" for queries, value in sorted(recall.by_queries.items()))
+    use = "used" if recall.is_enough else "not used, searched exactly"
+    return f"{kind}, {use} (finds {found or 'an unknown share'} of the true nearest)"
 
 
 def _scores(table: PoolTable) -> dict[str, int]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from imaginate.contract import Guide, Tensor
@@ -11,7 +10,8 @@ from imaginate.errors import ImageError
 from imaginate.pool import refs
 from imaginate.pool.probe import check_guide
 from imaginate.pool.rows import PLAIN
-from imaginate.pool.table import PoolTable, explained, partitions
+from imaginate.pool.scan import rank
+from imaginate.pool.table import PoolTable, explained
 from imaginate.records import Image, Scalar
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SAMPLE = 500
+BLOCK = 65_536  # rows that a search looks at together
+HELD_BYTES = 2**30  # of vectors that a search keeps in memory
 
 
 class LancePool:
@@ -34,6 +36,7 @@ class LancePool:
         self.dim = self.table.header.dim
         self._index = self.table.indexed()
         self._closeness: float | None = None
+        self._held: list[tuple[Sequence[str], NDArray[np.float32]]] | None = None
 
     def __getstate__(self) -> dict[str, str]:
         return {"path": self.path}
@@ -50,28 +53,34 @@ class LancePool:
         check_guide(self.table.header, guide, self.path)
 
     def search(self, embeddings: Tensor, limit: int, *, exact: bool = False) -> list[list[dict[str, Scalar]]]:
-        """(n, dim) unit-norm queries -> for each, up to `limit` rows, nearest first; ties are ordered by id."""
-        return [self._one(query, limit, exact) for query in embeddings.detach().float().cpu().numpy()]
+        """(n, dim) unit-norm queries -> for each, up to `limit` rows, nearest first; ties are ordered by id.
 
-    def _one(self, query: NDArray[np.float32], limit: int, exact: bool) -> list[dict[str, Scalar]]:
-        ask = self.table.rows.search(query, vector_column_name="vector").distance_type("cosine")
-        if exact or self._index is None:
-            ask = ask.bypass_vector_index()
-        else:
-            ask = ask.nprobes(self._probes(limit))
-            # Quantised lists only pre-select: the true distances of twice as many decide.
-            ask = ask if self._index == "IvfFlat" else ask.refine_factor(2)
+        Exact, unless the pool has an index that was measured to find enough (`Recall`) and `exact` is not asked for.
+        """
+        queries = embeddings.detach().float().cpu().numpy()
+        if not exact and self._index is not None and self.table.recall().is_enough:
+            return [self._by_index(query, limit) for query in queries]
         with explained(self.path):
-            rows = ask.limit(limit).select([*PLAIN, "_distance"]).to_arrow().to_pylist()
-        for row in rows:
-            row["similarity"] = round(1.0 - row.pop("_distance"), 6)
-        return sorted(rows, key=lambda row: (-row["similarity"], row["id"]))
+            found = rank(queries, limit, self._blocks())
+            plain = self.table.fetch([key for one in found for key in one.ids], PLAIN)
+        return [
+            [{**plain[key], "similarity": value} for key, value in zip(one.ids, one.similarities, strict=True)]
+            for one in found
+        ]
 
-    def _probes(self, limit: int) -> int:
-        """Lists to visit: one in twenty, and enough of them to hold several times what is wanted."""
-        count = max(1, len(self.table))
-        lists = partitions(count)
-        return min(lists, max(8, math.ceil(lists / 20) + math.ceil(4 * limit * lists / count)))
+    def _blocks(self) -> Iterable[tuple[Sequence[str], NDArray[np.float32]]]:
+        """Ids and vectors of all rows: kept after the first search where they are not too many, else read each time."""
+        if self._held is not None:
+            return self._held
+        if len(self.table) * self.dim * 4 > HELD_BYTES:
+            return self.table.vectors(BLOCK)
+        self._held = list(self.table.vectors(BLOCK))
+        return self._held
+
+    def _by_index(self, query: NDArray[np.float32], limit: int) -> list[dict[str, Scalar]]:
+        with explained(self.path):
+            rows = self.table.nearest(query, limit, PLAIN, kind=str(self._index))
+        return sorted(rows, key=lambda row: (-row["similarity"], row["id"]))
 
     def vectors(self, ids: Sequence[str]) -> Tensor:
         """(n, dim) unit-norm embeddings of rows."""

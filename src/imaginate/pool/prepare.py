@@ -155,3 +155,12 @@ def _preprocessing_ahead(guide: Guide) -> Preprocess | None:
     if own.crop is not None and max(own.crop) > own.size:
         return None
     return dataclasses.replace(plain, crop=(own.size, own.size))
+
+
+def unusable(vector: NDArray[np.float32]) -> str:
+    """Why an embedding cannot be searched: a row of zeros is near to nothing, one that is not finite is nowhere."""
+    import numpy as np
+
+    if not np.isfinite(vector).all():
+        return "embedding is not finite"
+    return "" if float(np.linalg.norm(vector)) > 0.5 else "embedding is zero"

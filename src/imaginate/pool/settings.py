@@ -15,7 +15,8 @@ class Building:
     store: Literal["bytes", "reference"] = setting("bytes", "keep the images in the pool, or only where they are")
     split: str | None = setting(None, "split to read, of sources that have some; by default all of a folder or parquet")
     index: Literal["auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq"] = setting(
-        "auto", "vector index; auto: none (exact) below 50,000 images, ivf-flat below 2 million, else ivf-rq"
+        "auto",
+        "vector index; auto: none (exact) below 2 million images, else ivf-hnsw-sq; not used where it finds too little",
     )
     batch: int = setting(64, "images embedded at a time", ge=1)
     threads: int = setting(2, "threads that read and decode", ge=1)

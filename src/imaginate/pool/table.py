@@ -6,15 +6,33 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imaginate.errors import RunError
 from imaginate.pool.rows import Header, header_of, rows_schema, skipped_schema, units_schema
 from imaginate.pool.units import Unit
 
-EXACT_BELOW = 50_000  # below this many rows a full scan is fast enough, and exact
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+EXACT_BELOW = 2_000_000  # below this many rows a full scan is fast enough, and exact
+ENOUGH = 0.95  # the recall from which on an index answers
 INDEXES = ("auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq")
+
+
+@dataclass(frozen=True)
+class Recall:
+    """The share of the true nearest rows that the index finds, by kind of query (`sentences`, `images`)."""
+
+    by_queries: Mapping[str, float]
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether the index may answer: it was measured, and finds enough for each kind of query."""
+        return bool(self.by_queries) and min(self.by_queries.values()) >= ENOUGH
 
 
 class PoolTable:
@@ -111,6 +129,63 @@ class PoolTable:
                     out[row["id"]] = row
         return out
 
+    def vectors(self, block: int) -> Iterator[tuple[Sequence[str], NDArray[np.float32]]]:
+        """Ids and unit-norm vectors of all rows, `block` of them at a time."""
+        import numpy as np
+
+        count = len(self)
+        if not count:
+            return
+        query = self.rows.search().select(["id", "vector"]).limit(count)
+        for batch in query.to_batches(block):
+            flat = np.array(batch.column("vector").flatten())
+            yield batch.column("id").to_pylist(), flat.reshape(-1, self.header.dim)
+
+    def nearest(
+        self, query: NDArray[np.float32], limit: int, columns: Sequence[str], *, kind: str
+    ) -> list[dict[str, Any]]:
+        """The rows that the vector index finds, with their `similarity`."""
+        ask = self.rows.search(query, vector_column_name="vector").distance_type("cosine")
+        ask = ask.nprobes(self._probes(limit))
+        # Quantised lists only pre-select: the true distances of twice as many decide.
+        ask = ask if kind == "IvfFlat" else ask.refine_factor(2)
+        rows: list[dict[str, Any]] = ask.limit(limit).select([*columns, "_distance"]).to_arrow().to_pylist()
+        for row in rows:
+            row["similarity"] = round(1.0 - row.pop("_distance"), 6)
+        return rows
+
+    def _probes(self, limit: int) -> int:
+        """Lists to visit: one in twenty, and enough of them to hold several times what is wanted."""
+        count = max(1, len(self))
+        lists = self.lists()
+        return min(lists, max(8, math.ceil(lists / 20) + math.ceil(4 * limit * lists / count)))
+
+    def lists(self) -> int:
+        """The number of lists that the index has."""
+        for index in self.rows.list_indices():
+            if list(index.columns) == ["vector"]:
+                stats: Any = self.rows.index_stats(index.name)
+                indexed = int(stats.num_indexed_rows) if stats is not None else len(self)
+                return partitions(indexed) if index.index_type != "IvfHnswSq" else max(1, partitions(indexed) // 16)
+        return 1
+
+    def recall(self) -> Recall:
+        """How much the index finds, as it was measured when it was built; nothing for one that was never measured."""
+        with explained(self.path):
+            if "recall" not in self._database.list_tables().tables:
+                return Recall({})
+            rows = self._database.open_table("recall").search().limit(None).to_arrow().to_pylist()
+        return Recall({row["queries"]: row["recall"] for row in rows if row["rows"] == len(self)})
+
+    def note_recall(self, found: Recall) -> None:
+        """Keep what was measured, with the number of rows that it was measured on."""
+        import pyarrow as pa
+
+        rows = [{"queries": kind, "recall": value, "rows": len(self)} for kind, value in found.by_queries.items()]
+        schema = pa.schema([("queries", pa.string()), ("recall", pa.float64()), ("rows", pa.int64())])
+        with explained(self.path):
+            self._database.create_table("recall", data=pa.Table.from_pylist(rows, schema=schema), mode="overwrite")
+
     def finished(self) -> dict[str, str]:
         """Unit -> the stamp under which it was finished."""
         with explained(self.path):
@@ -149,7 +224,7 @@ class PoolTable:
         """Build the vector index anew; `none` and small pools have none and are searched exactly."""
         count = len(self)
         if kind == "auto":
-            kind = "none" if count < EXACT_BELOW else "ivf-flat" if count < 2_000_000 else "ivf-rq"
+            kind = "none" if count < EXACT_BELOW else "ivf-hnsw-sq"
         if kind == "none" or count < 256:
             return
         with explained(self.path):

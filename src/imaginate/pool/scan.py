@@ -1,0 +1,76 @@
+"""Exact search: all queries against all rows in one pass, in blocks, so that memory does not grow with the pool.
+
+A matrix product finds the candidates of every query; their cosines are then computed again one by one in double
+precision, so that neither the block, nor the other queries, nor the order of the rows change an answer. Rows that are
+equally near are ordered by id.
+
+Sentences are far from all pictures (cosines of 0.2 to 0.3 under CLIP). To find their nearest, a graph or an inverted
+file has to visit so much that a full scan in batches costs no more (docs/retrieval.md has the figures).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+DIGITS = 6  # of a similarity, as it is shown and as it orders
+SLACK = 2e-6  # what single precision may be off by, and the last digit
+SPARE = 64  # candidates beyond the wanted number, for rows that are as near as the last of them
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The rows of one query, nearest first: ids and cosines, rounded to `DIGITS`."""
+
+    ids: list[str]
+    similarities: list[float]
+
+
+def rank(
+    queries: NDArray[np.float32], limit: int, blocks: Iterable[tuple[Sequence[str], NDArray[np.float32]]]
+) -> list[Ranked]:
+    """(n, dim) unit-norm queries, the `limit` nearest rows wanted of each. `blocks`: ids and unit-norm vectors."""
+    import torch
+
+    best = [_Best(query, limit) for query in queries]
+    asked = torch.from_numpy(queries)
+    for ids, vectors in blocks:
+        cosines = asked @ torch.from_numpy(vectors).T
+        count = min(limit + SPARE, len(ids))
+        values, places = cosines.topk(count, dim=1)
+        for one, row, value, place in zip(best, cosines, values.numpy(), places.numpy(), strict=True):
+            bar = max(one.bar, float(value[min(limit, count) - 1]) - SLACK)
+            if count < len(ids) and value[-1] >= bar:  # more rows are as near as the last than were asked for
+                place = (row >= bar).nonzero().flatten().numpy()
+            else:
+                place = place[value >= bar]
+            one.see(ids, vectors, place)
+    return [one.ranked() for one in best]
+
+
+class _Best:
+    """The nearest rows of one query so far. `bar`: rows below this single-precision cosine cannot be among them."""
+
+    def __init__(self, query: NDArray[np.float32], limit: int) -> None:
+        self._query, self._limit, self.bar = query.astype("float64"), limit, -2.0
+        self._found: list[tuple[float, str]] = []
+
+    def see(self, ids: Sequence[str], vectors: NDArray[np.float32], places: NDArray[np.int64]) -> None:
+        """Take in these rows of a block."""
+        if not len(places):
+            return
+        exact = vectors[places].astype("float64") @ self._query
+        self._found += [(-round(float(v), DIGITS), str(ids[place])) for v, place in zip(exact, places, strict=True)]
+        if len(self._found) > self._limit:
+            self._found = sorted(self._found)[: self._limit]
+            self.bar = -self._found[-1][0] - SLACK
+
+    def ranked(self) -> Ranked:
+        """What is nearest of all that was seen."""
+        found = sorted(self._found)[: self._limit]
+        return Ranked([key for _, key in found], [-value + 0.0 for value, _ in found])
