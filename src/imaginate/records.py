@@ -215,6 +215,14 @@ class Verdict:
     info: Mapping[str, Scalar] = field(default_factory=dict)
 
 
+def steady(score: float) -> float:
+    """A score as it is written and weighed: four decimals, and at most six digits in all.
+
+    Networks give slightly other numbers (the seventh digit) for another batch or number of threads.
+    """
+    return round(float(f"{score:.6g}"), 4)
+
+
 def image_seed(run_seed: int, method: str, key: str, copy: int) -> int:
     """The random seed of one image, in [0, 2**63): a hash of what it is, never of when or where it is made."""
     return derive_seed(run_seed, method, key, copy)

@@ -24,7 +24,7 @@ from imaginate.engine.resolve import NamedFilter, ResolvedRecipe, resolve_to_ref
 from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.files import Folder
 from imaginate.progress import Bar, bar
-from imaginate.records import Candidate, Image, Request, Sample, Verdict
+from imaginate.records import Candidate, Image, Request, Sample, Verdict, steady
 from imaginate.runs import RunFolder
 
 BATCH = 64
@@ -187,7 +187,7 @@ def _judge(
             for i, verdict in zip(alive, given, strict=True):
                 verdicts[i] = verdict
                 if verdict.score is not None:
-                    found[i][0][f"score_{f.column}"] = verdict.score
+                    found[i][0][f"score_{f.column}"] = steady(verdict.score)
                 found[i][0].update({f"info_{name}": value for name, value in verdict.info.items()})
         yield from zip((r for r, _ in found), verdicts, strict=True)
         shown.advance(len(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections import Counter
@@ -22,7 +23,7 @@ from imaginate.engine.sizes import Size, typical
 from imaginate.errors import ImageError
 from imaginate.files import Folder
 from imaginate.ops.similarity import signature
-from imaginate.records import Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed
+from imaginate.records import Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed, steady
 from imaginate.write import names, tables
 from imaginate.write.images import EXTENSIONS, Writing, encode, original, reason_not_to_write, resized, to_uint8
 
@@ -172,7 +173,7 @@ class ShardWorker:
             for work, request in asks:
                 mine = [c for copy in request.copies for c in by_key.get((request.key, copy), [])]
                 work.exhausted = len(mine) < len(request.copies)
-                fresh += [(work, request, self.canvas.take_back(candidate, request)) for candidate in mine]
+                fresh += [(work, request, self.canvas.take_back(_steadied(c), request)) for c in mine]
             self._judge(fresh)
             active = [w for w, _ in asks if not w.exhausted]
 
@@ -202,7 +203,7 @@ class ShardWorker:
                 verdicts[i] = verdict
                 infos[i].update(verdict.info)
                 if verdict.score is not None:
-                    scores[i][named.column] = verdict.score
+                    scores[i][named.column] = steady(verdict.score)
         for (work, _, candidate), verdict, extra, info in zip(fresh, verdicts, scores, infos, strict=True):
             work.judged.append((with_findings(candidate, extra, info), verdict))
 
@@ -295,12 +296,14 @@ def marker_name(number: int) -> str:
     return f"shards/{number:06d}.json"
 
 
+def _steadied(candidate: Candidate) -> Candidate:
+    return dataclasses.replace(candidate, scores={name: steady(value) for name, value in candidate.scores.items()})
+
+
 def with_findings(candidate: Candidate, scores: dict[str, float], info: dict[str, Scalar]) -> Candidate:
     """The candidate with the filters' findings added to its own."""
     if not scores and not info:
         return candidate
-    import dataclasses
-
     return dataclasses.replace(candidate, scores={**candidate.scores, **scores}, info={**candidate.info, **info})
 
 
