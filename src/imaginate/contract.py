@@ -569,6 +569,11 @@ class Adaptation(Protocol):
         """Class name -> pseudoword."""
         ...
 
+    @property
+    def template(self) -> str:
+        """The prompt template that the prior was tuned under; empty where it learnt no text."""
+        ...
+
     def require(self, *techniques: str) -> None:
         """ConfigError unless one of these techniques learnt it."""
         ...

@@ -431,3 +431,51 @@ def test_sheets_come_ever_less_often_unless_told(
     )
     drawn = sorted(path.name for path in (tmp_path / "a").glob("samples/epoch-*.png"))
     assert drawn == [f"epoch-{number:02d}.png" for number in epochs]
+
+
+def test_pictures_that_changed_under_their_names_are_another_fit(
+    dataset: str, prior_folder: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    data = tmp_path / "data"
+    shutil.copytree(dataset, data)
+    how: dict[str, Any] = {"prior": str(prior_folder), "plan": QUICK, "progress": False, "settings": {"epochs": 1}}
+    fit("ft-conditioning", str(data), tmp_path / "a", **how)
+    first, second = sorted(data.glob("*/*.png"))[:2]
+    shutil.copy(first, second)
+    with pytest.raises(RunError, match="pictures under the same names changed"):
+        fit("ft-conditioning", str(data), tmp_path / "a", **how)
+
+
+def test_one_prompt_for_several_classes_is_refused(dataset: str, prior_folder: Path, tmp_path: Path) -> None:
+    how: dict[str, Any] = {"prior": str(prior_folder), "plan": QUICK, "progress": False}
+    with pytest.raises(
+        ConfigError, match=r"prompt is the same for '.*' and '.*' \('a photo of sks thing'\): put {class}"
+    ):
+        fit("dreambooth", dataset, tmp_path / "a", settings={"prompt": "a photo of sks thing"}, **how)
+
+
+@pytest.mark.parametrize(
+    ("method", "own"),
+    [("prompt", {"per_class": 6}), ("sd", {"copies": 2, "noise": 0.5}), ("diff-mix", {"copies": 2, "noise": [0.5]})],
+)
+def test_images_are_drawn_from_the_prompt_that_was_trained(
+    method: str, own: dict[str, Any], dataset: str, prior_folder: Path, tmp_path: Path
+) -> None:
+    """Unless the user gives another one."""
+    import imaginate
+
+    settings = {"epochs": 1, "prompt": "an x-ray of {class}"}
+    fit("dreambooth", dataset, tmp_path / "a", prior=str(prior_folder), plan=QUICK, progress=False, settings=settings)
+
+    def prompts(name: str, **more: Any) -> set[str]:
+        run = imaginate.expand(
+            dataset, tmp_path / name, method, prior=str(prior_folder), adaptation=str(tmp_path / "a"),
+            steps=2, progress=False, judge="none", **own, **more,
+        )  # fmt: skip
+        return {row["prompt"] for row in run.table().to_pylist() if row["method"]}
+
+    assert prompts("trained") == {f"an x-ray of {name}" for name in COLOURS}
+    given = {"prompt": {"prompts": "simple-nows"}, "sd": {"domains": ["ct"]}, "diff-mix": {"prompt": "one {name}"}}
+    assert not any("x-ray" in text for text in prompts("given", **given[method]))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from imaginate.methods.core.diffusion import Copy
 
 
+PROMPT = "a photo of a {name}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class DiffMix:
     """Translate a seed of another class into this class: its background stays, the label is shared by both.
@@ -41,7 +44,7 @@ class DiffMix:
     gamma: float = setting(
         0.5, "below 1 the target gets more of the label", gt=0, le=8, source="Diff-Mix's 5-shot script"
     )
-    prompt: str = setting("a photo of a {name}", "{name} is the class, or its pseudoword", source="Diff-Mix's code")
+    prompt: str = setting(PROMPT, "{name} is the class, or its pseudoword", source="Diff-Mix's code")
     steps: int = setting(25, "denoising steps at strength 1", ge=1, source="Diff-Mix's code")
     guidance_scale: float = setting(7.5, "weight of classifier-free guidance", ge=1, source="Diff-Mix's code")
     scheduler: str | None = setting(
@@ -66,10 +69,11 @@ class DiffMix:
 
         from imaginate.methods.core.diffusion import Denoising, candidates, copies, edit_seeds
         from imaginate.methods.core.partners import mixed_label
-        from imaginate.methods.core.roles import diffusion_prior, prompt_labels
+        from imaginate.methods.core.roles import diffusion_prior, prompt_labels, trained_prompt
         from imaginate.models.priors.core.levels import level_facts
         from imaginate.ops.noise import pick
         from imaginate.prompts.naming import class_name
+        from imaginate.prompts.sets import fill
 
         if len(context.labels) < 2:
             raise ConfigError(f"diff-mix needs at least two classes, got {len(context.labels)}")
@@ -80,7 +84,12 @@ class DiffMix:
         ]
         levels = [self.levels[pick(c.seed, "strength", len(self.levels))] for c in wanted]
         labels = prompt_labels(context)
-        prompts = [self.prompt.replace("{name}", class_name(labels[c.label])) for c in wanted]
+        trained = trained_prompt(context) if self.prompt == PROMPT else ""
+        prompts = [
+            fill(trained, labels[c.label], c.seed) if trained
+            else self.prompt.replace("{name}", class_name(labels[c.label]))
+            for c in wanted
+        ]  # fmt: skip
         denoising, prior = Denoising.of(self), diffusion_prior(context)
         drawn = edit_seeds(prior, edited, prompts, levels, denoising)
         depths = {level: self._depth(level, prior) for level in set(levels)}

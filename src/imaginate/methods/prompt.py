@@ -35,7 +35,9 @@ class Prompt:
     paper: ClassVar[str] = "RET 4.3; Radford et al. 2021; Sariyildiz et al. 2022"
 
     prompts: str = setting(
-        "simple", "simple, simple-nows, clip, sariyildiz, gif, or a file of templates", source="RET 3.1"
+        "simple",
+        "simple (or what --adaptation was trained under), simple-nows, clip, sariyildiz, gif, or a file of templates",
+        source="RET 3.1",
     )
     white_space: Literal["as-in-paper", "keep", "strip"] = setting(
         "as-in-paper",
@@ -61,10 +63,11 @@ class Prompt:
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         from imaginate.methods.core.diffusion import Denoising, candidates, copies, draw_from_noise
-        from imaginate.methods.core.roles import diffusion_prior
+        from imaginate.methods.core.roles import diffusion_prior, trained_prompt
         from imaginate.prompts import sets as prompt_sets
 
-        chosen = prompt_sets.prompt_set(self.prompts)
+        trained = trained_prompt(context) if self.prompts == "simple" else ""
+        chosen = prompt_sets.of_template(trained) if trained else prompt_sets.prompt_set(self.prompts)
         labels = self._labels(chosen, context)
         wanted = copies(requests)
         prompts = [

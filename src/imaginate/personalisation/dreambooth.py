@@ -95,7 +95,12 @@ class Dreambooth:
             for fact in set(wanted) & set(FACTS):
                 if not facts_of(info)[fact]:
                     raise ConfigError(f"prompt needs a {fact} of each class: {info.name!r} has none in classes.yaml")
-        return [fill(self.prompt, info, 0) for info in task.labels]
+        prompts = [fill(self.prompt, info, 0) for info in task.labels]
+        for label, text in enumerate(prompts):
+            if (first := prompts.index(text)) < label:
+                same = f"{task.labels[first].name!r} and {task.labels[label].name!r}"
+                raise ConfigError(f"prompt is the same for {same} ({text!r}): put {{class}} into it")
+        return prompts
 
     def _part(self, prior: StableDiffusion, name: str, seed: int) -> Part:
         """One network of the pipeline that learns."""

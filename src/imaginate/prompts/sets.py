@@ -88,6 +88,11 @@ def prompt_set(name: str) -> PromptSet:
     raise ConfigError(f"unknown prompt set {name!r}, and no file of that name{known}")
 
 
+def of_template(template: str) -> PromptSet:
+    """A set of this one template: what a prior was tuned under."""
+    return _single("trained", (template,))
+
+
 def _from_file(path: Path) -> PromptSet:
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     templates = tuple(line for line in lines if line and not line.startswith("#"))

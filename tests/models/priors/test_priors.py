@@ -424,3 +424,23 @@ def test_adaptations_load(root: Path, sd: Any, tmp_path: Path) -> None:
         fresh().load_adaptation(str(root))
     with pytest.raises(ModelError, match="not found"):
         fresh().load_adaptation(str(tmp_path / "gone"))
+
+
+def test_files_that_change_nothing_are_refused(
+    root: Path, sd: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A classifier's weights, an untrained LoRA; a web interface's embedding is read, and its word is said."""
+    from safetensors.torch import save_file
+
+    fresh = build_prior("stable-diffusion", str(root / "sd"))
+    save_file({"fc.weight": torch.randn(10, 512)}, str(tmp_path / "classifier.safetensors"))
+    with pytest.raises(ModelError, match=r"is no LoRA and holds no learned word, only fc.weight: nothing would change"):
+        fresh.load_adaptation(str(tmp_path / "classifier.safetensors"))
+    up, down = torch.zeros(4, 2), torch.randn(2, 4)
+    save_file({"unet.a.lora.up.weight": up, "unet.a.lora.down.weight": down}, str(tmp_path / "lora.safetensors"))
+    with pytest.raises(ModelError, match="changes nothing: the second matrix of every update is zero"):
+        fresh.load_adaptation(str(tmp_path / "lora.safetensors"))
+    save_file({"emb_params": torch.randn(2, 16)}, str(tmp_path / "moss.safetensors"))
+    fresh.load_adaptation(str(tmp_path / "moss.safetensors"))
+    assert "has learned words: put <moss> <moss>_1 into a prompt, or nothing changes" in caplog.text
+    assert not torch.equal(fresh.embed_prompts(["<moss>"]).hidden, sd.embed_prompts(["moss"]).hidden)

@@ -37,5 +37,10 @@ def prompt_labels(context: Context) -> LabelSpace:
     return with_words(context.labels, context.adaptation.words) if context.prior.is_adapted else context.labels
 
 
+def trained_prompt(context: Context) -> str:
+    """The prompt template that the prior was tuned under (`imaginate fit dreambooth`); empty without such a fit."""
+    return context.adaptation.template if context.prior.is_adapted else ""
+
+
 def _refused(family: str, prior: Prior) -> ConfigError:
     return ConfigError(f"the method needs a {family} prior, {prior.name} is {prior.family}")

@@ -17,6 +17,7 @@ classes can be checked.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -29,6 +30,8 @@ from imaginate.records import LabelSpace
 
 if TYPE_CHECKING:
     from imaginate.ops.conditioning import Conditioning
+
+log = logging.getLogger("imaginate")
 
 MANIFEST = "adaptation.json"
 FORMAT = "imaginate-adaptation/1"
@@ -129,6 +132,8 @@ def load_adaptation(path: str, prior: PriorFamily, labels: LabelSpace, *, checkp
     _check(manifest, path, prior, labels)
     folder = checkpoint_folder(manifest, path, checkpoint)
     prior.load_adaptation(str(folder))
+    if manifest.template:
+        log.warning("%s: images are drawn from the prompt that it was trained under, %r", path, manifest.template)
     return Adaptation(
         path=path,
         technique=manifest.technique,

@@ -16,6 +16,7 @@ and pytorch_lora_weights in one folder are the same thing in two forms (`imagina
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +29,11 @@ from imaginate.errors import ModelError
 from imaginate.models.checkpoints import quiet, read
 from imaginate.models.priors.core.text import WORD_TABLES, TextEncoders
 
+log = logging.getLogger("imaginate")
+
 LORA = "pytorch_lora_weights.safetensors"
+WEB_UI = "emb_params"  # the one tensor of a textual inversion as web interfaces write it; the file's name is the word
+EMBEDDINGS = {*WORD_TABLES.values(), WEB_UI}
 PARTS = ("unet", "text_encoder", "text_encoder_2", "vae", "decoder", "image_encoder", "text_proj", "model")
 
 
@@ -80,18 +85,30 @@ def adapt(prior: PriorFamily, path: str) -> Adaptation:
         parts += _lora(prior, place / LORA)
     words = _words(prior, place / "learned_embeds.safetensors")
     vectors = _tensors(place / "conditioning.safetensors")
-    if not (parts or words or vectors):
+    is_own = any((folder / "adaptation.json").is_file() for folder in (place, *place.parents[:2]))
+    if not (parts or words or (vectors and is_own)):
         raise ModelError(f"adaptation {path} holds none of: {', '.join(PARTS)}, {LORA}, learned_embeds, conditioning")
+    if not is_own:
+        _say(place, words)
     return Adaptation(str(place), about, words, vectors, parts)
+
+
+def _say(place: Path, words: Mapping[str, str]) -> None:
+    """Words that no class has for a name change nothing by themselves."""
+    if words:
+        log.warning("%s has learned words: put %s into a prompt, or nothing changes", place, ", ".join(words.values()))
 
 
 def _from_file(prior: PriorFamily, place: Path) -> Adaptation:
     tensors = _tensors(place)
     if any("lora" in name for name in tensors):
         return Adaptation(str(place), parts=_lora(prior, place))
-    if all(value.ndim == 1 or "<" in name or name in WORD_TABLES.values() for name, value in tensors.items()):
-        return Adaptation(str(place), words=_words(prior, place))
-    return Adaptation(str(place), conditioning=tensors)
+    if all(value.ndim == 1 or "<" in name or name in EMBEDDINGS for name, value in tensors.items()):
+        words = _words(prior, place)
+        _say(place, words)
+        return Adaptation(str(place), words=words)
+    held = ", ".join(sorted(tensors)[:3])
+    raise ModelError(f"adaptation {place} is no LoRA and holds no learned word, only {held}: nothing would change")
 
 
 def _notes(place: Path) -> dict[str, Any]:
@@ -133,6 +150,12 @@ def _lora(prior: PriorFamily, file: Path) -> tuple[str, ...]:
     pipe = prior.pipe if isinstance(prior, InPipeline) else None
     if not isinstance(pipe, LoraPipeline):
         raise ModelError(f"adaptation {file} is a LoRA of Stable Diffusion, {prior.name} is {prior.family}")
+    tensors = _tensors(file)
+    second = [
+        value for name, value in tensors.items() if any(part in name for part in ("lora_B", "lora.up", "lora_up"))
+    ]
+    if second and not any(value.any() for value in second):
+        raise ModelError(f"adaptation {file} changes nothing: the second matrix of every update is zero (untrained?)")
     try:
         with quiet():
             pipe.load_lora_weights(str(file.parent), weight_name=file.name)
@@ -166,6 +189,8 @@ def _words(prior: PriorFamily, file: Path) -> dict[str, str]:
     tensors, words = _tensors(file), dict[str, str]()
     if not tensors:
         return words
+    if WEB_UI in tensors:
+        tensors = {f"<{file.stem.strip('<>')}>": tensors[WEB_UI]}
     tables = {part: _named(file, tensors[key]) for part, key in WORD_TABLES.items() if key in tensors}
     if not tables:
         second = _tensors(file.with_stem(f"{file.stem}_2"))

@@ -10,8 +10,8 @@ from typing import Any, cast
 from imaginate import registry
 from imaginate.data import Dataset, DataSpec, open_dataset
 from imaginate.devices import pick_device
-from imaginate.errors import ConfigError
-from imaginate.files import replace_file, short_hash
+from imaginate.errors import ConfigError, ImageError
+from imaginate.files import content_hash, replace_file, short_hash
 from imaginate.models.adaptations.folder import Manifest, fingerprint
 from imaginate.models.priors import build_prior
 from imaginate.personalisation.core.images import Images, prepare
@@ -54,7 +54,8 @@ def fit(
     manifest = store.open(_manifest(technique, chosen, fit_plan, tuned, print_of, dataset))
     if manifest.finished:
         return manifest
-    images = prepare(dataset, tuned, fit_plan, store.root / "cache", short_hash(print_of), progress=progress)
+    key = short_hash([print_of, manifest.data.get("content")])
+    images = prepare(dataset, tuned, fit_plan, store.root / "cache", key, progress=progress)
     held_out = [dataset.samples[images.index[row]].id for row in images.held_out]
     text = json.dumps(held_out, ensure_ascii=False)
     replace_file(store.root / HELD_OUT, lambda partial: partial.write_text(text, encoding="utf-8"))
@@ -88,8 +89,19 @@ def _manifest(
         fingerprint=print_of,
         classes=list(dataset.labels.names),
         settings={"technique": _plain(chosen), "plan": _plain(plan)},
-        data={"name": dataset.name, "images": len(dataset), "fingerprint": content},
+        data={"name": dataset.name, "images": len(dataset), "fingerprint": content, "content": _content(dataset)},
     )
+
+
+def _content(dataset: Dataset) -> str:
+    """A hash of all pictures' bytes; of a picture that cannot be read, the reason."""
+    hashes = []
+    for sample in dataset.samples:
+        try:
+            hashes.append(content_hash(sample.source.read()))
+        except (ImageError, OSError) as error:
+            hashes.append(str(error))
+    return short_hash(hashes)
 
 
 def _plain(instance: Technique | FitPlan) -> dict[str, Any]:

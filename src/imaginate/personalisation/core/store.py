@@ -86,9 +86,11 @@ def _changes(before: Manifest, after: Manifest) -> str:
         old, new = before.settings.get(section, {}), after.settings.get(section, {})
         pairs.update({f"{section}.{k}": (old.get(k), new.get(k)) for k in {**old, **new} if k not in FREE})
     pairs["data"] = (before.data.get("fingerprint"), after.data.get("fingerprint"))
+    if "content" in before.data:  # version 0.1.0 did not note it
+        pairs["pictures under the same names"] = (before.data["content"], after.data.get("content"))
     out = []
     for key, (old, new) in pairs.items():
         if old != new:
-            brief = key in ("prior", "classes", "data")
+            brief = key in ("prior", "classes", "data", "pictures under the same names")
             out.append(f"{key} changed" if brief else f"{key} was {old!r}, is {new!r}")
     return "; ".join(out)
