@@ -131,6 +131,27 @@ def test_classes_yaml(tmp_path: Path) -> None:
     assert open_dataset(tmp_path / "bare", classes_file=tmp_path / "other.yaml").labels[0].display == "never"
 
 
+def test_catalogue_numbers_are_no_words_and_codes_are_said(tmp_path: Path) -> None:
+    names = ["001.Black_footed_Albatross", "12_tiger_lily", "n02085620-Chihuahua", "n01440764", "7", "c1", "7up", "2.0"]
+    zoo.folder(tmp_path, dict.fromkeys(names, 2))
+    data = open_dataset(tmp_path)
+    assert data.labels.names == tuple(sorted(names))
+    assert set(data.labels.titles) == {
+        "Black footed Albatross", "tiger lily", "Chihuahua", "n01440764", "7", "c1", "7up", "2.0"
+    }  # fmt: skip
+    assert data.notes == (
+        "4 class names look like codes (2.0, 7, c1, ...): what works with text needs words, which classes.yaml gives; "
+        "a pool is searched without them by --query seeds",
+    )
+    (tmp_path / "classes.yaml").write_text("classes: {n01440764: tench, '7': seven, c1: safe driving, '2.0': two}")
+    assert open_dataset(tmp_path).notes == ()
+
+
+def test_numbers_that_tell_classes_apart_stay(tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"001.rose": 2, "002.rose": 2})
+    assert open_dataset(tmp_path).labels.titles == ("001.rose", "002.rose")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

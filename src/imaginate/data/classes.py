@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,10 @@ from imaginate.errors import DataError
 from imaginate.records import ClassInfo, LabelSpace
 from imaginate.settings import nearest
 
+_NUMBER = re.compile(r"^(?:\d+[._]+|0\d*[- ]+|n\d{8}[-_. ]+)(?=.*[^\W\d_]{2})")
+_CODE = re.compile(
+    r"[\W\d_]*|n\d{8}|[0-9a-f]{8,}|(?:[^\W\d_]|class|label|category|type|group|cluster|id)[ ._-]*\d+", re.IGNORECASE
+)
 _TEXTS = ("display", "definition", "hypernym", "domain", "wnid")
 _KEYS = (*_TEXTS, "synonyms")
 
@@ -35,7 +40,33 @@ def describe(labels: LabelSpace, path: str, classes_file: str | None = None) -> 
     if table is not None:
         labels = _from_json(labels, table)
     file = classes_file or _file_next_to(path, ("classes.yaml", "classes.yml"))
-    return _from_yaml(labels, file) if file is not None else (labels, ())
+    labels, notes = _from_yaml(labels, file) if file is not None else (labels, ())
+    labels = _without_numbers(labels)
+    return labels, (*notes, *_codes(labels))
+
+
+def _without_numbers(labels: LabelSpace) -> LabelSpace:
+    """Titles without the catalogue number in front (`001.Black_footed_Albatross`, `n02085620-Chihuahua`), where they
+    still tell the classes apart."""
+    bare = [_NUMBER.sub("", info.name).replace("_", " ") if not info.display else info.display for info in labels]
+    if len({title.casefold() for title in bare}) < len(labels):
+        return labels
+    changed = (title not in (info.title, "") for info, title in zip(labels, bare, strict=True))
+    return LabelSpace(
+        tuple(replace(i, display=t) if is_new else i for i, t, is_new in zip(labels, bare, changed, strict=True))
+    )
+
+
+def _codes(labels: LabelSpace) -> list[str]:
+    """A note on classes whose titles hold no word: numbers, WordNet ids, `c1`, `class 3`."""
+    codes = [info.title for info in labels if _CODE.fullmatch(info.title)]
+    if not codes:
+        return []
+    shown = ", ".join(codes[:3]) + (", ..." if len(codes) > 3 else "")
+    return [
+        f"{len(codes)} class names look like codes ({shown}): what works with text needs words, which classes.yaml gives; "
+        "a pool is searched without them by --query seeds"
+    ]
 
 
 def _file_next_to(path: str, names: Sequence[str]) -> str | None:

@@ -87,15 +87,17 @@ def arrange(
 def arranged(paths: Sequence[str], layout: LayoutWord = "auto", others: Iterable[str] = ()) -> Arranged:
     """The same with what a person should know. `others`: the files that are no images; a README among them shows a
     repository, whose folders of screenshots are no classes."""
-    parts = [path.split("/") for path in paths]
+    heads = [path.rpartition("/")[0] for path in paths]
+    unique = list(dict.fromkeys(heads))  # an image has the class and split of its folder
+    parts = [[*(head.split("/") if head else ()), ""] for head in unique]
     left: set[tuple[str, ...]] = set()
     base = _wrapper(parts, layout, [other.split("/") for other in others], left)
     parts = [[] if any(tuple(part[: len(top)]) == top for top in left) else part for part in parts]
     tree = _tree(parts, base, layout)
-    rows = [_row(part, tree) if part else ("", EXTRA) for part in parts]
+    rows = {head: _row(part, tree) if part else ("", EXTRA) for head, part in zip(unique, parts, strict=True)}
     notes = [f"the pictures in {_listed(sorted('/'.join(top) for top in left))} are left out"] if left else []
-    problem = "" if any(name for name, _ in rows) else _problem(parts, tree)
-    return Arranged(rows, (*notes, *_doubts(parts, tree)), problem)
+    problem = "" if any(name for name, _ in rows.values()) else _problem(parts, tree)
+    return Arranged([rows[head] for head in heads], (*notes, *_doubts(parts, tree)), problem)
 
 
 def _row(part: Sequence[str], tree: _Tree) -> tuple[str, str | None]:
