@@ -28,7 +28,8 @@ from imaginate.settings import nearest
 
 _NUMBER = re.compile(r"^(?:\d+[._]+|0\d*[- ]+|n\d{8}[-_. ]+)(?=.*[^\W\d_]{2})")
 _CODE = re.compile(
-    r"[\W\d_]*|n\d{8}|[0-9a-f]{8,}|(?:[^\W\d_]|class|label|category|type|group|cluster|id)[ ._-]*\d+", re.IGNORECASE
+    r"[\W\d_]*|n\d{8}|[0-9a-f]{8,}|(?:[^\W\d_]|class|label|category|type|group|cluster|id)[ ._-]*\d+",
+    re.IGNORECASE,
 )
 _TEXTS = ("display", "definition", "hypernym", "domain", "wnid")
 _KEYS = (*_TEXTS, "synonyms")
