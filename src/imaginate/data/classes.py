@@ -65,8 +65,8 @@ def _codes(labels: LabelSpace) -> list[str]:
         return []
     shown = ", ".join(codes[:3]) + (", ..." if len(codes) > 3 else "")
     return [
-        f"{len(codes)} class names look like codes ({shown}): what works with text needs words, which classes.yaml gives; "
-        "a pool is searched without them by --query seeds"
+        f"{len(codes)} class names look like codes ({shown}): what works with text needs words, which classes.yaml "
+        "gives; a pool is searched without them by --query seeds"
     ]
 
 
