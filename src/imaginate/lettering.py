@@ -1,8 +1,8 @@
 """Text in pictures: every name is written with a font that has its characters.
 
 Pillow's own font has Latin letters without accents. The package of the extra `fonts` (Kurinto, SIL Open Font License
-1.1) has nearly all scripts and emoji. A text takes the first font that has all of it; where no font does, each piece takes its own.
-Right-to-left and joined scripts need Pillow's layout engine raqm, which its wheels have.
+1.1) has nearly all scripts and emoji. A text takes the first font that has all of it; where no font does, each piece
+takes its own. Right-to-left and joined scripts need Pillow's layout engine raqm, which its wheels have.
 """
 
 from __future__ import annotations
