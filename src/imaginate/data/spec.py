@@ -32,7 +32,11 @@ class DataSpec:
     fraction: float | None = setting(None, "share of each class, so that the class imbalance stays", gt=0, le=1)
     origin: Literal["all", "original", "synthetic"] = setting("all", "of a run: which images to read")
     subset_seed: int = setting(0, "another seed picks other images for shots and fraction", ge=0)
-    classes_file: str | None = setting(None, "a classes.yaml from another place than next to the dataset")
+    classes_file: str | None = setting(
+        None,
+        "a classes.yaml from another place than next to the dataset, or the name of one that comes with imaginate "
+        "(breastmnist)",
+    )
     classes: tuple[str, ...] | None = setting(None, "the classes to read, by the names in the source; by default all")
     layout: LayoutWord = setting(
         "auto", "what folders mean; folders: classes and splits by their names, whatever tables are next to them; "
