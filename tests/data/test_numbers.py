@@ -249,6 +249,12 @@ def test_pages_and_channels_of_a_stack(tmp_path: Path) -> None:
     assert np.array_equal(load(colours.samples[0]).permute(1, 2, 0).numpy(), COLOUR[..., ::-1])
 
 
+def test_half_precision_is_read_without_a_warning(tmp_path: Path) -> None:
+    plane = np.linspace(0, 1, 24, dtype=np.float16).reshape(4, 6)
+    data = source(tmp_path, a_tif=tiff_of(plane), b_tif=tiff_of(plane))
+    assert np.abs(shown(data)["a.tif"] - grey(np.rint(plane.astype(float) * 255))).max() <= 1
+
+
 def test_numbers_that_stand_for_nothing_are_black(tmp_path: Path) -> None:
     values = GREY.astype(np.float32) / 255
     values[:3] = -9999

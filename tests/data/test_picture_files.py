@@ -42,10 +42,10 @@ def png_with(before: bytes = b"", after: bytes = b"") -> bytes:
     return data[:start] + before + data[start:end] + after + data[end:]
 
 
-def raw_profile() -> bytes:
+def raw_profile(kind: str = "exif") -> bytes:
     """EXIF as ImageMagick writes it into a text of a PNG."""
-    text = f"\nexif\n{len(exif()):8d}\n{exif().hex()}\n"
-    return block(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(text.encode()))
+    text = f"\n{kind}\n{len(exif()):8d}\n{exif().hex()}\n"
+    return block(b"zTXt", f"Raw profile type {kind}\0\0".encode() + zlib.compress(text.encode()))
 
 
 def xmp_text() -> bytes:
@@ -59,6 +59,7 @@ CARRIERS = {
     "EXIF of a PNG, behind the pixels": png_with(after=block(b"eXIf", exif()[6:])),
     "raw profile of a PNG": png_with(raw_profile()),
     "raw profile of a PNG, behind the pixels": png_with(after=raw_profile()),
+    "raw profile of a PNG, as a JPEG names it": png_with(raw_profile("APP1")),
     "XMP of a PNG": png_with(xmp_text()),
     "XMP of a PNG, behind the pixels": png_with(after=xmp_text()),
     "EXIF of a WebP": zoo.encoded(PICTURE, "WEBP", lossless=True, exif=exif()),

@@ -198,12 +198,14 @@ def _share(some: set[str], others: set[str]) -> bool:
 
 
 def _inner_splits(parts: Sequence[Sequence[str]], base: int) -> tuple[int, dict[str, str]] | None:
-    """The depth at which every folder is a split, below the classes (`cats/train`), and the splits."""
+    """The depth at which every folder is a split, below the classes (`cats/train`), and the splits. A few classes may
+    have no such folders: their images have no split."""
     body = [part for part in parts if len(part) > base + 1]
-    shortest = min((len(part) for part in body), default=0)
-    for level in range(base + 1, shortest - 1):
-        splits = {top: names.of_folder(top) for top in {part[level] for part in body}}
-        if all(splits.values()) and len(set(splits.values())) > 1:
+    for level in range(base + 1, max((len(part) for part in body), default=0) - 1):
+        deep = [part for part in body if len(part) > level + 1]
+        splits = {top: names.of_folder(top) for top in {part[level] for part in deep}}
+        most = 2 * len({part[base] for part in deep}) > len({part[base] for part in body})
+        if all(splits.values()) and len(set(splits.values())) > 1 and most:
             return level, {top: split for top, split in splits.items() if split}
     return None
 
@@ -251,7 +253,8 @@ def _problem(parts: Sequence[Sequence[str]], tree: _Tree) -> str:
 def _doubts(parts: Sequence[Sequence[str]], tree: _Tree) -> list[str]:
     """Notes on folders that may mean something else than they are taken for."""
     if tree.splits:
-        return []
+        bare = sorted({part[tree.base] for part in parts if part and tree.base + 1 < len(part) <= tree.level + 1})
+        return [f"the images of {_listed(bare)} are in no split folder, and are left out"] if bare else []
     below: dict[str, set[str]] = {}
     for part in parts:
         if len(part) > tree.base + 2:

@@ -170,12 +170,19 @@ def _alike(labels: LabelSpace) -> list[str]:
     """A note on names that a person would take for one."""
     forms: dict[str, list[str]] = {}
     for name in labels.names:
-        form = " ".join(re.sub(r"[_\-]", " ", unicodedata.normalize("NFKC", name)).casefold().split())
-        forms.setdefault(form, []).append(name)
+        forms.setdefault(_for_the_eye(name), []).append(name)
     pairs = [found for found in forms.values() if len(found) > 1]
     shown = "; ".join(", ".join(map(repr, found)) for found in pairs[:3])
     more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
     return [f"these names are different classes, and look alike: {shown}{more}"] if pairs else []
+
+
+def _for_the_eye(name: str) -> str:
+    """A name without what a person overlooks: case, blanks, separators, invisible characters, zeros around a number."""
+    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    form = " ".join(re.sub(r"(?<=\w)[_\-]|[_\-](?=[^\W\d])", " ", seen).casefold().split())
+    number = re.fullmatch(r"(-?)0*(\d+?)(?:\.0+)?", form)
+    return f"{number[1]}{number[2]}" if number else form
 
 
 def _first_picture(path: str, samples: list[Sample], skipped: list[Skipped]) -> Pixels:

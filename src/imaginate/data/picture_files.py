@@ -30,6 +30,8 @@ DAMAGE = (
     OSError, SyntaxError, ValueError, TypeError, IndexError, KeyError, AttributeError, EOFError, OverflowError,
     struct.error, zlib.error,
 )  # what Pillow's readers raise on damaged files  # fmt: skip
+_APP1 = "Raw profile type APP1"  # as ImageMagick and ExifTool name the block of a JPEG that holds EXIF
+_EXIF_IN_HEX = b"Exif\0\0".hex()
 _ORIENTATION = 0x0112
 _KEPT_AS_THEY_ARE = {"PNG": "png", "JPEG": "jpeg", "WEBP": "webp"}
 _TURNS: dict[int, Any] = {
@@ -109,6 +111,9 @@ def rgb(image: Image.Image) -> Pixels:
 def orientation(image: Image.Image) -> int:
     """How a loaded picture is to be turned (1: not), as its EXIF says, wherever that is: in its own block, in XMP, or
     in a text of a PNG. A damaged tag turns nothing."""
+    profile = image.info.get(_APP1, "")
+    if isinstance(profile, str) and _EXIF_IN_HEX in profile[:80]:  # Pillow reads the same text under another name
+        image.info.setdefault("Raw profile type exif", profile)
     try:
         found = image.getexif().get(_ORIENTATION, 1)
         return found if found in _TURNS else 1

@@ -100,7 +100,8 @@ def span_of(values: NDArray[Any]) -> Span:
     """The smallest and the largest finite number; alpha does not count."""
     colours = values[..., :3] if values.ndim == 3 and values.shape[2] == 4 else values
     if colours.dtype.kind == "f":
-        colours = colours[np.isfinite(colours) & (np.abs(colours) < 1e30)]
+        colours = colours[np.isfinite(colours)]
+        colours = colours[np.abs(colours) < 1e30] if colours.dtype.itemsize > 2 else colours
     return (float(colours.min()), float(colours.max())) if colours.size else (0.0, 0.0)
 
 
