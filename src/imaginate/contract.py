@@ -206,6 +206,25 @@ class Decoder(Protocol):
 
 
 @runtime_checkable
+class NumberDecoder(Decoder, Protocol):
+    """A decoder of pictures that may hold numbers of more than 8 bits."""
+
+    def numbers(self, data: bytes, page: int | None, channels: tuple[int, ...] | None) -> Any:
+        """The numbers (`data.rendering.Numbers`) of a page, of these channels (both from 1); None for an ordinary
+        picture of 8 bits. Raises ImageError."""
+        ...
+
+
+@runtime_checkable
+class NumberSource(Protocol):
+    """An image source that has its numbers without decoding (a row of an array)."""
+
+    def numbers(self) -> Any:
+        """`data.rendering.Numbers`. Raises ImageError."""
+        ...
+
+
+@runtime_checkable
 class PixelSource(Protocol):
     """An image source that has its pixels without decoding (a row of an array)."""
 

@@ -25,6 +25,8 @@ from imaginate.errors import RunError
 # The files of a run.
 RECIPE, RUN, LOCK = "recipe.yaml", "run.json", ".lock"
 KEPT, REJECTED, SKIPPED = "metadata.parquet", "rejected.parquet", "skipped.csv"
+METRICS = "metrics.json"
+OLD_METRICS = "evaluation.json"  # of earlier versions; `datasets` reads such a name as a split
 CARD, SHEET, SEEDS = "README.md", "contact-sheet.png", "shards/seeds.sha256"
 
 PARTIAL = ".partial"  # the folder of files that are being written, inside the folder that they are for

@@ -18,13 +18,25 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imaginate.errors import RunError
-from imaginate.files import KEPT, RECIPE, REJECTED, RUN, Folder, first_line
+from imaginate.files import KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, RUN, Folder, first_line
 from imaginate.records import ClassInfo, LabelSpace
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["KEPT", "RECIPE", "REJECTED", "RUN", "Facts", "Row", "RunFolder", "Values", "json_object"]
+__all__ = [
+    "KEPT",
+    "METRICS",
+    "OLD_METRICS",
+    "RECIPE",
+    "REJECTED",
+    "RUN",
+    "Facts",
+    "Row",
+    "RunFolder",
+    "Values",
+    "json_object",
+]
 
 Facts: TypeAlias = Mapping[str, Any]  # what a JSON or YAML file holds
 Values: TypeAlias = dict[str, Any]  # the same, while it is filled

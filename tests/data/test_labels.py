@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from data import zoo
 from imaginate.data import open_dataset
 from imaginate.data.labelling import Labeller, as_line, from_line, joined_label
+from imaginate.data.opening import _for_the_eye
 from imaginate.errors import DataError
 
 
@@ -105,6 +106,30 @@ def test_a_list_of_one_label_is_that_label(kind: str, tmp_path: Path) -> None:
 def test_lists_in_one_text_are_several_labels(column: str, labels: list[str], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="several labels an image, as in "):
         open_dataset(table(tmp_path, labels, "csv", column))
+
+
+@pytest.mark.parametrize("sign", [", ", ";", "\n"])
+def test_a_list_of_names_that_are_classes_is_several_labels(sign: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has several labels an image, as in ") as caught:
+        open_dataset(table(tmp_path, [f"cat{sign}dog", "cat", "dog", "dog"], "parquet"))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_minus_one_is_no_label_where_labels_are_numbers_from_0(kind: str, tmp_path: Path) -> None:
+    data = open_dataset(table(tmp_path / "a", [-1, 0, 1, 0], kind))
+    assert (data.labels.names, dict(data.reasons())) == (("0", "1"), {"no label": 1})
+    (tmp_path / "b").mkdir()
+    assert set(open_dataset(table(tmp_path / "b", [-1, 1, -1, 1], kind)).labels.names) == {"-1", "1"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "is_alike"),
+    [("1", "01", True), ("1", "1.0", True), ("cat", "cat\u200b", True), ("a-b", "a_b", True), ("-1", "1", False),
+     ("10", "1", False), ("1.5", "15", False)],
+)  # fmt: skip
+def test_what_the_eye_takes_for_one_name(first: str, second: str, is_alike: bool) -> None:
+    assert (_for_the_eye(first) == _for_the_eye(second)) is is_alike
 
 
 def test_a_comma_in_a_name_is_no_list(tmp_path: Path) -> None:

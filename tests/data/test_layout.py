@@ -103,6 +103,15 @@ def test_screenshots_are_left_out_of_a_repository_and_said() -> None:
     assert found.notes == ("the pictures in screenshots are left out",)
 
 
+def test_a_class_without_the_splits_of_the_others_is_said() -> None:
+    paths = [f"{name}/{split}/1.png" for name in ("cats", "dogs") for split in ("train", "test")]
+    found = arranged([*paths, "owls/1.png"])
+    assert found.rows == [("cats", "train"), ("cats", "test"), ("dogs", "train"), ("dogs", "test"), ("", OUTSIDE)]
+    assert found.notes == ("the images of owls are in no split folder, and are left out",)
+    few = arrange(["cats/train/1.png", "cats/test/1.png", "dogs/1.png", "owls/1.png"])
+    assert few == [("cats/train", None), ("cats/test", None), ("dogs", None), ("owls", None)]
+
+
 def test_flat_splits_are_named() -> None:
     problem = arranged(["train/1.png", "test1/1.png"]).problem
     assert problem.startswith("the folders on top (test1, train) look like splits, and there are no class folders")

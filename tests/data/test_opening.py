@@ -131,6 +131,63 @@ def test_classes_yaml(tmp_path: Path) -> None:
     assert open_dataset(tmp_path / "bare", classes_file=tmp_path / "other.yaml").labels[0].display == "never"
 
 
+def test_catalogue_numbers_are_no_words_and_codes_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imaginate.prompts.wordnet.is_id", lambda text: False)
+    names = ["001.Black_footed_Albatross", "12_tiger_lily", "n02085620-Chihuahua", "n01440764", "7", "c1", "7up", "2.0"]
+    zoo.folder(tmp_path, dict.fromkeys(names, 2))
+    data = open_dataset(tmp_path)
+    assert data.labels.names == tuple(sorted(names))
+    assert set(data.labels.titles) == {
+        "Black footed Albatross", "tiger lily", "Chihuahua", "n01440764", "7", "c1", "7up", "2.0"
+    }  # fmt: skip
+    assert data.notes == (
+        "4 class names look like codes (2.0, 7, c1, ...): what works with text needs words, which classes.yaml gives; "
+        "a pool is searched without them by --query seeds",
+    )
+    (tmp_path / "classes.yaml").write_text("classes: {n01440764: tench, '7': seven, c1: safe driving, '2.0': two}")
+    assert open_dataset(tmp_path).notes == ()
+
+
+def test_wordnet_ids_become_words_and_it_is_said(tmp_path: Path) -> None:
+    pytest.importorskip("timm")
+    zoo.folder(tmp_path, {"n01440764": 2, "n02012849": 2, "n03126707": 2, "n01491361": 2})
+    (tmp_path / "classes.yaml").write_text("n01491361: my shark\n")
+    data = open_dataset(tmp_path)
+    tench, shark, bird, machine = data.labels
+    assert (tench.title, tench.synonyms, tench.wnid) == ("tench", ("Tinca tinca",), "n01440764")
+    assert tench.definition.startswith("freshwater dace-like game fish")
+    assert shark.title == "my shark"
+    assert bird.title == "crane, large long-necked wading bird of marshes"
+    assert machine.title == "crane, lifts and moves heavy objects"
+    assert [note for note in data.notes if "look like codes" in note] == []
+    assert data.notes[0].startswith(
+        "3 classes have the words of their WordNet ids (n01440764: tench, n02012849: crane,"
+    )
+
+
+def test_wordnet_ids_without_a_table_are_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imaginate.prompts.wordnet.of_id", lambda text: None)
+    zoo.folder(tmp_path, {"n01440764": 2, "n02012849": 2})
+    first, second = open_dataset(tmp_path).notes
+    assert first == 'WordNet ids have words where its files are (pip install "imaginate[guides]")'
+    assert second.startswith("2 class names look like codes")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_code"),
+    [("c0", True), ("class_3", True), ("Grade 2", True), ("A", False), ("42", True), ("猫", False), ("猫1", False),
+     ("a380", True), ("V8 engine", False), ("level crossing", False), ("ox", False), ("3d", False)],
+)  # fmt: skip
+def test_what_looks_like_a_code(name: str, is_code: bool, tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {name: 2, "rose": 2})
+    assert any("look like codes" in note for note in open_dataset(tmp_path).notes) is is_code
+
+
+def test_numbers_that_tell_classes_apart_stay(tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"001.rose": 2, "002.rose": 2})
+    assert open_dataset(tmp_path).labels.titles == ("001.rose", "002.rose")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,22 @@ def test_folders_in_label_order_stay_readable() -> None:
 
 def test_ordinary_names_stay_as_they_are() -> None:
     assert class_folders(["tiger lily", "花", "a_b-c.d"]) == ["tiger lily", "花", "a_b-c.d"]
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("test", "test~"),
+        ("val 2", "val~ 2"),
+        ("my.eval", "my.eval~"),
+        ("Test", "Test"),
+        ("latest", "latest"),
+        ("dev", "dev~"),
+    ],
+)
+def test_no_name_is_read_as_a_split(name: str, folder: str) -> None:
+    assert class_folders([name]) == [folder]
+    assert stem(f"a/{name}_1.png").startswith(folder.replace(" ", "_").replace(".", "_"))
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=80), unique=True, max_size=20))

@@ -4,7 +4,7 @@
     imaginate evaluate flowers-gif/ --against flowers/ --split test --features clip:openai/clip-vit-base-patch32
     imaginate evaluate flowers-gif/ --against flowers/ --split test --features inception:weights.pth --out fid.json
 
-Writes RUN/evaluation.json, which `imaginate report` shows. What the images are worth for training: `imaginate compare`.
+Writes RUN/metrics.json, which `imaginate report` shows. What the images are worth for training: `imaginate compare`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 
 from imaginate.cli._flags import add_settings, take
-from imaginate.runs import Values
+from imaginate.runs import METRICS, Values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=32, metavar="N", help="images embedded at a time (default 32)")
     parser.add_argument("--device", default="cpu", help="auto, cpu, cuda, cuda:1, mps (default cpu)")
     parser.add_argument("--hourly-price", type=float, metavar="PRICE", help="price of the machine, an hour")
-    parser.add_argument("--out", metavar="FILE", help="where to write (default: evaluation.json in the run)")
+    parser.add_argument("--out", metavar="FILE", help="where to write (default: metrics.json in the run)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     group, added = parser.add_argument_group("measuring"), set[str]()
     for cls in metric_classes():
@@ -44,14 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure, then print a table."""
-    from imaginate.evaluation.measure import NAME, evaluate, metric_classes
+    from imaginate.evaluation.measure import evaluate, metric_classes
 
     settings = {name: value for cls in metric_classes() for name, value in take(args, cls).items()}
     result = evaluate(
         args.run, args.against, split=args.split, features=args.features, limit=args.limit, batch=args.batch,
         device=args.device, hourly_price=args.hourly_price, out=args.out, progress=not args.quiet, **settings,
     )  # fmt: skip
-    _print(result, args.out or f"{args.run.rstrip('/')}/{NAME}")
+    _print(result, args.out or f"{args.run.rstrip('/')}/{METRICS}")
     return 0
 
 

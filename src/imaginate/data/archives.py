@@ -10,8 +10,8 @@ from imaginate.data import layout as names
 from imaginate.data.decoding import has_image_suffix, looks_like_image
 from imaginate.data.listing import from_paths
 from imaginate.data.reading import MAX_BYTES
-from imaginate.data.table_listing import list_tables, tables_in
-from imaginate.errors import ImageError
+from imaginate.data.table_listing import by_lone_table, list_tables, tables_in
+from imaginate.errors import DataError, ImageError
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
 
@@ -45,7 +45,10 @@ def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipp
             left.append(Skipped(member.name, reason))
         else:
             images[member.name] = member.source
-    return from_paths(format, list(images.items()), left, path, part.layout)
+    try:
+        return from_paths(format, list(images.items()), left, path, part.layout)
+    except DataError as problem:
+        return by_lone_table(problem, files, part, path, format)
 
 
 def skip_reason(name: str, size: int) -> str:

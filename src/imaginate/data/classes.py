@@ -16,26 +16,114 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from imaginate.data.class_yaml import read_yaml
+from imaginate.data.shipped_classes import recognised, shipped
 from imaginate.errors import DataError
+from imaginate.prompts import wordnet
 from imaginate.records import ClassInfo, LabelSpace
 from imaginate.settings import nearest
 
+_NUMBER = re.compile(r"^(?:\d+[._]+|0\d*[- ]+|n\d{8}[-_. ]+)(?=.*[^\W\d_]{2})")
+_CODE = re.compile(
+    r"[\W\d_]*|n\d{8}|[0-9a-f]{8,}|"
+    r"(?:[a-z]|class|cls|label|category|cat|type|group|cluster|grade|level|stage|id)[ ._-]*\d+",
+    re.IGNORECASE,
+)
+SHOWN = 3
 _TEXTS = ("display", "definition", "hypernym", "domain", "wnid")
 _KEYS = (*_TEXTS, "synonyms")
 
 
-def describe(labels: LabelSpace, path: str, classes_file: str | None = None) -> tuple[LabelSpace, tuple[str, ...]]:
-    """The label space with what the files next to the dataset say of its classes, and notes on what did not fit."""
+def describe(
+    labels: LabelSpace, path: str, classes_file: str | None = None, size: tuple[int, int] = (0, 0)
+) -> tuple[LabelSpace, tuple[str, ...]]:
+    """The label space with what the files next to the dataset say of its classes, and notes on what did not fit.
+
+    `size`: height and width of an image. Classes that no file names take the words of a class file of imaginate's own,
+    where the data set is a known one, or those of their WordNet ids.
+    """
+    notes: list[str] = []
     table = _file_next_to(path, ("classes.json",))
     if table is not None:
         labels = _from_json(labels, table)
+    if (own := recognised(path, labels, size)) is not None:
+        labels, _ = _from_yaml(labels, str(shipped(own)))
+        notes.append(f"class names of {own}, of imaginate's own class file ({_examples(labels)})")
+    if classes_file is not None and not os.path.exists(classes_file):
+        classes_file = shipped(classes_file) or classes_file
     file = classes_file or _file_next_to(path, ("classes.yaml", "classes.yml"))
-    return _from_yaml(labels, file) if file is not None else (labels, ())
+    labels, more = _from_yaml(labels, file) if file is not None else (labels, ())
+    labels, found = _of_wordnet(labels)
+    labels = _without_numbers(labels)
+    return labels, (*notes, *more, *found, *_codes(labels))
+
+
+def _examples(labels: Iterable[ClassInfo]) -> str:
+    """Names and titles of a few classes."""
+    shown = [f"{info.name}: {info.title}" for info in labels]
+    return ", ".join(shown[:SHOWN]) + (", ..." if len(shown) > SHOWN else "")
+
+
+def _of_wordnet(labels: LabelSpace) -> tuple[LabelSpace, list[str]]:
+    """Classes that are called by a WordNet id, with the words of it."""
+    ids = [info.wnid or info.name for info in labels]
+    asked = [wordnet.is_id(info.name) and not info.display for info in labels]
+    found = [wordnet.of_id(text) if is_asked else None for text, is_asked in zip(ids, asked, strict=True)]
+    times = Counter(synset.words[0] for synset in found if synset)
+    named = [
+        info if synset is None else _named(info, text, synset, is_clear=times[synset.words[0]] == 1)
+        for info, text, synset in zip(labels, ids, found, strict=True)
+    ]
+    changed = [info for info, synset in zip(named, found, strict=True) if synset]
+    notes = [f"{len(changed)} classes have the words of their WordNet ids ({_examples(changed)})"] if changed else []
+    if any(asked) and not changed:
+        notes.append('WordNet ids have words where its files are (pip install "imaginate[guides]")')
+    return LabelSpace(tuple(named)), notes
+
+
+def _named(info: ClassInfo, wnid: str, synset: wordnet.Synset, *, is_clear: bool) -> ClassInfo:
+    """The class by the first word of its meaning, with the definition where another class has the same word (crane)."""
+    first, *others = synset.words
+    kind = " ".join(synset.definition.split(";")[0].split(",")[0].split()[:6])
+    display = first if is_clear else f"{first}, {kind}"
+    return replace(
+        info,
+        display=display,
+        wnid=wnid,
+        synonyms=info.synonyms or tuple(others),
+        definition=info.definition or synset.definition,
+    )
+
+
+def _without_numbers(labels: LabelSpace) -> LabelSpace:
+    """Titles without the catalogue number in front (`001.Black_footed_Albatross`, `n02085620-Chihuahua`), where they
+    still tell the classes apart."""
+    bare = [_NUMBER.sub("", info.name).replace("_", " ") if not info.display else info.display for info in labels]
+    if len({title.casefold() for title in bare}) < len(labels):
+        return labels
+    changed = (title not in (info.title, "") for info, title in zip(labels, bare, strict=True))
+    return LabelSpace(
+        tuple(replace(i, display=t) if is_new else i for i, t, is_new in zip(labels, bare, changed, strict=True))
+    )
+
+
+def _codes(labels: LabelSpace) -> list[str]:
+    """A note on classes whose titles hold no word: numbers, WordNet ids, `c1`, `class 3`."""
+    codes = [info.title for info in labels if _CODE.fullmatch(info.title)]
+    if not codes:
+        return []
+    shown = ", ".join(codes[:SHOWN]) + (", ..." if len(codes) > SHOWN else "")
+    return [
+        f"{len(codes)} class names look like codes ({shown}): what works with text needs words, which classes.yaml "
+        "gives; a pool is searched without them by --query seeds"
+    ]
 
 
 def _file_next_to(path: str, names: Sequence[str]) -> str | None:
@@ -63,26 +151,6 @@ def _from_yaml(labels: LabelSpace, file: str) -> tuple[LabelSpace, tuple[str, ..
         notes.append(f"{file} describes classes that the dataset does not have: {names}{more}{hint}")
     classes = tuple(replace(info, **entries.get(info.name, {})) for info in labels)
     return LabelSpace(tuple(replace(c, domain=c.domain or common) for c in classes)), tuple(notes)
-
-
-def read_yaml(file: str) -> dict[str, Any]:
-    """The file as {"domain": str, "classes": {name: ...}}; DataError where it is something else."""
-    import yaml
-
-    try:
-        with open(file, encoding="utf-8") as stream:
-            # BaseLoader keeps `0`, `no` and `2001-01-01` as the texts that class names are
-            found = yaml.load(stream, Loader=yaml.BaseLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from None
-    if not isinstance(found, dict) or not found:
-        raise DataError(f"{file} must be a mapping of class names, got {type(found).__name__}")
-    if not isinstance(found.get("classes"), dict):
-        found = {"classes": found}
-    other = sorted(set(found) - {"classes", "domain"})
-    if other or not isinstance(found.get("domain", ""), str):
-        raise DataError(f"{file} may hold `domain` (a text) and `classes`, got {', '.join(other) or 'another domain'}")
-    return found
 
 
 def _entry(file: str, name: str, value: Any) -> dict[str, Any]:

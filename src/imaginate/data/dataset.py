@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from imaginate.data.decoding import load
 from imaginate.data.spec import DataSpec
 from imaginate.records import Image, LabelSpace, Sample, Skipped
+
+if TYPE_CHECKING:
+    from imaginate.data.rendering import Rendering
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +20,8 @@ class Dataset:
     """The chosen samples of one source; images are read one at a time, when asked for.
 
     `split` is the one chosen (None: everything), `splits` those that the source has. `notes` are remarks that a
-    person should see once (the split chosen by default, classes with too few images).
+    person should see once (the split chosen by default, classes with too few images). `rendering`: how numbers of
+    more than 8 bits become pictures, in all images alike; None where all are ordinary pictures.
     """
 
     name: str
@@ -28,6 +33,7 @@ class Dataset:
     split: str | None = None
     splits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    rendering: Rendering | None = None
 
     def __len__(self) -> int:
         return len(self.samples)

@@ -6,12 +6,13 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from imaginate import registry
-from imaginate.contract import PixelSource
+from imaginate.contract import Decoder, NumberDecoder, NumberSource, PixelSource
 from imaginate.errors import ImageError
-from imaginate.records import Image, Sample
+from imaginate.records import Image, ImageSource, Sample
 
 if TYPE_CHECKING:
     from imaginate.data.pixels import Pixels
+    from imaginate.data.rendering import Numbers, Rendering
 
 
 @cache
@@ -33,11 +34,56 @@ def decode(data: bytes) -> Pixels:
     """Encoded image -> (h, w, 3) uint8 RGB. Raises ImageError whose text is a short reason."""
     if not data:
         raise ImageError("empty file")
+    pixels: Pixels = _decoder_of(data).decode(data)
+    return pixels
+
+
+def _decoder_of(data: bytes) -> Decoder:
+    """The first decoder that recognises the bytes, else the last."""
     *special, last = registry.in_order("decoders")
     head = data[:32]
-    decoder = next((decoder for decoder in special if decoder.recognises(head)), last)
-    pixels: Pixels = decoder.decode(data)
-    return pixels
+    return next((decoder for decoder in special if decoder.recognises(head)), last)
+
+
+def rendered(source: ImageSource, rendering: Rendering) -> bytes | Pixels:
+    """A source's image through a rendering: its pixels, or its bytes where it is an ordinary picture that the rendering
+    leaves alone. Raises ImageError."""
+    from imaginate.data.rendering import OVER, render
+
+    numbers = numbers_in(source, rendering.page, rendering.channels)
+    if not isinstance(numbers, bytes):
+        return render(numbers, rendering)
+    window = rendering.of_eight_bits
+    if rendering.channels is None and window is None:
+        return numbers
+    pixels = decode(numbers)
+    if rendering.channels is None and window is not None and pixels.max() > window.white * OVER:
+        return numbers
+    return render(_eight_bits(pixels, rendering), rendering)
+
+
+def numbers_in(
+    source: ImageSource, page: int | None = None, channels: tuple[int, ...] | None = None
+) -> bytes | Numbers:
+    """The numbers that a source's image holds, or the bytes of an ordinary picture of 8 bits. Raises ImageError."""
+    if isinstance(source, NumberSource):
+        found: Numbers = source.numbers()
+        return found
+    data = source.read()
+    decoder = _decoder_of(data) if data else None
+    numbers = decoder.numbers(data, page, channels) if isinstance(decoder, NumberDecoder) else None
+    return data if numbers is None else numbers
+
+
+def _eight_bits(pixels: Pixels, rendering: Rendering) -> Numbers:
+    """An ordinary picture as numbers, of the channels that are asked for."""
+    from imaginate.data.rendering import Numbers
+
+    channels = rendering.channels or (1, 2, 3)
+    if max(channels) > 3:
+        raise ImageError(f"has no channel {max(channels)}")
+    values = pixels[..., [c - 1 for c in channels]] if len(channels) > 1 else pixels[..., channels[0] - 1]
+    return Numbers(values, "uint8", None if rendering.of_eight_bits else (0.0, 255.0))
 
 
 def pixels_of(sample: Sample) -> Pixels:

@@ -11,12 +11,17 @@ from typing import Any
 from imaginate.data import splits
 from imaginate.data.archives import Member
 from imaginate.data.decoding import has_image_suffix
-from imaginate.data.labelling import Labeller, from_line, text
+from imaginate.data.labelling import NO_LABEL, Labeller, from_line, text
+from imaginate.data.listing import nothing
 from imaginate.errors import DataError, ImageError
 from imaginate.records import Listing, Sample, Skipped
 
 _NAME_KEYS = ("class_name", "label_name")
-_LABEL_KEYS = ("label", "cls", "class", "class_id", "target")
+_LABEL_KEYS = ("label", "cls", "class", "class_id", "target", "labels", "category")
+UNLABELLED = (
+    "a WebDataset has a label for each image, 0001.cls or 0001.json next to 0001.jpg; tars of one class or of class "
+    "folders: unpack them, or give one of them"
+)
 Group = dict[str, Member]
 
 
@@ -68,6 +73,8 @@ def _listing(
             skipped.append(Skipped(name, label, split))
         else:
             samples.append(Sample(id=name, label=label, source=image.source, split=split))
+    if not samples and any(item.reason == NO_LABEL for item in skipped):
+        raise DataError(nothing(path, skipped, UNLABELLED))
     there = splits.ordered(split for _, _, split, _ in rows if split)
     return Listing(format="WebDataset", labels=labeller.space, samples=samples, skipped=skipped, splits=there)
 

@@ -44,7 +44,13 @@ class Labeller:
             return LabelSpace.of(self._names)
         if example := joined_label(self._seen, is_plural=self._is_plural):
             raise DataError(self._several(example))
-        return LabelSpace.of(sorted_names(self._seen - {""}))
+        return LabelSpace.of(sorted_names(self._seen - {"", self._unlabelled}))
+
+    @cached_property
+    def _unlabelled(self) -> str:
+        """-1 where numbers from 0 on are the labels: the mark of an image without one."""
+        numbers = self._seen - {""}
+        return "-1" if "0" in numbers and all(name.lstrip("-").isdecimal() for name in numbers) else ""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -72,7 +78,7 @@ class Labeller:
         if isinstance(value, str) and value in self._index:
             return self._index[value]
         name = "" if value is None else text(value)
-        return NO_LABEL if name == "" else self._index.get(name, OUT_OF_RANGE)
+        return NO_LABEL if name in ("", self._unlabelled) else self._index.get(name, OUT_OF_RANGE)
 
     def _single(self, value: Any) -> Any:
         """The label of a list of one; DataError for several."""
@@ -84,7 +90,8 @@ class Labeller:
         return value
 
     def _several(self, example: Any) -> str:
-        shown = str(example) if len(str(example)) < 80 else str(example)[:77] + "..."
+        plain = str(example) if str(example).isprintable() else repr(example)
+        shown = plain if len(plain) < 80 else plain[:77] + "..."
         return (
             f"{self._where} has several labels an image, as in {shown}: each image needs one class; "
             "if another column holds it, name it with --label-column"
@@ -129,14 +136,17 @@ def listed(value: str) -> Any:
 
 
 def joined_label(names: Iterable[str], *, is_plural: bool) -> str | None:
-    """A name that is a list of other names (`cat|pet`), where the parts come back in other lists; None where the names
-    only hold such a character. `is_plural`: the column's name says that there may be several."""
+    """A name that is a list of other names (`cat|pet`), where the parts come back in other lists, or are classes of
+    their own; None where the names only hold such a character. `is_plural`: the column's name says that there may be
+    several."""
     every = {name for name in names if name}
-    for sign in ("|", ";", ",", " "):
+    for sign in ("|", ";", ",", "\n", " "):
         parts = {name: {p.strip() for p in name.split(sign)} - {""} for name in every}
         several = {name: found for name, found in parts.items() if len(found) > 1}
         if not several or (sign == " " and not is_plural):
             continue
+        if sign in ",;\n" and (of_classes := [name for name, found in several.items() if found <= every]):
+            return min(of_classes)
         counts = Counter(part for found in parts.values() for part in found)
         inside = {part for found in several.values() for part in found}
         shared = {part for part in inside if counts[part] > 1}

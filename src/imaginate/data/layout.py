@@ -87,15 +87,17 @@ def arrange(
 def arranged(paths: Sequence[str], layout: LayoutWord = "auto", others: Iterable[str] = ()) -> Arranged:
     """The same with what a person should know. `others`: the files that are no images; a README among them shows a
     repository, whose folders of screenshots are no classes."""
-    parts = [path.split("/") for path in paths]
+    heads = [path.rpartition("/")[0] for path in paths]
+    unique = list(dict.fromkeys(heads))  # an image has the class and split of its folder
+    parts = [[*(head.split("/") if head else ()), ""] for head in unique]
     left: set[tuple[str, ...]] = set()
     base = _wrapper(parts, layout, [other.split("/") for other in others], left)
     parts = [[] if any(tuple(part[: len(top)]) == top for top in left) else part for part in parts]
     tree = _tree(parts, base, layout)
-    rows = [_row(part, tree) if part else ("", EXTRA) for part in parts]
+    rows = {head: _row(part, tree) if part else ("", EXTRA) for head, part in zip(unique, parts, strict=True)}
     notes = [f"the pictures in {_listed(sorted('/'.join(top) for top in left))} are left out"] if left else []
-    problem = "" if any(name for name, _ in rows) else _problem(parts, tree)
-    return Arranged(rows, (*notes, *_doubts(parts, tree)), problem)
+    problem = "" if any(name for name, _ in rows.values()) else _problem(parts, tree)
+    return Arranged([rows[head] for head in heads], (*notes, *_doubts(parts, tree)), problem)
 
 
 def _row(part: Sequence[str], tree: _Tree) -> tuple[str, str | None]:
@@ -196,12 +198,14 @@ def _share(some: set[str], others: set[str]) -> bool:
 
 
 def _inner_splits(parts: Sequence[Sequence[str]], base: int) -> tuple[int, dict[str, str]] | None:
-    """The depth at which every folder is a split, below the classes (`cats/train`), and the splits."""
+    """The depth at which every folder is a split, below the classes (`cats/train`), and the splits. A few classes may
+    have no such folders: their images have no split."""
     body = [part for part in parts if len(part) > base + 1]
-    shortest = min((len(part) for part in body), default=0)
-    for level in range(base + 1, shortest - 1):
-        splits = {top: names.of_folder(top) for top in {part[level] for part in body}}
-        if all(splits.values()) and len(set(splits.values())) > 1:
+    for level in range(base + 1, max((len(part) for part in body), default=0) - 1):
+        deep = [part for part in body if len(part) > level + 1]
+        splits = {top: names.of_folder(top) for top in {part[level] for part in deep}}
+        most = 2 * len({part[base] for part in deep}) > len({part[base] for part in body})
+        if all(splits.values()) and len(set(splits.values())) > 1 and most:
             return level, {top: split for top, split in splits.items() if split}
     return None
 
@@ -249,7 +253,8 @@ def _problem(parts: Sequence[Sequence[str]], tree: _Tree) -> str:
 def _doubts(parts: Sequence[Sequence[str]], tree: _Tree) -> list[str]:
     """Notes on folders that may mean something else than they are taken for."""
     if tree.splits:
-        return []
+        bare = sorted({part[tree.base] for part in parts if part and tree.base + 1 < len(part) <= tree.level + 1})
+        return [f"the images of {_listed(bare)} are in no split folder, and are left out"] if bare else []
     below: dict[str, set[str]] = {}
     for part in parts:
         if len(part) > tree.base + 2:

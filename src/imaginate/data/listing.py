@@ -58,7 +58,7 @@ def from_paths(
             left.append(Skipped(name, split or ""))
     if not found:
         expected = tree.problem or "expected <class>/<image> or <split>/<class>/<image>"
-        raise DataError(nothing(where, left, expected + _tables_there(left)))
+        raise DataError(nothing(where, left, expected + _tables_there(left) + _archives_there(left)))
     one = {name: unicodedata.normalize("NFC", name) for name in {row[2] for row in found}}
     labels = LabelSpace.of(sorted(set(one.values()), key=_in_a_folder))
     index = {name: label for label, name in enumerate(labels.names)}
@@ -77,6 +77,12 @@ def _tables_there(skipped: Iterable[Skipped]) -> str:
     """The end of a message where tables are next to the images that have no class."""
     tables = [s.id for s in skipped if s.id.lower().endswith((".csv", ".tsv", ".jsonl", ".parquet"))]
     return f"; the labels may be in {tables[0]}: give that table in place of the folder" if tables else ""
+
+
+def _archives_there(skipped: Iterable[Skipped]) -> str:
+    """The end of a message where the images may be in archives in the folder."""
+    packed = [s.id for s in skipped if s.id.lower().endswith((".zip", ".tar", ".tgz", ".tar.gz", ".7z", ".rar"))]
+    return f"; {packed[0]} is an archive: give it in place of the folder, or unpack it" if packed else ""
 
 
 def nothing(where: str, skipped: Sequence[Skipped], hint: str = "") -> str:

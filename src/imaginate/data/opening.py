@@ -8,7 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imaginate import registry
 from imaginate.contract import PathReader
@@ -17,12 +17,16 @@ from imaginate.data.dataset import Dataset
 from imaginate.data.decoding import pixels_of
 from imaginate.data.listing import nothing
 from imaginate.data.notes import say
+from imaginate.data.photometry import decide, masks, of_window, through
 from imaginate.data.place import examine, words_for
 from imaginate.data.spec import DataSpec
 from imaginate.data.subset import take_fraction, take_shots
 from imaginate.errors import DataError, ImageError
 from imaginate.records import LabelSpace, Listing, Part, Sample, Skipped
 from imaginate.settings import build, nearest
+
+if TYPE_CHECKING:
+    from imaginate.data.pixels import Pixels
 
 
 def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) -> Dataset:
@@ -38,9 +42,18 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
     chosen = [sample for sample in listing.samples if split is None or sample.split == split]
     skipped = [item for item in listing.skipped if split is None or item.split in (None, split)]
     notes = [*listing.notes, *_about_split(listing, spec, split), *_thin(chosen, listing.labels)]
+    rendering, seen = decide(listing.samples, spec)
+    chosen = through(chosen, rendering) if rendering is not None else chosen
     chosen, broken, more = _subset(chosen, spec)
-    _need_one(spec.path, chosen, [*skipped, *broken])
-    labels, more_notes = classes.describe(listing.labels, spec.path, spec.classes_file)
+    first = _first_picture(spec.path, chosen, [*skipped, *broken])
+    if rendering is None and first.max() <= 1 and (window := masks(listing.samples)) is not None:
+        rendering = of_window(window)
+        chosen = through(chosen, rendering)
+        seen.append(
+            "the images hold 0 and 1 alone, and are read as black and white; --range 0..255 keeps them as they are"
+        )
+    notes += seen
+    labels, more_notes = classes.describe(listing.labels, spec.path, spec.classes_file, first.shape[:2])
     notes += [*more_notes, *_alike(labels), *more]
     say(spec.path, notes)
     return Dataset(
@@ -53,6 +66,7 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
         split=split,
         splits=listing.splits,
         notes=tuple(notes),
+        rendering=rendering,
     )
 
 
@@ -156,21 +170,27 @@ def _alike(labels: LabelSpace) -> list[str]:
     """A note on names that a person would take for one."""
     forms: dict[str, list[str]] = {}
     for name in labels.names:
-        form = " ".join(re.sub(r"[_\-]", " ", unicodedata.normalize("NFKC", name)).casefold().split())
-        forms.setdefault(form, []).append(name)
+        forms.setdefault(_for_the_eye(name), []).append(name)
     pairs = [found for found in forms.values() if len(found) > 1]
     shown = "; ".join(", ".join(map(repr, found)) for found in pairs[:3])
     more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
     return [f"these names are different classes, and look alike: {shown}{more}"] if pairs else []
 
 
-def _need_one(path: str, samples: list[Sample], skipped: list[Skipped]) -> None:
-    """DataError unless at least one image can be decoded; stops at the first that can."""
+def _for_the_eye(name: str) -> str:
+    """A name without what a person overlooks: case, blanks, separators, invisible characters, zeros around a number."""
+    seen = "".join(c for c in unicodedata.normalize("NFKC", name) if unicodedata.category(c) != "Cf")
+    form = " ".join(re.sub(r"(?<=\w)[_\-]|[_\-](?=[^\W\d])", " ", seen).casefold().split())
+    number = re.fullmatch(r"(-?)0*(\d+?)(?:\.0+)?", form)
+    return f"{number[1]}{number[2]}" if number else form
+
+
+def _first_picture(path: str, samples: list[Sample], skipped: list[Skipped]) -> Pixels:
+    """The first image that can be decoded; DataError where none can."""
     bad = list(skipped)
     for sample in samples:
         try:
-            pixels_of(sample)
-            return
+            return pixels_of(sample)
         except ImageError as error:
             bad.append(Skipped(sample.id, str(error)))
     raise DataError(nothing(path, bad))

@@ -24,7 +24,8 @@ class SeedImages:
         return self._samples[index]
 
     def image(self, index: int, data: bytes | None = None) -> Image:
-        """(3, h, w) uint8, from the bytes where they are at hand. Raises ImageError for an unusable file."""
+        """(3, h, w) uint8, from the bytes (what the source's `read` gave) where they are at hand. Raises ImageError for
+        an unusable file."""
         if index in self._cache:
             self._cache.move_to_end(index)
             return self._cache[index]

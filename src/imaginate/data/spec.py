@@ -5,11 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from imaginate.errors import ConfigError
 from imaginate.records import LayoutWord
 from imaginate.settings import check, setting
 
 # Settings that came after the first runs: they do not count in a run's fingerprint while they have these values.
-UNSAID = {"classes": None, "layout": "auto", "path_column": None, "label_column": None, "encoding": None}
+UNSAID = {
+    "classes": None,
+    "layout": "auto",
+    "path_column": None,
+    "label_column": None,
+    "encoding": None,
+    "range": None,
+    "channels": None,
+    "page": None,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +32,11 @@ class DataSpec:
     fraction: float | None = setting(None, "share of each class, so that the class imbalance stays", gt=0, le=1)
     origin: Literal["all", "original", "synthetic"] = setting("all", "of a run: which images to read")
     subset_seed: int = setting(0, "another seed picks other images for shots and fraction", ge=0)
-    classes_file: str | None = setting(None, "a classes.yaml from another place than next to the dataset")
+    classes_file: str | None = setting(
+        None,
+        "a classes.yaml from another place than next to the dataset, or the name of one that comes with imaginate "
+        "(breastmnist)",
+    )
     classes: tuple[str, ...] | None = setting(None, "the classes to read, by the names in the source; by default all")
     layout: LayoutWord = setting(
         "auto", "what folders mean; folders: classes and splits by their names, whatever tables are next to them; "
@@ -31,6 +45,29 @@ class DataSpec:
     path_column: str | None = setting(None, "the column of a table that names the images")
     label_column: str | None = setting(None, "the column of a table that names the classes")
     encoding: str | None = setting(None, "code page of a text table, or of the names in a zip: cp1252, gb18030, ...")
+    range: str | None = setting(
+        None,
+        "the numbers that are black and white, LOW..HIGH: 0..4095, --range=-1000..400; by default found on a sample",
+    )
+    channels: tuple[int, ...] | None = setting(
+        None, "bands or pages of an image, from 1, that become red, green and blue (3,2,1), or grey (4)", ge=1
+    )
+    page: int | None = setting(None, "which page, from 1, of images with several; by default the first", ge=1)
 
     def __post_init__(self) -> None:
         check(self)
+        if self.channels is not None and len(self.channels) not in (1, 3):
+            raise ConfigError(f"channels must be one number or three, got {','.join(map(str, self.channels))}")
+        if self.window is not None and not self.window[0] < self.window[1]:
+            raise ConfigError(f"range must rise from black to white, got {self.range!r}")
+
+    @property
+    def window(self) -> tuple[float, float] | None:
+        """Black and white, where they are given. ConfigError where the text is no range."""
+        if self.range is None:
+            return None
+        try:
+            low, high = (float(side) for side in self.range.split(".."))
+        except ValueError:
+            raise ConfigError(f"range must be LOW..HIGH, such as 0..4095, got {self.range!r}") from None
+        return low, high

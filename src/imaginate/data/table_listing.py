@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imaginate.data import splits
@@ -13,13 +13,14 @@ from imaginate.data.duplicates import two_labels
 from imaginate.data.finding import MISSING, Finder, Found, TreeFinder
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, listed, text
 from imaginate.data.listing import printable
-from imaginate.data.tables import TableFile
+from imaginate.data.tables import SUFFIXES, TableFile
 from imaginate.errors import DataError
 from imaginate.records import ImageSource, Listing, Part, Sample, Skipped
 
 # Tables that stand next to their images under these names: Hugging Face's image folders, Roboflow's export.
 SIDE_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet", "_classes.csv")
 DEEPEST = 2  # folders above a side table
+MANY = 20
 _BLANKS = ("", None)
 
 
@@ -60,10 +61,38 @@ def is_side_table(file: TableFile, part: Part) -> bool:
 
 def placed(file: TableFile, finder: Finder, part: Part, split: str | None = None) -> PlacedTable:
     """A table with its roles. DataError that shows the columns where a role is missing."""
-    roles = roles_of(file, part)
+    roles, bare = roles_of(file, part), replace(file, has_header=False)
+    is_by_number = (part.path_column or "").isdigit()
+    if (roles is None or is_by_number) and (by_files := _roles_by_files(bare, finder, part)) is not None:
+        return PlacedTable(bare, by_files, finder, split)
     if roles is None:
         raise DataError(unknown_columns(file.path, file.columns()))
     return PlacedTable(file, roles, finder, split)
+
+
+def _roles_by_files(file: TableFile, finder: Finder, part: Part) -> Roles | None:
+    """The roles of a table whose very first line names an image, so that it is no header: the columns that are asked
+    for by number, or the two that there are. None for any other table."""
+    rows = [] if file.is_exact else file.first_rows()
+    columns = file.columns() if rows else []
+    path, label = (_numbered(columns, word) for word in (part.path_column, part.label_column))
+    if len(columns) == 2 and (path is None or label is None):
+        paths = [column for column in columns if _are_files(rows[:2], column, finder)]
+        path = path or (paths[0] if len(paths) == 1 else None)
+        label = label or next((column for column in columns if column != path), None)
+    if path is None or label is None or not _are_files(rows[:2], path, finder):
+        return None
+    return Roles(path, label, notes=(f"the paths are read from {path}, the classes from {label}",))
+
+
+def _numbered(columns: Sequence[str], word: str | None) -> str | None:
+    """The column of this number, from 1; None where the word is none."""
+    return columns[int(word) - 1] if word and word.isdigit() and 1 <= int(word) <= len(columns) else None
+
+
+def _are_files(rows: Iterable[Row], column: str, finder: Finder) -> bool:
+    """Whether the values of a column name images that are there."""
+    return all(row[column] and finder.find(_path(row[column])).source is not None for row in rows)
 
 
 def tables_in(files: Mapping[str, ImageSource], part: Part) -> list[PlacedTable]:
@@ -83,6 +112,21 @@ def tables_in(files: Mapping[str, ImageSource], part: Part) -> list[PlacedTable]
             finder = TreeFinder(files, folder, name)
             found.append(placed(table, finder, part, splits.of_folder(folder.rstrip("/").rsplit("/", 1)[-1])))
     return found
+
+
+def by_lone_table(problem: DataError, files: Mapping[str, ImageSource], part: Part, where: str, format: str) -> Listing:
+    """The images of a source without class folders, by the one table in it that names their labels; raises `problem`
+    where there is none, or several."""
+    names = [name for name in sorted(files) if name.lower().endswith(SUFFIXES) and name.count("/") <= DEEPEST]
+    found = [] if part.layout != "auto" else [name for name in names if "submission" not in name.lower()]
+    tables = [(name, TableFile(name, files[name].read(), part.encoding)) for name in found[:MANY]]
+    known = [(name, table) for name, table in tables if is_side_table(table, part)]
+    if len(known) != 1 or len(found) > MANY:
+        raise problem
+    name, table = known[0]
+    finder = TreeFinder(files, name[: name.rfind("/") + 1], name)
+    listing = list_tables([placed(table, finder, part)], where, format)
+    return replace(listing, notes=(f"the labels are read from {name}, the only table of labels here", *listing.notes))
 
 
 def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manifest") -> Listing:
@@ -110,12 +154,18 @@ def _entries(table: PlacedTable) -> Iterator[_Entry]:
         split = row.get(roles.split) if roles.split else None
         name, number = _class(row, roles, is_exact=table.file.is_exact)
         yield _Entry(
-            found=table.finder.find(path) if path else None,
+            found=_find(table.finder, path) if path else None,
             class_name=name,
             number=number,
             split=splits.canonical(str(split)) if split not in _BLANKS else table.split,
             line=line,
         )
+
+
+def _find(finder: Finder, path: str) -> Found:
+    """The file of a path; `12.0` is the id 12 where there is no such file."""
+    found = finder.find(path)
+    return finder.find(text(path)) if found.reason == MISSING and text(path) != path else found
 
 
 def _path(value: Any) -> str:

@@ -23,11 +23,13 @@ FEW = 50
 
 @dataclass(frozen=True)
 class TableFile:
-    """A table, not yet read: where it is, its bytes where they are in an archive, and the code page of its text."""
+    """A table, not yet read: where it is, its bytes where they are in an archive, the code page of its text, and
+    whether its first line may be a header."""
 
     path: str
     data: bytes | None = None
     encoding: str | None = None
+    has_header: bool = True
 
     @property
     def is_parquet(self) -> bool:
@@ -109,7 +111,8 @@ class TableFile:
             header = stream.readline()
         delimiter = _delimiter(self.path, header)
         cells = [cell.strip().strip('"') for cell in header.split(delimiter)]
-        names = [f"column {n + 1}" for n in range(len(cells))] if any(map(has_image_suffix, cells)) else None
+        is_bare = not self.has_header or any(map(has_image_suffix, cells))
+        names = [f"column {n + 1}" for n in range(len(cells))] if is_bare else None
         return csv.DictReader(chain([header], lines), fieldnames=names, delimiter=delimiter, strict=True)
 
 

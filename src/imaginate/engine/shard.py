@@ -279,10 +279,12 @@ class ShardWorker:
 
 
 def _folders(classes: Sequence[str], store: Folder) -> list[str]:
-    """The folder of each class; in a run that an earlier version began, where they did not sort by label, as there."""
-    folders, earlier = names.folders_in_label_order(classes), names.class_folders(classes)
-    if folders != earlier and not set(store.names("images")).isdisjoint(set(earlier) - set(folders)):
-        return earlier
+    """The folder of each class; in a run that an earlier version began with other names, as there."""
+    folders = names.folders_in_label_order(classes)
+    there = set(store.names("images")) - set(folders)
+    for earlier in (names.folders_in_label_order(classes, guarded=False), names.class_folders(classes, guarded=False)):
+        if not there.isdisjoint(earlier):
+            return earlier
     return folders
 
 

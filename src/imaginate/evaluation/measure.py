@@ -1,4 +1,4 @@
-"""Measures the images of a run against held-out ones by every registered metric -> evaluation.json.
+"""Measures the images of a run against held-out ones by every registered metric -> metrics.json.
 
 The held-out images are compared with, never trained on. To choose settings by these numbers, use another split.
 """
@@ -21,11 +21,10 @@ from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Me
 from imaginate.files import replace_file
 from imaginate.progress import bar
 from imaginate.records import Sample, Scalar
-from imaginate.runs import RunFolder, Values
+from imaginate.runs import METRICS, OLD_METRICS, RunFolder, Values
 from imaginate.settings import build, check_price, nearest, settings_of, values_of
 
 FORMAT = "imaginate-evaluation/1"
-NAME = "evaluation.json"
 
 
 def evaluate(
@@ -42,10 +41,10 @@ def evaluate(
     progress: bool = True,
     **settings: Scalar,
 ) -> Values:
-    """Measure a run's images against the held-out ones of a dataset; returns what evaluation.json holds.
+    """Measure a run's images against the held-out ones of a dataset; returns what metrics.json holds.
 
     `features` names the network through which images are compared; `limit`: at most so many images of each side, evenly
-    spread; `out`: the file, default evaluation.json in the run. Every other keyword is a setting of a metric
+    spread; `out`: the file, default metrics.json in the run. Every other keyword is a setting of a metric
     (`neighbours=3`). Everything is checked before anything is measured.
     """
     for name, value in (("limit", limit), ("batch", batch)):
@@ -55,6 +54,10 @@ def evaluate(
     metrics, place = metrics_with(settings), _place(os.fspath(run), out)
     extraction = Extraction(features=features, device=pick_device(device), batch=batch, limit=limit, progress=progress)
     values = _measure(os.fspath(run), os.fspath(against), split, extraction, metrics)
+    if RunFolder(run).store.exists(OLD_METRICS):
+        values["warnings"].append(
+            f"{OLD_METRICS} of an earlier version is in the run: datasets reads it as a split; remove it"
+        )
     values |= {"cost": run_cost(RunFolder(run).facts, hourly_price), "run": os.fspath(run)}
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
     replace_file(place, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
@@ -162,7 +165,7 @@ def evenly_spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
 def _place(run: str, out: str | os.PathLike[str] | None) -> Path:
     """The file to write, refused where it cannot be one."""
     if not out:
-        return Path(run) / NAME
+        return Path(run) / METRICS
     place = Path(out)
     if place.is_dir():
         raise ConfigError(f"out must be a file, got the folder {place}")

@@ -2,7 +2,8 @@
 
 file:/photos/a.jpg     https://host/a.jpg     {"kind": "hf-parquet", "path": ..., "row": 7, ...}
 
-The kind is the registered name of an image source (`data/sources/`); the rest are its fields.
+The kind is the registered name of an image source (`data/sources/`); the rest are its fields. An image whose numbers
+are rendered has the reference of its source inside.
 """
 
 from __future__ import annotations
@@ -10,12 +11,18 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections.abc import Mapping
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 from imaginate import registry
 from imaginate.data.sources.file import FileSource
+from imaginate.data.sources.rendered import RenderedSource
 from imaginate.errors import ConfigError, ImageError
 from imaginate.records import ImageSource
+
+if TYPE_CHECKING:
+    from imaginate.data.rendering import Rendering
 
 MAX_BYTES = 64 * 2**20
 # What version 0.1.0 wrote in place of the registered names.
@@ -33,6 +40,11 @@ def encoded(source: ImageSource) -> str | None:
     """The reference of a registered image source of plain fields; None for one that holds the bytes itself."""
     if isinstance(source, FileSource):
         return f"file:{source.path}"
+    if isinstance(source, RenderedSource):
+        inner = encoded(source.inner)
+        return (
+            None if inner is None else json.dumps({"inner": inner, "rendering": dataclasses.asdict(source.rendering)})
+        )
     kind = _kinds().get(type(source))
     if kind is None or not dataclasses.is_dataclass(source):
         return None
@@ -62,10 +74,20 @@ def _source(ref: str) -> ImageSource:
         return FileSource(ref.removeprefix("file:"))
     try:
         values = json.loads(ref)
+        if "inner" in values:
+            return RenderedSource(_source(values["inner"]), _rendering(values["rendering"]))
         kind = values.pop("kind")
         return registry.find("sources", _EARLIER.get(kind, kind))(**values)
     except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
         raise ImageError("unknown reference") from None
+
+
+def _rendering(values: Mapping[str, Any]) -> Rendering:
+    from imaginate.data.rendering import Rendering, Window
+
+    channels = values["channels"]
+    windows = tuple(Window(**window) for window in values["windows"])
+    return Rendering(windows, None if channels is None else tuple(channels), values["page"])
 
 
 def download(url: str, timeout: float) -> bytes:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+from imaginate import lettering
 from imaginate.contract import Pool
 from imaginate.errors import ImageError
 
@@ -14,23 +15,24 @@ CELL, GAP, TEXT, ACROSS = 144, 8, 30, 8
 
 def result_sheet(pool: Pool, rows: Sequence[dict[str, Any]], title: str) -> bytes:
     """PNG bytes. An image that cannot be read is a grey square that says why."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
-    font, small = ImageFont.load_default(14), ImageFont.load_default(11)
+    captions = [str(row.get("caption") or row.get("source") or "") for row in rows]
+    lettering.say_cannot_write([title, *captions])
     down = max(1, -(-len(rows) // ACROSS))
     across = max(1, min(ACROSS, len(rows)))
     sheet = Image.new("RGB", (GAP + across * (CELL + GAP), 34 + down * (CELL + TEXT + GAP)), "white")
     pen = ImageDraw.Draw(sheet)
-    pen.text((GAP, 9), title, fill="#1b1b1b", font=font)
+    lettering.write(pen, (GAP, 9), title, size=14, fill="#1b1b1b")
     for i, row in enumerate(rows):
         x, y = GAP + (i % ACROSS) * (CELL + GAP), 34 + (i // ACROSS) * (CELL + TEXT + GAP)
         try:
             sheet.paste(_cell(pool, row), (x, y))
         except ImageError as error:
             pen.rectangle((x, y, x + CELL, y + CELL), fill="#dddddd")
-            pen.text((x + 6, y + CELL // 2), str(error), fill="#c62828", font=small)
-        for line, text in enumerate((f"{row['similarity']:.3f}", str(row.get("caption") or row.get("source") or ""))):
-            pen.text((x, y + CELL + 2 + 13 * line), _short(text), fill="#666666", font=small)
+            lettering.write(pen, (x + 6, y + CELL // 2), str(error), fill="#c62828", width=CELL - 6)
+        for line, text in enumerate((f"{row['similarity']:.3f}", captions[i])):
+            lettering.write(pen, (x, y + CELL + 2 + 13 * line), text, fill="#666666", width=CELL)
     out = io.BytesIO()
     sheet.save(out, "PNG")
     return out.getvalue()
@@ -47,8 +49,3 @@ def _cell(pool: Pool, row: dict[str, Any]) -> Any:
     cell = Image.new("RGB", (CELL, CELL), "#f4f4f4")
     cell.paste(image, ((CELL - image.width) // 2, (CELL - image.height) // 2))
     return cell
-
-
-def _short(text: str, limit: int = 24) -> str:
-    line = " ".join(text.split()).encode("latin-1", "replace").decode("latin-1")
-    return line if len(line) <= limit else line[: limit - 3] + "..."

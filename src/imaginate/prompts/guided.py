@@ -24,7 +24,7 @@ DOMAINS: dict[str, tuple[str, ...]] = {
 }
 ADJECTIVES: dict[str, tuple[str, ...]] = {
     "natural": GIF_ADJECTIVES,
-    "medical": ("", "colorful", "stylized", "high-contrast", "low-contrast", "bright", "dark"),
+    "medical": ("", "high-contrast", "low-contrast", "bright", "dark"),
     "none": ("",),
 }
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from imaginate.records import ClassInfo, LabelSpace
@@ -63,9 +64,41 @@ def _parent(folder: Path, synset: Synset) -> str:
     return parent.words[0] if parent else ""
 
 
+def is_id(text: str) -> bool:
+    """Whether a text has the form of a noun's WordNet id: n01491361."""
+    return len(text) == 9 and text[0] == "n" and text[1:].isdecimal() and text.isascii()
+
+
+def of_id(text: str) -> Synset | None:
+    """The meaning with a WordNet id, by WordNet's files or by those of ImageNet in timm; None where neither has it."""
+    if not is_id(text):
+        return None
+    folder = place()
+    return (_by_id(folder, text) if folder else None) or _imagenet().get(text)
+
+
+@cache
+def _imagenet() -> dict[str, Synset]:
+    """The classes of ImageNet by WordNet id, without what they are kinds of; empty where timm is not installed."""
+    found = find_spec("timm")  # its files are read, since the package itself takes seconds to import
+    folders = [Path(place) / "data" / "_info" for place in (found.submodule_search_locations or ())] if found else []
+    tables = [
+        _table(folder / f"imagenet_synset_to_{what}.txt") for folder in folders for what in ("lemma", "definition")
+    ]
+    if len(tables) != 2:
+        return {}
+    words, definitions = tables
+    return {wnid: Synset(tuple(text.split(", ")), (), definitions.get(wnid, "")) for wnid, text in words.items()}
+
+
+def _table(file: Path) -> dict[str, str]:
+    """The lines of a file, "key<tab>text"; empty where there is none."""
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    return dict(line.split("\t", 1) for line in lines if "\t" in line)
+
+
 def _by_id(folder: Path, text: str) -> Synset | None:
-    is_id = len(text) == 9 and text[0] == "n" and text[1:].isdigit()
-    return read(folder, int(text[1:])) if is_id else None
+    return read(folder, int(text[1:])) if is_id(text) else None
 
 
 def _by_name(folder: Path, info: ClassInfo, notes: list[str]) -> Synset | None:

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from imaginate.errors import RunError
 from imaginate.files import Folder
-from imaginate.runs import KEPT, RECIPE, REJECTED, Facts, RunFolder, json_object
+from imaginate.runs import KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, Facts, RunFolder, json_object
 
 View: TypeAlias = dict[str, Any]  # what a template, or a table, is filled with
 
@@ -123,6 +123,7 @@ def read_run(path: Path) -> RunContents:
     folder = RunFolder(path)
     kept, rejected, warnings = _tables(folder)
     has = folder.store.exists
+    metrics = next((name for name in (METRICS, OLD_METRICS) if has(name)), None)
     return RunContents(
         path=path,
         kept=kept,
@@ -130,7 +131,7 @@ def read_run(path: Path) -> RunContents:
         facts=folder.facts,
         recipe=folder.recipe if has(RECIPE) else {},
         recipe_text=folder.recipe_text if has(RECIPE) else "",
-        evaluation=folder.json("evaluation.json") if has("evaluation.json") else None,
+        evaluation=folder.json(metrics) if metrics else None,
         warnings=(*warnings, *(str(note) for note in folder.facts.get("data_notes") or ())),
     )
 

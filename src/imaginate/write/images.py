@@ -95,24 +95,10 @@ def original(data: bytes, image: Tensor, writing: Writing) -> tuple[bytes, str]:
 
 
 def plain_extension(data: bytes) -> str | None:
-    """The extension of a file that every image reader shows alike; None for the others. Reads only the header."""
-    from PIL import Image
+    """The extension of a file that every image reader shows alike; None for the others."""
+    from imaginate.data.picture_files import plain_format
 
-    with Image.open(io.BytesIO(data)) as picture:
-        extension = EXTENSIONS.get((picture.format or "").lower())
-        plain = picture.mode in ("L", "RGB") and not _is_animated(picture)
-        turned = picture.getexif().get(0x0112, 1) != 1 if "exif" in picture.info else False
-    return extension if plain and not turned else None
-
-
-def _is_animated(picture: Any) -> bool:
-    """Whether a Pillow image has a second frame."""
-    try:
-        picture.seek(1)
-    except EOFError:
-        return False
-    picture.seek(0)
-    return True
+    return EXTENSIONS.get(plain_format(data) or "")
 
 
 def _save(picture: Any, writing: Writing) -> bytes:

@@ -9,15 +9,22 @@ from collections.abc import Sequence
 from imaginate.files import content_hash
 
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|%]')
+_SPLIT_WORD = re.compile(  # as datasets finds splits: such a word between separators, in a folder's or a file's name
+    r"(?<![^\-._ 0-9])(train|training|validation|valid|dev|val|test|testing|eval|evaluation)(?=[\-._ 0-9]|$)"
+)
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)
 
 
-def class_folders(names: Sequence[str]) -> list[str]:
-    """One folder name per class: slashes and leading dots escaped, and no two equal even where case does not count."""
+def class_folders(names: Sequence[str], *, guarded: bool = True) -> list[str]:
+    """One folder name per class: slashes and leading dots escaped, and no two equal even where case does not count.
+
+    `guarded`: no name is read as a split by `datasets.load_dataset("imagefolder")`; `test` becomes `test~`.
+    """
     folders: list[str] = []
     taken: set[str] = set()
     for name in names:
-        folder = _escape(unicodedata.normalize("NFC", name))
+        form = unicodedata.normalize("NFC", name)
+        folder = _escape(_no_split(form) if guarded else form)
         if folder.casefold() in taken:
             folder = f"{folder}~{_hash(name)}"
         taken.add(folder.casefold())
@@ -25,10 +32,10 @@ def class_folders(names: Sequence[str]) -> list[str]:
     return folders
 
 
-def folders_in_label_order(names: Sequence[str]) -> list[str]:
+def folders_in_label_order(names: Sequence[str], *, guarded: bool = True) -> list[str]:
     """The same, where they sort in the order of the labels: the index that a reader of folders counts (`ImageFolder`)
     is the label. Numbers are filled with zeros for it, other names get their number in front."""
-    folders = class_folders(names)
+    folders = class_folders(names, guarded=guarded)
     if folders == sorted(folders):
         return folders
     width = max(map(len, folders))
@@ -44,6 +51,7 @@ def stem(key: str) -> str:
     """A readable, unique file stem for a sample id or class key: its last words and a hash of the whole."""
     tail = key.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
     slug = re.sub(r"[^\w\-]+", "_", unicodedata.normalize("NFC", tail)).strip("_")[:40]
+    slug = _no_split(slug)
     return f"{slug}-{_hash(key)}" if slug else _hash(key)
 
 
@@ -56,6 +64,11 @@ def _escape(name: str) -> str:
     if len(safe.encode()) > 200:
         safe = f"{safe.encode()[:180].decode(errors='ignore')}~{_hash(name)}"
     return f"{safe}~" if not safe or _RESERVED.match(safe) else safe
+
+
+def _no_split(name: str) -> str:
+    """The name with a tilde after each word that names a split."""
+    return _SPLIT_WORD.sub(r"\1~", name)
 
 
 def _hash(text: str) -> str:

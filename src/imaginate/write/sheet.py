@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from imaginate import files
+from imaginate import files, lettering
 from imaginate.errors import ConfigError
 from imaginate.files import Folder
 
@@ -67,42 +67,43 @@ def _rows(store: Folder, names: Sequence[str], columns: Sequence[str]) -> Iterat
 
 def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Folder) -> bytes:
     """Draw a sheet from rows of a run's tables."""
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
+    lettering.say_cannot_write(str(row["class_name"]) for _, members in groups for row in members)
     across = 1 + max([len(members) for _, members in groups], default=0)
     width = GAP + across * (CELL + GAP)
     height = GAP + max(1, len(groups)) * (CELL + TEXT + GAP)
     page = Image.new("RGB", (width, height), PAPER)
-    pen, font = ImageDraw.Draw(page), ImageFont.load_default(11)
+    pen = ImageDraw.Draw(page)
     for line, (head, members) in enumerate(groups):
         top = GAP + line * (CELL + TEXT + GAP)
         for column, row in enumerate([head, *members]):
             left = GAP + column * (CELL + GAP)
             if row is not None:
-                _cell(page, pen, font, left, top, row, store, seed=column == 0)
+                _cell(page, pen, left, top, row, store, seed=column == 0)
             else:
-                _no_seed(pen, font, left, top, members[0])
+                _no_seed(pen, left, top, members[0])
     if not groups:
-        pen.text((GAP, GAP), "no new image", fill=SOFT, font=font)
+        lettering.write(pen, (GAP, GAP), "no new image", fill=SOFT)
     out = io.BytesIO()
     page.save(out, "PNG", compress_level=1)
     return out.getvalue()
 
 
-def _cell(page: Any, pen: Any, font: Any, left: int, top: int, row: Row, store: Folder, *, seed: bool) -> None:
+def _cell(page: Any, pen: Any, left: int, top: int, row: Row, store: Folder, *, seed: bool) -> None:
     picture, size = _thumbnail(store, row["file_name"])
     page.paste(picture, (left + (CELL - picture.width) // 2, top + (CELL - picture.height) // 2))
     colour = INK if seed else KEPT if row["kept"] else REFUSED
     pen.rectangle((left - 1, top - 1, left + CELL, top + CELL), outline=colour, width=2 if not seed else 1)
     first, second = _words(row, seed, size)
-    pen.text((left, top + CELL + 3), _fit(first, font), fill=colour, font=font)
-    pen.text((left, top + CELL + 16), _fit(second, font), fill=SOFT, font=font)
+    lettering.write(pen, (left, top + CELL + 3), first, fill=colour, width=CELL)
+    lettering.write(pen, (left, top + CELL + 16), second, fill=SOFT, width=CELL)
 
 
-def _no_seed(pen: Any, font: Any, left: int, top: int, row: Row) -> None:
+def _no_seed(pen: Any, left: int, top: int, row: Row) -> None:
     """Where no original was kept: the class's name in its place, and the seed's where there is one."""
-    pen.text((left, top + CELL // 2 - 8), _fit(str(row["class_name"]), font), fill=INK, font=font)
-    pen.text((left, top + CELL // 2 + 5), _fit(row["seed_image"] or "", font), fill=SOFT, font=font)
+    lettering.write(pen, (left, top + CELL // 2 - 8), str(row["class_name"]), fill=INK, width=CELL)
+    lettering.write(pen, (left, top + CELL // 2 + 5), row["seed_image"] or "", fill=SOFT, width=CELL)
 
 
 def _thumbnail(store: Folder, name: str) -> tuple[Any, str]:
@@ -132,9 +133,3 @@ def _scores(row: Row) -> str:
         return f"S {row['score_total_before']:.2f} > {row['score_total_after']:.2f}"
     found = {k[6:].replace("_", " "): v for k, v in row.items() if k.startswith("score_") and v is not None}
     return ", ".join(f"{name} {value:.2f}" for name, value in found.items())
-
-
-def _fit(text: str, font: Any) -> str:
-    while text and font.getlength(text) > CELL:
-        text = text[:-2].rstrip() + "…" if len(text) > 2 else ""
-    return text

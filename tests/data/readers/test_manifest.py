@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
@@ -132,6 +133,39 @@ def test_a_table_without_a_header(tmp_path: Path) -> None:
     data = open_dataset(manifest(tmp_path, "img/a/000.png,cat\nimg/a/001.png,dog\n"))
     assert data.counts() == {"cat": 1, "dog": 1}
     assert data.notes[0] == "list.csv: it has no header"
+
+
+def test_a_table_of_ids_without_a_header_keeps_its_first_row(tmp_path: Path) -> None:
+    data = open_dataset(manifest(tmp_path, "000,cat\n001,dog\n002,cat\n"))
+    assert zoo.by_class(data) == {"cat": ["img/a/000.png", "img/a/002.png"], "dog": ["img/a/001.png"]}
+    assert data.notes[:2] == (
+        "list.csv: it has no header",
+        "list.csv: the paths are read from column 1, the classes from column 2",
+    )
+    named = open_dataset(manifest(tmp_path, "cat,000\ndog,001\n"), path_column="2", label_column="1")
+    assert len(named) == 2
+    with pytest.raises(DataError, match="no image path and label columns; it has foo, bar"):
+        open_dataset(manifest(tmp_path, "foo,bar\n1,2\n"))
+
+
+def test_ids_that_a_program_wrote_with_a_fraction(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "img", {"a": 1})
+    (tmp_path / "img/a/000.png").rename(tmp_path / "img/a/12.png")
+    (tmp_path / "list.csv").write_text("id,label\n12.0,cat\n")
+    assert zoo.by_class(open_dataset(tmp_path / "list.csv")) == {"cat": ["img/a/12.png"]}
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_the_one_table_of_images_without_class_folders_is_read(kind: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "set", {"train": 2, "test": 2})
+    (tmp_path / "set/train.csv").write_text("id,label\ntrain/000,cat\ntrain/001,dog\n")
+    (tmp_path / "set/sample_submission.csv").write_text("id,label\ntest/000,cat\n")
+    where = tmp_path / "set"
+    if kind != "folder":
+        where = Path(shutil.make_archive(str(tmp_path / "packed"), kind, tmp_path / "set"))
+    data = open_dataset(where)
+    assert zoo.by_class(data) == {"cat": ["train/000.png"], "dog": ["train/001.png"]}
+    assert data.notes[0] == "the labels are read from train.csv, the only table of labels here"
 
 
 def test_columns_as_asked(tmp_path: Path) -> None:

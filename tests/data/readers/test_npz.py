@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +115,29 @@ def test_cut_npz(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(DataError, match="as npz"):
         open_dataset(path)
+
+
+def said(shape: tuple[int, ...], data: bytes) -> bytes:
+    """An array in a file that says another shape than it has."""
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return out.getvalue() + data
+
+
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [((10**7, 256, 256, 3), (10**7,)), ((4, 5, 5), (10**12,)), ((4, 5, 5), (4, 10**9)), ((4, 6, 5), (4,))],
+)
+def test_a_shape_that_is_not_true_is_one_line(images: Any, labels: Any, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("images.npy", said(images, bytes(100)))
+        archive.writestr("labels.npy", said(labels, bytes(4)))
+    with pytest.raises(DataError, match=r"a.npz is damaged: (images|labels) says that its shape is \(") as caught:
+        open_dataset(tmp_path / "a.npz")
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_as_columns_of_marks(tmp_path: Path) -> None:
+    marks = np.eye(3, dtype=np.float32)[LABELS]
+    data = open_dataset(write(tmp_path / "a.npz", images=COLOUR, labels=marks))
+    assert [sample.label for sample in data.samples] == LABELS.tolist()

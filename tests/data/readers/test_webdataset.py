@@ -71,6 +71,19 @@ def test_shards_and_splits(tmp_path: Path) -> None:
         open_dataset(f"{tmp_path}/train-{{000001..000002}}.tar")
 
 
+def test_tars_without_labels_say_what_a_label_is(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        shard(tmp_path / f"{name}.tar", {f"{name}_{i}.png": zoo.png(i) for i in range(2)})
+    with pytest.raises(DataError, match=r"4 no label; a WebDataset has a label for each image, 0001.cls or 0001.json"):
+        open_dataset(tmp_path)
+
+
+def test_several_labels_of_a_json_are_one_line(tmp_path: Path) -> None:
+    shard(tmp_path / "a.tar", {"0.png": zoo.png(), "0.json": b'{"labels": ["cat", "dog"]}'})
+    with pytest.raises(DataError, match=r"several labels an image, as in \['cat', 'dog'\]"):
+        open_dataset(tmp_path / "a.tar")
+
+
 def test_incomplete_samples_are_skipped(tmp_path: Path) -> None:
     members = {
         "good.png": zoo.png(0), "good.cls": b"0", "lone.cls": b"0", "nolabel.png": zoo.png(1), "empty.png": b"",

@@ -124,3 +124,11 @@ def test_info_zips_own_utf8_names_win(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as to:
         to.writestr(info, zoo.png())
     assert open_dataset(tmp_path / "a.zip").labels.names == ("猫",)
+
+
+def test_a_folder_of_archives_says_so(tmp_path: Path) -> None:
+    for name in ("train", "test"):
+        with zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as archive:
+            archive.writestr("cat/1.png", zoo.png())
+    with pytest.raises(DataError, match=r"test.zip is an archive: give it in place of the folder, or unpack it"):
+        open_dataset(tmp_path)

@@ -134,7 +134,7 @@ def test_the_command_writes_what_the_report_reads(tmp_path: Path, monkeypatch: A
     data, run = str(tmp_path / "data"), str(tmp_path / "run")
     assert main(["evaluate", run, "--against", data, "--quiet", "--hourly-price", "1", "--neighbours", "3"]) == 0
     assert "leaks: 0 new images look like one of 12 held-out images" in capsys.readouterr().out
-    result = json.loads((tmp_path / "run/evaluation.json").read_text())
+    result = json.loads((tmp_path / "run/metrics.json").read_text())
     assert result["images"] == {"originals": 12, "new": 24, "held_out": 12, "unreadable": 0}
     assert result["cost"]["money_per_image"] > 0
     assert main(["report", run]) == 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.scanning import scan, scan_url
 from imaginate.data.sources.file import FileSource
-from imaginate.data.table_listing import SIDE_TABLES, list_tables, tables_in
+from imaginate.data.table_listing import SIDE_TABLES, by_lone_table, list_tables, tables_in
+from imaginate.errors import DataError
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
 
@@ -27,13 +29,19 @@ class ImageFolder:
         images: list[tuple[str, ImageSource]] = []
         skipped: list[Skipped] = []
         found = sorted(scan_url(place.path) if place.is_remote else scan(place.path))
-        if any(name.endswith(SIDE_TABLES) for name, *_ in found):
-            files = {name: FileSource(full) for name, full, reason in found if reason in ("", "not an image")}
-            if tables := tables_in(files, part):
-                return list_tables(tables, place.path, "image folder")
+        if any(name.endswith(SIDE_TABLES) for name, *_ in found) and (tables := tables_in(_files(found), part)):
+            return list_tables(tables, place.path, "image folder")
         for name, full, reason in found:
             if reason:
                 skipped.append(Skipped(printable(name), reason))
             else:
                 images.append((name, FileSource(full)))
-        return from_paths("image folder", images, skipped, place.path, part.layout)
+        try:
+            return from_paths("image folder", images, skipped, place.path, part.layout)
+        except DataError as problem:
+            return by_lone_table(problem, _files(found), part, place.path, "image folder")
+
+
+def _files(found: Iterable[tuple[str, str, str]]) -> dict[str, ImageSource]:
+    """The files that may be images or tables, by their relative paths."""
+    return {name: FileSource(full) for name, full, reason in found if reason in ("", "not an image")}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -116,14 +118,12 @@ def _pairs(keys: list[str]) -> dict[str, tuple[str, str | None]]:
 
 def _labels(arrays: Any, path: str, key: str, label_key: str) -> Any:
     """(n,) labels of the images under `key`; DataError where the shapes do not fit one label an image."""
-    try:
-        values = arrays[label_key]
-    except ValueError:
-        raise DataError(f"{path}: {label_key} holds pickled objects, which are not read") from None
+    values = _array(arrays, path, label_key)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
-    with zipfile.ZipFile(path) as archive, archive.open(key + ".npy") as member:
-        shape, _, dtype = header(member)
+    elif values.ndim == 2 and values.dtype.kind in "buif" and ((values == 1).sum(1) == 1).all():
+        values = values.argmax(1) if set(np.unique(values)) <= {0, 1} else values  # a 1 in the column of the class
+    shape, dtype = _stated(path, key)
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
         raise DataError(f"{path}: {key} must be (n, h, w) or (n, h, w, 1, 3 or 4), got {shape}")
     if dtype.kind not in "buif":
@@ -133,11 +133,34 @@ def _labels(arrays: Any, path: str, key: str, label_key: str) -> Any:
     return values.astype(np.int64) if values.dtype.kind == "b" else values
 
 
+def _array(arrays: Any, path: str, key: str) -> Any:
+    """An array that is read whole, of labels or names."""
+    _stated(path, key)
+    try:
+        return arrays[key]
+    except ValueError:
+        raise DataError(f"{path}: {key} holds pickled objects, which are not read") from None
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, MemoryError) as error:
+        raise DataError(f"{path}: {key} cannot be read: {error or 'out of memory'}") from None
+
+
+def _stated(path: str, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and number type of an array. DataError where it holds another amount of numbers than it says."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            info = archive.getinfo(key + ".npy")
+            with archive.open(info) as member:
+                shape, _, dtype = header(member)
+                size = info.file_size - member.tell()
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(f"{path}: {key} cannot be read: {error}") from None
+    if not dtype.hasobject and math.prod(shape) * dtype.itemsize != size:
+        raise DataError(f"{path} is damaged: {key} says that its shape is {shape}, and has {size} bytes")
+    return shape, dtype
+
+
 def _names(arrays: Any, path: str) -> list[str] | None:
     for key in _NAME_KEYS:
         if key in arrays.files:
-            try:
-                return [str(name) for name in arrays[key].tolist()]
-            except ValueError:
-                raise DataError(f"{path}: {key} holds pickled objects, which are not read") from None
+            return [str(name) for name in _array(arrays, path, key).tolist()]
     return None

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from imaginate.data.arrays import array
-from imaginate.data.pixels import Pixels, encode_png, to_rgb
+from imaginate.data.pixels import Pixels, encode_png
+from imaginate.data.rendering import Numbers, render
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +22,15 @@ class NpzSource:
     key: str
     index: int
 
+    def numbers(self) -> Numbers:
+        """What the array holds, without the detour over PNG."""
+        values = array(self.path, self.key)[self.index]
+        flat = values[..., 0] if values.ndim == 3 and values.shape[2] == 1 else values
+        return Numbers(np.asarray(flat), str(flat.dtype))
+
     def pixels(self) -> Pixels:
-        """(h, w, 3) uint8, without the detour over PNG."""
-        return to_rgb(array(self.path, self.key)[self.index])
+        """(h, w, 3) uint8."""
+        return render(self.numbers())
 
     def read(self) -> bytes:
         """The image as PNG."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from PIL import Image, ImageDraw
 
+from imaginate import lettering
 from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.finite import draw_finite
 from imaginate.ops.noise import stream, substream
@@ -64,9 +65,10 @@ def _draw(file: Path, table: list[tuple[str, torch.Tensor, list[torch.Tensor]]],
     wide = (1 + COLUMNS) * (tile + gap) + 2 * gap
     canvas = Image.new("RGB", (wide, len(table) * (tile + line + gap) + gap), "white")
     pen = ImageDraw.Draw(canvas)
+    lettering.say_cannot_write(name for name, _, _ in table)
     for number, (name, real, new) in enumerate(table):
         top = gap + number * (tile + line + gap)
-        pen.text((gap, top), name, fill="black")
+        lettering.write(pen, (gap, top), name, width=wide)
         for column, pixels in enumerate([real, *new]):
             left = gap + column * (tile + gap) + (gap if column else 0)
             canvas.paste(_tile(pixels, tile), (left, top + line))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Need: TypeAlias = Literal["new images", "held-out images", "two classes"]
-Row: TypeAlias = Values  # of the table, as evaluation.json has it
+Row: TypeAlias = Values  # of the table, as metrics.json has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,7 @@ class Number:
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """`rows` of the table; `section`: what evaluation.json has under the metric's own name; warnings."""
+    """`rows` of the table; `section`: what metrics.json has under the metric's own name; warnings."""
 
     rows: Sequence[Row] = ()
     section: Facts | None = None
