@@ -45,6 +45,9 @@ def compose(
         train=join([base], classes), validation=_validation(material, parts.validation), original=len(parts.rows),
         excluded=parts.excluded,
     )  # fmt: skip
+    if arm.kind == "subset":
+        fewer = _share_of(parts.rows, material.train, arm.share or 1.0, seed)
+        return replace(composed, train=join([material.train.piece(fewer)], classes), original=len(fewer))
     if arm.kind == "duplicate":
         times = 1 + arm.number if arm.number else times
         return replace(composed, train=join([base] * times, classes), original=len(parts.rows) * times)
@@ -65,6 +68,14 @@ def compose(
         children = _children(run, picked, material.train.ids, parts.rows, train)
         train = replace(train, count=len(parts.rows), replace=protocol.replace_p, children=children)
     return replace(composed, train=train)
+
+
+def _share_of(rows: np.ndarray, store: PixelCache, share: float, seed: int) -> np.ndarray:
+    """A share of the rows of each class, one at least, another for each seed; a smaller one is part of a larger one."""
+    order = sorted(rows.tolist(), key=lambda row: derive_seed("share", seed, store.ids[row]))
+    ranked, labels = np.array(order), store.label[order]
+    kept = [of[: max(1, round(share * len(of)))] for c in np.unique(labels) for of in [ranked[labels == c]]]
+    return np.sort(np.concatenate(kept))
 
 
 def _validation(material: StudyImages, rows: np.ndarray) -> TrainingSet | None:

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from imaginate.errors import RunError
 from imaginate.files import Folder
+from imaginate.reports import words
 from imaginate.runs import KEPT, RECIPE, REJECTED, Facts, RunFolder, json_object
 
 View: TypeAlias = dict[str, Any]  # what a template, or a table, is filled with
@@ -82,7 +83,7 @@ def read_study(folder: Path) -> Study:
     missing = [key for key in ("arms", "protocol", "data") if key not in results]
     if missing:
         raise RunError(f"{folder / 'results.json'} is damaged: it has no {', '.join(missing)}")
-    results["arms"] = distinct(results["arms"])
+    results["arms"] = [without_verdict(arm) for arm in distinct(results["arms"])]
     runs: dict[str, RunContents] = {}
     lost: dict[str, str] = {}
     for named in dict.fromkeys(arm["run"] for arm in results["arms"] if arm.get("run")):
@@ -101,6 +102,15 @@ def distinct(arms: list[View]) -> list[View]:
         times = Counter(arm["title"] for arm in arms)
         arms = [{**arm, "title": arm["title"] + mark(arm)} if times[arm["title"]] > 1 else arm for arm in arms]
     return arms
+
+
+def without_verdict(arm: View) -> View:
+    """The arm, its differences without a verdict where it has one seed: studies of earlier versions gave one."""
+    if len({unit.get("seed") for unit in arm.get("units") or []}) != 1:
+        return arm
+    found = {key: d and {**d, "verdict": words.ONE_SEED} for key, d in (arm.get("difference") or {}).items()}
+    rows = [row if row.get("low") is None else {**row, "verdict": words.ONE_SEED} for row in arm.get("per_class") or []]
+    return {**arm, "difference": found or None, "per_class": rows}
 
 
 def _by_ratio(arm: Facts) -> str:

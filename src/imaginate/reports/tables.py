@@ -92,8 +92,8 @@ def _paper_cells(arm: Facts | None) -> list[str]:
     if arm.get("reference"):
         return [words.accuracy(arm.get("top1")), "reference"]
     difference = (arm.get("difference") or {}).get("top1")
-    unclear = " (unclear)" if words.verdict(difference) == "unclear" else ""
-    return [words.accuracy(arm.get("top1")), words.points(difference) + unclear]
+    mark = {"unclear": " (unclear)", "single": f" ({words.ONE_SEED})"}.get(words.verdict(difference), "")
+    return [words.accuracy(arm.get("top1")), words.points(difference) + mark]
 
 
 def run_table(run: RunContents, options: Options) -> list[list[str]]:

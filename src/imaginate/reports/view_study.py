@@ -122,14 +122,14 @@ def findings(arms: Sequence[Facts], reference: str) -> list[View]:
                 "mean": (d or {}).get("mean"),
             }
         )
-    order = {"gain": 0, "unclear": 1, "loss": 2, "none": 3}
+    order = {"gain": 0, "unclear": 1, "single": 1, "loss": 2, "none": 3}
     return sorted(found, key=lambda f: (order[f["word"]], -(f["mean"] or 0)))
 
 
 def caution(arms: Sequence[Facts], protocol: Facts) -> list[str]:
     """What a reader should hold against the findings."""
     notes = []
-    compared = sum(words.verdict((a.get("difference") or {}).get("top1")) != "none" for a in arms)
+    compared = sum(words.verdict((a.get("difference") or {}).get("top1")) not in ("single", "none") for a in arms)
     level = protocol.get("level", 0.95)
     if compared > 1:
         notes.append(
