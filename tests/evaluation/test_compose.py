@@ -192,6 +192,16 @@ def test_a_run_that_shows_a_held_out_image_is_refused_or_loses_it(tmp_path: Path
     assert len(kept.held_rows) == 12
 
 
+def test_one_class_alone_is_refused(tmp_path: Path, studies: ModuleType) -> None:
+    from imaginate.training.classifier import train
+
+    data = studies.write_folder(tmp_path / "data", {"train": 6, "test": 4}, classes=("only",))
+    with pytest.raises(DataError, match=r"at least two classes, got 1 \(only\)"):
+        material_of(tmp_path, data, ["original"])
+    with pytest.raises(DataError, match=r"at least two classes, got 1 \(only\)"):
+        train(data, tmp_path / "out", progress=False)
+
+
 def test_what_would_spoil_a_comparison_is_refused_in_one_line(tmp_path: Path, studies: ModuleType) -> None:
     data = studies.write_folder(tmp_path / "data", {"train": 6, "test": 4})
     other = studies.write_folder(tmp_path / "other", {"train": 2}, seed=5)

@@ -69,6 +69,22 @@ def test_every_study_has_its_controls_and_its_verdict(world: Path) -> None:
     assert [arm["name"] for arm in again["arms"]] == [*names, "online-aug"]
 
 
+def test_an_arm_that_lacks_a_class_says_so_in_its_own_line(world: Path, studies: ModuleType) -> None:
+    from imaginate.cli.compare import table
+    from imaginate.data import open_dataset
+
+    seeds = {sample.id: sample.label for sample in open_dataset(world / "data").samples if sample.label != 1}
+    studies.write_run(world / "two", world / "data", seeds, copies=1)
+    found = study(world, ["original", f"synthetic:{world / 'two'}"], seeds=1)
+    assert [arm["lacks"] for arm in found["arms"]] == [[], ["green"]]
+    assert "synthetic-two has no training image of green" in found["warnings"]
+    lines = table(found).splitlines()
+    assert next(line for line in lines if line.startswith("synthetic-two")).startswith(
+        "synthetic-two (no image of green)"
+    )
+    assert "one seed: no verdict" in lines[2]
+
+
 def test_seeds_are_added_until_what_is_asked_for_can_be_seen(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from imaginate.evaluation import study as module
 

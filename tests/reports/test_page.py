@@ -289,6 +289,22 @@ def test_a_study_with_one_arm_and_nothing_else(world: Path) -> None:
     assert "Accuracy" in page(world / "study").words
 
 
+def test_metrics_of_other_images_are_said_to_be_out_of_date(world: Path) -> None:
+    from imaginate.runs import RunFolder
+
+    run = world / "flowers-gif"
+    place = run / "evaluation.json"
+    evaluation = json.loads(place.read_text())
+    assert "out of date" not in page(run).words, "as many images as an earlier version counted"
+    place.write_text(json.dumps({**evaluation, "images": {**evaluation["images"], "new": 7}}))
+    assert "they are of 7 new images" in page(run).words
+    place.write_text(json.dumps({**evaluation, "measured": RunFolder(run).images_mark()}))
+    assert "out of date" not in page(run).words
+    image = next(row["file_name"] for row in RunFolder(run).rows() if row["method"])
+    (run / image).write_bytes((run / image).read_bytes() + b" ")
+    assert "out of date" in page(run).words, "another image of the same name"
+
+
 def test_a_run_page_counts_every_reject(world: Path) -> None:
     read = page(world / "flowers-gif", Options(hourly_price=2.0))
     facts = json.loads((world / "flowers-gif/run.json").read_text())["totals"]

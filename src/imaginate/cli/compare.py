@@ -60,7 +60,10 @@ def table(found: Facts) -> str:
     rows = [("arm", "images", "top-1 %", "mean per class %", f"top-1 minus {reference}", "p", "p (Holm)", "visible")]
     for arm in found["arms"]:
         gap = (arm["difference"] or {}).get("top1")
-        name, images = arm["name"], str(arm["images"]["total"])
+        lacks = (
+            f" (no image of {', '.join(arm['lacks'][:3])}{' ...' if arm['lacks'][3:] else ''})" if arm["lacks"] else ""
+        )
+        name, images = arm["name"] + lacks, str(arm["images"]["total"])
         rows.append((name, images, _number(arm["top1"]), _number(arm["mean_per_class"]), *_difference(gap)))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

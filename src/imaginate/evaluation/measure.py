@@ -55,7 +55,8 @@ def evaluate(
     metrics, place = metrics_with(settings), _place(os.fspath(run), out)
     extraction = Extraction(features=features, device=pick_device(device), batch=batch, limit=limit, progress=progress)
     values = _measure(os.fspath(run), os.fspath(against), split, extraction, metrics)
-    values |= {"cost": run_cost(RunFolder(run).facts, hourly_price), "run": os.fspath(run)}
+    folder = RunFolder(run)
+    values |= {"cost": run_cost(folder.facts, hourly_price), "run": os.fspath(run), "measured": folder.images_mark()}
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
     replace_file(place, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
     return dict(json.loads(text))

@@ -9,6 +9,7 @@ from imaginate.evaluation.answers import Answers
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.protocol import Protocol
 from imaginate.runs import Facts
+from imaginate.training.labels import some
 
 
 def warnings(
@@ -20,6 +21,7 @@ def warnings(
         for row in rows
         if row["asked_ratio"] is not None and abs(row["ratio"] - row["asked_ratio"]) > 0.02 * row["asked_ratio"]
     ]
+    found += [f"{row['name']} has no training image of {some(row['lacks'])}" for row in rows if row["lacks"]]
     found += _thin(rows) + _outgrown(rows)
     if protocol.reference not in measured:
         found.append(f"no arm is called {protocol.reference!r}, so nothing is compared with it")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from imaginate.devices import versions
-from imaginate.evaluation import controls, measures, statistics, verdict
+from imaginate.evaluation import controls, measures, mistakes, statistics, verdict
 from imaginate.evaluation.answers import Answers, Key, shared
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.controls import CANDIDATES
@@ -49,7 +49,7 @@ def write(
         if own.units:
             key = (arm.name, tuple(own.units), tuple(other.units) if other else ())
             known[key] = row = known.get(key) or _arm(arm, own, other, protocol, material)
-            rows.append(row | {"title": titles[arm.name]})
+            rows.append(row | {"title": titles[arm.name], "lacks": _lacks(arm, jobs, material)})
     rows = _with_holm(rows)
     missing = [{"arm": j.arm, "seed": j.seed, "resample": j.resample} for j in jobs if not j.done()]
     found = {
@@ -71,6 +71,15 @@ def write(
     found |= _judgement(found, arms, measured, protocol, known)
     write_json(out / "results.json", found)
     return dict(json.loads(json.dumps(found)))
+
+
+def _lacks(arm: Arm, jobs: Sequence[Job], material: StudyImages) -> list[str]:
+    """The classes of which a classifier of this arm never saw an image: its accuracy in them is none."""
+    if arm.kind == "clip-zero-shot":
+        return []
+    names = material.labels.names
+    seen = [np.bincount(job.train.label, minlength=len(names)) > 0 for job in jobs if job.arm == arm.name]
+    return [name for name, is_seen in zip(names, np.all(seen, axis=0), strict=True) if not is_seen]
 
 
 def _judgement(
@@ -106,6 +115,8 @@ def _arm(arm: Arm, own: Answers, reference: Answers | None, protocol: Protocol, 
     images = units[0]["images"]
     ratio = None if run is None else round(images["synthetic"] / max(1, _originals(own, material, protocol)), 3)
     classes = len(material.labels)
+    other = reference if both else None
+    ids = [material.held.ids[row] for row in material.held_rows]
     return {
         "name": arm.name, "spec": arm.spec, "kind": arm.kind,
         "method": run.method if run else None, "run": arm.path, "ratio": ratio, "asked_ratio": arm.ratio,
@@ -118,6 +129,8 @@ def _arm(arm: Arm, own: Answers, reference: Answers | None, protocol: Protocol, 
         "per_class": statistics.per_class(
             own.matrix(both or keys), base, own.label, material.labels.names, level=protocol.level
         ),
+        "confusion": mistakes.confusion(own, other, both or keys, material.labels.names, protocol.level),
+        "most_wrong": mistakes.most_wrong(own, other, both or keys, ids, material.labels.names),
         "corruption": _corruption(own, protocol),
         "seconds": round(sum(unit["seconds"] for unit in units), 1),
     }  # fmt: skip

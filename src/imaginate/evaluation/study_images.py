@@ -17,7 +17,7 @@ from imaginate.progress import bar
 from imaginate.records import LabelSpace
 from imaginate.runs import RunFolder
 from imaginate.training.augment import stored_size
-from imaginate.training.labels import align_labels, some
+from imaginate.training.labels import align_labels, check_classes, some
 from imaginate.training.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.training_set import Images, TrainingImages
@@ -105,6 +105,7 @@ def _open(protocol: Protocol, arms: Sequence[Arm]) -> _Opened:
         origin="all", subset_seed=protocol.subset_seed,
     )  # fmt: skip
     train = open_dataset(spec)
+    check_classes(train)
     held_out = align_labels(_held_out(protocol, train), train, "held-out")
     _every_class(train, held_out)
     validation = None

@@ -33,6 +33,7 @@ class RunContents:
     recipe: Facts = field(default_factory=dict)
     recipe_text: str = ""
     evaluation: Facts | None = None
+    stale: str = ""  # why the evaluation is of other images than those that the run has now
     warnings: tuple[str, ...] = ()
 
     @property
@@ -133,6 +134,7 @@ def read_run(path: Path) -> RunContents:
     folder = RunFolder(path)
     kept, rejected, warnings = _tables(folder)
     has = folder.store.exists
+    evaluation = folder.json("evaluation.json") if has("evaluation.json") else None
     return RunContents(
         path=path,
         kept=kept,
@@ -140,8 +142,30 @@ def read_run(path: Path) -> RunContents:
         facts=folder.facts,
         recipe=folder.recipe if has(RECIPE) else {},
         recipe_text=folder.recipe_text if has(RECIPE) else "",
-        evaluation=folder.json("evaluation.json") if has("evaluation.json") else None,
+        evaluation=evaluation,
+        stale=_stale(folder, evaluation) if evaluation and folder.is_finished else "",
         warnings=(*warnings, *(str(note) for note in folder.facts.get("data_notes") or ())),
+    )
+
+
+def _stale(folder: RunFolder, evaluation: Facts) -> str:
+    """One line where the metrics are of other images than those that the run has now; earlier versions stored no mark
+    but only how many new images there were."""
+    now, then = folder.images_mark(), evaluation.get("measured")
+    if then is not None:
+        changed = then.get("hash") != now["hash"]
+        before = f"{then.get('new')} new images and {then.get('originals')} originals"
+    else:
+        images = evaluation.get("images") or {}
+        limited = any("(--limit)" in str(text) for text in evaluation.get("warnings") or [])
+        changed = not limited and "new" in images and images["new"] + (images.get("unreadable") or 0) < now["new"]
+        changed = changed or images.get("new", 0) > now["new"]
+        before = f"{images.get('new')} new images"
+    if not changed:
+        return ""
+    return (
+        f"The metrics are out of date: they are of {before}, the run has {now['new']} and {now['originals']} now, or "
+        "other ones of these names; evaluate again."
     )
 
 
