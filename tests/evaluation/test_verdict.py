@@ -65,9 +65,7 @@ def test_each_arm_is_in_the_sentence_of_its_outcome_and_nowhere_else() -> None:
     assert text["use"].startswith("Use good: +5.0 [+4.0, +6.0] points over original (p 0.001, 0.002 after Holm's")
     assert text["avoid"] == "Do not use bad (-6.0): worse than original."
     assert text["open"] == "Open: so-so (+0.2): no difference to original is shown."
-    assert (
-        text["visible"] == "The smallest difference that this study finds in four of five cases is 1.6 points, by arm."
-    )
+    assert text["visible"] == "The smallest difference that this study finds in four of five cases is 1.6 points."
 
 
 def test_without_a_gain_the_originals_are_used_and_a_gain_must_outlive_the_correction() -> None:

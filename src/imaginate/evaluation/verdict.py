@@ -104,8 +104,9 @@ def _visible(study: Study) -> str:
     known = sorted(100 * float(size) for size in sizes if size is not None)
     if not known:
         return "No difference was small enough to be called visible: the answers do not vary, or vary too much."
-    span = f"{known[0]:.1f}" if f"{known[0]:.1f}" == f"{known[-1]:.1f}" else f"{known[0]:.1f} to {known[-1]:.1f}"
-    return f"The smallest difference that this study finds in four of five cases is {span} points, by arm."
+    low, high = f"{known[0]:.1f}", f"{known[-1]:.1f}"
+    span = f"{low} points" if low == high else f"{low} to {high} points, by arm"
+    return f"The smallest difference that this study finds in four of five cases is {span}."
 
 
 def planned(arms: Sequence[Facts], detect: float, level: float) -> Plan | None:
