@@ -55,8 +55,7 @@ def evaluate(
     metrics, place = metrics_with(settings), _place(os.fspath(run), out)
     extraction = Extraction(features=features, device=pick_device(device), batch=batch, limit=limit, progress=progress)
     values = _measure(os.fspath(run), os.fspath(against), split, extraction, metrics)
-    folder = RunFolder(run)
-    values |= {"cost": run_cost(folder.facts, hourly_price), "run": os.fspath(run), "measured": folder.images_mark()}
+    values |= {"cost": run_cost(RunFolder(run).facts, hourly_price), "run": os.fspath(run)}
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
     replace_file(place, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
     return dict(json.loads(text))
@@ -148,6 +147,7 @@ def _measure(run: str, against: str, split: str, how: Extraction, metrics: Seque
     found[2].labels = [known.get(held_out.labels[label].name, -1) for label in found[2].labels]
     sets = Sets(originals=found[0], new=found[1], held_out=found[2])
     result = assess(sets, extractor, len(own.labels), metrics) | {"against": {"path": against, "split": split}}
+    result["measured"] = RunFolder(run).images_mark()
     if how.limit:
         result["warnings"].append(f"at most {how.limit} images of each side were used (--limit)")
     return result

@@ -47,7 +47,7 @@ def sentences(study: Study) -> list[Values]:
     if not study.asked:
         return []
     if all(_gap(arm)["verdict"] == ONE_SEED for arm in study.asked):
-        text = "One seed: no verdict, since one classifier's luck cannot be told from a difference."
+        text = "One seed: no verdict, since one classifier's luck cannot be separated from a difference."
         return [{"kind": "open", "text": text}, {"kind": "next", "text": f"Next: {_minutes(study, 3)} with --seeds 3."}]
     found = [{"kind": "judge", "text": f"This study cannot judge: {why}."} for why in _doubts(study)]
     for kind, text in (("use", _use(study)), ("avoid", _avoid(study)), ("open", _open(study))):

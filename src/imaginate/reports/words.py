@@ -17,7 +17,7 @@ GROUP = "\u202f"  # a narrow space that does not break
 
 def verdict(difference: Facts | None) -> Verdict:
     """What an interval says: a gain only if all of it is above 0, a loss only if all of it is below; of one seed,
-    whose luck cannot be told from a difference, nothing."""
+    whose luck cannot be separated from a difference, nothing."""
     if not difference or difference.get("low") is None or difference.get("high") is None:
         return "none"
     if difference.get("verdict") == ONE_SEED:
