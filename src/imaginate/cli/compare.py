@@ -15,6 +15,7 @@ ARMS = """arms (--arm, repeated):
   online-aug            the originals under strong on-line augmentation, new at every update
   run:FOLDER[@R]        the originals and a finished run's images; @R keeps R of them for each original image
   synthetic:FOLDER[@R]  a run's images alone
+  folder:FOLDER[@R]     the originals and images that another tool made, in any layout that is read; seeds unknown
   real:N                the originals and up to N more real images a class: the upper bound
   clip-zero-shot, clip-probe, clip-finetune[:FOLDER], clip-distill
                         what --clip itself is worth; clip-finetune:FOLDER fine-tunes it on the expanded set

@@ -5,6 +5,7 @@
     online-aug            the originals under strong on-line augmentation, new at every update
     run:PATH[@R]          the originals and a finished run's new images; R: only so many for each original image
     synthetic:PATH[@R]    a run's new images alone
+    folder:PATH[@R]       the originals and images that another tool made, in any layout that is read; seeds unknown
     real:N                the originals and up to N more real images a class: the upper bound
     clip-zero-shot, clip-probe, clip-finetune[:PATH], clip-distill     baselines of GIF Tables 1, 4 and 5
 
@@ -22,10 +23,10 @@ from imaginate.errors import ConfigError
 from imaginate.settings import nearest
 
 KINDS = (
-    "original", "subset", "duplicate", "online-aug", "run", "synthetic", "real",
+    "original", "subset", "duplicate", "online-aug", "run", "synthetic", "folder", "real",
     "clip-zero-shot", "clip-probe", "clip-finetune", "clip-distill",
 )  # fmt: skip
-_WITH_PATH = ("run", "synthetic", "clip-finetune")
+_WITH_PATH = ("run", "synthetic", "folder", "clip-finetune")
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+@-]*)=(.+)")
 
 
@@ -106,7 +107,7 @@ def _path_ratio(rest: str, spec: str) -> tuple[str, float | None]:
 
 def _called(kind: str, path: str, ratio: float | None) -> str:
     base = re.sub(r"[^A-Za-z0-9._+-]+", "-", os.path.basename(os.path.normpath(path))).strip("-.") or "run"
-    front = "" if kind == "run" else f"{kind}-"
+    front = "" if kind in ("run", "folder") else f"{kind}-"
     return f"{front}{base}" + ("" if ratio is None else f"@{ratio:g}")
 
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from imaginate.errors import DataError
 from imaginate.evaluation.arms import Arm
+from imaginate.evaluation.elsewhere import VALIDATION_COPY
 from imaginate.evaluation.protocol import Protocol
 from imaginate.evaluation.study_images import RunImages, StudyImages
 from imaginate.files import derive_seed
 from imaginate.training.pixel_cache import PixelCache
-from imaginate.training.training_set import Parts, TrainingSet, join
+from imaginate.training.training_set import CHILD, COPY, Parts, TrainingSet, join
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,7 @@ def compose(
         return composed
     picked = _new_rows(arm, run, material, protocol, parts, resample)
     new = run.store.piece(picked)
-    composed = replace(composed, synthetic=len(picked), excluded={**run.dropped, **parts.excluded})
+    composed = replace(composed, synthetic=len(picked), excluded=_left_out(run, parts))
     if arm.kind == "synthetic":
         return replace(composed, train=join([new], classes), original=0)
     train = join([base, new], classes)
@@ -97,6 +98,15 @@ def _new_rows(
     if not len(rows):
         raise DataError(f"arm {arm.name!r} has no new image left to train on")
     return rows
+
+
+def _left_out(run: RunImages, parts: Parts) -> dict[str, int]:
+    """How many new images are not trained on, by reason; of unknown seeds it is only known what an image shows."""
+    if run.elsewhere is None:
+        return {**run.dropped, **parts.excluded}
+    shown = sum(parts.excluded.get(reason, 0) for reason in (CHILD, COPY))
+    found = {**run.dropped, VALIDATION_COPY: run.dropped.get(VALIDATION_COPY, 0) + shown}
+    return {reason: count for reason, count in found.items() if count}
 
 
 def _quota(run: RunImages, rows: np.ndarray, wanted: np.ndarray, resample: int | None) -> np.ndarray:

@@ -20,6 +20,7 @@ from imaginate.evaluation.job import Job
 from imaginate.evaluation.notes import warnings
 from imaginate.evaluation.planning import holm, sign_flip
 from imaginate.evaluation.protocol import FORMAT, Protocol
+from imaginate.evaluation.statistics import BARRED
 from imaginate.evaluation.study_images import StudyImages
 from imaginate.runs import RunFolder, Values
 from imaginate.training.folder import write_json
@@ -119,7 +120,9 @@ def _arm(arm: Arm, own: Answers, reference: Answers | None, protocol: Protocol, 
     ids = [material.held.ids[row] for row in material.held_rows]
     return {
         "name": arm.name, "spec": arm.spec, "kind": arm.kind,
-        "method": run.method if run else None, "run": arm.path, "ratio": ratio, "asked_ratio": arm.ratio,
+        "method": run.method if run else None, "run": None if arm.kind == "folder" else arm.path,
+        "elsewhere": run.elsewhere if run else None, "files": run.files if run else None,
+        "ratio": ratio, "asked_ratio": arm.ratio,
         "reference": arm.name == protocol.reference, "baseline": arm.baseline, "images": images,
         "units": [{key: unit.get(key) for key in _UNIT} for unit in units],
         "top1": statistics.summary(keys, [unit["top1"] for unit in units]),
@@ -190,7 +193,15 @@ def _gap(
 def _with_holm(rows: list[Values]) -> list[Values]:
     """The rows, with Holm's correction over the arms that the study is asked about (not its controls)."""
     out = [{**row, "difference": row["difference"] and dict(row["difference"])} for row in rows]
-    asked = [row["difference"] for row in out if row["kind"] in CANDIDATES and row["difference"]]
+    for row in out:
+        if verdict.is_barred(row) and row["difference"]:
+            row["difference"] = {name: d and d | {"verdict": BARRED} for name, d in row["difference"].items()}
+            row["per_class"] = [r | {"verdict": BARRED} if "verdict" in r else r for r in row["per_class"]]
+    asked = [
+        row["difference"]
+        for row in out
+        if row["kind"] in CANDIDATES and row["difference"] and not verdict.is_barred(row)
+    ]
     for name in ("top1", "mean_per_class"):
         known = [found for found in asked if found[name]["p"] is not None]
         for found, p in zip(known, holm([found[name]["p"] for found in known]), strict=True):
@@ -233,7 +244,12 @@ def _titles(arms: Sequence[Arm], material: StudyImages) -> dict[str, str]:
     plain = {}
     for arm in arms:
         method = material.runs[arm.path].method if arm.path else ""
-        titles = {"run": method, "synthetic": f"{method}, alone", "clip-finetune": f"clip-finetune on {method}"}
+        titles = {
+            "run": method,
+            "folder": arm.name,
+            "synthetic": f"{method}, alone",
+            "clip-finetune": f"clip-finetune on {method}",
+        }
         plain[arm.name] = titles.get(arm.kind, arm.name) if arm.path and not arm.renamed else arm.name
     often = Counter(plain.values())
     apart = {name: name if title in name else f"{title} ({name})" for name, title in plain.items()}

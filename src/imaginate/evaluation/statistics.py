@@ -23,6 +23,7 @@ from imaginate.runs import Values
 
 FEW = 5  # held-out images of a class below which no interval is given
 POWER = 0.8  # with which the smallest visible effect is found
+BARRED = "no verdict"  # of an arm whose images show too many held-out ones
 ONE_SEED = "one seed"  # the verdict of a single unit: its luck cannot be separated from a difference
 
 

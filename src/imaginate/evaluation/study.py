@@ -133,7 +133,7 @@ class Study:
 
         grown = any(arm.kind == "duplicate" and not arm.number for arm in self.arms)
         if grown and self.file.times is None:
-            runs = [composition(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
+            runs = [composition(arm, 0, 0) for arm in self.arms if arm.kind in ("run", "folder")]
             self.file.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
         return {(a.name, s, r): composition(a, s, r, self.file.times or 1) for a in self.arms for s, r in self.units()}
 

@@ -50,6 +50,11 @@ def sentences(study: Study) -> list[Values]:
         text = "One seed: no verdict, since one classifier's luck cannot be separated from a difference."
         return [{"kind": "open", "text": text}, {"kind": "next", "text": f"Next: {_minutes(study, 3)} with --seeds 3."}]
     found = [{"kind": "judge", "text": f"This study cannot judge: {why}."} for why in _doubts(study)]
+    found += [
+        {"kind": "judge", "text": f"No verdict on {arm['title']}: {arm['elsewhere']['doubt']}."}
+        for arm in study.asked
+        if is_barred(arm)
+    ]
     for kind, text in (("use", _use(study)), ("avoid", _avoid(study)), ("open", _open(study))):
         found += [{"kind": kind, "text": text}] if text else []
     found.append({"kind": "visible", "text": _visible(study)})
@@ -65,8 +70,15 @@ def _doubts(study: Study) -> list[str]:
 def outcome(arm: Facts, level: float) -> str:
     """gain, loss or open: by the interval and, where several arms were compared, by Holm's p as well."""
     gap = _gap(arm)
+    if is_barred(arm):
+        return "barred"
     sure = gap["verdict"] in ("gain", "loss") and (gap.get("p_holm") or 0.0) < 1 - level
     return str(gap["verdict"]) if sure else "open"
+
+
+def is_barred(arm: Facts) -> bool:
+    """Whether nothing may be said of an arm: too many of its images show held-out ones."""
+    return bool((arm.get("elsewhere") or {}).get("doubt"))
 
 
 def _of(study: Study, kind: str) -> list[Facts]:
@@ -94,7 +106,7 @@ def _avoid(study: Study) -> str:
 
 
 def _open(study: Study) -> str:
-    still = study.asked if _doubts(study) else _of(study, "open")
+    still = [arm for arm in study.asked if not is_barred(arm)] if _doubts(study) else _of(study, "open")
     still = sorted(still, key=lambda arm: -float(_gap(arm)["mean"]))
     return f"Open: {_named(still)}: no difference to {study.protocol['reference']} is shown." if still else ""
 
@@ -162,7 +174,7 @@ def _next(study: Study) -> str:
             f"Next: --seeds {found.seeds} ({_minutes(study, found.seeds)}) would show a difference of the size seen "
             f"for {still[0]['title']}."
         )
-    weak = [arm for arm in study.asked if outcome(arm, study.level) != "gain"]
+    weak = [arm for arm in study.asked if outcome(arm, study.level) in ("loss", "open")]
     text = [arm for arm in weak if (study.queries or {}).get(arm["name"]) == "text"]
     if text:
         return f"Next: --query seeds for {_named(text)}: by text it did not help."

@@ -97,7 +97,9 @@ def _paper_cells(arm: Facts | None) -> list[str]:
     if arm.get("reference"):
         return [words.accuracy(arm.get("top1")), "reference"]
     difference = (arm.get("difference") or {}).get("top1")
-    mark = {"unclear": " (unclear)", "single": f" ({words.ONE_SEED})"}.get(words.verdict(difference), "")
+    mark = {"unclear": " (unclear)", "single": f" ({words.ONE_SEED})", "barred": f" ({words.BARRED})"}.get(
+        words.verdict(difference), ""
+    )
     return [words.accuracy(arm.get("top1")), words.points(difference) + mark]
 
 

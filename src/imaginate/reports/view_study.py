@@ -9,7 +9,7 @@ from markupsafe import Markup
 from imaginate.reports import plots, words
 from imaginate.reports.read import Study, View
 from imaginate.reports.view_classes import classes_view
-from imaginate.reports.view_leaks import leak_view
+from imaginate.reports.view_leaks import elsewhere_view, leak_view
 from imaginate.reports.view_mistakes import mistakes_view
 from imaginate.reports.view_run import Options, cost, run_view
 from imaginate.reports.view_training import budget_note, training_view
@@ -22,6 +22,7 @@ KINDS = {
     "duplicate": "the originals repeated, no new image",
     "online-aug": "the originals with on-line augmentation",
     "run": "originals and new images",
+    "folder": "originals and images that another tool made",
     "synthetic": "new images alone",
     "real": "originals and further real images",
     "clip-zero-shot": "CLIP, not trained here",
@@ -46,6 +47,8 @@ def study_view(study: Study, options: Options) -> View:
         "controls": controls_view(results),
         "measures": measures_view(arms),
         "mistakes": mistakes_view(arms, results, options),
+        "elsewhere": elsewhere_view(arms),
+        "files": [{"title": arm["title"], "text": arm["files"]["text"]} for arm in arms if arm.get("files")],
         "findings": findings(others, reference),
         "baselines": [
             words.finding(a["title"], (a.get("difference") or {}).get("top1"), reference)
@@ -129,14 +132,16 @@ def findings(arms: Sequence[Facts], reference: str) -> list[View]:
                 "mean": (d or {}).get("mean"),
             }
         )
-    order = {"gain": 0, "unclear": 1, "single": 1, "loss": 2, "none": 3}
+    order = {"gain": 0, "unclear": 1, "single": 1, "barred": 1, "loss": 2, "none": 3}
     return sorted(found, key=lambda f: (order[f["word"]], -(f["mean"] or 0)))
 
 
 def caution(arms: Sequence[Facts], protocol: Facts) -> list[str]:
     """What a reader should hold against the findings."""
     notes = []
-    compared = sum(words.verdict((a.get("difference") or {}).get("top1")) not in ("single", "none") for a in arms)
+    compared = sum(
+        words.verdict((a.get("difference") or {}).get("top1")) not in ("single", "barred", "none") for a in arms
+    )
     level = protocol.get("level", 0.95)
     corrected = any("p_holm" in ((a.get("difference") or {}).get("top1") or {}) for a in arms)
     if compared > 1 and corrected:

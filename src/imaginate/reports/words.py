@@ -8,9 +8,10 @@ from typing import Literal
 
 from imaginate.runs import Facts
 
-Verdict = Literal["gain", "loss", "unclear", "single", "none"]
+Verdict = Literal["gain", "loss", "unclear", "single", "barred", "none"]
 MISSING = "not measured"
 ONE_SEED = "one seed"
+BARRED = "no verdict"
 MINUS = "−"
 GROUP = "\u202f"  # a narrow space that does not break
 
@@ -22,6 +23,8 @@ def verdict(difference: Facts | None) -> Verdict:
         return "none"
     if difference.get("verdict") == ONE_SEED:
         return "single"
+    if difference.get("verdict") == BARRED:
+        return "barred"
     if difference["low"] > 0:
         return "gain"
     return "loss" if difference["high"] < 0 else "unclear"
@@ -31,13 +34,14 @@ def verdict_word(word: Verdict) -> str:
     """The verdict as the table prints it."""
     return {
         "gain": "gain", "loss": "loss", "unclear": "no clear difference", "single": f"{ONE_SEED}: no verdict",
+        "barred": "no verdict: held-out images",
         "none": MISSING,
     }[word]  # fmt: skip
 
 
 def verdict_sign(word: Verdict) -> str:
     """A sign next to the word, so that colour is never the only cue."""
-    return {"gain": "▲", "loss": "▼", "unclear": "○", "single": "○", "none": "–"}[word]
+    return {"gain": "▲", "loss": "▼", "unclear": "○", "single": "○", "barred": "!", "none": "–"}[word]
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -80,6 +84,7 @@ def finding(title: str, difference: Facts | None, reference: str) -> str:
         "gain": f"{title} is better than {reference}: {points(difference)} points.",
         "loss": f"{title} is worse than {reference}: {points(difference)} points.",
         "unclear": f"{title}: no clear difference to {reference}, the interval covers 0: {points(difference)} points.",
+        "barred": f"{title}: no verdict against {reference}, since too many of its images show held-out ones.",
         "single": f"{title}: {ONE_SEED}, no verdict against {reference}; over images {points(difference)} points.",
     }[word]
 
