@@ -20,7 +20,9 @@ from imaginate.training.settings import ClassifierSettings
 FORMAT = "imaginate-study/1"
 # What may change on a finished study without training anything again: settings of the analysis, and where the images
 # are (that they are the same images is checked by their fingerprints).
-FREE = ("seeds", "level", "bootstrap", "reference", "allow_leak", "data", "held_out", "real")
+FREE = (
+    "seeds", "level", "bootstrap", "reference", "allow_leak", "data", "held_out", "real", "detect", "controls",
+)  # fmt: skip
 QUICK: Values = {
     "arch": "small",
     "image_size": 32,
@@ -63,7 +65,15 @@ class Protocol(ClassifierSettings):
     clip: str = setting("nano", "guide of the clip-... arms")
     reference: str = setting("original", "arm that the others are compared with")
     level: float = setting(0.95, "coverage of the intervals", gt=0, lt=1)
-    bootstrap: int = setting(2000, "bootstrap draws", ge=100)
+    bootstrap: int = setting(
+        2000, "changes nothing: intervals are computed, not drawn (earlier studies name it)", ge=100
+    )
+    detect: float | None = setting(
+        None, "points to be seen: more seeds, planned from those of --seeds, as far as they take an hour", gt=0, lt=100
+    )
+    controls: bool = setting(
+        True, "train the controls, too: original@0.5, original@0.25, duplicate and, where there are, more real images"
+    )
     precision: Precision = reworded(ClassifierSettings, "precision", "arithmetic of the training")
     quick: bool = setting(False, "a quick impression: small classifier, 32 px, 2 seeds, 150 updates")
 
@@ -101,6 +111,7 @@ def continue_with(protocol: Protocol, stored: Facts | None, place: str) -> Proto
         return protocol
     now = asdict(protocol)
     kept: Values = {"precision": stored.get("precision")} if protocol.precision == "auto" else {}
+    kept["controls"] = bool(stored.get("controls", False))  # fixed when the study begins
     if protocol.updates is None and protocol.budget == "updates":
         kept["updates"] = stored.get("updates")
     for key, value in {**now, **kept}.items():

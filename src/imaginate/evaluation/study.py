@@ -17,11 +17,13 @@ from imaginate.errors import ConfigError
 from imaginate.evaluation import results
 from imaginate.evaluation.arms import Arm, parse_arms
 from imaginate.evaluation.compose import Composition, compose
+from imaginate.evaluation.controls import with_controls
 from imaginate.evaluation.folder import StudyFile
 from imaginate.evaluation.job import Corrupting, Job
 from imaginate.evaluation.protocol import Protocol, continue_with, protocol_from
 from imaginate.evaluation.running import run_job
 from imaginate.evaluation.study_images import StudyImages, gather
+from imaginate.evaluation.verdict import seeds_to_add
 from imaginate.files import derive_seed
 from imaginate.progress import bar
 from imaginate.records import Scalar
@@ -71,7 +73,9 @@ def compare(
     """
     protocol = protocol_from({"data": os.fspath(data), "held_out": os.fspath(held_out), **settings})
     hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, progress=progress)
-    return Study(protocol, parse_arms(list(arms)), Path(out), hardware).run()
+    found = Study(protocol, parse_arms(list(arms)), Path(out), hardware).run()
+    more = seeds_to_add(found) if found else None
+    return Study(replace(protocol, seeds=more), parse_arms(list(arms)), Path(out), hardware).run() if more else found
 
 
 class Study:
@@ -84,6 +88,7 @@ class Study:
         self.team, self.device = assemble(pick_device(hardware.device))
         self.known: dict[object, Values] = {}
         self.protocol = continue_with(protocol, self.file.protocol, str(out))
+        self.arms = with_controls(self.arms, self.protocol) if self.protocol.controls else self.arms
         self.protocol = replace(self.protocol, precision=arithmetic(self.protocol.precision, self.device))
 
     def run(self) -> Values:
@@ -128,7 +133,7 @@ class Study:
 
         grown = any(arm.kind == "duplicate" and not arm.number for arm in self.arms)
         if grown and self.file.times is None:
-            runs = [composition(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
+            runs = [composition(arm, 0, 0) for arm in self.arms if arm.kind in ("run", "folder")]
             self.file.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
         return {(a.name, s, r): composition(a, s, r, self.file.times or 1) for a in self.arms for s, r in self.units()}
 

@@ -22,7 +22,7 @@ from imaginate.training import checkpoint, folder
 from imaginate.training.architectures import check_arch
 from imaginate.training.augment import stored_size
 from imaginate.training.distributed import assemble
-from imaginate.training.labels import align_labels
+from imaginate.training.labels import align_labels, check_classes
 from imaginate.training.leaks import check_leak
 from imaginate.training.loop import Trained, fit
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
@@ -119,6 +119,7 @@ class ClassifierImages:
 def _gather(data: str, settings: Training, out: Path, progress: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
     train = open_dataset(data, split=settings.split, origin=settings.origin)
+    check_classes(train)
     held = _open_held_out(settings, train)
     with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=progress) as shown:
         store = _decode(train, settings, out, shown)
