@@ -41,6 +41,7 @@ def mixed_label(classes: int, first: int, second: int, weight: float) -> tuple[f
 
 def _resized(image: Tensor, height: int, width: int) -> Tensor:
     import torch
+
     from imaginate.ops.pixels import antialiased
 
     out = antialiased(image[None].float(), height, width)[0]
