@@ -7,8 +7,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imaginate.ops.geometry import Window, cut_back, to_square, window_of
+from imaginate.ops.geometry import MOST_SIDE, Window, cut_back, to_square, window_of
 from imaginate.ops.grey import is_grey, to_grey
+from imaginate.ops.pixels import antialiased
 
 sizes = st.integers(1, 40)
 
@@ -45,6 +46,32 @@ def test_what_comes_back_from_a_network_has_the_shape_of_the_picture(height: int
     assert max(drawn.shape[-2:]) == side
     assert drawn.shape[-2] == max(1, round(side * height / longest))
     assert drawn.shape[-1] == max(1, round(side * width / longest))
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("before", [1, 2, 4])
+def test_a_step_stays_a_step_in_every_width(before: int, width: int) -> None:
+    """torch itself has nothing but zeros for the width 1."""
+    image = torch.zeros(2, 3, 16, before)
+    image[:, :, 8:] = 1
+    found = antialiased(image, 8, width)
+    assert found.shape == (2, 3, 8, width)
+    assert torch.allclose(found, antialiased(image, 8, 5)[..., :1].expand_as(found), atol=1e-6)
+    assert found[0, 0, :, 0].tolist() == pytest.approx([0, 0, 0, 0.125, 0.875, 1, 1, 1], abs=0.01)
+
+
+@pytest.mark.parametrize(("height", "width"), [(3, 20_000), (17_000, 2)])
+def test_a_long_picture_is_a_square_of_bounded_size(height: int, width: int) -> None:
+    """A column of light stays where it is; the square never grows with the length of the picture."""
+    image = torch.zeros(3, height, width, dtype=torch.uint8)
+    longest = max(height, width)
+    (image[:, :, longest // 2 :] if width > height else image[:, longest // 2 :])[:] = 200
+    square = to_square(image, "pad")
+    assert square.shape == (3, MOST_SIDE, MOST_SIDE)
+    assert square.dtype == torch.uint8
+    drawn = cut_back(square, window_of(height, width, "pad"))
+    assert drawn.shape[-2:] == tuple(max(1, round(MOST_SIDE * side / longest)) for side in (height, width))
+    assert (drawn[:, 0, 0].tolist(), drawn[:, -1, -1].tolist()) == ([0] * 3, [200] * 3)
 
 
 def test_crop_takes_the_middle_and_stretch_nothing() -> None:

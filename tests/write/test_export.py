@@ -78,6 +78,12 @@ def test_the_parquet_export_loads_with_datasets(run: Path, tmp_path: Path) -> No
     assert loaded[0]["image"].size == (32, 24)
 
 
+def test_the_folder_of_a_csv_export_is_read_like_its_table(run: Path, tmp_path: Path) -> None:
+    export(str(run), str(tmp_path / "out"), "csv")
+    table = next((tmp_path / "out").glob("*.csv"))
+    assert seen(str(tmp_path / "out")) == seen(str(table)) == seen(str(run))
+
+
 def test_a_filled_folder_is_refused(run: Path, tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("x")
     with pytest.raises(RunError, match="not empty"):

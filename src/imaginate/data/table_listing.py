@@ -10,7 +10,7 @@ from typing import Any
 from imaginate.data import splits
 from imaginate.data.columns import Roles, Row, find_roles, marked, unknown_columns
 from imaginate.data.duplicates import two_labels
-from imaginate.data.finding import MISSING, Finder, Found, TreeFinder
+from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, listed, text
 from imaginate.data.listing import printable
 from imaginate.data.tables import SUFFIXES, TableFile
@@ -114,9 +114,11 @@ def tables_in(files: Mapping[str, ImageSource], part: Part) -> list[PlacedTable]
     return found
 
 
-def by_lone_table(problem: DataError, files: Mapping[str, ImageSource], part: Part, where: str, format: str) -> Listing:
+def by_lone_table(
+    problem: DataError, files: Mapping[str, ImageSource], part: Part, where: str, format: str, *, on_disk: bool = False
+) -> Listing:
     """The images of a source without class folders, by the one table in it that names their labels; raises `problem`
-    where there is none, or several."""
+    where there is none, or several. `on_disk`: `where` is a folder, and the table may name files outside of it."""
     names = [name for name in sorted(files) if name.lower().endswith(SUFFIXES) and name.count("/") <= DEEPEST]
     found = [] if part.layout != "auto" else [name for name in names if "submission" not in name.lower()]
     tables = [(name, TableFile(name, files[name].read(), part.encoding)) for name in found[:MANY]]
@@ -124,7 +126,8 @@ def by_lone_table(problem: DataError, files: Mapping[str, ImageSource], part: Pa
     if len(known) != 1 or len(found) > MANY:
         raise problem
     name, table = known[0]
-    finder = TreeFinder(files, name[: name.rfind("/") + 1], name)
+    folder = name[: name.rfind("/") + 1]
+    finder = DiskFinder(os.path.join(where, folder), name, folder) if on_disk else TreeFinder(files, folder, name)
     listing = list_tables([placed(table, finder, part)], where, format)
     return replace(listing, notes=(f"the labels are read from {name}, the only table of labels here", *listing.notes))
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FitImage = Literal["pad", "crop", "stretch"]
+MOST_SIDE = 4096  # of a padded square: networks see far smaller ones, and a long picture would fill the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ def to_square(image: Tensor, how: FitImage) -> Tensor:
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         return image[..., top : top + side, left : left + side]
+    image = _at_most(image, MOST_SIDE)
+    height, width = image.shape[-2:]
     side = max(height, width)
     rows, columns = (_mirrored(length, side).to(image.device) for length in (height, width))
     return image.index_select(-2, rows).index_select(-1, columns)
@@ -60,6 +63,18 @@ def cut_back(image: Tensor, window: Window) -> Tensor:
     top = min(round(window.top * side), side - height)
     left = min(round(window.left * side), side - width)
     return image[..., top : top + height, left : left + width]
+
+
+def _at_most(image: Tensor, most: int) -> Tensor:
+    """(c, h, w) of any range, made smaller where a side is longer than `most`, at least one pixel a side."""
+    from imaginate.ops.pixels import antialiased
+
+    longest = max(image.shape[-2:])
+    if longest <= most:
+        return image
+    height, width = (max(1, round(length * most / longest)) for length in image.shape[-2:])
+    small = antialiased(image[None].float(), height, width)[0]
+    return small.to(image.dtype) if image.is_floating_point() else small.round().to(image.dtype)
 
 
 def _mirrored(length: int, side: int) -> Tensor:

@@ -24,6 +24,16 @@ def resize(images: torch.Tensor, size: int) -> torch.Tensor:
     return out.clamp(0, 1)
 
 
+def antialiased(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """(b, c, h, w) floats -> (b, c, height, width), antialiased bilinear.
+
+    torch 2.14 computes wrong values on a CPU where the new width is 1; with rows and columns swapped it does not.
+    """
+    if width == 1 and height > 1:
+        return antialiased(images.transpose(2, 3).contiguous(), width, height).transpose(2, 3)
+    return functional.interpolate(images, (height, width), mode="bilinear", antialias=True, align_corners=False)
+
+
 def stack(images: Sequence[torch.Tensor], size: int) -> torch.Tensor:
     """Images of any sizes -> (b, 3, size, size) float32 in [0, 1]; each resized alone: its batch cannot matter."""
     return torch.cat([resize(as_float(image)[None], size) for image in images])

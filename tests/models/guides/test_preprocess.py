@@ -209,6 +209,16 @@ def test_all_of_torchvisions_weights_are_its_own_pixels() -> None:
     assert len(seen) > 15
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_very_long_picture_is_cropped_before_it_is_resized(turned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = Preprocess(size=16, crop=(16, 16), mode="bicubic", mean=(0.5,) * 3, std=(0.5,) * 3, rounds=True)
+    image = torch.rand(1, 3, 4, 4 * 101, generator=torch.Generator().manual_seed(0))
+    image = image.transpose(2, 3) if turned else image
+    short = steps(image)
+    monkeypatch.setattr("imaginate.models.guides.core.preprocess.LONGEST", 10**9)
+    assert torch.allclose(short, steps(image), atol=1e-5)
+
+
 def test_the_gradient_reaches_the_pixels_through_every_step() -> None:
     steps = Preprocess(
         size=(40, 30), crop=(36, 36), mode="lanczos", mean=(0.5,) * 3, std=(0.2,) * 3, fit="contain", flips=True

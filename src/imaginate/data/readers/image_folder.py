@@ -39,7 +39,8 @@ class ImageFolder:
         try:
             return from_paths("image folder", images, skipped, place.path, part.layout)
         except DataError as problem:
-            return by_lone_table(problem, _files(found), part, place.path, "image folder")
+            on_disk = not place.is_remote
+            return by_lone_table(problem, _files(found), part, place.path, "image folder", on_disk=on_disk)
 
 
 def _files(found: Iterable[tuple[str, str, str]]) -> dict[str, ImageSource]:

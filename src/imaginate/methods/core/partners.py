@@ -41,7 +41,8 @@ def mixed_label(classes: int, first: int, second: int, weight: float) -> tuple[f
 
 def _resized(image: Tensor, height: int, width: int) -> Tensor:
     import torch
-    from torch.nn.functional import interpolate
 
-    out = interpolate(image[None].float(), size=(height, width), mode="bilinear", antialias=True)[0]
+    from imaginate.ops.pixels import antialiased
+
+    out = antialiased(image[None].float(), height, width)[0]
     return out.round_().clamp_(0, 255).to(torch.uint8)

@@ -27,6 +27,8 @@ _STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize")
 Pair = tuple[int, int]
 Fit = Literal["exact", "cover", "contain"]
 
+LONGEST = 32  # times the short side
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocess:
@@ -49,6 +51,7 @@ class Preprocess:
 
     def __call__(self, images: Tensor) -> Tensor:
         x = images if images.is_floating_point() else images.float() / 255
+        x = _middle(x) if self.crop is not None and isinstance(self.size, int) else x
         x = _resize(x, self._target(*x.shape[-2:]), self.mode)
         x = x if self.crop is None else self._cropped(x, *self.crop)
         x = x.flip(1) if self.flips else x
@@ -227,6 +230,14 @@ def from_torchvision(transforms: Any, *, where: str) -> Preprocess:
     if not all(alike(found(p[None]), transforms(to_pil_image(p))[None], found.std) for p in _pictures(found)):
         raise ModelError(f"{where}: the preprocessing of its weights is not supported; use another network")
     return found
+
+
+def _middle(x: Tensor) -> Tensor:
+    """The middle of a very long image, of which a centre crop takes a small part: the whole can be gigabytes."""
+    height, width = x.shape[-2:]
+    most = LONGEST * min(height, width)
+    top, left = (max(0, length - most) // 2 for length in (height, width))
+    return x[..., top : height - top, left : width - left]
 
 
 def _resize(x: Tensor, size: Pair, mode: str) -> Tensor:
