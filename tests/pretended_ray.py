@@ -9,6 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 
+def _kept(value: Any) -> Future[Any]:
+    future: Future[Any] = Future()
+    future.set_result(value)
+    return future
+
+
 class PretendedRay(types.ModuleType):
     """It runs already and has `gpus` GPUs; `asked` holds the options of every actor class and task, `cancelled` what
     was given up."""
@@ -22,7 +28,7 @@ class PretendedRay(types.ModuleType):
         self.asked: list[dict[str, Any]] = []
         self.cancelled: list[Future[Any]] = []
         self.is_initialized, self.cluster_resources = (lambda: True), (lambda: {"GPU": float(gpus)} if gpus else {})
-        self.put, self.get = (lambda value: value), (lambda future: future.result())
+        self.put, self.get = _kept, (lambda future: future.result())
 
     def remote(self, **options: Any) -> Any:
         self.asked.append(options)
@@ -34,7 +40,7 @@ class PretendedRay(types.ModuleType):
 
     def actor(self, one: Any) -> Any:
         return types.SimpleNamespace(
-            make=types.SimpleNamespace(remote=lambda number: self.pool.submit(one.make, number))
+            make=types.SimpleNamespace(remote=lambda *given: self.pool.submit(one.make, *given))
         )
 
     def wait(

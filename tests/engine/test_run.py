@@ -343,7 +343,10 @@ run = imaginate.expand(sys.argv[1], sys.argv[2], method="cutmix", copies=3, shar
 assert how != "shared" or here == [0, 1], here
 """
     arguments = [sys.executable, "-c", code, str(data), str(tmp_path / "run"), how]
-    subprocess.run(arguments, check=True, env={**os.environ, "PYTHONWARNINGS": "ignore"}, timeout=300)
+    quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    done = subprocess.run(arguments, env=quiet, timeout=300, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert how == "killed" or "core_worker" not in done.stderr
     same(whole, tmp_path / "run")
 
 

@@ -69,6 +69,19 @@ def test_every_study_has_its_controls_and_its_verdict(world: Path) -> None:
     assert [arm["name"] for arm in again["arms"]] == [*names, "online-aug"]
 
 
+def test_arms_with_new_images_have_predictors_that_see_no_held_out_image(world: Path, studies: ModuleType) -> None:
+    found = study(world, ["original", "run:noise"], seeds=1)
+    assert found["arms"][0]["predictors"] is None
+    before = found["arms"][1]["predictors"]
+    assert set(before) == {"influence", "consistency", "kernel_distance", "vendi", "coverage"}
+    assert 0 < before["vendi"] <= 1
+    assert 0 <= before["coverage"] <= 1
+    shutil.rmtree(world / "data" / "test")
+    studies.write_folder(world / "data", {"test": 5}, seed=77)
+    again = study(world, ["original", "run:noise"], out="again", seeds=1)
+    assert again["arms"][1]["predictors"] == pytest.approx(before)
+
+
 def test_an_arm_that_lacks_a_class_says_so_in_its_own_line(world: Path, studies: ModuleType) -> None:
     from imaginate.cli.compare import table
     from imaginate.data import open_dataset
@@ -265,8 +278,10 @@ def test_corruption_accuracy_is_the_mean_over_kinds_and_severities(world: Path) 
         right = np.stack(tables)
         assert right.shape == (2, 15, 5, 6)
         assert arm["corruption"]["mean"] == pytest.approx(right.mean())
+        assert arm["corruption"]["image_size"] == 32
         assert arm["corruption"]["severity_3"] == pytest.approx(right[:, :, 2].mean())
         assert arm["corruption"]["by_kind"]["fog"] == pytest.approx(right[:, 9].mean((0, 2)).tolist())
+    assert any("ImageNet-C at 32 pixels" in text for text in found["warnings"])
     assert found["arms"][1]["difference"]["corruption"]["verdict"] in ("gain", "loss", "unclear")
 
 

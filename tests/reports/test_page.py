@@ -433,3 +433,22 @@ def test_bad_input_is_one_line(tmp_path: Path, make: object, message: str) -> No
     with pytest.raises(ImaginateError, match=message) as caught:
         write_report(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_corrupted_accuracies_name_the_size_of_their_images(world: Path) -> None:
+    assert "Accuracy in per cent on images of 32 pixels" in page(world / "study").words
+
+
+def test_images_from_elsewhere_and_what_files_give_away_are_on_the_page(world: Path) -> None:
+    results = json.loads((world / "study/results.json").read_text())
+    facts = {
+        "images": 40, "held_out": 3, "validation": 1, "training": 2, "unmatched": ["purple"], "unmatched_images": 8,
+        "without": [], "doubt": "3 of its 40 images are near-copies of 3 of the 50 held-out images",
+    }  # fmt: skip
+    arms = [dict(arm) for arm in results["arms"]]
+    arms[-1] |= {"elsewhere": facts, "files": {"text": "Files alone say of 98 % which images are new."}}
+    edit(world / "study", arms=arms)
+    found = page(world / "study").words
+    assert "No verdict: 3 of its 40 images are near-copies of 3 of the 50 held-out images" in found
+    assert "purple" in found
+    assert "Files alone say of 98 % which images are new." in found

@@ -96,3 +96,29 @@ def test_a_run_has_every_format_too(world: Path) -> None:
 def test_unknown_formats_name_the_nearest(world: Path) -> None:
     with pytest.raises(ConfigError, match="unknown report format 'markdwn'; did you mean 'markdown'"):
         write_report(world / "study", formats=("markdwn",))
+
+
+def test_predictors_are_ranked_against_what_training_found(world: Path, tmp_path: Path) -> None:
+    """Over two studies, by ranks inside each: a predictor that follows the difference has +1, its opposite -1; an arm
+    without verdict does not count."""
+    results = json.loads((world / "study/results.json").read_text())
+    for shift, name in ((0.0, "one"), (0.3, "two")):
+        arms = []
+        for arm in results["arms"]:
+            gap = (arm["difference"] or {}).get("top1")
+            known = {"influence": gap["mean"] + shift, "kernel_distance": -gap["mean"], "vendi": 0.5} if gap else None
+            arms.append({**arm, "predictors": known})
+        odd = {**arms[-1], "name": "odd", "title": "odd", "predictors": {"influence": 99.0}}
+        odd["difference"] = {"top1": {**(arms[1]["difference"]["top1"]), "mean": -1.0, "verdict": "no verdict"}}
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text(json.dumps({**results, "arms": [*arms, odd]}))
+    files = write_tables(
+        [tmp_path / "one", tmp_path / "two"], out=tmp_path / "out", formats=("csv",), options=Options()
+    )  # fmt: skip
+    ranks = {row["predictor"]: row for row in json.loads((tmp_path / "out/predictors.json").read_text())}
+    assert ranks["influence"]["rank_correlation"] == pytest.approx(1)
+    assert ranks["kernel_distance"]["rank_correlation"] == pytest.approx(-1)
+    assert ranks["vendi"]["rank_correlation"] is None
+    assert ranks["coverage"] == {"predictor": "coverage", "arms": 0, "rank_correlation": None}
+    assert tmp_path / "out/predictors.md" in files
+    assert "| influence | +1.00 |" in (tmp_path / "out/predictors.md").read_text()

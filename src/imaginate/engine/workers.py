@@ -75,12 +75,13 @@ def _spread(
     ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int, local: LocalWorker | None
 ) -> Iterator[dict[str, Any]]:
     """One shard in flight for each actor. An actor that dies is started anew and asked again."""
-    free = _actors(ray, shared, root, count) if count else []
+    free = _actors(ray, shared[0], root, count) if count else []
+    put = [ray.put((_inside(shared[0]), shared[1]))] if count else []  # inside a list: fetched by those who need it
     running: dict[Any, Any] = {}
     while waiting or running or (local and local.busy):
         while free and (number := _take_next(waiting)) is not None:
             one = free.pop()
-            running[one.make.remote(number)] = one
+            running[one.make.remote(number, put)] = one
         if local:
             yield from local.take(wait=not running)
         if running:
@@ -89,13 +90,16 @@ def _spread(
                 yield cluster.unwrap(ray, reference)
 
 
-def _actors(ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, count: int) -> list[Any]:
+def _inside(recipe: ResolvedRecipe) -> ResolvedRecipe:
+    """The recipe as a worker knows it."""
+    return replace(recipe, roles=replace(recipe.roles, device=cluster.device_inside(recipe.roles.device)))
+
+
+def _actors(ray: Any, recipe: ResolvedRecipe, root: str, count: int) -> list[Any]:
+    """Actors that Ray can start anew at any time: nothing of what their constructor takes is in its object store."""
     share = cluster.gpu_share(ray.cluster_resources().get("GPU", 0), count)
     actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=-1, max_task_retries=-1)(_RayWorker)
-    recipe, plan = shared
-    inside = replace(recipe, roles=replace(recipe.roles, device=cluster.device_inside(recipe.roles.device)))
-    put = ray.put((inside, plan))
-    return [actor.remote(put, root, os.getcwd()) for _ in range(count)]
+    return [actor.remote(root, os.getcwd()) for _ in range(count)]
 
 
 def _take_next(waiting: deque[int]) -> int | None:
@@ -148,18 +152,19 @@ class LocalWorker:
 class _RayWorker:
     """A ShardWorker inside a Ray actor, which works where the caller works."""
 
-    def __init__(self, shared: tuple[ResolvedRecipe, Plan], root: str, folder: str) -> None:
-        self._shared, self._root = shared, root
+    def __init__(self, root: str, folder: str) -> None:
+        self._root = root
         self._worker: ShardWorker | None = None
         cluster.enter(folder)
 
-    def make(self, number: int) -> tuple[str, Any]:
-        """For `cluster.unwrap`."""
-        return cluster.catch(self._make, number)
+    def make(self, number: int, shared: list[Any]) -> tuple[str, Any]:
+        """For `cluster.unwrap`. `shared`: a reference to recipe and plan, which the caller keeps in the store."""
+        return cluster.catch(self._make, number, shared)
 
-    def _make(self, number: int) -> dict[str, Any]:
+    def _make(self, number: int, shared: list[Any]) -> dict[str, Any]:
         if self._worker is None:
-            self._worker = ShardWorker(*self._shared, self._root)
+            recipe, plan = cluster.library().get(shared[0])
+            self._worker = ShardWorker(recipe, plan, self._root)
         return self._worker.make(number)
 
     def pid(self) -> int:

@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imaginate.files import replace_file
+from imaginate.files import replace_file, short_hash
 from imaginate.training.leaks import overlap
 from imaginate.training.pixel_cache import PixelCache
 
@@ -87,8 +88,8 @@ def _compared(
     values = np.concatenate([values, np.array([[score] for score, _ in best])], 1)
     places = np.concatenate([places, np.array([[j] for _, j in best])], 1)
     yield values, places, borders.aligned
-    theirs = _features(other, mirror=False)[others]
-    cosines = torch.maximum(_features(new, mirror=False)[rows] @ theirs.T, _features(new, mirror=True)[rows] @ theirs.T)
+    theirs = features(other)[others]
+    cosines = torch.maximum(features(new)[rows] @ theirs.T, features(new, mirror=True)[rows] @ theirs.T)
     top = cosines.topk(min(NEAREST, len(others)), dim=1)
     yield top.values.numpy(), top.indices.numpy(), borders.cosine
 
@@ -197,25 +198,34 @@ def _standard(images: Tensor) -> Tensor:
     return flat / flat.norm(dim=1, keepdim=True).clamp_min(1e-3)  # type: ignore[no-any-return]
 
 
-def _features(store: PixelCache, *, mirror: bool) -> Tensor:
-    """(n, dim) of length 1, kept next to the pixels."""
+def features(store: PixelCache, rows: np.ndarray | None = None, *, mirror: bool = False) -> Tensor:
+    """Of the frozen network, for all rows or some, (n, dim) of length 1; kept next to the pixels."""
     import torch
-    import torch.nn.functional as F
 
-    path = store.path.with_name(f"{store.path.stem}-{BACKBONE}{'-mirrored' if mirror else ''}.npy")
+    some = "" if rows is None else f"-{short_hash(rows.tolist())}"
+    path = store.path.with_name(f"{store.path.stem}-{BACKBONE}{'-mirrored' if mirror else ''}{some}.npy")
     if not path.exists():
-        from imaginate.models.guides.core.backbones import load_backbone
+        found = _embedded(store, np.arange(len(store)) if rows is None else rows, mirror)
 
-        backbone, pixels, parts = load_backbone(BACKBONE), store.pixels(), []
-        with torch.inference_mode():
-            for start in range(0, len(store), 64):
-                batch = torch.from_numpy(np.array(pixels[start : start + 64])).permute(0, 3, 1, 2) / 255
-                parts.append(F.normalize(backbone.features(batch.flip(-1) if mirror else batch), dim=1).numpy())
-        found = np.concatenate(parts) if parts else np.zeros((0, backbone.dim), np.float32)
-
-        def write(partial: object) -> None:
-            with open(str(partial), "wb") as file:
+        def write(partial: Path) -> None:
+            with partial.open("wb") as file:
                 np.save(file, found)
 
         replace_file(path, write)
     return torch.from_numpy(np.load(path))
+
+
+def _embedded(store: PixelCache, rows: np.ndarray, mirror: bool) -> np.ndarray:
+    import torch
+    import torch.nn.functional as F
+
+    from imaginate.models.guides.core.backbones import load_backbone
+
+    backbone, pixels = load_backbone(BACKBONE), store.pixels()
+    parts = [np.zeros((0, backbone.dim), np.float32)]
+    with torch.inference_mode():
+        for start in range(0, len(rows), 64):
+            batch = torch.from_numpy(np.stack([pixels[row] for row in rows[start : start + 64]]))
+            batch = batch.permute(0, 3, 1, 2) / 255
+            parts.append(F.normalize(backbone.features(batch.flip(-1) if mirror else batch), dim=1).numpy())
+    return np.concatenate(parts)

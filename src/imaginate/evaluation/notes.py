@@ -29,6 +29,11 @@ def warnings(
         found.append("one seed: no verdict; its intervals are over images alone")
     elif protocol.seeds < 3:
         found.append("fewer than 3 seeds: the spread between seeds is hardly known")
+    if protocol.severities:
+        found.append(
+            f"corruptions are those of ImageNet-C at {protocol.size} pixels: the same severity is another one at "
+            "another size, so these accuracies compare only with others at this size"
+        )
     if protocol.online_aug == "strong" and any(arm.kind == "online-aug" for arm in arms):
         found.append("online-aug is the same as original when --online-aug is strong for every arm")
     if protocol.allow_leak:

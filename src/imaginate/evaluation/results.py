@@ -19,6 +19,7 @@ from imaginate.evaluation.corruption import KINDS
 from imaginate.evaluation.job import Job
 from imaginate.evaluation.notes import warnings
 from imaginate.evaluation.planning import holm, sign_flip
+from imaginate.evaluation.predictors import predictors
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.statistics import BARRED
 from imaginate.evaluation.study_images import StudyImages
@@ -135,6 +136,7 @@ def _arm(arm: Arm, own: Answers, reference: Answers | None, protocol: Protocol, 
         "confusion": mistakes.confusion(own, other, both or keys, material.labels.names, protocol.level),
         "most_wrong": mistakes.most_wrong(own, other, both or keys, ids, material.labels.names),
         "corruption": _corruption(own, protocol),
+        "predictors": None if run is None or protocol.quick else predictors(run, material),
         "seconds": round(sum(unit["seconds"] for unit in units), 1),
     }  # fmt: skip
 
@@ -217,6 +219,7 @@ def _corruption(own: Answers, protocol: Protocol) -> Values | None:
     third = protocol.severities.index(3) if 3 in protocol.severities else None
     return {
         **statistics.summary(list(own.corruption), each.mean((1, 2)).tolist()),
+        "image_size": protocol.size,
         "severities": list(protocol.severities),
         "by_kind": {kind: table[i].tolist() for i, kind in enumerate(KINDS)},
         "by_severity": table.mean(0).tolist(),

@@ -40,8 +40,65 @@ def _arm_row(arm: Facts, study: Study, options: Options) -> Fields:
         row |= {key: summary.get("mean"), f"{key}_se": summary.get("se")}
         row |= {f"{key}_difference": difference.get("mean"), f"{key}_low": difference.get("low")}
         row |= {f"{key}_high": difference.get("high")}
+    row["corruption_image_size"] = _corrupted_at(arm, study)
+    row |= {f"predictor_{name}": _predictor(arm, name) for name in PREDICTORS}
     row["finding"] = "reference" if arm.get("reference") else words.verdict((arm.get("difference") or {}).get("top1"))
     return row | {"seconds_per_image": spent.get("each"), "price_per_image": spent.get("money_value")}
+
+
+def _corrupted_at(arm: Facts, study: Study) -> int | None:
+    """The size at which images were corrupted: accuracies at different ones are no comparison."""
+    found = arm.get("corruption")
+    return (found.get("image_size") or study.results["protocol"].get("image_size")) if found else None
+
+
+PREDICTORS = ("influence", "consistency", "kernel_distance", "vendi", "coverage")
+PREDICTOR_NOTE = (
+    "Spearman's correlation of the ranks inside each study, over all arms with new images. influence: how much lower "
+    "the squared error of a ridge head on originals that it has not seen gets; consistency: share that this head calls "
+    "by its own class; kernel_distance: to the originals; vendi: effective number of different images, for each image; "
+    "coverage: share of originals with a new image near. A kernel distance that ranks well ranks below 0."
+)
+LEAST = 5  # arms from which on a rank correlation is given
+
+
+def predictor_ranks(studies: Sequence[Study]) -> list[Fields]:
+    """How well each cheap predictor ranks the arms of all studies by the difference that training found: Spearman's
+    correlation of the ranks inside each study, and the number of arms."""
+    from scipy.stats import rankdata, spearmanr
+
+    found = []
+    for name in PREDICTORS:
+        x: list[float] = []
+        y: list[float] = []
+        for study in studies:
+            known = [(value, gap) for arm in study.results["arms"] if (value := _predictor(arm, name)) is not None
+                     and (gap := _measured(arm)) is not None]  # fmt: skip
+            if len(known) > 1:
+                for side, values in zip((x, y), zip(*known, strict=True), strict=True):
+                    side += ((rankdata(values) - 0.5) / len(values)).tolist()
+        varies = len(set(x)) > 1 and len(set(y)) > 1
+        rank = float(spearmanr(x, y).statistic) if len(x) >= LEAST and varies else None
+        found.append({"predictor": name, "arms": len(x), "rank_correlation": rank})
+    return found
+
+
+def _predictor(arm: Facts, name: str) -> float | None:
+    value = (arm.get("predictors") or {}).get(name)
+    return None if value is None else float(value)
+
+
+def _measured(arm: Facts) -> float | None:
+    gap = (arm.get("difference") or {}).get("top1")
+    return None if not gap or words.verdict(gap) == "barred" else float(gap["mean"])
+
+
+def predictor_table(ranks: Sequence[Fields]) -> list[list[str]]:
+    """The same as rows of text; none where too few arms are known."""
+    known = [row for row in ranks if row["rank_correlation"] is not None]
+    head = ["predictor without training", "rank correlation with the measured difference", "arms"]
+    rows = [[row["predictor"], f"{row['rank_correlation']:+.2f}", words.number(row["arms"])] for row in known]
+    return [head, *rows] if known else []
 
 
 def run_rows(run: RunContents, options: Options) -> list[Fields]:

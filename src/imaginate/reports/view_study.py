@@ -65,7 +65,7 @@ def study_view(study: Study, options: Options) -> View:
         "forest_class": Markup(plots.forest(others, reference, key="mean_per_class")),
         "curves": curve_view(results.get("curves") or []),
         "classes": classes_view(others, reference, results["data"], level),
-        "corruption": corruption_view(arms),
+        "corruption": corruption_view(arms, results["protocol"]),
         "exchange": [exchange_row(e, arms) for e in results.get("exchange") or []],
         "leak": leak_view(results.get("leak"), arms, results["protocol"]),
         "training": training_view(arms),
@@ -211,7 +211,7 @@ def curve_view(found: Sequence[Facts]) -> View | None:
     return {"plot": Markup(plot), "legend": legend}
 
 
-def corruption_view(arms: Sequence[Facts]) -> View | None:
+def corruption_view(arms: Sequence[Facts], protocol: Facts) -> View | None:
     """Accuracy under the common corruptions (GIF Table 2), averaged over the severities that were measured."""
     known = [a for a in arms if a.get("corruption")]
     if not known:
@@ -229,7 +229,8 @@ def corruption_view(arms: Sequence[Facts]) -> View | None:
                 "value": arm["corruption"]["mean"],
             }
         )
-    return {"kinds": [k.replace("_", " ") for k in kinds], "rows": rows}
+    size = known[0]["corruption"].get("image_size") or protocol.get("image_size")
+    return {"kinds": [k.replace("_", " ") for k in kinds], "rows": rows, "size": size}
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -65,6 +65,10 @@ def write_tables(
         "latex": lambda: tables.to_latex(cells, note),
     }
     files = [_write(Path(out) / FORMATS[name], texts[name]()) for name in formats]
+    ranks = tables.predictor_ranks(studies)
+    if table := tables.predictor_table(ranks):
+        files.append(_write(Path(out) / "predictors.md", tables.to_markdown(table, tables.PREDICTOR_NOTE)))
+        files.append(_write(Path(out) / "predictors.json", _json(ranks)))
     return files + _per_class(studies, Path(out), formats)
 
 
