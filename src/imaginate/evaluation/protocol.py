@@ -15,7 +15,7 @@ from imaginate.settings import build, check, reworded, setting
 from imaginate.training.augment import Policy
 from imaginate.training.plan import Precision
 from imaginate.training.recipes import Recipe, Schedule, adjust
-from imaginate.training.settings import ClassifierSettings
+from imaginate.training.settings import ClassifierSettings, as_begun
 
 FORMAT = "imaginate-study/1"
 # What may change on a finished study without training anything again: settings of the analysis, and where the images
@@ -99,11 +99,12 @@ def continue_with(protocol: Protocol, stored: Facts | None, place: str) -> Proto
     """The protocol to go on with in a folder that holds a study: RunError where it differs in anything that counts."""
     if stored is None:
         return protocol
+    protocol, before = as_begun(protocol, stored)
     now = asdict(protocol)
-    kept: Values = {"precision": stored.get("precision")} if protocol.precision == "auto" else {}
+    kept: Values = {"precision": before["precision"]} if protocol.precision == "auto" else {}
     if protocol.updates is None and protocol.budget == "updates":
-        kept["updates"] = stored.get("updates")
+        kept["updates"] = before["updates"]
     for key, value in {**now, **kept}.items():
-        if key not in FREE and value != stored.get(key):
-            raise RunError(f"{place} is a study with another protocol: {key} is {value}, was {stored.get(key)}")
+        if key not in FREE and value != before[key]:
+            raise RunError(f"{place} is a study with another protocol: {key} is {value}, was {before[key]}")
     return replace(protocol, **kept)

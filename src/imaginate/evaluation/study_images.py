@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from imaginate.data import Dataset, DataSpec, load, open_dataset
+from imaginate.data.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
 from imaginate.errors import DataError
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.leaks import CheckedRun, LeakCheck
@@ -18,8 +19,8 @@ from imaginate.records import LabelSpace
 from imaginate.runs import RunFolder
 from imaginate.training.augment import stored_size
 from imaginate.training.labels import align_labels, some
-from imaginate.training.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
+from imaginate.training.settings import RULES
 from imaginate.training.training_set import Images, TrainingImages
 
 
@@ -146,13 +147,17 @@ def _checked(
     validation, leak["validation"] = check.validation(validation, train)
     real, dropped = check.more_real(real, train, validation)
     leak |= {"runs": {path: one.found for path, one in checked.items()}, "real": dropped or None}
-    images = TrainingImages(Images(opened.train, train), validation=validation)
+    images = TrainingImages(
+        Images(opened.train, train, group_by=protocol.group_by), validation=validation,
+        each_class=protocol.rules == RULES,
+    )  # fmt: skip
     named = {"the training set": train, "the held-out set": held_out, **new}
     warnings = [
         f"{len(cache.skipped)} images of {name} could not be read ({_reasons(cache)})"
         for name, cache in named.items()
         if cache.skipped
     ]
+    warnings += images.notes(images.choose(protocol.validation, 0), opened.train.labels)
     return StudyImages(
         name=opened.train.name, labels=opened.train.labels, train=train, held=held_out, held_rows=rows,
         validation=validation, real=real, real_dropped=dropped, images=images, leak=leak, warnings=tuple(warnings),
@@ -170,7 +175,7 @@ def _run_images(run: _Run, images: TrainingImages, cache: PixelCache, checked: C
         dropped=checked.dropped,
         parents=parents_among(data.cache.ids, data.lineage, run.lineage),
         copies={name: int(meta.get("copy") or 0) for name, meta in zip(cache.ids, cache.meta, strict=True)},
-        images=TrainingImages(data, own, validation=images.validation),
+        images=TrainingImages(data, own, validation=images.validation, each_class=images.each_class),
     )
 
 

@@ -29,7 +29,7 @@ from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.plan import TrainPlan
 from imaginate.training.predict import predict
 from imaginate.training.recipes import Recipe, check_watched
-from imaginate.training.settings import ClassifierSettings
+from imaginate.training.settings import RULES, ClassifierSettings, as_begun
 from imaginate.training.training_set import Images, Parts, TrainingImages, TrainingSet, join
 
 
@@ -70,7 +70,8 @@ def train(
     check_watched(recipe, asked.validation > 0)
     stored = folder.stored_recipe(out)
     if stored is not None:
-        folder.check_settings(out, stored, asdict(asked))
+        asked, before = as_begun(asked, stored["settings"])
+        folder.check_settings(out, before, asdict(asked))
     team, place = assemble(pick_device(device))
     images = _gather(str(data), asked, out, progress and team.main)
     if stored is not None:
@@ -105,6 +106,7 @@ class ClassifierImages:
     store: PixelCache
     parts: Parts
     held: HeldOut | None
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprints(self) -> dict[str, str | None]:
@@ -123,16 +125,18 @@ def _gather(data: str, settings: Training, out: Path, progress: bool) -> Classif
     with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=progress) as shown:
         store = _decode(train, settings, out, shown)
         outside = None if held is None else _decode(held, settings, out, shown)
-    parts = TrainingImages(Images(train, store)).choose(settings.validation, settings.seed)
+    images = TrainingImages(Images(train, store, group_by=settings.group_by), each_class=settings.rules == RULES)
+    parts = images.choose(settings.validation, settings.seed)
     if not len(parts.rows):
         raise DataError("no image is left to train on")
+    notes = tuple(images.notes(parts, train.labels))
     if outside is None or held is None:
-        return ClassifierImages(labels=train.labels, store=store, parts=parts, held=None)
+        return ClassifierImages(labels=train.labels, store=store, parts=parts, held=None, notes=notes)
     where = f"{settings.held_out}, split {held.split}" if held.split else str(settings.held_out)
     used = np.concatenate([parts.rows, parts.validation])
     rows, leak = check_leak(store, used, outside, where, allow=settings.allow_leak, drop=settings.drop_leak)
     return ClassifierImages(
-        labels=train.labels, store=store, parts=parts, held=HeldOut(store=outside, rows=rows, leak=leak)
+        labels=train.labels, store=store, parts=parts, held=HeldOut(store=outside, rows=rows, leak=leak), notes=notes
     )
 
 
@@ -172,6 +176,7 @@ def _finish(settings: Training, plan: TrainPlan, trained: Trained, images: Class
         "updates": state.update,
         "held_out": _measure(plan, trained, held) if held else None,
         "leak": dict(held.leak) if held else None,
+        "notes": list(images.notes),
     }
     folder.save_weights(out / folder.WEIGHTS, trained.model)
     folder.write_json(out / folder.HISTORY, state.history)

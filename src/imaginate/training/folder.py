@@ -44,7 +44,7 @@ def stored_recipe(folder: Path) -> Values | None:
 def check_settings(folder: Path, stored: Facts, settings: Facts) -> None:
     """RunError that says which setting is another one."""
     for name, value in settings.items():
-        was = stored["settings"].get(name)
+        was = stored.get(name)
         if was != value:
             raise RunError(
                 f"{folder} holds a classifier with other settings: {name} is {value}, was {was}; choose another --out"

@@ -1,0 +1,111 @@
+"""Images that must stay on one side of a cut: one picture under two names, near-duplicates (bursts, frames of a video),
+what a person groups (patients, plants), and what descends from the same image.
+
+An image and its relative on the other side of a validation cut measure memory, not learning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from imaginate.data.dataset import Dataset
+from imaginate.data.image_hashes import ImageHashes, matching
+from imaginate.data.lineage import Lineage, lineage_of
+from imaginate.errors import ConfigError
+from imaginate.records import Sample
+
+# The borders at which altered copies are found and different pictures are not (`benchmarks/leak_control.py`).
+WITHIN_BITS = 8
+ALIKE = 0.95
+NEAR, NONE = "near", "none"  # words of --group-by: near-duplicates alone, nothing at all
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relatives:
+    """Of each image the names of all images that it shows or descends from; two that share a name are related."""
+
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def names_of(self, ids: Iterable[str]) -> set[str]:
+        """All names of these images and of their ancestors."""
+        return {name for key in ids for name in self.names.get(key, frozenset({key}))}
+
+    def related_to(self, ids: Collection[str]) -> set[str]:
+        """These images and every image that shares an ancestor with one of them, or is one."""
+        names = self.names_of(ids)
+        return set(ids) | {key for key, own in self.names.items() if not own.isdisjoint(names)}
+
+
+def relatives_of(dataset: Dataset) -> Relatives:
+    """Who is related in a dataset: nobody, unless it is a run."""
+    if dataset.format != "run":
+        return Relatives()
+    lineage = lineage_of(dataset)
+    return Relatives(names={s.id: _all_names(s.id, lineage) for s in dataset.samples})
+
+
+def _all_names(image: str, lineage: Lineage) -> frozenset[str]:
+    return lineage.names_of(image) | lineage.ancestors_of(image)
+
+
+def near_duplicates(hashes: ImageHashes, mirrored: ImageHashes, content: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (i, j) of n images that show the same picture, or its mirror image. `content`: (n,) hashes of the decoded
+    pixels; an image with 0 could not be read and is like no other."""
+    found = matching(hashes, hashes, within=WITHIN_BITS, alike=ALIKE)
+    found += matching(hashes, mirrored, within=WITHIN_BITS, alike=ALIKE)
+    first: dict[int, int] = {}
+    found += [(first.setdefault(int(key), row), row) for row, key in enumerate(content) if key]
+    return [(i, j) for i, j in found if i != j and content[i] and content[j]]
+
+
+def joined(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+    """`count` images and pairs of them that belong together -> the group of each, (count,) int64: the row of its first
+    image."""
+    group = np.arange(count)
+
+    def root(i: int) -> int:
+        while group[i] != i:
+            group[i] = group[group[i]]
+            i = int(group[i])
+        return i
+
+    for i, j in pairs:
+        a, b = sorted((root(i), root(j)))
+        group[b] = a
+    return np.array([root(i) for i in range(count)], np.int64)
+
+
+def named_pairs(samples: Sequence[Sample], group_by: str) -> list[tuple[int, int]]:
+    """Pairs of samples that a person groups: by a column of the dataset's metadata, or by a regular expression that is
+    searched in the ids (its first bracket names the group, else all of what is found).
+
+    Raises ConfigError for what is neither a column nor a pattern that any id has.
+    """
+    if group_by in (NEAR, NONE):
+        return []
+    columns = sorted({key for sample in samples for key in sample.meta})
+    names = [s.meta.get(group_by) for s in samples] if group_by in columns else _found(samples, group_by, columns)
+    first: dict[object, int] = {}
+    pairs = [(first.setdefault(name, row), row) for row, name in enumerate(names) if name is not None]
+    return [(i, j) for i, j in pairs if i != j]
+
+
+def _found(samples: Sequence[Sample], pattern: str, columns: Sequence[str]) -> list[str | None]:
+    """What a pattern finds in the name of each image; of a run's original, in the name that it was copied from."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"group-by {pattern!r} is no column and no regular expression: {error}") from None
+    ids = [str(s.meta.get("seed_image") or s.id) for s in samples]
+    matches = [compiled.search(text) for text in ids]
+    if not any(matches):
+        known = f"the columns are {', '.join(columns)}" if columns else "this dataset has no columns"
+        raise ConfigError(
+            f"group-by {pattern!r} is no column of the dataset ({known}), and as a pattern it is in no image's name, "
+            f"such as {ids[0]!r}"
+        )
+    return [None if m is None else m.group(1 if m.re.groups else 0) for m in matches]
