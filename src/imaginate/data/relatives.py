@@ -7,16 +7,16 @@ An image and its relative on the other side of a validation cut measure memory, 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from imaginate.data.dataset import Dataset
 from imaginate.data.image_hashes import ImageHashes, matching
-from imaginate.data.lineage import Lineage, lineage_of
+from imaginate.data.lineage import read_lineage
 from imaginate.errors import ConfigError
-from imaginate.records import Sample
+from imaginate.records import Relatives, Sample
+from imaginate.runs import RunFolder
 
 # The borders at which altered copies are found and different pictures are not (`benchmarks/leak_control.py`).
 WITHIN_BITS = 8
@@ -24,32 +24,18 @@ ALIKE = 0.95
 NEAR, NONE = "near", "none"  # words of --group-by: near-duplicates alone, nothing at all
 
 
-@dataclass(frozen=True, kw_only=True)
-class Relatives:
-    """Of each image the names of all images that it shows or descends from; two that share a name are related."""
-
-    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
-
-    def names_of(self, ids: Iterable[str]) -> set[str]:
-        """All names of these images and of their ancestors."""
-        return {name for key in ids for name in self.names.get(key, frozenset({key}))}
-
-    def related_to(self, ids: Collection[str]) -> set[str]:
-        """These images and every image that shares an ancestor with one of them, or is one."""
-        names = self.names_of(ids)
-        return set(ids) | {key for key, own in self.names.items() if not own.isdisjoint(names)}
-
-
 def relatives_of(dataset: Dataset) -> Relatives:
     """Who is related in a dataset: nobody, unless it is a run."""
-    if dataset.format != "run":
+    return relatives_in(dataset.spec.path, dataset.samples)
+
+
+def relatives_in(path: str, samples: Sequence[Sample]) -> Relatives:
+    """Who is related among the samples of what is at a path."""
+    new = frozenset(s.id for s in samples if s.meta.get("origin", "original") != "original")
+    if not new:
         return Relatives()
-    lineage = lineage_of(dataset)
-    return Relatives(names={s.id: _all_names(s.id, lineage) for s in dataset.samples})
-
-
-def _all_names(image: str, lineage: Lineage) -> frozenset[str]:
-    return lineage.names_of(image) | lineage.ancestors_of(image)
+    lineage = read_lineage(RunFolder(path))
+    return Relatives(names={s.id: lineage.names_of(s.id) | lineage.ancestors_of(s.id) for s in samples}, new=new)
 
 
 def near_duplicates(hashes: ImageHashes, mirrored: ImageHashes, content: np.ndarray) -> list[tuple[int, int]]:

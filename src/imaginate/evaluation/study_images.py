@@ -18,6 +18,7 @@ from imaginate.progress import bar
 from imaginate.records import LabelSpace
 from imaginate.runs import RunFolder
 from imaginate.training.augment import stored_size
+from imaginate.training.held_out import check_classes, open_held_out
 from imaginate.training.labels import align_labels, some
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.settings import RULES
@@ -106,6 +107,7 @@ def _open(protocol: Protocol, arms: Sequence[Arm]) -> _Opened:
         origin="all", subset_seed=protocol.subset_seed,
     )  # fmt: skip
     train = open_dataset(spec)
+    check_classes(train)
     held_out = align_labels(_held_out(protocol, train), train, "held-out")
     _every_class(train, held_out)
     validation = None
@@ -198,7 +200,7 @@ def _every_class(train: Dataset, held: Dataset) -> None:
 def _held_out(protocol: Protocol, train: Dataset) -> Dataset:
     """The held-out images; split `rest` means those of the training split that shots or fraction left out."""
     if protocol.held_out_split != "rest":
-        return open_dataset(protocol.held_out, split=protocol.held_out_split)
+        return open_held_out(protocol.held_out, protocol.held_out_split, train)
     return _rest(protocol, train, "held-out split 'rest'")
 
 

@@ -22,6 +22,7 @@ from imaginate.training import checkpoint, folder
 from imaginate.training.architectures import check_arch
 from imaginate.training.augment import stored_size
 from imaginate.training.distributed import assemble
+from imaginate.training.held_out import check_classes, open_held_out
 from imaginate.training.labels import align_labels
 from imaginate.training.leaks import check_leak
 from imaginate.training.loop import Trained, fit
@@ -121,6 +122,7 @@ class ClassifierImages:
 def _gather(data: str, settings: Training, out: Path, progress: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
     train = open_dataset(data, split=settings.split, origin=settings.origin)
+    check_classes(train)
     held = _open_held_out(settings, train)
     with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=progress) as shown:
         store = _decode(train, settings, out, shown)
@@ -143,7 +145,7 @@ def _gather(data: str, settings: Training, out: Path, progress: bool) -> Classif
 def _open_held_out(settings: Training, train: Dataset) -> Dataset | None:
     if settings.held_out is None:
         return None
-    return align_labels(open_dataset(settings.held_out, split=settings.held_out_split), train, "held-out")
+    return align_labels(open_held_out(settings.held_out, settings.held_out_split, train), train, "held-out")
 
 
 def _decode(dataset: Dataset, settings: Training, out: Path, shown: Bar) -> PixelCache:

@@ -41,7 +41,8 @@ class State:
     update: int = 0
     best_update: int = 0
     best: tuple[float, float] = (-1.0, 0.0)  # validation accuracy, minus validation loss
-    since: int = 0  # update of the last improvement, or of the last fall of the learning rate
+    better_at: int = 0  # update of the last better accuracy: what `patience` counts from
+    since: int = 0  # the same, or the last fall of the learning rate: what `plateau` counts from
     scale: float = 1.0  # `plateau`'s factor on the learning rate
     stopped: bool = False
     seconds: float = 0.0
@@ -170,17 +171,22 @@ def _update(
 def _validate(
     plan: TrainPlan, model: nn.Module, validation: TrainingSet | None, state: State, best: Weights
 ) -> Weights:
-    """Score the validation part, keep the weights if they are the best so far, decide on the rate and on stopping."""
+    """Score the validation part, keep the weights if they are the best so far, decide on the rate and on stopping.
+
+    The rate and the end go by accuracy alone (RET section 3); the loss only decides between weights of equal accuracy.
+    """
     if validation is None:
         state.best_update = state.update
         return checkpoint.copy_of(model)
     score = accuracy(plan, model, validation)
     state.history[-1]["validation"] = score[0]
-    if score > state.best:
-        state.best, state.best_update, state.since = score, state.update, state.update
-        best = checkpoint.copy_of(model)
+    if score[0] > state.best[0]:
+        state.better_at = state.since = state.update
     elif plan.recipe.schedule == "plateau" and state.update - state.since >= plan.recipe.plateau * plan.epoch:
         state.scale, state.since = state.scale / 10, state.update
+    if score > state.best:
+        state.best, state.best_update = score, state.update
+        best = checkpoint.copy_of(model)
     patience = plan.recipe.patience
-    state.stopped = patience is not None and state.update - state.best_update >= patience * plan.epoch
+    state.stopped = patience is not None and state.update - state.better_at >= patience * plan.epoch
     return best
