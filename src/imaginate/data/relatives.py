@@ -7,7 +7,7 @@ An image and its relative on the other side of a validation cut measure memory, 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -95,3 +95,42 @@ def _found(samples: Sequence[Sample], pattern: str, columns: Sequence[str]) -> l
             f"such as {ids[0]!r}"
         )
     return [None if m is None else m.group(1 if m.re.groups else 0) for m in matches]
+
+
+def cut(
+    label: np.ndarray,
+    usable: np.ndarray,
+    group: np.ndarray,
+    *,
+    wanted: Callable[[int], int],
+    ranked: Callable[[int, np.ndarray], Iterable[int]],
+) -> np.ndarray:
+    """Which of the usable rows are set aside, (n,) bool: of each class so many as are wanted of its number of images,
+    in the order in which they are ranked, whole groups at a time.
+
+    A class always keeps an image that is not set aside; one that is a single group gives none.
+    """
+    rows = np.flatnonzero(usable)
+    members: dict[int, list[int]] = {}
+    for row in rows.tolist():
+        members.setdefault(int(group[row]), []).append(row)
+    left = np.bincount(label[rows], minlength=int(label.max(initial=0)) + 1)
+    aside = np.zeros(len(label), bool)
+
+    def take(whole: list[int]) -> None:
+        nonlocal left
+        counts = np.bincount(label[whole], minlength=len(left))
+        if not aside[whole[0]] and bool((left[counts > 0] > counts[counts > 0]).all()):
+            aside[whole], left = True, left - counts
+
+    for index in np.unique(label[rows]):
+        own = rows[label[rows] == index]
+        groups = [members[g] for g in dict.fromkeys(int(group[row]) for row in ranked(int(index), own))]
+        need = wanted(len(own))
+        for whole in groups:
+            if int((label[whole] == index).sum()) <= need - int(aside[own].sum()):
+                take(whole)
+        for whole in sorted(groups, key=len):  # larger groups, where nothing else gives the class an image
+            if need > 0 and not aside[own].any():
+                take(whole)
+    return aside

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from imaginate.data.relatives import cut
 from imaginate.files import derive_seed
 
 
@@ -22,25 +23,17 @@ def split(
     A class always keeps a training image. `group`: (n,), images of one group stay on one side; a class that is one
     group has no validation image. None: each image is a group.
     """
+    if not share:
+        return np.flatnonzero(usable), np.flatnonzero(usable)[:0]
+
+    def wanted(images: int) -> int:
+        return min(max(least, int(share * images + 0.5)), images - 1)
+
+    def ranked(index: int, rows: np.ndarray) -> np.ndarray:
+        return np.random.default_rng(derive_seed("validation", seed, index)).permutation(rows)
+
     group = np.arange(len(label)) if group is None else group
-    rows = np.flatnonzero(usable)
-    members: dict[int, np.ndarray] = {int(g): rows[group[rows] == g] for g in np.unique(group[rows])} if share else {}
-    left = np.bincount(label[rows], minlength=int(label.max(initial=0)) + 1)  # training images of each class, so far
-    inside = np.zeros(len(label), bool)
-    for index in np.unique(label[rows]) if share else ():
-        own = rows[label[rows] == index]
-        wanted = min(max(least, int(share * len(own) + 0.5)), len(own) - 1)
-        order = list(dict.fromkeys(group[own].tolist()))
-        rng = np.random.default_rng(derive_seed("validation", seed, int(index)))
-        for only_small in (True, False):  # larger ones where nothing else gives the class a validation image
-            for place in rng.permutation(len(order)) if only_small else _by_size(order, members):
-                chosen = members[order[place]]
-                need = wanted - int(inside[own].sum())
-                counts = np.bincount(label[chosen], minlength=len(left))
-                fits = counts[index] <= need if only_small else not inside[own].any()
-                if need > 0 and fits and not inside[chosen[0]] and bool((left[counts > 0] > counts[counts > 0]).all()):
-                    inside[chosen] = True
-                    left = left - counts
+    inside = cut(label, usable, group, wanted=wanted, ranked=ranked)
     return np.flatnonzero(usable & ~inside), np.flatnonzero(inside)
 
 
@@ -60,8 +53,3 @@ def folds(label: np.ndarray, usable: np.ndarray, count: int, seed: int, *, group
         sizes[fold] += counts
         found[own] = fold
     return found
-
-
-def _by_size(order: list[int], members: dict[int, np.ndarray]) -> list[int]:
-    """Places of the groups, the smallest first."""
-    return sorted(range(len(order)), key=lambda place: len(members[order[place]]))
