@@ -50,7 +50,7 @@ class Measured:
         return statistics.by_seed(keys, np.stack([self.correct[key] for key in keys]))
 
 
-def write(
+def collect(
     out: Path,
     protocol: Protocol,
     arms: Sequence[Arm],
@@ -58,8 +58,8 @@ def write(
     jobs: Sequence[Job],
     known: dict[object, Values] | None = None,
 ) -> Values:
-    """Put together and write results.json; unfinished units are listed in `missing`. `known` keeps the rows of arms
-    whose units have not changed since an earlier call."""
+    """What results.json says of one classifier; unfinished units are listed in `missing`. `known` keeps the rows of
+    arms whose units have not changed since an earlier call."""
     known = {} if known is None else known
     measured = {arm.name: Measured([job for job in jobs if job.arm == arm.name]) for arm in arms}
     reference = measured.get(protocol.reference)
@@ -71,7 +71,7 @@ def write(
             known[key] = row = known.get(key) or _arm(arm, own, other, protocol, material)
             rows.append(row | {"title": titles[arm.name]})
     missing = [{"arm": j.arm, "seed": j.seed, "resample": j.resample} for j in jobs if not j.done()]
-    found = {
+    return {
         "format": FORMAT,
         "name": out.resolve().name,
         "quick": protocol.quick,
@@ -87,6 +87,10 @@ def write(
         "curves": _curves(rows, protocol),
         "exchange": _exchange(rows, protocol),
     }
+
+
+def save(out: Path, found: Facts) -> Values:
+    """Write results.json; returns what it holds."""
     write_json(out / "results.json", found)
     return dict(json.loads(json.dumps(found)))
 

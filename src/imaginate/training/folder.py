@@ -90,7 +90,12 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 
 def _own(path: Path) -> bool:
-    return path.name in _OWN or is_partial(path.name) or (path.suffix == ".part" and path.name.startswith(_OWN))
+    return (
+        path.name in _OWN
+        or path.name.startswith("weight-")
+        or is_partial(path.name)
+        or (path.suffix == ".part" and path.name.startswith(_OWN))
+    )
 
 
 def _read(path: Path) -> Values:

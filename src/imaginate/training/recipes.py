@@ -19,6 +19,7 @@ class Recipe:
     they mean the same number of updates for every arm."""
 
     epochs: int = setting(60, "passes over the data", ge=1)
+    least: int = setting(0, "updates at least, however few images there are", ge=0)
     batch: int = setting(64, "images an update", ge=1)
     lr: float = setting(0.0, "peak learning rate; 0 = 0.2 * batch / 256, a tenth of it for pretrained weights", ge=0)
     schedule: Schedule = setting("cosine", "how the learning rate falls")
@@ -42,6 +43,10 @@ class Recipe:
     def peak(self, pretrained: bool) -> float:
         """The peak learning rate, resolved."""
         return self.lr or 0.2 * self.batch / 256 * (0.1 if pretrained else 1.0)
+
+    def updates(self, images: int) -> int:
+        """Updates over so many images."""
+        return max(self.least, self.epochs * max(1, math.ceil(images / self.batch)))
 
     def factor(self, update: int, updates: int) -> float:
         """Learning rate at an update, as a share of the peak. `plateau` keeps its own count in the training state."""

@@ -7,7 +7,7 @@ trained on, not a descendant of it, not a near-duplicate of it, and nothing that
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imaginate.data import Dataset, load
-from imaginate.data.lineage import Lineage, lineage_of
+from imaginate.data.lineage import Lineage, lineage_of, parents_among
 from imaginate.data.relatives import NEAR, NONE, joined, named_pairs, near_duplicates
 from imaginate.data.sources.file import FileSource
 from imaginate.records import LabelSpace, Sample
@@ -29,19 +29,26 @@ if TYPE_CHECKING:
 
 CHILD = "child of a validation image"
 COPY = "same as a validation image"
+OUTSIDE = " or of a held-out one"  # what is added where the fold that is held out is kept apart, too
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
     """The images of one arm as the trainer sees them: rows over memory maps, labels, and how new images are used. With
     `children`, `count` originals are drawn from, and a drawn original is replaced with probability `replace` by one of
-    its children (a new image made from it, or else one of its class)."""
+    its children (a new image made from it, or else one of its class).
+
+    `new`: which rows were made or retrieved (None: none of them); `kin`: the families that each row belongs to, by
+    number: rows that share one are relatives (empty: nobody is related)."""
 
     stores: tuple[Path, ...]
     part: np.ndarray  # (n,) which store
     row: np.ndarray  # (n,) which row of it
     label: np.ndarray  # (n,) int64
     soft: np.ndarray | None = None  # (n, classes) float32
+    new: np.ndarray | None = None  # (n,) bool
+    weight: np.ndarray | None = None  # (n,) float32: of each image in the loss
+    kin: tuple[np.ndarray, ...] = ()
     count: int = 0  # how many of the first rows are drawn from; the rest are children
     children: tuple[np.ndarray, ...] = ()  # for each of the `count` rows, rows that may stand in for it
     replace: float = 0.0
@@ -52,6 +59,32 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return self.count or len(self.row)
+
+    @property
+    def cache(self) -> Path:
+        """The folder of the decoded images, in which what is computed of them may be kept."""
+        return self.stores[0].parent
+
+    @property
+    def originals(self) -> np.ndarray:
+        """The rows of images that were neither made nor retrieved."""
+        return np.arange(len(self)) if self.new is None else np.flatnonzero(~self.new[: len(self)])
+
+    @property
+    def has_new(self) -> bool:
+        """Whether there is an image that was made or retrieved."""
+        return self.new is not None and bool(self.new.any())
+
+    @property
+    def identity(self) -> list[object]:
+        """What two sets of the same images share, as JSON can hold it."""
+        return [x.tolist() for x in (self.label, self.row, self.weight) if x is not None]
+
+    def weighted(self, weight_new: float) -> TrainingSet:
+        """The same images, a new one counting `weight_new` times as much as an original."""
+        if self.new is None or weight_new == 1:
+            return self
+        return replace(self, weight=np.where(self.new, weight_new, 1.0).astype(np.float32))
 
     def substitute(self, rows: np.ndarray, seed: int) -> np.ndarray:
         """Rows (b,) with some originals replaced by children; as they are in the `concat` mode."""
@@ -152,6 +185,18 @@ class Images:
         sizes = np.unique(self.group[self.usable & ~self.new], return_counts=True)[1]
         return int(sizes[sizes > 1].sum()), int((sizes > 1).sum())
 
+    @cached_property
+    def kin(self) -> tuple[np.ndarray, ...]:
+        """Of each image the families that it belongs to: an original's group; of a new image those of the originals
+        that went into it, or a family of its own, below 0."""
+        owners = parents_among([self.cache.ids[i] for i in np.flatnonzero(~self.new)], self.lineage, self.lineage)
+        row_of = {name: row for row, name in enumerate(self.cache.ids)}
+        found = []
+        for row, name in enumerate(self.cache.ids):
+            rows = sorted(row_of[owner] for owner in owners.get(name, ())) if self.new[row] else [row]
+            found.append(np.unique(self.group[rows]) if rows else np.array([-1 - row]))
+        return tuple(found)
+
     def names(self, rows: np.ndarray) -> set[str]:
         """All names of the pictures in these rows."""
         return {name for i in rows for name in self.lineage.names_of(self.cache.ids[i])}
@@ -195,16 +240,19 @@ class TrainingImages:
         self.dataset, self.run, self.validation, self.each_class = dataset, run, validation, each_class
         self._sources = [dataset] if run is None else [dataset, run]
 
-    def choose(self, share: float, seed: int) -> Parts:
+    def choose(self, share: float, seed: int, fold: np.ndarray | None = None) -> Parts:
         """A share of the originals of each class, by seed, for validation; none where there is a validation split.
 
-        `each_class`: at least one image of every class that has two (version 0.1.0 rounded down to none).
+        `fold`: rows that are held out, and so in none of the parts, and nothing that descends from them. `each_class`:
+        at least one image of every class that has two (version 0.1.0 rounded down to none).
         """
         data = self.dataset
         usable, asked = data.usable & ~data.new, share if self.validation is None else 0.0
+        if fold is not None:
+            usable[fold] = False
         group = data.group if asked else None
         rows, validation = split(data.cache.label, usable, asked, seed, group=group, least=1 if self.each_class else 0)
-        return self._parts(rows, validation)
+        return self._parts(rows, validation, fold)
 
     def hold_back(self, ids: Collection[str]) -> Parts:
         """Those of the images with these ids that are originals for validation, and none of the others."""
@@ -230,21 +278,24 @@ class TrainingImages:
             )
         return found
 
-    def _parts(self, rows: np.ndarray, validation: np.ndarray) -> Parts:
-        """New images join the originals, without those that show, or descend from, a validation image."""
+    def _parts(self, rows: np.ndarray, validation: np.ndarray, fold: np.ndarray | None = None) -> Parts:
+        """New images join the originals, without those that show, or descend from, a validation image or one of the
+        fold that is held out."""
+        apart = validation if fold is None else np.union1d(validation, fold)
         fresh = [source.new & source.usable for source in self._sources]
         excluded: dict[str, int] = {}
-        names = self.dataset.names(validation) if self.validation is None else set(self.validation.ids)
+        names = self.dataset.names(apart) if self.validation is None else set(self.validation.ids)
         if names and any(mask.any() for mask in fresh):
-            names |= self._hidden_copies(validation)
-            copies = [mask & self._copies(k, validation) for k, mask in enumerate(fresh)]
+            names |= self._hidden_copies(apart)
+            copies = [mask & self._copies(k, apart) for k, mask in enumerate(fresh)]
             for source, copy in zip(self._sources, copies, strict=True):
                 names |= source.names(np.flatnonzero(copy))
             children = [source.descend_from(names) for source in self._sources]
             children = [mask & child & ~copy for mask, child, copy in zip(fresh, children, copies, strict=True)]
             fresh = [mask & ~child & ~copy for mask, child, copy in zip(fresh, children, copies, strict=True)]
             counts = {CHILD: sum(int(x.sum()) for x in children), COPY: sum(int(x.sum()) for x in copies)}
-            excluded = {reason: count for reason, count in counts.items() if count}
+            more = OUTSIDE if fold is not None else ""
+            excluded = {reason + more: count for reason, count in counts.items() if count}
         own, *added = [np.flatnonzero(mask) for mask in fresh]
         label = self.dataset.cache.label
         inside = label[validation] if self.validation is None else self.validation.label[self.validation.usable]
