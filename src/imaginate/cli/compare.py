@@ -42,8 +42,8 @@ def run(args: argparse.Namespace) -> int:
 
     settings = {"data": args.data, **take(args, Protocol)}
     found = compare(
-        settings.pop("data"), args.arm, settings.pop("held_out", None), args.out, device=args.device, workers=args.workers,
-        keep_weights=args.keep_weights, plan=args.plan, yes=args.yes,
+        settings.pop("data"), args.arm, settings.pop("held_out", None), args.out, device=args.device,
+        workers=args.workers, keep_weights=args.keep_weights, plan=args.plan, yes=args.yes,
         progress=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
     )  # fmt: skip
     if args.plan:

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from imaginate.files import derive_seed
 from imaginate.training.training_set import TrainingSet
 
-PENALTIES = tuple(float(x) for x in np.logspace(-4, 3, 15))  # times the mean square length of a centred feature vector
+PENALTIES = tuple(float(x) for x in np.logspace(-3, 3, 10))  # times the square length of a family
 LOGISTIC = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
 TEMPERATURES = tuple(float(x) for x in np.logspace(-2.5, 0.5, 25))
 JUDGES = 1000  # images that are left out in turn, at most
@@ -46,13 +46,13 @@ def ridge(features: Tensor, pool: TrainingSet, classes: int) -> Head:
     mean, middle = (root**2 @ x) / total, (root**2 @ targets) / total
     a, b = root[:, None] * (x - mean), root[:, None] * (targets - middle)
     u, values = _spectrum(a)
-    inner, unit = u.T @ b, (a**2).sum() / len(a)
-    families = _families(pool)
+    inner, unit = u.T @ b, (a**2).sum() / len({int(family) for of in _kin(pool) for family in of})
+    blocks = _batches(_families(pool), u.shape[1])
     best: tuple[float, float, Tensor, Tensor] | None = None
     for penalty in PENALTIES:
         kept = values / (values + penalty * unit)
         residual = b - (u * kept) @ inner
-        scores, judged = _left_out(u, kept, residual, root, targets, families)
+        scores, judged = _left_out(u, kept, residual, root, targets, blocks)
         error = float(((scores - targets[judged]) ** 2).mean())
         if best is None or error < best[0]:
             best = (error, penalty, scores, judged)
@@ -107,55 +107,45 @@ def _regression(x: Tensor, targets: Tensor, weights: Tensor, penalty: float) -> 
 def _spectrum(a: Tensor) -> tuple[Tensor, Tensor]:
     """(n, d) -> left singular vectors (n, r) and squared singular values (r,), by the smaller Gram matrix."""
     small = a @ a.T if a.shape[0] <= a.shape[1] else a.T @ a
-    values, vectors = torch.linalg.eigh(small)
+    values, vectors = map(torch.from_numpy, np.linalg.eigh(small.numpy()))
     keep = values > values.max().clamp(min=1e-30) * 1e-10
     values, vectors = values[keep], vectors[:, keep]
     return (vectors if a.shape[0] <= a.shape[1] else a @ vectors / values.sqrt()), values
 
 
 def _left_out(
-    u: Tensor, kept: Tensor, residual: Tensor, root: Tensor, targets: Tensor, families: Sequence[np.ndarray]
+    u: Tensor, kept: Tensor, residual: Tensor, root: Tensor, targets: Tensor, blocks: Sequence[Tensor]
 ) -> tuple[Tensor, Tensor]:
     """What the ridge says of the first image of each family when the family is left out: scores (k, classes), and the
     rows (k,). Of a family B: (I - H_BB)^-1 (y - H y)_B, H the hat matrix of weighted, centred rows."""
     total = (root**2).sum()
     scores: list[Tensor] = []
-    for block in _batches(families, u.shape[1]):
-        rows, mask = _padded(block)
-        part = u[rows] * mask[..., None]  # (k, m, r)
-        weight = root[rows] * mask
+    for rows in blocks:
+        part, weight = u[rows], root[rows]  # (k, m, r), (k, m)
         hat = (part * kept) @ part.transpose(1, 2) + weight[:, :, None] * weight[:, None, :] / total
-        wrong = residual[rows] * mask[..., None]
-        left = torch.linalg.solve(torch.eye(rows.shape[1], dtype=hat.dtype) * (1 + 1e-9) - hat, wrong)
+        left = torch.linalg.solve(torch.eye(rows.shape[1], dtype=hat.dtype) * (1 + 1e-9) - hat, residual[rows])
         scores.append(targets[rows[:, 0]] - left[:, 0] / root[rows[:, 0], None].clamp(min=1e-6))
-    return torch.cat(scores), torch.tensor([int(family[0]) for family in families])
+    return torch.cat(scores), torch.cat([rows[:, 0] for rows in blocks])
 
 
-def _batches(families: Sequence[np.ndarray], rank: int) -> list[list[np.ndarray]]:
-    """Families of like size together, as many as there is room for."""
-    found: list[list[np.ndarray]] = []
-    for family in families:
-        size = max(len(family), *(len(f) for f in found[-1])) if found else 0
-        if found and (len(found[-1]) + 1) * size * rank <= _ROOM:
-            found[-1].append(family)
-        else:
-            found.append([family])
+def _batches(families: Sequence[np.ndarray], rank: int) -> list[Tensor]:
+    """Rows (k, m) of families of m images each, as many at a time as there is room for."""
+    found: list[Tensor] = []
+    for size in sorted({len(family) for family in families}):
+        alike = torch.from_numpy(np.stack([family for family in families if len(family) == size]))
+        found += alike.split(max(1, int(_ROOM / (size * rank))))
     return found
 
 
-def _padded(families: Sequence[np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Rows (k, m) of families of different sizes, and where they are real, (k, m) of 0 and 1."""
-    most = max(map(len, families))
-    rows, mask = np.zeros((len(families), most), np.int64), np.zeros((len(families), most))
-    for k, family in enumerate(families):
-        rows[k, : len(family)], mask[k, : len(family)] = family, 1
-    return torch.from_numpy(rows), torch.from_numpy(mask)
+def _kin(pool: TrainingSet) -> tuple[np.ndarray, ...]:
+    """The families of each image; one of its own where nobody is related."""
+    return pool.kin or tuple(np.array([row]) for row in range(len(pool)))
 
 
 def _families(pool: TrainingSet) -> list[np.ndarray]:
     """For each image that is left out in turn (the originals, or all where there are none; at most `JUDGES`, evenly
     spread): its row first, then those of its relatives."""
-    kin = pool.kin or tuple(np.array([row]) for row in range(len(pool)))
+    kin = _kin(pool)
     members: dict[int, list[int]] = {}
     for row, of in enumerate(kin):
         for family in of.tolist():
@@ -171,7 +161,7 @@ def _families(pool: TrainingSet) -> list[np.ndarray]:
 
 def _parts(pool: TrainingSet) -> Tensor:
     """The part of each image, (n,): by its first family, so that relatives are mostly together."""
-    kin = pool.kin or tuple(np.array([row]) for row in range(len(pool)))
+    kin = _kin(pool)
     return torch.tensor([derive_seed("part", int(of[0])) % PARTS for of in kin])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
-from imaginate.models.guides.core.backbones import LITE, load_backbone
+from imaginate.models.guides.core.backbones import LITE, Backbone, load_backbone
 from imaginate.settings import nearest
 
 if TYPE_CHECKING:
@@ -34,17 +35,22 @@ class HeadedNetwork(nn.Module):
         self, model: str, classes: int, *, tunable: bool, untrained: bool = False, device: str = "cpu"
     ) -> None:
         super().__init__()
-        self.backbone = load_backbone(spec_of(model), device=device, dtype=torch.float32, pretrained=not untrained)
+        if tunable or untrained:
+            self.backbone = load_backbone(spec_of(model), device=device, dtype=torch.float32, pretrained=not untrained)
+        else:
+            self.backbone = _frozen(spec_of(model), device)
         self.features: Features | None = None
         self.tunable = tunable
         self.network = self.backbone.network.requires_grad_(tunable)
         self._normalise = replace(self.backbone.preprocess, size=None, crop=None)
-        with torch.no_grad():
-            side = size_of(model)
-            dim = int(self.embed(torch.zeros(1, 3, side, side, device=device)).shape[1])
-        self.head = nn.Linear(dim, classes, device=device)
+        self.head = nn.Linear(self._dim(size_of(model)), classes, device=device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
+
+    def _dim(self, side: int) -> int:
+        """Numbers of an embedding, by embedding a black image."""
+        with torch.no_grad():
+            return int(self.embed(torch.zeros(1, 3, side, side, device=self.backbone.device)).shape[1])
 
     def embed(self, images: Tensor) -> Tensor:
         """(b, 3, s, s) in [0, 1], of the size that the network is to see -> (b, dim)."""
@@ -83,6 +89,12 @@ class HeadedNetwork(nn.Module):
         super().train(mode)
         self.network.train(mode and self.tunable)
         return self
+
+
+@lru_cache(maxsize=2)
+def _frozen(spec: str, device: str) -> Backbone:
+    """A backbone whose weights never change, loaded once for all classifiers of this process."""
+    return load_backbone(spec, device=device, dtype=torch.float32)
 
 
 def spec_of(model: str) -> str:
