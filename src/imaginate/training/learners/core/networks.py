@@ -94,7 +94,9 @@ class HeadedNetwork(nn.Module):
 @lru_cache(maxsize=2)
 def _frozen(spec: str, device: str) -> Backbone:
     """A backbone whose weights never change, loaded once for all classifiers of this process."""
-    return load_backbone(spec, device=device, dtype=torch.float32)
+    found = load_backbone(spec, device=device, dtype=torch.float32)
+    found.network.to(memory_format=torch.channels_last)
+    return found
 
 
 def spec_of(model: str) -> str:
