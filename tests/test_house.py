@@ -155,7 +155,19 @@ def test_start_up_imports_no_torch(command: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
-FUNCTIONS = ["build_pool", "compare", "evaluate", "expand", "export", "fit", "guide", "inspect", "load", "open_dataset"]
+FUNCTIONS = [
+    "adopt",
+    "build_pool",
+    "compare",
+    "evaluate",
+    "expand",
+    "export",
+    "fit",
+    "guide",
+    "inspect",
+    "load",
+    "open_dataset",
+]
 FUNCTIONS += ["load_classifier", "plan", "recipe_from", "refilter", "report", "search_pool", "train"]
 CLASSES = ["Classifier", "DataSpec", "Dataset", "Forecast", "InspectedRun", "MeasuredGuide", "PoolResults"]
 CLASSES += ["Refiltered", "Run"]

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imaginate.evaluation.study import compare
     from imaginate.training.classifier import train
     from imaginate.training.loading import Classifier, load_classifier
+    from imaginate.workflows.adopt import adopt
     from imaginate.workflows.fit import fit
     from imaginate.workflows.guide import MeasuredGuide, guide
     from imaginate.workflows.inspect import InspectedRun, inspect
@@ -49,6 +50,7 @@ __all__ = [
     "Run",
     "RunError",
     "__version__",
+    "adopt",
     "build_pool",
     "compare",
     "evaluate",
@@ -75,6 +77,7 @@ _HOMES = {
     "compare": "evaluation.study",
     "evaluate": "evaluation.measure",
     "report": "workflows.report",
+    "adopt": "workflows.adopt",
     "expand": "engine.run",
     "plan": "engine.forecast",
     "refilter": "engine.refilter",

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imaginate.errors import RunError
-from imaginate.files import KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, RUN, Folder, first_line
+from imaginate.files import KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, RUN, Folder, first_line, short_hash
 from imaginate.records import ClassInfo, LabelSpace
 
 if TYPE_CHECKING:
@@ -159,6 +159,16 @@ class RunFolder:
             "--restore makes them again"
         )
 
+    def images_mark(self) -> Values:
+        """Which images the run holds now: how many new ones and originals, and a hash of their names and, in a local
+        folder, their sizes. Another mark means other images: a refilter or a hand has changed them."""
+        rows = self.rows(columns=("file_name", "method"), needed=("file_name",))
+        names = sorted((str(row["file_name"]), row.get("method") is not None) for row in rows)
+        sizes = [(name, new, _size(self.store, name)) for name, new in names]
+        there = [one for one in sizes if one[2] is not None]
+        new = sum(is_new for _, is_new, _ in there)
+        return {"new": new, "originals": len(there) - new, "hash": short_hash(there)}
+
     def finished_shards(self) -> list[str]:
         """The tables of the shards that are whole, in order: all that an unfinished run has."""
         names = self.store.names("shards")
@@ -202,6 +212,16 @@ def _text(store: Folder, name: str) -> str:
         return store.get(name).decode(errors="surrogateescape")
     except OSError as error:
         raise RunError(f"{store.path(name)} cannot be read: {first_line(error)}") from None
+
+
+def _size(store: Folder, name: str) -> int | None:
+    """The size of an image; None where it is gone, 0 where nothing says."""
+    if not store.local:
+        return 0
+    try:
+        return os.stat(store.path(name)).st_size
+    except (OSError, ValueError, RunError):
+        return None
 
 
 def _chosen(there: list[str], columns: Columns | None, needed: Collection[str]) -> list[str] | None:

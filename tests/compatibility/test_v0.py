@@ -183,7 +183,15 @@ def test_a_finished_study_is_put_together_without_training(old: Path, say: Say) 
     assert contents(old / "study/arms") == before
     again = json.loads((old / "study/results.json").read_text())
     assert again.keys() >= results.keys()
-    assert is_close(again["arms"], results["arms"])
+    for now, then in zip(again["arms"], results["arms"], strict=True):
+        for key in then.keys() - {"difference", "per_class"}:
+            assert is_close(now[key], then[key]), key
+        for key in ("held_out", "accuracy", "change"):
+            assert is_close([row[key] for row in now["per_class"]], [row[key] for row in then["per_class"]])
+    gaps = [found["arms"][1]["difference"]["top1"] for found in (again, results)]
+    assert gaps[0]["mean"] == pytest.approx(gaps[1]["mean"])
+    assert -1 <= gaps[0]["low"] <= gaps[0]["high"] <= 1 < gaps[1]["high"]
+    assert not {"original@0.5", "duplicate"} & {arm["name"] for arm in again["arms"]}
 
 
 @pytest.mark.integration

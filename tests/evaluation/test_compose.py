@@ -113,6 +113,25 @@ def test_ratios_are_nested_resamples_have_the_original_size_and_duplicates_grow(
     assert len({tuple(rows_of(c.train, store)) for c in drawn}) == 3
 
 
+def test_a_share_of_the_originals_is_nested_by_class_and_differs_between_seeds(
+    tmp_path: Path, studies: ModuleType
+) -> None:
+    data = studies.write_folder(tmp_path / "data", {"train": 9, "test": 4})
+    material, settings, arms = material_of(
+        tmp_path, data, ["original", "original@0.5", "original@0.01"], validation=0.1
+    )
+    picked = []
+    for seed in range(3):
+        whole, half, least = (compose(arm, material, settings, seed=seed, resample=0, times=1) for arm in arms)
+        rows = [set(one.train.row.tolist()) for one in (whole, half, least)]
+        assert rows[0] > rows[1] > rows[2]
+        assert [len(row) for row in rows] == [24, 12, 3]
+        assert np.bincount(half.train.label).tolist() == [4, 4, 4]
+        assert half.images["original"] == half.images["total"] == 12
+        picked.append(frozenset(rows[1]))
+    assert len(set(picked)) == 3
+
+
 def test_replacing_draws_children_of_the_same_original(tmp_path: Path, studies: ModuleType) -> None:
     data = studies.write_folder(tmp_path / "data", {"train": 6, "test": 4})
     run = studies.write_run(tmp_path / "run", data, seeds_of(data), copies=2)
@@ -171,6 +190,16 @@ def test_a_run_that_shows_a_held_out_image_is_refused_or_loses_it(tmp_path: Path
     kept = material_of(tmp_path, data, ["original", f"run:{run}"], drop_leak=True)[0]
     assert kept.runs[str(run)].usable.sum() == 0
     assert len(kept.held_rows) == 12
+
+
+def test_one_class_alone_is_refused(tmp_path: Path, studies: ModuleType) -> None:
+    from imaginate.training.classifier import train
+
+    data = studies.write_folder(tmp_path / "data", {"train": 6, "test": 4}, classes=("only",))
+    with pytest.raises(DataError, match=r"at least two classes, got 1 \(only\)"):
+        material_of(tmp_path, data, ["original"])
+    with pytest.raises(DataError, match=r"at least two classes, got 1 \(only\)"):
+        train(data, tmp_path / "out", progress=False)
 
 
 def test_what_would_spoil_a_comparison_is_refused_in_one_line(tmp_path: Path, studies: ModuleType) -> None:

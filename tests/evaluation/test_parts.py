@@ -19,7 +19,7 @@ from imaginate.evaluation.cost import Cost, Part
 from imaginate.evaluation.protocol import Protocol, protocol_from
 from imaginate.evaluation.study_images import StudyImages, gather, open_study
 
-TINY = {"arch": "small", "image_size": 16, "seeds": 1, "updates": 2, "batch": 4, "bootstrap": 100}
+TINY = {"arch": "small", "image_size": 16, "seeds": 1, "updates": 2, "batch": 4, "controls": False}
 
 
 @pytest.fixture

@@ -17,7 +17,16 @@ from imaginate.evaluation import running as unit
 from imaginate.evaluation.protocol import protocol_from
 from imaginate.evaluation.study import compare
 
-SMALL = {"arch": "small", "image_size": 32, "seeds": 2, "updates": 6, "batch": 8, "bootstrap": 100, "progress": False}
+SMALL = {
+    "arch": "small",
+    "image_size": 32,
+    "seeds": 2,
+    "updates": 6,
+    "batch": 8,
+    "bootstrap": 100,
+    "progress": False,
+    "controls": False,
+}
 
 
 @pytest.fixture
@@ -45,18 +54,57 @@ def timeless(found: Any) -> Any:
     return [timeless(v) for v in found] if isinstance(found, list) else found
 
 
+def test_every_study_has_its_controls_and_its_verdict(world: Path) -> None:
+    found = study(world, ["run:noise"], controls=True, seeds=3)
+    names = [arm["name"] for arm in found["arms"]]
+    assert names == ["noise", "original", "duplicate", "original@0.5", "original@0.25"]
+    assert len(found["controls"]["positive"]) == 3
+    assert found["controls"]["negative"]["arm"] == "duplicate"
+    assert [one["arm"] for one in found["worth"]] == ["noise"]
+    kinds = [one["kind"] for one in found["verdict"]]
+    assert kinds[-2:] == ["visible", "next"]
+    assert "p_holm" in found["arms"][0]["difference"]["top1"]
+    assert "p_holm" not in found["arms"][2]["difference"]["top1"]
+    again = study(world, ["online-aug"], seeds=3)  # fixed when the study began
+    assert [arm["name"] for arm in again["arms"]] == [*names, "online-aug"]
+
+
+def test_an_arm_that_lacks_a_class_says_so_in_its_own_line(world: Path, studies: ModuleType) -> None:
+    from imaginate.cli.compare import table
+    from imaginate.data import open_dataset
+
+    seeds = {sample.id: sample.label for sample in open_dataset(world / "data").samples if sample.label != 1}
+    studies.write_run(world / "two", world / "data", seeds, copies=1)
+    found = study(world, ["original", f"synthetic:{world / 'two'}"], seeds=1)
+    assert [arm["lacks"] for arm in found["arms"]] == [[], ["green"]]
+    assert "synthetic-two has no training image of green" in found["warnings"]
+    lines = table(found).splitlines()
+    assert next(line for line in lines if line.startswith("synthetic-two")).startswith(
+        "synthetic-two (no image of green)"
+    )
+    assert "one seed: no verdict" in lines[2]
+
+
+def test_seeds_are_added_until_what_is_asked_for_can_be_seen(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from imaginate.evaluation import study as module
+
+    monkeypatch.setattr(module, "seeds_to_add", lambda found: 4 if found["protocol"]["seeds"] == 2 else None)
+    found = study(world, ["original", "run:noise"], detect=30)
+    assert {unit["seed"] for arm in found["arms"] for unit in arm["units"]} == {0, 1, 2, 3}
+
+
 def test_killed_and_continued_it_gives_the_same_results(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     arms = ["original", "duplicate", "online-aug", "run:noise"]
     whole = study(world, arms)
-    real, calls = unit.predict, []
+    real, calls = unit.rank, []
 
-    def dying(*args: Any) -> np.ndarray:
+    def dying(*args: Any) -> Any:
         calls.append(1)
         if len(calls) % 3 == 0:
             raise KeyboardInterrupt
         return real(*args)
 
-    monkeypatch.setattr(unit, "predict", dying)
+    monkeypatch.setattr(unit, "rank", dying)
     for _ in range(8):
         try:
             cut = study(world, arms, out="cut")

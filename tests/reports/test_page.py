@@ -98,6 +98,65 @@ def test_findings_follow_the_intervals(world: Path) -> None:
     assert "4 arms are compared" in words
 
 
+def test_the_verdict_is_on_top_with_what_it_rests_on(world: Path) -> None:
+    found = page(world / "study").words
+    order = [
+        found.index(text)
+        for text in ("Use GIF-SD: +3.6", "Do not use class prompts", "Open: RandAugment", "Next: --seeds 9")
+    ]
+    assert order == sorted(order)
+    assert order[-1] < found.index("Mean over n trained classifiers")
+    assert "p 0.012, Holm 0.037, sign flips 0.250, visible 2.1" in found
+    assert "original against original@0.5" in found
+    assert "below −51.0 [below −51.0, −41.7]" in found, "real images a class, beyond the yardstick"
+    assert "+25.0 [+3.3, above +33.3]" in found
+    assert "macro F1" in found
+    assert "AUROC" not in found, "there are more than two classes"
+
+
+def test_a_study_that_cannot_judge_says_so(world: Path) -> None:
+    results = json.loads((world / "study/results.json").read_text())
+    edit(
+        world / "study", controls={**results["controls"], "can_judge": False, "fault": "more real images did not show"}
+    )
+    assert (
+        "No. more real images did not show. What it says of new images does not count." in page(world / "study").words
+    )
+
+
+def test_one_seed_is_no_verdict_on_the_page_either(world: Path) -> None:
+    results = json.loads((world / "study/results.json").read_text())
+    arms = [{**arm, "units": arm["units"][:1]} for arm in results["arms"]]
+    edit(world / "study", arms=arms)
+    found = page(world / "study").words
+    assert "GIF-SD: one seed, no verdict against the original data" in found
+    assert "is better than" not in found
+    assert "is worse than" not in found
+
+
+def test_a_study_of_several_learners_shows_every_arm_by_each(world: Path) -> None:
+    assert "Every learner" not in page(world / "study").words
+    results = json.loads((world / "study/results.json").read_text())
+    arms = results["arms"]
+    other = [{**arm, "top1": {**arm["top1"], "mean": 0.123, "se": 0.01}, "difference": None} for arm in arms[:-1]]
+    edit(world / "study", by_learner={"probe:nano": {"arms": arms}, "small": {"arms": other}})
+    found = page(world / "study").words
+    assert "Only a learner of features (finetune, from scratch) can be helped by augmentation." in found
+    assert found.count("12.3 ± 1.0") == len(arms) - 1
+    assert "The rest of this page is about probe:nano." in found
+
+
+def test_mistakes_are_named_and_shown(world: Path) -> None:
+    png = next((world / "flowers-gif/images").rglob("*.png")).read_bytes()
+    found = page(world / "study", Options(read_image=lambda path, split, name: png if name.endswith("1.png") else None))
+    results = json.loads((world / "study/results.json").read_text())
+    first, second = results["data"]["classes"][:2]
+    assert f"{first}, taken for {second}" in found.words
+    assert "100 % of the classifiers, 67 % of the reference's" in found.words
+    alts = [img["alt"] for img in found.all("img")]
+    assert sum(alt == f"{first}, taken for {second}" for alt in alts) == len(results["arms"])
+
+
 def test_an_unfinished_quick_study_says_what_is_missing(world: Path) -> None:
     words = page(world / "study").words
     assert "Unfinished study." in words
@@ -287,6 +346,22 @@ def test_a_study_with_one_arm_and_nothing_else(world: Path) -> None:
     assert "50.0" in page(world / "study").words
     edit(world / "study", arms=[], protocol={"level": results["protocol"]["level"]})
     assert "Accuracy" in page(world / "study").words
+
+
+def test_metrics_of_other_images_are_said_to_be_out_of_date(world: Path) -> None:
+    from imaginate.runs import RunFolder
+
+    run = world / "flowers-gif"
+    place = run / "evaluation.json"
+    evaluation = json.loads(place.read_text())
+    assert "out of date" not in page(run).words, "as many images as an earlier version counted"
+    place.write_text(json.dumps({**evaluation, "images": {**evaluation["images"], "new": 7}}))
+    assert "they are of 7 new images" in page(run).words
+    place.write_text(json.dumps({**evaluation, "measured": RunFolder(run).images_mark()}))
+    assert "out of date" not in page(run).words
+    image = next(row["file_name"] for row in RunFolder(run).rows() if row["method"])
+    (run / image).write_bytes((run / image).read_bytes() + b" ")
+    assert "out of date" in page(run).words, "another image of the same name"
 
 
 def test_a_run_page_counts_every_reject(world: Path) -> None:

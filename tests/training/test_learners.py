@@ -6,6 +6,7 @@ import importlib.util
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from imaginate.training import loop
 from imaginate.training.learners import fit, learner_of
 from imaginate.training.loop import Source
 from imaginate.training.predict import predict
-from imaginate.training.recipes import Recipe
+from imaginate.training.recipes import RECIPES, Recipe
 from imaginate.training.training_set import TrainingSet
+from imaginate.training.trial import check_network
 from imaginate.training.weighting import best_of
 
 _spec = importlib.util.spec_from_file_location("train_tools", Path(__file__).with_name("conftest.py"))
@@ -131,3 +133,62 @@ def test_the_weight_is_chosen_on_the_validation_part(tmp_path: Path) -> None:
     assert trained.state.best[0] > 0.8
     with pytest.raises(ConfigError, match="needs a validation part"):
         best_of((0.05, 1.0), wrong, tmp_path / "out", False, train)
+
+
+def test_published_weights_get_their_own_normalisation_and_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A white picture reaches test_vit, whose weights want mean and deviation 0.5, as 1."""
+    import timm
+    from PIL import Image
+
+    from imaginate.training.classifier import train
+
+    create, seen = timm.create_model, []
+
+    def offline(name: str, pretrained: bool = False, **options: Any) -> torch.nn.Module:
+        model = create(name, pretrained=False, **options)
+        model.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach()))
+        return model
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    for name in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / "data" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (40, 40), "white").save(tmp_path / "data" / name)
+    settings: dict[str, Any] = {"arch": "test_vit", "updates": 1, "batch": 2, "online_aug": "none", "validation": 0.0}
+    found = train(tmp_path / "data", tmp_path / "out", pretrained=True, progress=False, device="cpu", **settings)
+    assert found["image_size"] == 160
+    assert seen[-1].shape[-2:] == (160, 160)
+    assert seen[-1].numpy() == pytest.approx(1.0)
+    train(tmp_path / "data", tmp_path / "drawn", image_size=160, progress=False, device="cpu", **settings)
+    assert float(seen[-1].max()) == pytest.approx((1 - 0.406) / 0.225)
+
+
+@pytest.mark.parametrize(
+    ("arch", "size", "batch", "message"),
+    [
+        ("resnet10t", 32, 1, "resnet10t cannot be trained with a batch of 1 at 32 px"),
+        ("test_vit", 100, 2, "test_vit cannot be trained at 100 px: .*its own size is --image-size"),
+    ],
+)
+def test_a_network_that_cannot_be_trained_so_is_refused_in_one_line(
+    arch: str, size: int, batch: int, message: str
+) -> None:
+    plan = tiny_plan(arch=arch, size=size, recipe=Recipe(batch=batch, lr=0.01))
+    with pytest.raises(ConfigError, match=message) as error:
+        check_network(plan)
+    assert "\n" not in str(error.value)
+
+
+def test_the_schedules_of_guided_imagination_go_by_data_set() -> None:
+    """100 epochs at batch 256; rate 0.1 or 0.01, cosine with Nesterov momentum, or a tenth at epochs 21 and 31."""
+    rates = {"gif": 0.1, "gif-medical": 0.01, "gif-step": 0.01, "gif-flowers": 0.1}
+    for name, rate in rates.items():
+        recipe = RECIPES[name]
+        assert (recipe.epochs, recipe.batch, recipe.momentum, recipe.weight_decay) == (100, 256, 0.9, 1e-4)
+        assert recipe.peak(False) == rate
+        is_step = name in ("gif-step", "gif-flowers")
+        assert (recipe.schedule, recipe.nesterov) == (("step", False) if is_step else ("cosine", True))
+        at = [recipe.factor(epoch, 100) for epoch in (0, 20, 21, 30, 31, 99)]
+        if is_step:
+            assert at == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])

@@ -10,11 +10,12 @@ from imaginate.evaluation.protocol import Protocol
 from imaginate.runs import Facts
 
 ARMS = """arms (--arm, repeated):
-  original              the original training images
+  original[@F]          the original training images; @F keeps a share of each class, such as original@0.5
   duplicate[:K]         the originals repeated (default: to the largest run's size): no new information
   online-aug            the originals under strong on-line augmentation, new at every update
   run:FOLDER[@R]        the originals and a finished run's images; @R keeps R of them for each original image
   synthetic:FOLDER[@R]  a run's images alone
+  folder:FOLDER[@R]     the originals and images that another tool made, in any layout that is read; seeds unknown
   real:N                the originals and up to N more real images a class: the upper bound
   clip-zero-shot, clip-probe, clip-finetune[:FOLDER], clip-distill
                         what --clip itself is worth; clip-finetune:FOLDER fine-tunes it on the expanded set
@@ -49,29 +50,45 @@ def run(args: argparse.Namespace) -> int:
     if args.plan:
         print(found["text"])
     elif found:
-        print(table(found))
+        each = found.get("by_learner") or {}
+        print("\n\n".join(f"{arch}\n{table({**found, **one})}" for arch, one in each.items()) or table(found))
         print(f"\n{args.out}/results.json  (imaginate report {args.out})")
     return 0
 
 
 def table(found: Facts) -> str:
-    """Accuracy of each arm and its difference to the reference, as text."""
-    rows = [("arm", "images", "top-1 %", "mean per class %", "top-1 minus " + found["protocol"]["reference"])]
+    """Accuracy of each arm, its difference to the reference and what that could have shown, then the verdict."""
+    reference, data = found["protocol"]["reference"], found["data"]
+    rows = [("arm", "images", "top-1 %", "mean per class %", f"top-1 minus {reference}", "p", "p (Holm)", "visible")]
     for arm in found["arms"]:
         gap = (arm["difference"] or {}).get("top1")
-        difference = (
-            ""
-            if gap is None
-            else f"{100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}] {gap['verdict']}"
+        lacks = (
+            f" (no image of {', '.join(arm['lacks'][:3])}{' ...' if arm['lacks'][3:] else ''})" if arm["lacks"] else ""
         )
-        rows.append(
-            (arm["name"], str(arm["images"]["total"]), _number(arm["top1"]), _number(arm["mean_per_class"]), difference)
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(5)]
+        name, images = arm["name"] + lacks, str(arm["images"]["total"])
+        rows.append((name, images, _number(arm["top1"]), _number(arm["mean_per_class"]), *_difference(gap)))
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    warnings = [f"note: {text}" for text in found["warnings"]]
+    lines.append(
+        f"{data['held_out']} held-out images, {100 * found['protocol']['level']:g} % intervals over seeds and images; "
+        "visible: the smallest difference that is found in four of five cases"
+    )
     quick = ["a quick impression (--quick), not a result"] if found["quick"] else []
-    return "\n".join([*lines, *quick, *warnings])
+    notes = [f"note: {text}" for text in found["warnings"]]
+    verdict = ["", *(sentence["text"] for sentence in found["verdict"])] if found["verdict"] else []
+    return "\n".join([*lines, *quick, *notes, *verdict])
+
+
+def _difference(gap: Facts | None) -> tuple[str, str, str, str]:
+    """The difference with its interval, both p-values and the smallest visible effect, as text."""
+    if gap is None:
+        return "", "", "", ""
+    text = f"{100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]"
+    if gap["over"] == "images":
+        return f"{text} over images; one seed: no verdict", "", "", ""
+    ps = tuple("" if gap.get(key) is None else f"{gap[key]:.3f}" for key in ("p", "p_holm"))
+    smallest = "" if gap["smallest"] is None else f"{100 * gap['smallest']:.1f}"
+    return f"{text} {gap['verdict']}", *ps, smallest  # type: ignore[return-value]
 
 
 def _number(summary: dict[str, float]) -> str:

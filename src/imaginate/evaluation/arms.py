@@ -1,10 +1,11 @@
 """Arms of a study, as written on the command line.
 
-    original              the original training images
+    original[@F]          the original training images; F: a share of each class, such as original@0.5
     duplicate[:K]         the originals, K times more (default: to the largest run's size): no new information
     online-aug            the originals under strong on-line augmentation, new at every update
     run:PATH[@R]          the originals and a finished run's new images; R: only so many for each original image
     synthetic:PATH[@R]    a run's new images alone
+    folder:PATH[@R]       the originals and images that another tool made, in any layout that is read; seeds unknown
     real:N                the originals and up to N more real images a class: the upper bound
     clip-zero-shot, clip-probe, clip-finetune[:PATH], clip-distill     baselines of GIF Tables 1, 4 and 5
 
@@ -22,17 +23,18 @@ from imaginate.errors import ConfigError
 from imaginate.settings import nearest
 
 KINDS = (
-    "original", "duplicate", "online-aug", "run", "synthetic", "real",
+    "original", "subset", "duplicate", "online-aug", "run", "synthetic", "folder", "real",
     "clip-zero-shot", "clip-probe", "clip-finetune", "clip-distill",
 )  # fmt: skip
-_WITH_PATH = ("run", "synthetic", "clip-finetune")
+_WITH_PATH = ("run", "synthetic", "folder", "clip-finetune")
 _NAME = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+@-]*)=(.+)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
     """One arm: `number` is duplicate's K or real's N, `ratio` new images for each original (None: all of them),
-    `renamed` whether the name was given."""
+    `share` of the originals of a class for `original@F`, whose kind is `subset`, `renamed` whether the name was given.
+    """
 
     name: str
     spec: str
@@ -40,6 +42,7 @@ class Arm:
     path: str | None = None
     ratio: float | None = None
     number: int | None = None
+    share: float | None = None
     renamed: bool = False
 
     @property
@@ -66,7 +69,10 @@ def parse_arm(spec: str) -> Arm:
     if match := _NAME.fullmatch(spec):
         name, text = match.groups()
     kind, _, rest = text.partition(":")
-    if kind not in KINDS:
+    if kind.startswith("original@"):
+        share = _share(kind.removeprefix("original@"), spec)
+        return Arm(name=name or f"original@{share:g}", spec=spec, kind="subset", share=share, renamed=name is not None)
+    if kind not in KINDS or kind == "subset":
         raise ConfigError(f"unknown arm {spec!r}{nearest(kind, KINDS)}")
     if kind in _WITH_PATH and (rest or kind != "clip-finetune"):
         path, ratio = _path_ratio(rest, spec)
@@ -101,8 +107,18 @@ def _path_ratio(rest: str, spec: str) -> tuple[str, float | None]:
 
 def _called(kind: str, path: str, ratio: float | None) -> str:
     base = re.sub(r"[^A-Za-z0-9._+-]+", "-", os.path.basename(os.path.normpath(path))).strip("-.") or "run"
-    front = "" if kind == "run" else f"{kind}-"
+    front = "" if kind in ("run", "folder") else f"{kind}-"
     return f"{front}{base}" + ("" if ratio is None else f"@{ratio:g}")
+
+
+def _share(text: str, spec: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise ConfigError(f"arm {spec!r}: the share after @ must be between 0 and 1, got {text!r}")
+    return share
 
 
 def _count(rest: str, spec: str) -> int:

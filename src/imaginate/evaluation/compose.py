@@ -9,11 +9,12 @@ import numpy as np
 
 from imaginate.errors import DataError
 from imaginate.evaluation.arms import Arm
+from imaginate.evaluation.elsewhere import VALIDATION_COPY
 from imaginate.evaluation.protocol import Protocol
 from imaginate.evaluation.study_images import RunImages, StudyImages
 from imaginate.files import derive_seed
 from imaginate.training.pixel_cache import PixelCache
-from imaginate.training.training_set import Parts, TrainingSet, join
+from imaginate.training.training_set import CHILD, COPY, Parts, TrainingSet, join
 
 Kin = tuple[np.ndarray, ...]
 
@@ -67,6 +68,10 @@ def _composed(
         excluded=parts.excluded,
     )  # fmt: skip
     kin = material.kin_of(parts.rows)
+    if arm.kind == "subset":
+        fewer = _share_of(parts.rows, material.train, arm.share or 1.0, seed)
+        composed = replace(composed, train=join([material.train.piece(fewer)], classes), original=len(fewer))
+        return composed, material.kin_of(fewer)
     if arm.kind == "duplicate":
         times = 1 + arm.number if arm.number else times
         return replace(composed, train=join([base] * times, classes), original=len(parts.rows) * times), kin * times
@@ -81,9 +86,7 @@ def _composed(
     picked = _new_rows(arm, run, material, protocol, parts, resample)
     new = run.store.piece(picked)
     cost = run.seconds * len(picked) / max(1, len(run.store))
-    composed = replace(
-        composed, synthetic=len(picked), excluded={**run.dropped, **parts.excluded}, seconds=round(cost, 3)
-    )
+    composed = replace(composed, synthetic=len(picked), excluded=_left_out(run, parts), seconds=round(cost, 3))
     added = material.kin_of_new(run, picked)
     if arm.kind == "synthetic":
         alone = replace(join([new], classes), new=np.ones(len(picked), bool))
@@ -94,6 +97,14 @@ def _composed(
         children = _children(run, picked, material.train.ids, parts.rows, train)
         train = replace(train, count=len(parts.rows), replace=protocol.replace_p, children=children)
     return replace(composed, train=train), kin + added
+
+
+def _share_of(rows: np.ndarray, store: PixelCache, share: float, seed: int) -> np.ndarray:
+    """A share of the rows of each class, one at least, another for each seed; a smaller one is part of a larger one."""
+    order = sorted(rows.tolist(), key=lambda row: derive_seed("share", seed, store.ids[row]))
+    ranked, labels = np.array(order), store.label[order]
+    kept = [of[: max(1, round(share * len(of)))] for c in np.unique(labels) for of in [ranked[labels == c]]]
+    return np.sort(np.concatenate(kept))
 
 
 def _validation(material: StudyImages, rows: np.ndarray) -> TrainingSet | None:
@@ -115,6 +126,15 @@ def _new_rows(
     if not len(rows):
         raise DataError(f"arm {arm.name!r} has no new image left to train on")
     return rows
+
+
+def _left_out(run: RunImages, parts: Parts) -> dict[str, int]:
+    """How many new images are not trained on, by reason; of unknown seeds it is only known what an image shows."""
+    if run.elsewhere is None:
+        return {**run.dropped, **parts.excluded}
+    shown = sum(parts.excluded.get(reason, 0) for reason in (CHILD, COPY))
+    found = {**run.dropped, VALIDATION_COPY: run.dropped.get(VALIDATION_COPY, 0) + shown}
+    return {reason: count for reason, count in found.items() if count}
 
 
 def _quota(run: RunImages, rows: np.ndarray, wanted: np.ndarray, resample: int | None) -> np.ndarray:

@@ -110,7 +110,9 @@ def sizes_of(arms: Sequence[Arm], protocol: Protocol, opened: OpenedStudy, times
     found: dict[str, int] = {}
     for arm in arms:
         count = new_of[arm.name] + (0 if arm.kind == "synthetic" else originals)
-        if arm.kind == "duplicate":
+        if arm.kind == "subset":
+            count = originals * (arm.share or 1.0)
+        elif arm.kind == "duplicate":
             grown = 1 + largest / max(1.0, originals) if largest else 6.0
             count = originals * (1 + arm.number if arm.number else times or grown)
         elif arm.kind == "real" and opened.real is not None:

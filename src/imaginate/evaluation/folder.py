@@ -83,7 +83,8 @@ class StudyFile:
         entries = {}
         for arm in arms:
             images = material.runs[arm.path].store.fingerprint if arm.path else ""
-            mark = short_hash([arm.kind, arm.ratio, arm.number, images])
+            own = [arm.kind, arm.ratio, arm.number, images]
+            mark = short_hash(own if arm.share is None else [*own, arm.share])
             if arm.name in before and before[arm.name]["fingerprint"] != mark:
                 raise RunError(
                     f"arm {arm.name!r} of {self.folder} was another one ({before[arm.name]['spec']}), or its images "

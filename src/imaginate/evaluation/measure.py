@@ -150,6 +150,7 @@ def _measure(run: str, against: str, split: str, how: Extraction, metrics: Seque
     found[2].labels = [known.get(held_out.labels[label].name, -1) for label in found[2].labels]
     sets = Sets(originals=found[0], new=found[1], held_out=found[2])
     result = assess(sets, extractor, len(own.labels), metrics) | {"against": {"path": against, "split": split}}
+    result["measured"] = RunFolder(run).images_mark()
     if how.limit:
         result["warnings"].append(f"at most {how.limit} images of each side were used (--limit)")
     return result

@@ -23,7 +23,9 @@ from imaginate.training.weighting import check_weighted
 FORMAT = "imaginate-study/1"
 # What may change on a finished study without training anything again: settings of the analysis, and where the images
 # are (that they are the same images is checked by their fingerprints).
-FREE = ("seeds", "level", "bootstrap", "reference", "allow_leak", "data", "held_out", "real")
+FREE = (
+    "seeds", "level", "bootstrap", "reference", "allow_leak", "data", "held_out", "real", "detect", "controls",
+)  # fmt: skip
 QUICK: Values = {"arch": PROBE, "image_size": 64, "recipe": "default", "seeds": 11, "updates": 150, "batch": 64}
 LONG = 3600.0  # seconds on a CPU that nobody waits for without having said so
 
@@ -93,7 +95,15 @@ class Protocol(ClassifierSettings):
     clip: str = setting("nano", "guide of the clip-... arms")
     reference: str = setting("original", "arm that the others are compared with")
     level: float = setting(0.95, "coverage of the intervals", gt=0, lt=1)
-    bootstrap: int = setting(2000, "bootstrap draws", ge=100)
+    bootstrap: int = setting(
+        2000, "changes nothing: intervals are computed, not drawn (earlier studies name it)", ge=100
+    )
+    detect: float | None = setting(
+        None, "points to be seen: more seeds, planned from those of --seeds, as far as they take an hour", gt=0, lt=100
+    )
+    controls: bool = setting(
+        True, "train the controls, too: original@0.5, original@0.25, duplicate and, where there are, more real images"
+    )
     precision: Precision = reworded(ClassifierSettings, "precision", "arithmetic of the training")
     quick: bool = setting(False, "a quick impression: a probe at 64 px, 11 seeds")
 
@@ -185,6 +195,7 @@ def continue_with(protocol: Protocol, stored: Facts | None, place: str) -> Proto
     protocol, before = as_begun(protocol, stored)
     now = asdict(protocol)
     fixed: Values = {"precision": before["precision"]} if protocol.precision == "auto" else {}
+    fixed["controls"] = bool(stored.get("controls", False))  # fixed when the study begins
     if protocol.updates is None and protocol.budget == "updates":
         fixed["updates"] = before["updates"]
     for key, value in {**now, **fixed}.items():

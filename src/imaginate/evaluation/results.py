@@ -11,43 +11,24 @@ from pathlib import Path
 import numpy as np
 
 from imaginate.devices import versions
-from imaginate.evaluation import statistics
+from imaginate.evaluation import controls, measures, mistakes, statistics, verdict
+from imaginate.evaluation.answers import Answers, Key, shared
 from imaginate.evaluation.arms import Arm
+from imaginate.evaluation.controls import CANDIDATES
 from imaginate.evaluation.corruption import KINDS
-from imaginate.evaluation.job import PREDICTIONS, RESULT, Job
+from imaginate.evaluation.job import Job
+from imaginate.evaluation.notes import warnings
+from imaginate.evaluation.planning import holm, sign_flip
 from imaginate.evaluation.protocol import FORMAT, Protocol
+from imaginate.evaluation.statistics import BARRED
 from imaginate.evaluation.study_images import StudyImages
-from imaginate.runs import Facts, Values
+from imaginate.runs import Facts, RunFolder, Values
 from imaginate.training.folder import write_json
 
 _UNIT = (
     "seed", "resample", "top1", "mean_per_class", "validation", "best_update", "updates", "epochs", "stopped_early",
     "seconds", "parameters", "corruption", "per_class", "processes", "device", "precision",
 )  # fmt: skip
-Key = tuple[int, int]
-
-
-class Measured:
-    """The finished units of one arm."""
-
-    def __init__(self, jobs: Sequence[Job]) -> None:
-        self.units: dict[Key, Values] = {}
-        self.correct: dict[Key, np.ndarray] = {}
-        self.corruption: dict[Key, np.ndarray] = {}
-        for job in jobs:
-            if not job.done():
-                continue
-            key = (job.seed, job.resample)
-            self.units[key] = json.loads((job.folder / RESULT).read_text(encoding="utf-8"))
-            with np.load(job.folder / PREDICTIONS) as saved:
-                self.label = saved["label"]
-                self.correct[key] = saved["predicted"] == saved["label"]
-                if "corruption_correct" in saved:
-                    self.corruption[key] = saved["corruption_correct"]
-
-    def matrix(self, keys: Sequence[Key]) -> np.ndarray:
-        """(units, n) correctness, a seed's resamples averaged."""
-        return statistics.by_seed(keys, np.stack([self.correct[key] for key in keys]))
 
 
 def collect(
@@ -61,7 +42,7 @@ def collect(
     """What results.json says of one classifier; unfinished units are listed in `missing`. `known` keeps the rows of
     arms whose units have not changed since an earlier call."""
     known = {} if known is None else known
-    measured = {arm.name: Measured([job for job in jobs if job.arm == arm.name]) for arm in arms}
+    measured = {arm.name: Answers([job for job in jobs if job.arm == arm.name]) for arm in arms}
     reference = measured.get(protocol.reference)
     rows, titles = [], _titles(arms, material)
     for arm in arms:
@@ -69,9 +50,10 @@ def collect(
         if own.units:
             key = (arm.name, tuple(own.units), tuple(other.units) if other else ())
             known[key] = row = known.get(key) or _arm(arm, own, other, protocol, material)
-            rows.append(row | {"title": titles[arm.name]})
+            rows.append(row | {"title": titles[arm.name], "lacks": _lacks(arm, jobs, material)})
+    rows = _with_holm(rows)
     missing = [{"arm": j.arm, "seed": j.seed, "resample": j.resample} for j in jobs if not j.done()]
-    return {
+    found = {
         "format": FORMAT,
         "name": out.resolve().name,
         "quick": protocol.quick,
@@ -82,11 +64,12 @@ def collect(
         | {"image_size": protocol.size, "recipe_settings": asdict(protocol.adjusted_recipe())},
         "data": _data(material, jobs),
         "leak": material.leak,
-        "warnings": [*material.warnings, *_warnings(protocol, arms, measured, rows)],
+        "warnings": [*material.warnings, *warnings(protocol, arms, measured, rows)],
         "arms": rows,
         "curves": _curves(rows, protocol),
         "exchange": _exchange(rows, protocol),
     }
+    return found | _judgement(found, arms, measured, protocol, known)
 
 
 def save(out: Path, found: Facts) -> Values:
@@ -95,55 +78,142 @@ def save(out: Path, found: Facts) -> Values:
     return dict(json.loads(json.dumps(found)))
 
 
-def _arm(arm: Arm, own: Measured, reference: Measured | None, protocol: Protocol, material: StudyImages) -> Values:
-    keys = sorted(own.units)
+def _lacks(arm: Arm, jobs: Sequence[Job], material: StudyImages) -> list[str]:
+    """The classes of which a classifier of this arm never saw an image: its accuracy in them is none."""
+    if arm.kind == "clip-zero-shot":
+        return []
+    names = material.labels.names
+    seen = [np.bincount(job.train.label, minlength=len(names)) > 0 for job in jobs if job.arm == arm.name]
+    return [name for name, is_seen in zip(names, np.all(seen, axis=0), strict=True) if not is_seen]
+
+
+def _judgement(
+    found: Values, arms: Sequence[Arm], measured: dict[str, Answers], protocol: Protocol, known: dict[object, Values]
+) -> Values:
+    """The controls, what each arm is worth in real images, and the verdict in sentences."""
+    judged = controls.judged(arms, measured, protocol.level)
+    yard = controls.yardstick(arms, measured)
+    plain = next((arm.name for arm in arms if arm.kind == "original" and arm.name in yard), None)
+    worth = []
+    for row in found["arms"]:
+        if plain is None or row["kind"] not in CANDIDATES:
+            continue
+        key = ("worth", row["name"], *(tuple(measured[name].units) for name in (row["name"], plain, *yard)))
+        if key not in known:
+            known[key] = controls.worth(row["name"], plain, yard, measured, protocol.level) or {}
+        worth += [known[key]] if known[key] else []
+    recipes = {arm.name: RunFolder(arm.path).recipe for arm in arms if arm.path and arm.kind in ("run", "synthetic")}
+    study = verdict.Study(
+        arms=found["arms"], protocol=found["protocol"], data=found["data"], controls=judged, worth=worth,
+        guides={name: str((recipe.get("roles") or {}).get("guide") or "") for name, recipe in recipes.items()},
+        queries={name: str((recipe.get("method") or {}).get("query") or "") for name, recipe in recipes.items()},
+    )  # fmt: skip
+    return {"controls": judged, "worth": worth, "verdict": verdict.sentences(study)}
+
+
+def _arm(arm: Arm, own: Answers, reference: Answers | None, protocol: Protocol, material: StudyImages) -> Values:
+    keys = own.keys
     units = [own.units[key] for key in keys]
-    shared = [key for key in keys if reference is not None and key in reference.units]
-    base = reference.matrix(shared) if reference is not None and shared else None
+    both = shared([own, reference]) if reference is not None else []
+    base = reference.matrix(both) if reference is not None and both else None
     run = material.runs[arm.path] if arm.path else None
     images = units[0]["images"]
     ratio = None if run is None else round(images["synthetic"] / max(1, _originals(own, material, protocol)), 3)
+    classes = len(material.labels)
+    other = reference if both else None
+    ids = [material.held.ids[row] for row in material.held_rows]
     return {
         "name": arm.name, "spec": arm.spec, "kind": arm.kind,
-        "method": run.method if run else None, "run": arm.path, "ratio": ratio, "asked_ratio": arm.ratio,
+        "method": run.method if run else None, "run": None if arm.kind == "folder" else arm.path,
+        "elsewhere": run.elsewhere if run else None, "files": run.files if run else None,
+        "ratio": ratio, "asked_ratio": arm.ratio,
         "reference": arm.name == protocol.reference, "baseline": arm.baseline, "images": images,
         "units": [{key: unit.get(key) for key in _UNIT} for unit in units],
         "top1": statistics.summary(keys, [unit["top1"] for unit in units]),
         "mean_per_class": statistics.summary(keys, [unit["mean_per_class"] for unit in units]),
-        "difference": _differences(own, reference, shared, protocol),
+        **{name: _measure(own, name, classes) for name in measures.NAMES},
+        "difference": _differences(own, reference, both, protocol, classes),
         "per_class": statistics.per_class(
-            own.matrix(shared or keys), base, own.label, material.labels.names, level=protocol.level,
-            draws=min(500, protocol.bootstrap),
+            own.matrix(both or keys), base, own.label, material.labels.names, level=protocol.level
         ),
+        "confusion": mistakes.confusion(own, other, both or keys, material.labels.names, protocol.level),
+        "most_wrong": mistakes.most_wrong(own, other, both or keys, ids, material.labels.names),
         "corruption": _corruption(own, protocol),
         "seconds": round(sum(unit["seconds"] for unit in units), 1),
     }  # fmt: skip
 
 
-def _originals(own: Measured, material: StudyImages, protocol: Protocol) -> int:
+def _originals(own: Answers, material: StudyImages, protocol: Protocol) -> int:
     """How many original images an arm with all of them trains on."""
     return len(material.images.choose(protocol.validation, min(own.units)[0]).rows)
 
 
-def _differences(own: Measured, reference: Measured | None, keys: list[Key], protocol: Protocol) -> Values | None:
+def _measure(own: Answers, name: str, classes: int) -> Values | None:
+    """A measure's mean over the classifiers; None where it cannot be had."""
+    each = [measures.parts(name, own, [key], classes) for key in own.keys]
+    known = [float(parts.mean()) for parts in each if parts is not None]
+    return statistics.summary(own.keys, known) if len(known) == len(each) else None
+
+
+def _differences(
+    own: Answers, reference: Answers | None, keys: list[Key], protocol: Protocol, classes: int
+) -> Values | None:
+    """The differences to the reference in every measure, the same classifiers and images on both sides."""
     if reference is None or not keys:
         return None
-    options = {"level": protocol.level, "draws": protocol.bootstrap}
-    found = statistics.accuracy_differences(
-        own.matrix(keys), reference.matrix(keys), own.label, level=protocol.level, draws=protocol.bootstrap
-    )
+    a, b, label, level = own.matrix(keys), reference.matrix(keys), own.label, protocol.level
+    flat = np.full(len(label), 1 / len(label))
+    found: Values = {
+        "top1": _gap(a, b, flat, level),
+        "mean_per_class": _gap(a, b, statistics.class_weight(label), level, strata=label),
+        "corruption": None,
+    }
+    for name in measures.NAMES:
+        first, second = (measures.parts(name, side, keys, classes) for side in (own, reference))
+        found[name] = None if first is None or second is None else _gap(first, second, flat, level)
     both = [key for key in keys if key in own.corruption and key in reference.corruption]
-    corruption = None
     if both:
         a, b = (
-            statistics.by_seed(both, np.stack([m.corruption[key].mean((0, 1)) for key in both]))
-            for m in (own, reference)
+            statistics.by_seed(both, np.stack([side.corruption[key].mean((0, 1)) for key in both]))
+            for side in (own, reference)
         )
-        corruption = statistics.difference(a, b, np.full(a.shape[1], 1 / a.shape[1]), **options)  # type: ignore[arg-type]
-    return {**found, "corruption": corruption}
+        found["corruption"] = _gap(a, b, np.full(a.shape[1], 1 / a.shape[1]), level)
+    return found
 
 
-def _corruption(own: Measured, protocol: Protocol) -> Values | None:
+def _gap(
+    arm: np.ndarray, reference: np.ndarray, weight: np.ndarray, level: float, strata: np.ndarray | None = None
+) -> Values:
+    """One difference with all that is known of it: interval, p-values, smallest effect, spread."""
+    gap = np.asarray(arm, float) - reference
+    found = statistics.spread(gap, weight, strata)
+    return statistics.interval(found, level) | {
+        "smallest": statistics.smallest_effect(found, level),
+        "p_sign_flip": sign_flip((gap * weight).sum(1)),
+        "spread": asdict(found),
+    }
+
+
+def _with_holm(rows: list[Values]) -> list[Values]:
+    """The rows, with Holm's correction over the arms that the study is asked about (not its controls)."""
+    out = [{**row, "difference": row["difference"] and dict(row["difference"])} for row in rows]
+    for row in out:
+        if verdict.is_barred(row) and row["difference"]:
+            row["difference"] = {name: d and d | {"verdict": BARRED} for name, d in row["difference"].items()}
+            row["per_class"] = [r | {"verdict": BARRED} if "verdict" in r else r for r in row["per_class"]]
+    asked = [
+        row["difference"]
+        for row in out
+        if row["kind"] in CANDIDATES and row["difference"] and not verdict.is_barred(row)
+    ]
+    for name in ("top1", "mean_per_class"):
+        known = [found for found in asked if found[name]["p"] is not None]
+        for found, p in zip(known, holm([found[name]["p"] for found in known]), strict=True):
+            found[name] = found[name] | {"p_holm": p}
+    return out
+
+
+def _corruption(own: Answers, protocol: Protocol) -> Values | None:
     if not own.corruption:
         return None
     each = np.stack(list(own.corruption.values())).mean(-1)  # (units, kinds, severities)
@@ -178,7 +248,12 @@ def _titles(arms: Sequence[Arm], material: StudyImages) -> dict[str, str]:
     plain = {}
     for arm in arms:
         method = material.runs[arm.path].method if arm.path else ""
-        titles = {"run": method, "synthetic": f"{method}, alone", "clip-finetune": f"clip-finetune on {method}"}
+        titles = {
+            "run": method,
+            "folder": arm.name,
+            "synthetic": f"{method}, alone",
+            "clip-finetune": f"clip-finetune on {method}",
+        }
         plain[arm.name] = titles.get(arm.kind, arm.name) if arm.path and not arm.renamed else arm.name
     often = Counter(plain.values())
     apart = {name: name if title in name else f"{title} ({name})" for name, title in plain.items()}
@@ -217,50 +292,3 @@ def _data(material: StudyImages, jobs: Sequence[Job]) -> Values:
         "held_out": len(held),
         "held_out_per_class": np.bincount(held, minlength=len(material.labels)).tolist(),
     }
-
-
-def _warnings(
-    protocol: Protocol, arms: Sequence[Arm], measured: dict[str, Measured], rows: Sequence[Facts]
-) -> list[str]:
-    found = [
-        f"{row['name']} has {row['ratio']:g} new images for each original and not the {row['asked_ratio']:g} asked for"
-        for row in rows
-        if row["asked_ratio"] is not None and abs(row["ratio"] - row["asked_ratio"]) > 0.02 * row["asked_ratio"]
-    ]
-    found += _thin(rows) + _outgrown(rows)
-    if protocol.reference not in measured:
-        found.append(f"no arm is called {protocol.reference!r}, so nothing is compared with it")
-    if protocol.seeds < 3:
-        found.append("fewer than 3 seeds: the spread between seeds is hardly known")
-    if protocol.online_aug == "strong" and any(arm.kind == "online-aug" for arm in arms):
-        found.append("online-aug is the same as original when --online-aug is strong for every arm")
-    if protocol.allow_leak:
-        found.append("held-out images were allowed among the training images: the accuracies are too high")
-    return found
-
-
-def _thin(rows: Sequence[Facts]) -> list[str]:
-    """Classes of too few held-out images for what is said of them."""
-    few = [row["class"] for row in (rows[0]["per_class"] if rows else []) if row["held_out"] < statistics.FEW]
-    if not few:
-        return []
-    return [
-        f"{len(few)} classes have fewer than {statistics.FEW} held-out images, such as {few[0]}: nothing can be said "
-        "of each, and the interval of the mean over classes is too narrow"
-    ]
-
-
-def _outgrown(rows: Sequence[Facts]) -> list[str]:
-    """A run that is much larger than `duplicate`, which was measured before it."""
-    sizes = {row["name"]: row["images"]["total"] for row in rows if row["kind"] == "duplicate"}
-    if not sizes:
-        return []
-    alike, size = max(sizes.items(), key=lambda item: item[1])
-    larger = [row for row in rows if row["kind"] == "run" and row["images"]["total"] > 1.5 * size]
-    if not larger:
-        return []
-    times = max(round(row["images"]["synthetic"] / row["images"]["original"]) for row in larger)
-    return [
-        f"{larger[0]['name']} is larger than {alike}, which was measured before it: "
-        f"--arm duplicate:{times} has its size"
-    ]

@@ -17,7 +17,7 @@ from imaginate.training.folder import WEIGHTS, save_arrays, save_weights, write_
 from imaginate.training.learners import fit
 from imaginate.training.loop import Trained
 from imaginate.training.plan import TrainPlan, arithmetic
-from imaginate.training.predict import predict
+from imaginate.training.predict import rank
 from imaginate.training.weighting import best_of, drop_resume_points
 
 
@@ -29,15 +29,16 @@ def run_job(job: Job, advance: Callable[[int], None] = lambda _: None, team: Tea
     model, state = trained.model, trained.state
     if not team.main:
         return {}
-    predicted = predict(plan, model, job.held_out)
+    found = rank(plan, model, job.held_out)
     label = job.held_out.label
-    correct = predicted == label
-    arrays: dict[str, np.ndarray] = {"label": label, "predicted": predicted}
+    correct = found.label == label
+    arrays: dict[str, np.ndarray] = {"label": label, "predicted": found.label}
+    arrays |= {"ranked": found.ranked, "probability": found.probability}
     if job.corrupting is not None:
         from imaginate.evaluation.corruption import corruption_correct
 
-        found = corruption_correct(plan, model, job.held_out, job.corrupting.rows, job.corrupting.severities)
-        arrays |= {"corruption_rows": job.corrupting.rows, "corruption_correct": found}
+        right = corruption_correct(plan, model, job.held_out, job.corrupting.rows, job.corrupting.severities)
+        arrays |= {"corruption_rows": job.corrupting.rows, "corruption_correct": right}
     save_arrays(job.folder / PREDICTIONS, arrays)
     write_json(job.folder / HISTORY, state.history)
     each = class_accuracy(correct[None], label, plan.classes)[0]

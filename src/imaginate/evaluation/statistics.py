@@ -1,14 +1,20 @@
-"""Means, standard errors, paired bootstrap intervals and the exchange rate, from per-image correctness.
+"""Means, standard errors, intervals of paired differences and the exchange rate, from per-image answers.
 
 A *unit* is a seed: one trained classifier, or the mean over RET's resamples of a seed, which share its validation part
-and are no independent evidence (with one seed alone, its resamples are the units). Every arm has the same units, with
-the same validation part, the same order of draws and the same held-out images, so differences are taken unit by unit
-and image by image before anything is averaged.
+and are no independent evidence. Every arm has the same units, with the same validation part, the same order of draws
+and the same held-out images, so differences are taken unit by unit and image by image before anything is averaged.
+
+The interval is that of a crossed design with two random factors, seeds and images: readers and cases in the studies of
+several readers and many cases (Obuchowski and Rockette 1995; Hillis 2014), with Satterthwaite's degrees of freedom.
+`benchmarks/coverage.py` simulates how often it is wrong.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -16,6 +22,9 @@ import numpy as np
 from imaginate.runs import Values
 
 FEW = 5  # held-out images of a class below which no interval is given
+POWER = 0.8  # with which the smallest visible effect is found
+BARRED = "no verdict"  # of an arm whose images show too many held-out ones
+ONE_SEED = "one seed"  # the verdict of a single unit: its luck cannot be separated from a difference
 
 
 def class_accuracy(correct: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
@@ -27,22 +36,95 @@ def class_accuracy(correct: np.ndarray, label: np.ndarray, classes: int) -> np.n
 
 
 def by_seed(keys: Sequence[tuple[int, int]], values: np.ndarray) -> np.ndarray:
-    """Values (classifiers, ...) of (seed, resample) keys -> (units, ...): the mean over the resamples of each seed;
-    unchanged where there is one seed alone."""
+    """Values (classifiers, ...) of (seed, resample) keys -> (seeds, ...): the mean over the resamples of each seed."""
     seeds = np.array([seed for seed, _ in keys])
     values = np.asarray(values, float)
-    if len(set(seeds.tolist())) < 2:
-        return values
     return np.stack([values[seeds == seed].mean(axis=0) for seed in dict.fromkeys(seeds.tolist())])
 
 
 def summary(keys: Sequence[tuple[int, int]], values: Sequence[float]) -> Values:
-    """Mean and standard error (n - 1) over units, no error from one unit; `n` counts classifiers."""
+    """Mean and standard error (n - 1) over seeds, over the resamples of one seed alone, no error from one value; `n`
+    counts classifiers."""
     from scipy.stats import sem
 
     units = by_seed(keys, np.asarray(values, float))
+    units = units if len(units) > 1 else np.asarray(values, float)
     se = float(sem(units)) if len(units) > 1 else None
     return {"mean": float(np.mean(values)), "se": se, "n": len(values)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """How exactly the mean of a (units, n) table is known: the variance of the mean as the units show it (`unit`), as
+    the images show it (`image`), and the part that both hold, which is left over when both are known (`both`)."""
+
+    mean: float
+    units: int
+    images: int
+    unit: float
+    image: float
+    both: float
+    free: int  # degrees of freedom of `image`
+
+    @property
+    def variance(self) -> float:
+        """Variance of the mean: units + images - both. Few units show too little spread by chance as often as too much,
+        so theirs is at least its share of `both` over the degrees of freedom that it was found with."""
+        if self.units < 2:
+            return self.image
+        return max(self.unit, self.both / (self.units - 1)) + max(self.image - self.both, 0.0)
+
+    @property
+    def freedom(self) -> float:
+        """Satterthwaite's degrees of freedom of that variance (Hillis 2014, eq. 9)."""
+        if self.units < 2:
+            return self.free
+        below = self.unit**2 / (self.units - 1) + max(self.image - self.both, 0.0) ** 2 / max(1, self.free)
+        return self.variance**2 / below if below else math.inf
+
+
+def spread(values: np.ndarray, weight: np.ndarray, strata: np.ndarray | None = None) -> Spread:
+    """The mean squares of values (units, n), weighted by (n,) that sums to 1; images are random within their stratum.
+
+    A stratum of one image shows no spread: it gets that of the others together; where no stratum has two images, all
+    of them are one.
+    """
+    units, n = values.shape
+    groups = _groups(strata) if strata is not None else [np.arange(n)]
+    if all(len(rows) < 2 for rows in groups):
+        groups = [np.arange(n)]
+    share = np.array([weight[rows].sum() for rows in groups])
+    between, rest, sizes = _within(values * weight, groups, share)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = between / (sizes - 1), rest / (sizes - 1)
+    image, both = (
+        np.where(sizes > 1, x, np.sum(y) / max(1, (sizes - 1).sum()))
+        for x, y in zip(found, (between, rest), strict=True)
+    )
+    totals = (values * weight).sum(1)
+    return Spread(
+        mean=float(totals.mean()), units=units, images=n, free=int((sizes - 1).sum()),
+        unit=float(totals.var(ddof=1) / units) if units > 1 else 0.0,
+        image=float((share**2 * image / sizes).sum()),
+        both=float((share**2 * both / sizes).sum() / (units * (units - 1))) if units > 1 else 0.0,
+    )  # fmt: skip
+
+
+def _within(parts: np.ndarray, groups: Sequence[np.ndarray], share: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Of each group: the sum of squares of its images' means over the units, and of what is left when the means of
+    image and unit are gone, with the group's weight taken out; and its size."""
+    between, rest = np.zeros(len(groups)), np.zeros(len(groups))
+    for place, rows in enumerate(groups):
+        own = parts[:, rows] * (len(rows) / share[place] if share[place] else 0.0)  # (units, size)
+        image = own.mean(0)
+        between[place] = ((image - image.mean()) ** 2).sum()
+        rest[place] = ((own - own.mean(1, keepdims=True) - image + image.mean()) ** 2).sum()
+    return between, rest, np.array([len(rows) for rows in groups], float)
+
+
+def _groups(strata: np.ndarray) -> list[np.ndarray]:
+    order = np.argsort(strata, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(strata[order])) + 1)
 
 
 def difference(
@@ -51,66 +133,60 @@ def difference(
     weight: np.ndarray,
     *,
     level: float,
-    draws: int,
+    draws: int | None = None,
     strata: np.ndarray | None = None,
     seed: int = 0,
 ) -> Values:
-    """Paired bootstrap of `arm - reference`, both (units, n) in [0, 1]: units and images are resampled, pairs never
-    split.
+    """The mean of `arm - reference`, both (units, n), with its interval, its p-value and the smallest effect that
+    would have been found; `verdict` says whether the interval covers 0.
 
     `weight` (n,) sums to 1: 1/n for top-1, 1/(classes * images of the class) for the mean over classes, whose images
-    are resampled within their class (`strata`). A percentile interval; `verdict` says whether it covers 0.
-
-    Resampling three seeds makes their spread seem far too small; the part of each draw that comes from the units is
-    therefore widened to what Student's t asks for so few of them (Hesterberg 2015, expanded percentiles).
+    are random within their class (`strata`). One unit has no spread of units: its interval is one `over` images, and
+    it gives no verdict. Nothing is drawn: `draws` and `seed` are read no more.
     """
-    gap = (arm.astype(float) - reference.astype(float)) * weight
-    rng = np.random.default_rng(seed)
-    wide = _widening(len(gap), level)
-    means = np.concatenate([_draw(gap, strata, size, rng, wide) for size in _chunks(draws, gap.shape[1])])
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    verdict = "gain" if low > 0 else "loss" if high < 0 else "unclear"
+    found = spread(arm.astype(float) - reference.astype(float), weight, strata)
+    return interval(found, level) | {"smallest": smallest_effect(found, level)}
+
+
+def interval(found: Spread, level: float) -> Values:
+    """Student's interval of a mean of differences of shares, inside [-1, 1]."""
+    from scipy.stats import t
+
+    se, freedom = math.sqrt(found.variance), found.freedom
+    half = float(t.ppf((1 + level) / 2, freedom)) * se if se else 0.0
+    low, high = max(-1.0, found.mean - half), min(1.0, found.mean + half)
+    sure = "gain" if low > 0 else "loss" if high < 0 else "unclear"
+    p = float(2 * t.sf(abs(found.mean) / se, freedom)) if se else float(found.mean == 0)
+    several = found.units > 1
     return {
-        "mean": float(gap.sum(1).mean()),
-        "low": float(low),
-        "high": float(high),
+        "mean": found.mean,
+        "low": low,
+        "high": high,
         "level": level,
-        "verdict": verdict,
+        "verdict": sure if several else ONE_SEED,
+        "over": "seeds and images" if several else "images",
+        "p": p if several else None,
     }
 
 
-def _draw(gap: np.ndarray, strata: np.ndarray | None, draws: int, rng: np.random.Generator, wide: float) -> np.ndarray:
-    """`draws` bootstrap means of (units, n) weighted differences."""
-    units, n = gap.shape
-    groups = [np.arange(n)] if strata is None else _groups(strata)
-    picked = np.concatenate([rows[rng.integers(0, len(rows), (draws, len(rows)))] for rows in groups], axis=1)
-    places = (picked + n * np.arange(draws)[:, None]).ravel()
-    counts = np.bincount(places, minlength=draws * n).reshape(draws, n)
-    per_unit = counts @ gap.T  # (draws, units)
-    which = rng.integers(0, units, (draws, units))
-    centre = per_unit.mean(axis=1)
-    drawn = np.take_along_axis(per_unit, which, axis=1).mean(axis=1)
-    return centre + wide * (drawn - centre)  # type: ignore[no-any-return]
+def smallest_effect(found: Spread, level: float, power: float = POWER) -> float | None:
+    """The smallest true difference that a two-sided test at this level finds with this power, by the noncentral t
+    distribution. None for one unit, where even a difference of 1 would be missed, and where nothing varied."""
+    se, freedom = math.sqrt(found.variance), found.freedom
+    if found.units < 2 or not se:
+        return None
+    effect = shift_found(round(min(freedom, 1000), 2), level, power) * se
+    return effect if effect < 1 else None
 
 
-def _widening(units: int, level: float) -> float:
-    """sqrt(n / (n - 1)) * t / z: what the bootstrap of n values lacks; 1 unit has no spread to widen."""
-    from scipy.stats import norm, t
+@cache
+def shift_found(freedom: float, level: float, power: float) -> float:
+    """The true mean, in standard errors, that Student's test finds with this power."""
+    from scipy.optimize import brentq
+    from scipy.stats import nct, t
 
-    if units < 2:
-        return 1.0
-    p = (1 + level) / 2
-    return float(np.sqrt(units / (units - 1)) * t.ppf(p, units - 1) / norm.ppf(p))
-
-
-def _groups(strata: np.ndarray) -> list[np.ndarray]:
-    order = np.argsort(strata, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(strata[order])) + 1)
-
-
-def _chunks(draws: int, n: int) -> list[int]:
-    size = max(1, min(draws, 4_000_000 // max(1, n)))
-    return [size] * (draws // size) + ([draws % size] if draws % size else [])
+    cut = float(t.ppf((1 + level) / 2, freedom))
+    return float(brentq(lambda shift: nct.sf(cut, freedom, shift) - power, 0, 20 * cut, xtol=1e-3))
 
 
 def class_weight(label: np.ndarray) -> np.ndarray:
@@ -120,18 +196,24 @@ def class_weight(label: np.ndarray) -> np.ndarray:
 
 
 def accuracy_differences(
-    arm: np.ndarray, reference: np.ndarray, label: np.ndarray, *, level: float, draws: int
+    arm: np.ndarray, reference: np.ndarray, label: np.ndarray, *, level: float, draws: int | None = None
 ) -> Values:
     """The differences in top-1 and in mean per-class accuracy."""
     flat = np.full(len(label), 1 / len(label))
     return {
-        "top1": difference(arm, reference, flat, level=level, draws=draws),
-        "mean_per_class": difference(arm, reference, class_weight(label), level=level, draws=draws, strata=label),
+        "top1": difference(arm, reference, flat, level=level),
+        "mean_per_class": difference(arm, reference, class_weight(label), level=level, strata=label),
     }
 
 
 def per_class(
-    arm: np.ndarray, reference: np.ndarray | None, label: np.ndarray, names: Sequence[str], *, level: float, draws: int
+    arm: np.ndarray,
+    reference: np.ndarray | None,
+    label: np.ndarray,
+    names: Sequence[str],
+    *,
+    level: float,
+    draws: int | None = None,
 ) -> list[Values]:
     """Accuracy of each class, and its change (RET Fig. 5A), with an interval where the class has at least `FEW`
     held-out images: resampling one or two of them over and over says nothing."""
@@ -150,10 +232,10 @@ def per_class(
             row["accuracy"] = float(arm[:, of].mean())
             if reference is not None:
                 weight = np.full(int(of.sum()), 1 / of.sum())
-                found = difference(arm[:, of], reference[:, of], weight, level=level, draws=draws, seed=index)
+                found = interval(spread(arm[:, of] - reference[:, of].astype(float), weight), level)
                 row["change"] = found["mean"]
                 if of.sum() >= FEW:
-                    row.update(low=found["low"], high=found["high"])
+                    row.update(low=found["low"], high=found["high"], verdict=found["verdict"])
         rows.append(row)
     return rows
 

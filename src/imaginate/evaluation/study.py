@@ -23,12 +23,14 @@ from imaginate.errors import ConfigError, RunError
 from imaginate.evaluation import results
 from imaginate.evaluation.arms import Arm, parse_arms
 from imaginate.evaluation.compose import Composition, compose
+from imaginate.evaluation.controls import with_controls
 from imaginate.evaluation.cost import Cost, estimate
 from imaginate.evaluation.folder import StudyFile
 from imaginate.evaluation.job import RESULT, Corrupting, Job
 from imaginate.evaluation.protocol import Protocol, continue_with, protocol_from
 from imaginate.evaluation.running import run_job
 from imaginate.evaluation.study_images import OpenedStudy, StudyImages, gather, open_study
+from imaginate.evaluation.verdict import seeds_to_add
 from imaginate.files import derive_seed
 from imaginate.progress import bar
 from imaginate.records import Scalar
@@ -87,7 +89,13 @@ def compare(
     protocol = protocol_from({"data": os.fspath(data), "held_out": place, **settings})
     hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, progress=progress)
     study = Study(protocol, parse_arms(list(arms)), Path(out), hardware)
-    return study.cost().to_dict() if plan else study.run(agreed=yes)
+    if plan:
+        return study.cost().to_dict()
+    found = study.run(agreed=yes)
+    more = seeds_to_add(found) if found else None
+    if more:
+        found = Study(replace(protocol, seeds=more), parse_arms(list(arms)), Path(out), hardware).run(agreed=yes)
+    return found
 
 
 class Study:
@@ -102,6 +110,7 @@ class Study:
         self.team, self.device = assemble(device)
         self.known: dict[str, dict[object, Values]] = {}
         self.protocol = continue_with(protocol, self.file.protocol, str(out))
+        self.arms = with_controls(self.arms, self.protocol) if self.protocol.controls else self.arms
         self.protocol = replace(self.protocol, precision=arithmetic(self.protocol.precision, self.device))
         self.opened: OpenedStudy | None = None
 
@@ -224,7 +233,7 @@ class Study:
 
         grown = any(arm.kind == "duplicate" and not arm.number for arm in self.arms)
         if grown and self.file.times is None:
-            runs = [composition(arm, 0, 0) for arm in self.arms if arm.kind == "run"]
+            runs = [composition(arm, 0, 0) for arm in self.arms if arm.kind in ("run", "folder")]
             self.file.times = max((round(1 + c.synthetic / c.original) for c in runs), default=DUPLICATES)
         return {
             (a.name, s, r, f): composition(a, s, r, f, self.file.times or 1)

@@ -12,15 +12,17 @@ from imaginate.data import Dataset, DataSpec, load, open_dataset
 from imaginate.data.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
 from imaginate.errors import DataError
 from imaginate.evaluation.arms import Arm
+from imaginate.evaluation.elsewhere import Elsewhere, Guarded, guard, is_elsewhere, open_elsewhere, remarks
+from imaginate.evaluation.file_probe import probe
 from imaginate.evaluation.leaks import CheckedRun, LeakCheck
 from imaginate.evaluation.protocol import Protocol
 from imaginate.files import derive_seed
 from imaginate.progress import bar
-from imaginate.records import LabelSpace
-from imaginate.runs import RunFolder
+from imaginate.records import LabelSpace, Sample
+from imaginate.runs import RunFolder, Values
 from imaginate.training.augment import stored_size
-from imaginate.training.held_out import check_classes, open_held_out
-from imaginate.training.labels import align_labels, some
+from imaginate.training.held_out import open_held_out
+from imaginate.training.labels import align_labels, check_classes, some
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.settings import RULES
 from imaginate.training.split import folds
@@ -34,6 +36,8 @@ class RunImages:
     `seconds`: what making them took. `usable` leaves out what could not be read and what overlaps the held-out images,
     `dropped` counts the latter;
     `parents`: image -> the original images that went into it; `copies`: image -> which copy of its seed it is.
+    `elsewhere`: of images that another tool made, what was found of them; `files`: whether their files alone say that
+    they are new.
     """
 
     method: str
@@ -44,6 +48,8 @@ class RunImages:
     parents: Mapping[str, frozenset[str]]
     copies: Mapping[str, int]
     images: TrainingImages
+    elsewhere: Values | None = None
+    files: Values | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,11 +105,18 @@ class StudyImages:
 
 @dataclass(frozen=True, kw_only=True)
 class _Run:
-    """A run of an arm as it is opened: its folder, who descends from whom, and its new images."""
+    """A run of an arm as it is opened: its folder, who descends from whom, and its new images. `elsewhere`: another
+    tool made them."""
 
     folder: RunFolder
     lineage: Lineage
     new: Dataset
+    elsewhere: Elsewhere | None = None
+
+    @property
+    def method(self) -> str:
+        """What made its images."""
+        return self.folder.method if self.elsewhere is None else Path(self.elsewhere.path).name
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,23 +184,28 @@ def open_study(protocol: Protocol, arms: Sequence[Arm]) -> OpenedStudy:
         held_out = align_labels(_held_out(protocol, train, validation), train, "held-out")
     _every_class(train, held_out)
     real = _more_real(protocol, train) if any(arm.kind == "real" for arm in arms) else None
-    runs = _open_runs(list(dict.fromkeys(arm.path for arm in arms if arm.path)), train)
+    runs = _open_runs(arms, train)
     return OpenedStudy(train=train, held_out=held_out, validation=validation, real=real, runs=runs)
 
 
-def _open_runs(paths: Sequence[str], train: Dataset) -> dict[str, _Run]:
-    """The runs of the arms, each of them made from the training images."""
+def _open_runs(arms: Sequence[Arm], train: Dataset) -> dict[str, _Run]:
+    """The runs of the arms, each of them made from the training images, and the folders that other tools made."""
+    kinds = {arm.path: arm.kind for arm in arms if arm.path}
+    others = {path: open_elsewhere(path, train) for path, kind in kinds.items() if is_elsewhere(path, kind)}
+    paths = [path for path in kinds if path not in others]
     lineages = {path: read_lineage(RunFolder(path)) for path in paths}
     theirs = lineage_of(train)
     for path, lineage in lineages.items():
         check_made_from(path, lineage, [sample.id for sample in train.samples], theirs)
-    return {
+    runs = {
         path: _Run(
             folder=RunFolder(path), lineage=lineages[path],
             new=align_labels(open_dataset(path, origin="synthetic"), train, f"run {path}"),
         )
         for path in paths
     }  # fmt: skip
+    runs |= {p: _Run(folder=RunFolder(p), lineage=Lineage(), new=o.data, elsewhere=o) for p, o in others.items()}
+    return {path: runs[path] for path in kinds}
 
 
 def _checked(
@@ -199,8 +217,15 @@ def _checked(
     new = {path: cache_of(run.new) for path, run in opened.runs.items()}
     check = LeakCheck(protocol, held_out, opened.held_out.split)
     rows, leak = check.originals(train)
-    checked = {path: check.run(path, cache, rows) for path, cache in new.items()}
     validation, leak["validation"] = check.validation(validation, train)
+    guards = {
+        path: guard(run.elsewhere, new[path], train, held_out.only(rows), validation)
+        for path, run in opened.runs.items()
+        if run.elsewhere is not None
+    }
+    checked = {
+        path: _of_guard(guards[path]) if path in guards else check.run(path, cache, rows) for path, cache in new.items()
+    }
     real, dropped = check.more_real(real, train, validation)
     leak |= {"runs": {path: one.found for path, one in checked.items()}, "real": dropped or None}
     images = TrainingImages(
@@ -215,6 +240,7 @@ def _checked(
         for name, cache in named.items()
         if cache.skipped
     ]
+    warnings += [text for found in guards.values() for text in remarks(found.facts)]
     short = _short(protocol, opened, arms, checked, new)
     if short:
         keep = ~np.isin(np.arange(len(opened.train.labels)), short)
@@ -239,9 +265,27 @@ def _checked(
     return StudyImages(
         name=opened.train.name, labels=opened.train.labels, train=train, held=held_out, held_rows=rows,
         validation=validation, real=real, real_dropped=dropped, images=images, leak=leak, warnings=tuple(warnings),
-        runs={path: _run_images(run, images, new[path], checked[path]) for path, run in opened.runs.items()},
+        runs={
+            path: replace(
+                _run_images(run, images, new[path], checked[path], guards.get(path)),
+                files=probe(_originals(opened.train), run.new.samples, protocol.size),
+            )
+            for path, run in opened.runs.items()
+        },
         short=short,
     )  # fmt: skip
+
+
+def _originals(train: Dataset) -> list[Sample]:
+    return [sample for sample in train.samples if sample.meta.get("origin") in (None, "original")]
+
+
+def _of_guard(found: Guarded) -> CheckedRun:
+    """The same of images that another tool made: what shows a held-out image is left out, never a reason to stop."""
+    leaked = int(found.facts["held_out"])
+    return CheckedRun(
+        usable=found.usable, dropped=dict(found.dropped), found={"same": 0, "near": leaked, "removed": leaked}
+    )
 
 
 def _of_classes(cache: PixelCache, keep: np.ndarray) -> PixelCache:
@@ -266,33 +310,42 @@ def _short(
     for arm in arms:
         if arm.path:
             there = np.bincount(new[arm.path].label[checked[arm.path].usable], minlength=len(labels))
-            wanted = originals * arm.ratio if arm.ratio is not None else _asked(opened.runs[arm.path].folder, originals)
+            wanted = originals * arm.ratio if arm.ratio is not None else _asked(opened.runs[arm.path], originals)
             found |= set(np.flatnonzero(there < np.floor(wanted)).tolist())
     return tuple(sorted(found))
 
 
-def _asked(run: RunFolder, originals: np.ndarray) -> np.ndarray:
-    """How many new images of each class a run was asked for; one at least where its recipe does not say."""
-    expand = run.recipe.get("expand") or {}
+def _asked(run: _Run, originals: np.ndarray) -> np.ndarray:
+    """How many new images of each class a run was asked for; one at least where nothing says."""
+    expand = (run.folder.recipe.get("expand") or {}) if run.elsewhere is None else {}
     each = np.ones(len(originals))
     if expand.get("per_class"):
         return each * float(expand["per_class"])
     return np.maximum(each, originals * float(expand.get("copies") or 0))
 
 
-def _run_images(run: _Run, images: TrainingImages, cache: PixelCache, checked: CheckedRun) -> RunImages:
-    data = images.dataset
-    own = Images(run.new, cache, checked.usable, run.lineage)
+def _run_images(
+    run: _Run, images: TrainingImages, cache: PixelCache, checked: CheckedRun, guarded: Guarded | None = None
+) -> RunImages:
+    data, lineage = images.dataset, run.lineage if guarded is None else guarded.lineage
+    own = Images(run.new, cache, checked.usable, lineage)
+    own.new |= run.elsewhere is not None
+    facts = run.folder.facts if run.elsewhere is None else {}
     return RunImages(
-        method=run.folder.method,
-        seconds=float((run.folder.facts.get("cost") or {}).get("seconds") or 0),
+        method=run.method,
+        seconds=float((facts.get("cost") or {}).get("seconds") or 0),
         store=cache,
         usable=checked.usable,
         dropped=checked.dropped,
-        parents=parents_among(data.cache.ids, data.lineage, run.lineage),
-        copies={name: int(meta.get("copy") or 0) for name, meta in zip(cache.ids, cache.meta, strict=True)},
+        parents=parents_among(data.cache.ids, data.lineage, lineage),
+        copies={} if guarded is not None else _copies(cache),
         images=TrainingImages(data, own, validation=images.validation, each_class=images.each_class),
+        elsewhere=guarded.facts if guarded is not None else None,
     )
+
+
+def _copies(cache: PixelCache) -> dict[str, int]:
+    return {name: int(meta.get("copy") or 0) for name, meta in zip(cache.ids, cache.meta, strict=True)}
 
 
 def _reasons(cache: PixelCache) -> str:

@@ -91,12 +91,12 @@ class GifSd:
         """Latents of every copy (n k, c, h, w) and their prompts; one diffusion a seed where the variant says so."""
         from imaginate.methods.core.diffusion import Denoising, edit_latents
         from imaginate.methods.core.imagination import all_seeds
-        from imaginate.methods.core.roles import diffusion_prior, prompt_labels, trained_prompt
+        from imaginate.methods.core.prompts import prompts_of
+        from imaginate.methods.core.roles import diffusion_prior
         from imaginate.ops.turn import turn
-        from imaginate.prompts.guided import draw_prompts
 
         prior, copies = diffusion_prior(context), len(requests[0].copies)
-        prompts = draw_prompts(requests, prompt_labels(context), self.domains, self.adjectives, trained_prompt(context))
+        prompts = prompts_of(requests, context, self.domains, self.adjectives)
         denoising = Denoising.of(self)
         if not definition.per_copy:
             firsts, seeds = [p[0] for p in prompts], [r.seeds[0] for r in requests]

@@ -74,17 +74,17 @@ class RetrieveThenEdit:
     def _edited(self, neighbours: list[Candidate], context: Context) -> list[Candidate]:
         from imaginate.methods.core.diffusion import Denoising, edit_latents
         from imaginate.methods.core.imagination import Imagined, all_seeds, grid, guided, to_candidates
-        from imaginate.methods.core.roles import diffusion_prior, prompt_labels, trained_prompt
+        from imaginate.methods.core.prompts import prompts_of
+        from imaginate.methods.core.roles import diffusion_prior
         from imaginate.models.priors.core.levels import level_facts
         from imaginate.ops.pixels import stack
         from imaginate.ops.variants import variant
-        from imaginate.prompts.guided import draw_prompts
 
         asked = [
             Request(key=c.key, label=c.label, copies=(c.copy,), seeds=(c.seed,), image=c.image) for c in neighbours
         ]
         prior = diffusion_prior(context)
-        prompts = draw_prompts(asked, prompt_labels(context), self.domains, self.adjectives, trained_prompt(context))
+        prompts = prompts_of(asked, context, self.domains, self.adjectives)
         pixels = stack([r.image for r in asked], prior.image_size)
         denoising = Denoising.of(self)
         texts, levels = [row[0] for row in prompts], list(self.levels) * len(asked)

@@ -52,16 +52,16 @@ class Sd:
     def _expand(self, requests: list[Request], context: Context) -> list[Candidate]:
         from imaginate.methods.core.diffusion import Denoising, edit_latents
         from imaginate.methods.core.imagination import Imagined, all_seeds, grid, to_candidates
-        from imaginate.methods.core.roles import diffusion_prior, prompt_labels, trained_prompt
+        from imaginate.methods.core.prompts import prompts_of
+        from imaginate.methods.core.roles import diffusion_prior
         from imaginate.models.priors.core.levels import level_facts
         from imaginate.ops.guidance import inside
         from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
-        from imaginate.prompts.guided import draw_prompts
 
         prior, seeds, copies = diffusion_prior(context), all_seeds(requests), len(requests[0].copies)
         pixels = stack([r.image for r in requests], prior.image_size).repeat_interleave(copies, dim=0)
-        prompts = draw_prompts(requests, prompt_labels(context), self.domains, self.adjectives, trained_prompt(context))
+        prompts = prompts_of(requests, context, self.domains, self.adjectives)
         denoising = Denoising.of(self)
         texts = [p for row in prompts for p in row]
         drawn = edit_latents(prior, pixels, texts, list(self.levels) * len(seeds), seeds, denoising)

@@ -28,8 +28,6 @@ ADJECTIVES: dict[str, tuple[str, ...]] = {
     "none": ("",),
 }
 
-DEFAULT = ("natural",)  # domains and adjectives, where the user names none
-
 _YOO = re.compile(r"^(uni([^nm]|$)|us[aeiu]|ut[ei]|eu|ew|ubiq|uran|ufo|one\b|once\b|u[bk]u)", re.IGNORECASE)
 _SILENT_H = re.compile(r"^(hour|honest|hono|heir)", re.IGNORECASE)
 _SPELLED = re.compile(r"^([A-Z]{2,}|[A-Z]-|[A-Z]$)")  # MRI, X-ray: named letter by letter
@@ -62,18 +60,9 @@ def chosen(words: Sequence[str], known: dict[str, tuple[str, ...]], what: str) -
 
 
 def draw_prompts(
-    requests: Sequence[Request],
-    labels: LabelSpace,
-    domains: Sequence[str],
-    adjectives: Sequence[str],
-    trained: str = "",
+    requests: Sequence[Request], labels: LabelSpace, domains: Sequence[str], adjectives: Sequence[str]
 ) -> list[list[str]]:
-    """One prompt a copy of each request: n rows of k prompts. `trained`: the template that the prior was tuned under,
-    which is taken where domains and adjectives are the default ones."""
-    if trained and tuple(domains) == tuple(adjectives) == DEFAULT:
-        from imaginate.prompts.sets import fill
-
-        return [[fill(trained, labels[r.label], seed) for seed in r.seeds] for r in requests]
+    """One prompt a copy of each request: n rows of k prompts."""
     return [[draw_prompt(seed, class_name(labels[r.label]), domains, adjectives) for seed in r.seeds] for r in requests]
 
 

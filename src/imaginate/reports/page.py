@@ -39,12 +39,17 @@ def _held_out(study: Study) -> str:
 
 def _study_contents(study: View) -> list[tuple[str, str]]:
     found = [
+        ("verdict", "Verdict", study["verdict"]),
         ("findings", "Findings", True),
         ("table", "Accuracy", True),
+        ("learners", "Learners", study["learners"]),
         ("plots", "Plots", study["forest"] or study["curves"]),
     ]
-    found += [("classes", "Classes", study["classes"]["arms"]), ("corruptions", "Corruptions", study["corruption"])]
+    found += [("controls", "Controls", study["controls"]), ("classes", "Classes", study["classes"]["arms"])]
+    found += [("measures", "Measures", study["measures"]), ("mistakes", "Mistakes", study["mistakes"])]
+    found += [("corruptions", "Corruptions", study["corruption"])]
     found += [("exchange", "Real images", study["exchange"]), ("leaks", "Leaks", study["leak"])]
+    found += [("elsewhere", "Images from elsewhere", study["elsewhere"]), ("files", "Files", study["files"])]
     found += [(f"run-{i}", run["title"], True) for i, run in enumerate(study["runs"], 1)]
     found += [("protocol", "Protocol", True)]
     return [(anchor, name) for anchor, name, there in found if there]

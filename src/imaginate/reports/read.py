@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from imaginate.errors import RunError
 from imaginate.files import Folder
+from imaginate.reports import words
 from imaginate.runs import KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, Facts, RunFolder, json_object
 
 View: TypeAlias = dict[str, Any]  # what a template, or a table, is filled with
@@ -32,6 +33,7 @@ class RunContents:
     recipe: Facts = field(default_factory=dict)
     recipe_text: str = ""
     evaluation: Facts | None = None
+    stale: str = ""  # why the evaluation is of other images than those that the run has now
     warnings: tuple[str, ...] = ()
 
     @property
@@ -82,7 +84,7 @@ def read_study(folder: Path) -> Study:
     missing = [key for key in ("arms", "protocol", "data") if key not in results]
     if missing:
         raise RunError(f"{folder / 'results.json'} is damaged: it has no {', '.join(missing)}")
-    results["arms"] = distinct(results["arms"])
+    results["arms"] = [without_verdict(arm) for arm in distinct(results["arms"])]
     runs: dict[str, RunContents] = {}
     lost: dict[str, str] = {}
     for named in dict.fromkeys(arm["run"] for arm in results["arms"] if arm.get("run")):
@@ -101,6 +103,15 @@ def distinct(arms: list[View]) -> list[View]:
         times = Counter(arm["title"] for arm in arms)
         arms = [{**arm, "title": arm["title"] + mark(arm)} if times[arm["title"]] > 1 else arm for arm in arms]
     return arms
+
+
+def without_verdict(arm: View) -> View:
+    """The arm, its differences without a verdict where it has one seed: studies of earlier versions gave one."""
+    if len({unit.get("seed") for unit in arm.get("units") or []}) != 1:
+        return arm
+    found = {key: d and {**d, "verdict": words.ONE_SEED} for key, d in (arm.get("difference") or {}).items()}
+    rows = [row if row.get("low") is None else {**row, "verdict": words.ONE_SEED} for row in arm.get("per_class") or []]
+    return {**arm, "difference": found or None, "per_class": rows}
 
 
 def _by_ratio(arm: Facts) -> str:
@@ -124,6 +135,7 @@ def read_run(path: Path) -> RunContents:
     kept, rejected, warnings = _tables(folder)
     has = folder.store.exists
     metrics = next((name for name in (METRICS, OLD_METRICS) if has(name)), None)
+    evaluation = folder.json(metrics) if metrics else None
     return RunContents(
         path=path,
         kept=kept,
@@ -131,8 +143,30 @@ def read_run(path: Path) -> RunContents:
         facts=folder.facts,
         recipe=folder.recipe if has(RECIPE) else {},
         recipe_text=folder.recipe_text if has(RECIPE) else "",
-        evaluation=folder.json(metrics) if metrics else None,
+        evaluation=evaluation,
+        stale=_stale(folder, evaluation) if evaluation and folder.is_finished else "",
         warnings=(*warnings, *(str(note) for note in folder.facts.get("data_notes") or ())),
+    )
+
+
+def _stale(folder: RunFolder, evaluation: Facts) -> str:
+    """One line where the metrics are of other images than those that the run has now; earlier versions stored no mark
+    but only how many new images there were."""
+    now, then = folder.images_mark(), evaluation.get("measured")
+    if then is not None:
+        changed = then.get("hash") != now["hash"]
+        before = f"{then.get('new')} new images and {then.get('originals')} originals"
+    else:
+        images = evaluation.get("images") or {}
+        limited = any("(--limit)" in str(text) for text in evaluation.get("warnings") or [])
+        changed = not limited and "new" in images and images["new"] + (images.get("unreadable") or 0) < now["new"]
+        changed = changed or images.get("new", 0) > now["new"]
+        before = f"{images.get('new')} new images"
+    if not changed:
+        return ""
+    return (
+        f"The metrics are out of date: they are of {before}, the run has {now['new']} and {now['originals']} now, or "
+        "other ones of these names; evaluate again."
     )
 
 

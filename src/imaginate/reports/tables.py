@@ -50,9 +50,14 @@ def run_rows(run: RunContents, options: Options) -> list[Fields]:
     spent = cost(run, options) or {}
     row: Fields = {"run": run.name, "method": (run.recipe.get("method") or {}).get("name"), **seen}
     row |= {"seconds_per_image": spent.get("each"), "price_per_image": spent.get("money_value")}
-    for metric in (run.evaluation or {}).get("metrics") or []:
+    for metric in _metrics(run):
         row[metric["name"]] = metric.get("value")
-    return [row]
+    return [row | {"metrics_out_of_date": run.stale}] if run.stale else [row]
+
+
+def _metrics(run: RunContents) -> list[Facts]:
+    """The rows of evaluation.json; none where they are of other images than the run has."""
+    return [] if run.stale else list((run.evaluation or {}).get("metrics") or [])
 
 
 def to_csv(rows: Sequence[Fields]) -> str:
@@ -92,8 +97,10 @@ def _paper_cells(arm: Facts | None) -> list[str]:
     if arm.get("reference"):
         return [words.accuracy(arm.get("top1")), "reference"]
     difference = (arm.get("difference") or {}).get("top1")
-    unclear = " (unclear)" if words.verdict(difference) == "unclear" else ""
-    return [words.accuracy(arm.get("top1")), words.points(difference) + unclear]
+    mark = {"unclear": " (unclear)", "single": f" ({words.ONE_SEED})", "barred": f" ({words.BARRED})"}.get(
+        words.verdict(difference), ""
+    )
+    return [words.accuracy(arm.get("top1")), words.points(difference) + mark]
 
 
 def run_table(run: RunContents, options: Options) -> list[list[str]]:
@@ -102,7 +109,8 @@ def run_table(run: RunContents, options: Options) -> list[list[str]]:
     rows = [["", run.name], *([k, words.number(v)] for k, v in seen.items())]
     rejected = (run.facts.get("totals") or {}).get("rejected") or {}
     rows += [[f"rejected: {reason}", words.number(n)] for reason, n in rejected.items()]
-    rows += [[m["title"], words.number(m.get("value"))] for m in (run.evaluation or {}).get("metrics") or []]
+    rows += [[m["title"], words.number(m.get("value"))] for m in _metrics(run)]
+    rows += [["metrics", run.stale]] if run.stale else []
     spent = cost(run, options)
     if spent and spent["each"] is not None:
         rows.append(["seconds per kept image", words.number(float(spent["each"]))])

@@ -13,12 +13,14 @@ from imaginate.reports.read import View
 from imaginate.runs import Facts
 
 Row = Facts
-Finding = Literal["gain", "loss", "unclear", "few", "absent", "none"]
+Finding = Literal["gain", "loss", "unclear", "single", "barred", "few", "absent", "none"]
 MOST = 200  # rows of one arm's table: 15 arms stay below a megabyte
 FINDINGS: dict[Finding, str] = {
     "gain": "gain",
     "loss": "loss",
     "unclear": "unclear",
+    "single": "one seed: no verdict",
+    "barred": "no verdict: held-out images",
     "few": "too few held-out images",
     "absent": "no held-out image",
     "none": words.MISSING,
@@ -57,7 +59,7 @@ def arm_view(arm: Facts, reference: str, titles: Mapping[str, str]) -> View | No
     if not known:
         return None
     tally = Counter(class_finding(r) for r in rows)
-    judged = [r for r in known if class_finding(r) != "few"]
+    judged = [r for r in known if class_finding(r) not in ("few", "single", "barred")]
     some = min(5 if len(judged) > 20 else 3, len(judged) // 2)
     shown = _shown(rows, judged or known)
     return {

@@ -82,3 +82,22 @@ def _called(path: str, arms: Sequence[Facts]) -> str:
     """The titles of the arms that use a run, or the run's folder where none is measured yet."""
     titles = [str(arm["title"]) for arm in arms if arm.get("run") == path]
     return words.listed(titles, 3) if titles else PurePath(path).name
+
+
+def elsewhere_view(arms: Sequence[Facts]) -> list[View]:
+    """The arms whose images another tool made: what was left out of each, and the classes that no name matched."""
+    return [
+        {
+            "title": arm["title"],
+            "images": words.number(facts["images"]),
+            "held_out": words.number(facts["held_out"]),
+            "validation": words.number(facts["validation"]),
+            "training": words.number(facts["training"]),
+            "unmatched": list(facts["unmatched"]),
+            "unmatched_images": words.number(facts["unmatched_images"]),
+            "without": words.listed(facts["without"], IN_HEADER) if facts["without"] else "none",
+            "doubt": facts["doubt"],
+        }
+        for arm in arms
+        if (facts := arm.get("elsewhere"))
+    ]

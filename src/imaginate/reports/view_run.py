@@ -66,7 +66,12 @@ def run_view(run: RunContents, options: Options, *, title: str = "") -> View:
         "cost": cost(run, options),
         "provenance": provenance(run),
         "recipe": run.recipe_text,
-        "warnings": [*run.warnings, *((run.evaluation or {}).get("warnings") or [])],
+        "stale": run.stale,
+        "warnings": [
+            *run.warnings,
+            *([run.stale] if run.stale else []),
+            *((run.evaluation or {}).get("warnings") or []),
+        ],
     }
 
 

@@ -9,16 +9,20 @@ from markupsafe import Markup
 from imaginate.reports import plots, words
 from imaginate.reports.read import Study, View
 from imaginate.reports.view_classes import classes_view
-from imaginate.reports.view_leaks import leak_view
+from imaginate.reports.view_leaks import elsewhere_view, leak_view
+from imaginate.reports.view_mistakes import mistakes_view
 from imaginate.reports.view_run import Options, cost, run_view
 from imaginate.reports.view_training import budget_note, training_view
+from imaginate.reports.view_verdict import controls_view, measures_view, seen, verdict_view
 from imaginate.runs import Facts
 
 KINDS = {
     "original": "the original images alone",
+    "subset": "a share of the original images",
     "duplicate": "the originals repeated, no new image",
     "online-aug": "the originals with on-line augmentation",
     "run": "originals and new images",
+    "folder": "originals and images that another tool made",
     "synthetic": "new images alone",
     "real": "originals and further real images",
     "clip-zero-shot": "CLIP, not trained here",
@@ -39,6 +43,13 @@ def study_view(study: Study, options: Options) -> View:
         "name": study.name,
         "quick": bool(results.get("quick")),
         "missing": missing(results),
+        "verdict": verdict_view(results),
+        "controls": controls_view(results),
+        "measures": measures_view(arms),
+        "learners": learners_view(results),
+        "mistakes": mistakes_view(arms, results, options),
+        "elsewhere": elsewhere_view(arms),
+        "files": [{"title": arm["title"], "text": arm["files"]["text"]} for arm in arms if arm.get("files")],
         "findings": findings(others, reference),
         "baselines": [
             words.finding(a["title"], (a.get("difference") or {}).get("top1"), reference)
@@ -67,6 +78,25 @@ def study_view(study: Study, options: Options) -> View:
         "versions": ", ".join(f"{k} {v}" for k, v in (results.get("versions") or {}).items()),
         "text": study.text,
     }
+
+
+def learners_view(results: Facts) -> View | None:
+    """Each arm by each learner, where the study has several; the rest of the page is about the first."""
+    each: Facts = results.get("by_learner") or {}
+    if not each:
+        return None
+    found: dict[str, list[View]] = {}
+    for arch, one in each.items():
+        for arm in one["arms"]:
+            gap = (arm.get("difference") or {}).get("top1")
+            cell = {"arch": arch, "top1": words.accuracy(arm["top1"]), "points": words.points(gap) if gap else ""}
+            found.setdefault(arm["title"], []).append({**cell, "value": arm["top1"]["mean"]})
+    archs = list(each)
+    rows = [
+        {"title": title, "cells": [next((c for c in cells if c["arch"] == arch), None) for arch in archs]}
+        for title, cells in found.items()
+    ]
+    return {"names": archs, "rows": rows}
 
 
 def reference_title(results: Facts) -> str:
@@ -122,16 +152,24 @@ def findings(arms: Sequence[Facts], reference: str) -> list[View]:
                 "mean": (d or {}).get("mean"),
             }
         )
-    order = {"gain": 0, "unclear": 1, "loss": 2, "none": 3}
+    order = {"gain": 0, "unclear": 1, "single": 1, "barred": 1, "loss": 2, "none": 3}
     return sorted(found, key=lambda f: (order[f["word"]], -(f["mean"] or 0)))
 
 
 def caution(arms: Sequence[Facts], protocol: Facts) -> list[str]:
     """What a reader should hold against the findings."""
     notes = []
-    compared = sum(words.verdict((a.get("difference") or {}).get("top1")) != "none" for a in arms)
+    compared = sum(
+        words.verdict((a.get("difference") or {}).get("top1")) not in ("single", "barred", "none") for a in arms
+    )
     level = protocol.get("level", 0.95)
-    if compared > 1:
+    corrected = any("p_holm" in ((a.get("difference") or {}).get("top1") or {}) for a in arms)
+    if compared > 1 and corrected:
+        notes.append(
+            f"{compared} arms are compared, each at a level of {100 * level:g} %: p-values are given as they are, and "
+            "by Holm's correction for all arms together, which the verdict goes by."
+        )
+    elif compared > 1:
         notes.append(
             f"{compared} arms are compared, each at a level of {100 * level:g} %. The intervals are not corrected for "
             f"that: about one in {round(1 / (1 - level))} would miss 0 by chance even if no arm differed."
@@ -163,7 +201,9 @@ def row(arm: Facts, study: Study, options: Options) -> View:
         "top1": words.accuracy(arm.get("top1")),
         "top1_value": (arm.get("top1") or {}).get("mean"),
         "n": (arm.get("top1") or {}).get("n"),
+        "lacks": f"no training image of {words.listed(arm['lacks'], 3)}" if arm.get("lacks") else "",
         "points": words.points(d),
+        "seen": seen(d),
         "points_value": (d or {}).get("mean"),
         "per_class": words.accuracy(arm.get("mean_per_class")),
         "per_class_value": (arm.get("mean_per_class") or {}).get("mean"),

@@ -8,16 +8,23 @@ from typing import Literal
 
 from imaginate.runs import Facts
 
-Verdict = Literal["gain", "loss", "unclear", "none"]
+Verdict = Literal["gain", "loss", "unclear", "single", "barred", "none"]
 MISSING = "not measured"
+ONE_SEED = "one seed"
+BARRED = "no verdict"
 MINUS = "−"
 GROUP = "\u202f"  # a narrow space that does not break
 
 
 def verdict(difference: Facts | None) -> Verdict:
-    """What an interval says: a gain only if all of it is above 0, a loss only if all of it is below."""
+    """What an interval says: a gain only if all of it is above 0, a loss only if all of it is below; of one seed,
+    whose luck cannot be separated from a difference, nothing."""
     if not difference or difference.get("low") is None or difference.get("high") is None:
         return "none"
+    if difference.get("verdict") == ONE_SEED:
+        return "single"
+    if difference.get("verdict") == BARRED:
+        return "barred"
     if difference["low"] > 0:
         return "gain"
     return "loss" if difference["high"] < 0 else "unclear"
@@ -25,12 +32,16 @@ def verdict(difference: Facts | None) -> Verdict:
 
 def verdict_word(word: Verdict) -> str:
     """The verdict as the table prints it."""
-    return {"gain": "gain", "loss": "loss", "unclear": "no clear difference", "none": MISSING}[word]
+    return {
+        "gain": "gain", "loss": "loss", "unclear": "no clear difference", "single": f"{ONE_SEED}: no verdict",
+        "barred": "no verdict: held-out images",
+        "none": MISSING,
+    }[word]  # fmt: skip
 
 
 def verdict_sign(word: Verdict) -> str:
     """A sign next to the word, so that colour is never the only cue."""
-    return {"gain": "▲", "loss": "▼", "unclear": "○", "none": "–"}[word]
+    return {"gain": "▲", "loss": "▼", "unclear": "○", "single": "○", "barred": "!", "none": "–"}[word]
 
 
 def signed(value: float, digits: int = 1) -> str:
@@ -73,6 +84,8 @@ def finding(title: str, difference: Facts | None, reference: str) -> str:
         "gain": f"{title} is better than {reference}: {points(difference)} points.",
         "loss": f"{title} is worse than {reference}: {points(difference)} points.",
         "unclear": f"{title}: no clear difference to {reference}, the interval covers 0: {points(difference)} points.",
+        "barred": f"{title}: no verdict against {reference}, since too many of its images show held-out ones.",
+        "single": f"{title}: {ONE_SEED}, no verdict against {reference}; over images {points(difference)} points.",
     }[word]
 
 

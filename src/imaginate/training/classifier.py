@@ -21,8 +21,8 @@ from imaginate.settings import build, check, setting, with_keywords
 from imaginate.training import folder
 from imaginate.training.augment import stored_size
 from imaginate.training.distributed import assemble
-from imaginate.training.held_out import check_classes, open_held_out
-from imaginate.training.labels import align_labels
+from imaginate.training.held_out import open_held_out
+from imaginate.training.labels import align_labels, check_classes
 from imaginate.training.leaks import check_leak
 from imaginate.training.learners import fit
 from imaginate.training.loop import Trained

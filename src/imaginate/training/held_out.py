@@ -33,14 +33,5 @@ def open_held_out(path: str, split: str | None, train: Dataset) -> Dataset:
     return replace(whole, samples=rest, split=", ".join(others))
 
 
-def check_classes(train: Dataset) -> None:
-    """DataError for fewer than two classes: a softmax over one class is always right."""
-    if len(train.labels) < 2:
-        raise DataError(
-            f"a classifier needs at least two classes, got {len(train.labels)} in {train.spec.path}: "
-            f"{', '.join(train.labels.names)}"
-        )
-
-
 def _place(path: str) -> str:
     return path if "://" in path else os.path.realpath(os.path.expanduser(path))

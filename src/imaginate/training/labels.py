@@ -27,6 +27,13 @@ def align_labels(data: Dataset, train: Dataset, what: str) -> Dataset:
     return replace(data, labels=train.labels, samples=tuple(samples))
 
 
+def check_classes(data: Dataset) -> None:
+    """DataError for a dataset of one class: whatever answers it is always right."""
+    if len(data.labels) < 2:
+        only = f" ({some(data.labels.names)})" if len(data.labels) else ""
+        raise DataError(f"a classifier needs at least two classes, got {len(data.labels)}{only} in {data.spec.path}")
+
+
 def _scattered(soft: tuple[float, ...] | None, new: Mapping[int, int], classes: int) -> tuple[float, ...] | None:
     """A soft label under the new numbers of its classes; the share of a class that has none is spread by the others."""
     if soft is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -51,6 +52,27 @@ def walk(plan: TrainPlan, model: nn.Module, pool: TrainingSet) -> Iterator[tuple
 def predict(plan: TrainPlan, model: nn.Module, pool: TrainingSet) -> np.ndarray:
     """The predicted label of every image. (n,) int64"""
     return np.concatenate([logits.argmax(1).numpy() for _, logits in walk(plan, model, pool)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """What a classifier says of n images: the label, and the likeliest classes with their probabilities, in order."""
+
+    label: np.ndarray  # (n,) int64
+    ranked: np.ndarray  # (n, k) uint16
+    probability: np.ndarray  # (n, k) float32
+
+
+def rank(plan: TrainPlan, model: nn.Module, pool: TrainingSet, most: int = 5) -> Ranked:
+    """The label and at most so many of the likeliest classes of every image."""
+    found = [
+        (logits.argmax(1), *logits.softmax(1).topk(min(most, plan.classes)))
+        for _, logits in walk(plan, model, pool)
+    ]  # fmt: skip
+    label, probability, ranked = (
+        np.concatenate([part.numpy() for part in parts]) for parts in zip(*found, strict=True)
+    )
+    return Ranked(label=label, ranked=ranked.astype(np.uint16), probability=probability)
 
 
 def accuracy(plan: TrainPlan, model: nn.Module, pool: TrainingSet) -> tuple[float, float]:

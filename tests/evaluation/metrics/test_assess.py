@@ -16,6 +16,7 @@ from imaginate.evaluation.measure import assess
 from imaginate.evaluation.metrics.core.cost import run_cost
 from imaginate.evaluation.metrics.core.features import Extractor, Features, build_extractor, extract
 from imaginate.evaluation.metrics.core.measurement import Sets
+from imaginate.evaluation.metrics.frechet import frechet_distance
 from imaginate.evaluation.metrics.leaks import Leaks
 from imaginate.records import LabelSpace, Sample
 
@@ -113,6 +114,27 @@ def test_extraction_keeps_order_over_sizes_and_names_what_it_cannot_read() -> No
     assert torch.allclose(result.vectors, alone)
 
 
+def test_an_image_whose_features_are_not_finite_is_named() -> None:
+    def broken(images: Tensor) -> Tensor:
+        found = TINY.embed(images)
+        found[images.mean((1, 2, 3)) > 0.9] = float("nan")
+        return found
+
+    given = samples([*pictures(6, 0), torch.ones(3, 32, 32)], "x")
+    with pytest.raises(ModelError, match=r"tiny gives features that are not finite .* for 1 of 7 images, first: x6"):
+        extract(given, Extractor(name="tiny", embed=broken), batch=4)
+
+
+def test_the_distance_to_the_originals_stands_next_to_that_to_the_held_out_images() -> None:
+    originals, new, held = (found(pictures(n, seed), str(seed)) for n, seed in ((12, 1), (18, 2), (20, 0)))
+    rows = {m["name"]: m for m in assess(Sets(originals=originals, new=new, held_out=held), TINY, 3)["metrics"]}
+    own = rows["frechet_distance_own"]
+    assert own["value"] == pytest.approx(frechet_distance(originals.vectors, new.vectors))
+    assert own["originals"] is None
+    assert "GIF Table 7" in own["title"]
+    assert rows["frechet_distance"]["value"] == pytest.approx(frechet_distance(held.vectors, new.vectors))
+
+
 def test_cost_comes_from_the_run() -> None:
     facts = {"cost": {"seconds": 3600.0}, "totals": {"kept": 100}}
     money = run_cost(facts, 2.0)
@@ -141,6 +163,13 @@ def test_the_command_writes_what_the_report_reads(tmp_path: Path, monkeypatch: A
     page = (tmp_path / "run/report.html").read_text()
     assert "Metrics of the images" in page
     assert "No new image looks like a held-out image" in page
+    assert "out of date" not in page
+    assert main(["refilter", run, "--filter", "quality:sharpness=0.12"]) == 0
+    assert main(["report", run, "--format", "html,csv,markdown"]) == 0
+    for name in ("report.html", "report.csv", "report.md"):
+        text = (tmp_path / "run" / name).read_text()
+        assert "The metrics are out of date: they are of 24 new images" in text, name
+    assert "frechet_distance" not in (tmp_path / "run/report.csv").read_text()
 
 
 @pytest.mark.parametrize(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.linalg
 import torch
 
-from imaginate.errors import ConfigError
+from imaginate.errors import ConfigError, ModelError
+from imaginate.evaluation.metrics.consistency import class_consistency, prototype_logits
 from imaginate.evaluation.metrics.coverage import density_coverage
+from imaginate.evaluation.metrics.delta_diversity import cover
 from imaginate.evaluation.metrics.frechet import frechet_distance
 from imaginate.evaluation.metrics.kernel import kernel_distance
 from imaginate.evaluation.metrics.manifold import precision_recall
+from imaginate.evaluation.metrics.vendi import vendi_score
 
 
 def sets(n: int = 40, m: int = 30, d: int = 6, shift: float = 0.7) -> tuple[torch.Tensor, torch.Tensor]:
@@ -89,3 +94,24 @@ def test_rules_are_told() -> None:
         frechet_distance(real, fake[:, :5])
     with pytest.raises(ConfigError, match="at least 2 images on each side, got 4 and 1"):
         kernel_distance(real, fake[:1])
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "measure",
+    [
+        frechet_distance,
+        kernel_distance,
+        density_coverage,
+        precision_recall,
+        lambda real, fake: vendi_score(fake),
+        cover,
+        lambda real, fake: class_consistency(fake, torch.zeros(len(fake), dtype=torch.int64)),
+        lambda real, fake: prototype_logits(real, fake, torch.zeros(len(fake), dtype=torch.int64), 2),
+    ],
+)
+def test_features_that_are_not_finite_never_give_a_value(measure: Callable[..., object], wrong: float) -> None:
+    real, fake = sets()
+    fake[3, 1] = fake[3, 2] = fake[8, 0] = wrong
+    with pytest.raises(ModelError, match=r"2 of \d+ images have features that are not finite"):
+        measure(real, fake)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.errors import ConfigError
+from imaginate.evaluation.metrics.core.distances import check_finite
 from imaginate.evaluation.metrics.core.features import Features
 from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Need, Number
 
@@ -56,6 +57,7 @@ def class_consistency(logits: Tensor, labels: Tensor) -> float:
 
     if len(logits) == 0:
         raise ConfigError("class consistency needs at least 1 image, got 0")
+    check_finite(logits)
     if logits.shape[1] < 2:
         return 1.0
     return float(multiclass_accuracy(logits, labels, num_classes=logits.shape[1], average="micro"))
@@ -69,6 +71,7 @@ def prototype_logits(features: Tensor, real: Tensor, labels: Tensor, classes: in
     import torch
     from torch.nn.functional import normalize
 
+    check_finite(features, real)
     unit = normalize(real.double(), dim=1)
     sums = torch.zeros(classes, unit.shape[1], dtype=unit.dtype).index_add_(0, labels, unit)
     logits = normalize(features.double(), dim=1) @ normalize(sums, dim=1).T

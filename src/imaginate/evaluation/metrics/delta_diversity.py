@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from imaginate.evaluation.metrics.core.distances import check_finite
 from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Need, Number
 from imaginate.settings import check, setting
 
@@ -55,4 +56,5 @@ def cover(points: Tensor, reference: Tensor, *, quantile: float = 1.0) -> tuple[
     """
     from imaginate.ops.cover import cover_radius, delta_diversity
 
+    check_finite(points, reference)
     return cover_radius(points, reference, quantile=quantile), delta_diversity(points, reference, quantile=quantile)

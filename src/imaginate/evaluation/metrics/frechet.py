@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.evaluation.metrics.core.distances import CHUNK, check_pair, features_as_they_are
 from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Need, Number, counted, distances
+from imaginate.runs import Values
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+OWN = Number(
+    name="frechet_distance_own", title="Fréchet distance to the originals (GIF Table 7)", range="[0, inf)",
+    better="lower",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +31,7 @@ class Frechet:
         """Of the new images, and of the originals, to the held-out ones."""
         number = Number(name="frechet_distance", title="Fréchet distance (FID)", range="[0, inf)", better="lower")
         found = distances(images, [number], [counted(images)], lambda real, fake: [frechet_distance(real, fake)])
+        found = Findings(rows=[*found.rows, _to_originals(images)])
         count, width = len(images.sets.new), images.sets.held_out.vectors.shape[1]
         if not 1 < count < width:
             return found
@@ -31,6 +39,13 @@ class Frechet:
             f"{count} new images for {width} features: the Fréchet distance is biased upwards, read the kernel distance"
         )
         return Findings(rows=found.rows, warnings=[warning])
+
+
+def _to_originals(images: Measured) -> Values:
+    """The new images against the set's own originals, as GIF Table 7 has it."""
+    new, old = images.sets.new, images.sets.originals
+    value = frechet_distance(old.vectors, new.vectors) if min(len(new), len(old)) >= 2 else None
+    return OWN.row(value, note="the new images against the originals, not the held-out ones")
 
 
 def frechet_distance(real: Tensor, fake: Tensor) -> float:

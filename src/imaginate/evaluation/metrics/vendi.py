@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.errors import ConfigError
+from imaginate.evaluation.metrics.core.distances import check_finite
 from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Need, Number
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def vendi_score(features: Tensor) -> float:
 
     if len(features) == 0:
         raise ConfigError("the Vendi score needs at least 1 image, got 0")
+    check_finite(features)
     x = torch.nn.functional.normalize(features.double(), dim=1)
     gram = x.T @ x if x.shape[0] > x.shape[1] else x @ x.T
     values = torch.linalg.eigvalsh(gram / len(x)).clamp_min(0)

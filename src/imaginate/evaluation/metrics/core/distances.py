@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imaginate.errors import ConfigError
+from imaginate.errors import ConfigError, ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,12 +23,25 @@ def features_as_they_are(width: int) -> Module:
     return module
 
 
+def check_finite(*sides: Tensor) -> None:
+    """ModelError where features are not finite: a distance of them is no number, and rounding makes it the best one."""
+    bad = sum(int((~side.isfinite().all(dim=1)).sum()) for side in sides)
+    if bad:
+        of = sum(map(len, sides))
+        raise ModelError(
+            f"{bad} of {of} images {'has' if bad == 1 else 'have'} features that are not finite (NaN or infinite): "
+            "nothing can be measured with them; use another --features, or another device"
+        )
+
+
 def check_pair(real: Tensor, fake: Tensor, *, least: int) -> None:
+    """Whether two sets of features can be compared, else an error in one line."""
     if min(len(real), len(fake)) < least:
         raise ConfigError(f"a distribution needs at least {least} images on each side, got {len(real)} and {len(fake)}")
     if real.shape[1] != fake.shape[1]:
         widths = f"{real.shape[1]} and {fake.shape[1]}"
         raise ConfigError(f"both sides must have features of one extractor, got widths {widths}")
+    check_finite(real, fake)
 
 
 def check_neighbours(real: Tensor, fake: Tensor, k: int) -> None:

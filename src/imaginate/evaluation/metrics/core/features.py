@@ -104,7 +104,18 @@ def extract(
         parts.append(_fingerprint(images, extractor, device))
     if parts:
         found.vectors, found.bits, found.colours = (torch.cat(part) for part in zip(*parts, strict=True))
+    _check_finite(found, extractor)
     return found
+
+
+def _check_finite(found: Features, extractor: Extractor) -> None:
+    """ModelError that names the first image whose features are not finite: one spoils every number of its set."""
+    bad = [i for i, fine in zip(found.ids, found.vectors.isfinite().all(dim=1).tolist(), strict=True) if not fine]
+    if bad:
+        raise ModelError(
+            f"{extractor.name} gives features that are not finite (NaN or infinite) for {len(bad)} of {len(found)} "
+            f"images, first: {bad[0]}; use another --features, or another --device"
+        )
 
 
 def _fingerprint(images: Sequence[Tensor], extractor: Extractor, device: str) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,0 +1,77 @@
+"""Classes of two sources, matched by their names: images that another tool made have its spelling of them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from imaginate.data.dataset import Dataset
+from imaginate.errors import DataError
+from imaginate.records import ClassInfo, LabelSpace, Skipped
+
+_CODE = re.compile(r"^(?:n\d{8}|[a-z]?\d+)[\s._-]+(?=\S)", re.IGNORECASE)
+SHOWN = 12  # names in a message
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matched:
+    """Their label -> ours, by name; the names of theirs that no class of ours has, and of ours that none of theirs
+    has."""
+
+    labels: Mapping[int, int]
+    unmatched: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def match_classes(theirs: LabelSpace, ours: LabelSpace) -> Matched:
+    """Match by the name as it is, else by what is left of name, title and synonyms without case, blanks, dashes and a
+    code in front (`001.Black_footed_Albatross`, `n01440764_tench`), where that means one class of ours alone."""
+    exact = {unicodedata.normalize("NFC", name): label for label, name in enumerate(ours.names)}
+    plain: dict[str, set[int]] = {}
+    for label, info in enumerate(ours):
+        for form in _forms(info):
+            plain.setdefault(form, set()).add(label)
+    labels: dict[int, int] = {}
+    for number, info in enumerate(theirs):
+        own = exact.get(unicodedata.normalize("NFC", info.name))
+        found = {own} if own is not None else set().union(*(plain.get(form, set()) for form in _forms(info)))
+        if len(found) == 1:
+            labels[number] = found.pop()
+    return Matched(
+        labels=labels,
+        unmatched=tuple(name for number, name in enumerate(theirs.names) if number not in labels),
+        missing=tuple(name for label, name in enumerate(ours.names) if label not in labels.values()),
+    )
+
+
+def matched(data: Dataset, ours: LabelSpace, what: str) -> tuple[Dataset, Matched]:
+    """The dataset in our label space; images of classes that no name matches are skipped. DataError, with a table of
+    both sides' names, where nothing matches."""
+    found = match_classes(data.labels, ours)
+    if not any(sample.label in found.labels for sample in data.samples):
+        raise DataError(
+            f"no class of {what} has the name of a class of the dataset; there: {_listed(data.labels.names)}; here: "
+            f"{_listed(ours.names)}; name its folders like these, or describe them in its classes.yaml (display)"
+        )
+    kept = tuple(
+        replace(s, label=found.labels[s.label], soft_label=None) for s in data.samples if s.label in found.labels
+    )
+    left = tuple(Skipped(s.id, "no class of that name", s.split) for s in data.samples if s.label not in found.labels)
+    return replace(data, labels=ours, samples=kept, skipped=(*data.skipped, *left)), found
+
+
+def _forms(info: ClassInfo) -> set[str]:
+    names = (info.name, info.title, info.wnid, *info.synonyms)
+    return {form for name in names for form in (_plain(name), _plain(_CODE.sub("", name))) if form}
+
+
+def _plain(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(char for char in folded if char.isalnum())
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more

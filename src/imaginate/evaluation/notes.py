@@ -1,0 +1,68 @@
+"""What a reader of a study should hold against its numbers, one line each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from imaginate.evaluation import statistics
+from imaginate.evaluation.answers import Answers
+from imaginate.evaluation.arms import Arm
+from imaginate.evaluation.protocol import Protocol
+from imaginate.runs import Facts
+from imaginate.training.labels import some
+
+
+def warnings(
+    protocol: Protocol, arms: Sequence[Arm], measured: Mapping[str, Answers], rows: Sequence[Facts]
+) -> list[str]:
+    """All of them, in the order in which they are printed."""
+    found = [
+        f"{row['name']} has {row['ratio']:g} new images for each original and not the {row['asked_ratio']:g} asked for"
+        for row in rows
+        if row["asked_ratio"] is not None and abs(row["ratio"] - row["asked_ratio"]) > 0.02 * row["asked_ratio"]
+    ]
+    found += [f"{row['name']} has no training image of {some(row['lacks'])}" for row in rows if row["lacks"]]
+    found += _thin(rows) + _outgrown(rows)
+    if protocol.reference not in measured:
+        found.append(f"no arm is called {protocol.reference!r}, so nothing is compared with it")
+    if protocol.seeds == 1:
+        found.append("one seed: no verdict; its intervals are over images alone")
+    elif protocol.seeds < 3:
+        found.append("fewer than 3 seeds: the spread between seeds is hardly known")
+    if not protocol.learner.sees_views and any(arm.path or arm.kind in ("duplicate", "online-aug") for arm in arms):
+        found.append(
+            f"{protocol.arch} sees each image once: it credits what new images show, and sees harm; only a learner of "
+            "features (finetune, from scratch) can be helped by augmentation"
+        )
+    if protocol.online_aug == "strong" and any(arm.kind == "online-aug" for arm in arms):
+        found.append("online-aug is the same as original when --online-aug is strong for every arm")
+    if protocol.allow_leak:
+        found.append("held-out images were allowed among the training images: the accuracies are too high")
+    return found
+
+
+def _thin(rows: Sequence[Facts]) -> list[str]:
+    """Classes of too few held-out images for what is said of them."""
+    few = [row["class"] for row in (rows[0]["per_class"] if rows else []) if row["held_out"] < statistics.FEW]
+    if not few:
+        return []
+    return [
+        f"{len(few)} classes have fewer than {statistics.FEW} held-out images, such as {few[0]}: nothing can be said "
+        "of each, and the interval of the mean over classes is too narrow"
+    ]
+
+
+def _outgrown(rows: Sequence[Facts]) -> list[str]:
+    """A run that is much larger than `duplicate`, which was measured before it."""
+    sizes = {row["name"]: row["images"]["total"] for row in rows if row["kind"] == "duplicate"}
+    if not sizes:
+        return []
+    alike, size = max(sizes.items(), key=lambda item: item[1])
+    larger = [row for row in rows if row["kind"] == "run" and row["images"]["total"] > 1.5 * size]
+    if not larger:
+        return []
+    times = max(round(row["images"]["synthetic"] / row["images"]["original"]) for row in larger)
+    return [
+        f"{larger[0]['name']} is larger than {alike}, which was measured before it: "
+        f"--arm duplicate:{times} has its size"
+    ]
