@@ -37,5 +37,5 @@ def test_without_a_split_every_split_but_the_training_one_is_held_out(data: Path
 
 def test_one_class_is_refused(tmp_path: Path) -> None:
     one = folder(tmp_path / "one", classes=("only",))
-    with pytest.raises(DataError, match=r"needs at least two classes, got 1 in .*: only"):
+    with pytest.raises(DataError, match=r"needs at least two classes, got 1 \(only\) in "):
         train(one, tmp_path / "out", arch="small", updates=2, device="cpu", progress=False)

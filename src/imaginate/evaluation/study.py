@@ -42,7 +42,7 @@ from imaginate.training.plan import TrainPlan, arithmetic
 from imaginate.training.recipes import check_watched
 from imaginate.training.settings import RULES
 from imaginate.training.training_set import TrainingSet, join
-from imaginate.training.trial import check_network, measure_pace
+from imaginate.training.trial import measure_pace
 
 Compositions: TypeAlias = dict[tuple[str, int, int, int], Composition]  # by arm, seed, resample and fold
 
@@ -126,11 +126,8 @@ class Study:
         missing = Counter(
             (arch, arm.name) for arch, arm, seed, r in self._wanted() if not self._is_done(arch, arm, seed, r)
         )
-        paces = {}
-        for arch in self.protocol.archs:
-            plan = self._plan(arch, len(self._listed.train.labels), 1, 1, 0)
-            check_network(plan)
-            paces[arch] = measure_pace(plan)
+        classes = len(self._listed.train.labels)
+        paces = {arch: measure_pace(self._plan(arch, classes, 1, 1, 0)) for arch in self.protocol.archs}
         return estimate(
             self.arms, self.protocol, self._listed, pace=paces, missing=missing, times=self.file.times,
             device=self.device, workers=self.hardware.workers,

@@ -32,14 +32,16 @@ class Pace:
     memory: int
 
 
-def check_network(plan: TrainPlan) -> None:
-    """ConfigError in one line where the classifier cannot be trained at this size and batch: a transformer at another
-    size than its own, a batch of one under batch normalisation."""
+def check_network(plan: TrainPlan) -> nn.Module:
+    """The untrained network, after one update. ConfigError in one line where it cannot be trained at this size and
+    batch: a transformer at another size than its own, a batch of one under batch normalisation."""
     learner = learner_of(plan.arch, pretrained=plan.pretrained)
     learner.check()
     alone = plan.recipe.batch == 1
     try:
-        _step(plan, learner, learner.build(2, untrained=True).to(plan.device), 1 if alone else 2)
+        model = learner.build(max(2, plan.classes), untrained=True).to(plan.device)
+        _step(plan, learner, model, 1 if alone else 2)
+        return model
     except (RuntimeError, ValueError, AssertionError, IndexError, TypeError) as error:
         if "more than 1 value per channel" in str(error):
             raise ConfigError(
@@ -51,14 +53,14 @@ def check_network(plan: TrainPlan) -> None:
 
 
 def measure_pace(plan: TrainPlan) -> Pace:
-    """What training by this plan costs on this machine, by a few updates on made-up images. Torch's random numbers are
-    as before."""
+    """What training by this plan costs on this machine, by a few updates on made-up images; what cannot be trained is
+    refused. Torch's random numbers are as before."""
     import torch
 
     learner = learner_of(plan.arch, pretrained=plan.pretrained)
     plan = replace(plan, classes=max(2, plan.classes))
     with torch.random.fork_rng(devices=[]):
-        model = learner.build(plan.classes, untrained=True).to(plan.device).to(memory_format=torch.channels_last)
+        model = check_network(plan).to(memory_format=torch.channels_last)
         update = _timed(lambda: _step(plan, learner, model, plan.recipe.batch)) if learner.sees_views else 0.0
         count = 64
         images = torch.zeros(count, 3, plan.size, plan.size, device=plan.device)
