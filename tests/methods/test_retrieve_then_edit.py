@@ -44,5 +44,7 @@ def test_edits_the_neighbours_and_keeps_their_story(world: World, edit: Any, tmp
             assert 0 <= float(c.image.min()) <= float(c.image.max()) <= 1
             assert c.info["edit_of"] == "retrieved"
             assert "neighbour_similarity" in c.scores
+            side = world.prior.image_size
+            assert c.image.shape[-2:] == (side * 24 // 32, side), "the neighbour's own shape"
     one = method.expand([Request(key="class/red", label=0, copies=(4,), seeds=(4,))], world)[0]
     assert torch.allclose(one.image, found[4].image, atol=2e-3) if not one.failed else found[4].failed == one.failed

@@ -77,6 +77,7 @@ class RetrieveThenEdit:
         from imaginate.methods.core.prompts import prompts_of
         from imaginate.methods.core.roles import diffusion_prior
         from imaginate.models.priors.core.levels import level_facts
+        from imaginate.ops.geometry import to_square
         from imaginate.ops.pixels import stack
         from imaginate.ops.variants import variant
 
@@ -85,7 +86,7 @@ class RetrieveThenEdit:
         ]
         prior = diffusion_prior(context)
         prompts = prompts_of(asked, context, self.domains, self.adjectives)
-        pixels = stack([r.image for r in asked], prior.image_size)
+        pixels = stack([to_square(c.image, "pad") for c in neighbours], prior.image_size)
         denoising = Denoising.of(self)
         texts, levels = [row[0] for row in prompts], list(self.levels) * len(asked)
         drawn = edit_latents(prior, pixels, texts, levels, all_seeds(asked), denoising)
@@ -99,7 +100,8 @@ class RetrieveThenEdit:
         else:
             images = grid(prior.decode(drawn.values), asked)
             imagined = Imagined(images=images, prompts=prompts, drawn=drawn, info={**info, "steps": self.steps})
-        return to_candidates(asked, imagined, context.labels)
+        edited = to_candidates(asked, imagined, context.labels)
+        return [_in_shape(image, neighbour) for image, neighbour in zip(edited, neighbours, strict=True)]
 
     def _search(self) -> PoolSearch:
         from imaginate.methods.core.neighbours import Rules, SearchPlan
@@ -112,6 +114,16 @@ class RetrieveThenEdit:
             exclude=exclusions(self.exclude),
         )
         return PoolSearch(query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1))
+
+
+def _in_shape(edited: Candidate, neighbour: Candidate) -> Candidate:
+    """The edited square cut back to the shape of the neighbour, which was padded to a square."""
+    from imaginate.ops.geometry import cut_back, window_of
+
+    if edited.image is None:
+        return edited
+    height, width = neighbour.image.shape[-2:]
+    return replace(edited, image=cut_back(edited.image, window_of(height, width, "pad")))
 
 
 def _with_origin(edited: Candidate, neighbour: Candidate) -> Candidate:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from imaginate.ops.pixels import stack
+from imaginate.personalisation.core.images import square
 from imaginate.personalisation.core.networks import as_unclip
 from imaginate.personalisation.core.plan import Batch, Task
 from imaginate.progress import bar
@@ -22,7 +22,7 @@ class Embedded:
         with bar("embedding", len(rows), show=task.progress) as shown:
             for start in range(0, len(rows), chunk):
                 images = [task.image(row) for row in rows[start : start + chunk]]
-                parts.append(self.prior.encode(stack(images, self.prior.view)))
+                parts.append(self.prior.encode(torch.stack([square(image, self.prior.view) for image in images])))
                 shown.advance(len(images))
         self.vectors = torch.cat(parts)
 
