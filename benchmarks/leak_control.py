@@ -7,7 +7,7 @@ mirrored, ...) should be found; (b) images of the train split should not, unless
 truth is in (b) too, so its share at few bits is no error. Both are compared with the whole test split as the filter
 does it: perceptual hash, mirror image too. Chosen: the most bits at which (b) is still what it is at two bits.
 
-A study refuses to go on where it finds one, so its check (`training/leaks.py`) asks more: 8 bits at most, and
+A study refuses to go on where it finds one, so its check (`data/relatives.py`) asks more: 8 bits at most, and
 thumbnails of at least this correlation. `study` has the same shares by correlation.
 """
 
@@ -26,11 +26,11 @@ from PIL import Image, ImageEnhance, ImageFilter
 from torch import Tensor
 
 from imaginate.data import load, open_dataset
+from imaginate.data.image_hashes import ImageHasher, ImageHashes, matching
+from imaginate.data.relatives import WITHIN_BITS
 from imaginate.errors import DataError, ImageError
 from imaginate.filters.core.alike import mirrored, signatures
 from imaginate.ops.similarity import SignatureIndex
-from imaginate.training.image_hashes import ImageHasher, ImageHashes, matching
-from imaginate.training.leaks import WITHIN_BITS
 
 BITS = tuple(range(17))
 ALIKE = (0.0, 0.9, 0.95, 0.97, 0.98, 0.99)

@@ -45,3 +45,15 @@ def test_a_bar_that_is_broken_off_keeps_its_numbers(capsys: pytest.CaptureFixtur
     with pytest.raises(KeyError):
         broken()
     assert "4/10" in last_line(capsys)
+
+
+def test_off_a_terminal_a_line_a_minute_says_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imaginate.progress.MINUTE", 0.05)
+    with bar("training", 200.0, unit="") as shown:
+        shown.advance(50)
+        time.sleep(0.3)
+    lines = [line for line in capsys.readouterr().err.splitlines() if "left" in line]
+    assert len(lines) >= 2
+    assert re.fullmatch(r"training: 25 %, about 1 min left", lines[0].strip()), lines

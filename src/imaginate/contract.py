@@ -17,7 +17,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAlias, runtime_checkable
 
 from imaginate.errors import ConfigError
-from imaginate.records import Candidate, Image, LabelSpace, Listing, Part, Place, Request, Sample, Scalar, Verdict
+from imaginate.records import (
+    Candidate,
+    Image,
+    LabelSpace,
+    Listing,
+    Part,
+    Place,
+    Relatives,
+    Request,
+    Sample,
+    Scalar,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from imaginate.ops.conditioning import Conditioning
@@ -364,7 +376,8 @@ class StoringGuide(Guide, Protocol):
 class GuideSetup:
     """What a kind of guide is built from. `name`: as the user wrote it, `probe:nano`; `model`: what follows its colon.
 
-    `samples`: the seed images. `prompts`: `single`, `clip-80`, a sentence with {}, a file of them, or a list.
+    `samples`: the seed images; `relatives`: which of them descend from one another, where they are a run. `prompts`:
+    `single`, `clip-80`, a sentence with {}, a file of them, or a list.
     `cache`: a folder in which seed embeddings and fine-tuned weights are kept by content. `seed`: of all draws.
     """
 
@@ -372,6 +385,7 @@ class GuideSetup:
     model: str
     labels: LabelSpace
     samples: Images | None = None
+    relatives: Relatives = Relatives()  # noqa: RUF009 - frozen
     device: str = "cpu"
     dtype: str | None = None
     prompts: str | Sequence[str] | None = None

@@ -9,7 +9,7 @@ point in [0, 1].
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
@@ -221,6 +221,21 @@ def steady(score: float) -> float:
     Networks give slightly other numbers (the seventh digit) for another batch or number of threads.
     """
     return round(float(f"{score:.6g}"), 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relatives:
+    """Of each image the names of all images that it shows or descends from; two that share a name are related. Images
+    that are not listed are related to nobody. `new`: those that were made or retrieved."""
+
+    names: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    new: frozenset[str] = frozenset()
+
+    def related_to(self, ids: Iterable[str]) -> set[str]:
+        """These images, and every image that shares a name with one of them."""
+        asked = set(ids)
+        names = {name for key in asked for name in self.names.get(key, frozenset({key}))}
+        return asked | {key for key, own in self.names.items() if not own.isdisjoint(names)}
 
 
 def image_seed(run_seed: int, method: str, key: str, copy: int) -> int:

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 Kind = Literal[
-    "methods", "filters", "techniques", "readers", "decoders", "sources", "pool-sources", "guides", "priors", "metrics"
+    "methods", "filters", "techniques", "readers", "decoders", "sources", "pool-sources", "guides", "priors", "metrics",
+    "learners",
 ]  # fmt: skip
 
 # Where the files of each kind of member are, and what one of them is called in a message.
@@ -40,6 +41,7 @@ ROOMS: Mapping[Kind, tuple[str, str]] = {
     "guides": ("imaginate.models.guides", "guide"),
     "priors": ("imaginate.models.priors", "prior family"),
     "metrics": ("imaginate.evaluation.metrics", "metric"),
+    "learners": ("imaginate.training.learners", "learner"),
 }
 
 

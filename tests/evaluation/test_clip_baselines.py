@@ -13,6 +13,7 @@ import torch
 from imaginate.evaluation import clip_baselines
 from imaginate.evaluation.job import Job
 from imaginate.records import LabelSpace
+from imaginate.training import loop
 from imaginate.training.distributed import SOLO
 from imaginate.training.plan import TrainPlan
 from imaginate.training.predict import predict
@@ -94,11 +95,32 @@ def test_fine_tuning_starts_at_the_zero_shot_answers(job: Job) -> None:
     assert all(not p.requires_grad for p in guide.model.parameters())
 
 
-def test_distilled_targets_are_half_label_half_teacher(job: Job) -> None:
+def test_a_student_learns_from_its_teacher_on_every_view_at_one_temperature(
+    job: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half the cross-entropy with the labels, half the one with the teacher's answer on the same view, both sides at
+    temperature 4, times 16."""
     guide = clip_baselines.guide_of(job.clip, job.labels, "cpu")
-    targets = clip_baselines._taught(guide, job)
-    images = job.train.images(np.arange(30)).float() / 255
-    teacher = (guide.logits(guide.embed(images)) / 4).softmax(-1).numpy()
-    expected = 0.5 * np.eye(3)[job.train.label] + 0.5 * teacher
-    assert targets == pytest.approx(expected, abs=1e-5)
-    assert targets.sum(1) == pytest.approx(np.ones(30), abs=1e-5)
+    asked, losses = [], []
+    logits, update = type(guide).logits, loop._update
+
+    def answers(self: Any, embedded: torch.Tensor) -> torch.Tensor:
+        asked.append(logits(self, embedded))
+        return asked[-1]
+
+    def watched(plan: Any, model: torch.nn.Module, *rest: Any) -> torch.Tensor:
+        inputs: list[torch.Tensor] = []
+        with model.register_forward_hook(lambda _, given, out: inputs.append(out.detach())):
+            losses.append((float(update(plan, model, *rest)), inputs[0], job.train.label[rest[1]]))
+        return torch.tensor(losses[-1][0])
+
+    monkeypatch.setattr(type(guide), "logits", answers)
+    monkeypatch.setattr(loop, "_update", watched)
+    accuracy(replace(job, kind="clip-distill", plan=replace(job.plan, updates=3)), "clip-distill")
+    assert len(asked) == len(losses) == 3
+    assert not torch.equal(asked[0], asked[1])
+    for teacher, (loss, student, label) in zip(asked, losses, strict=True):
+        hard = torch.nn.functional.cross_entropy(student.float(), torch.from_numpy(label))
+        wanted = (teacher / 4).softmax(-1)
+        soft = -(wanted * (student.float() / 4).log_softmax(-1)).sum(1).mean()
+        assert loss == pytest.approx(float(0.5 * hard + 0.5 * 16 * soft), rel=1e-4)

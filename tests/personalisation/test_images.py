@@ -74,3 +74,25 @@ def test_a_class_of_one_image_trains_on_it(make_prior: Make, dataset: str, tmp_p
         (copy / "tench" / f"{number}.png").unlink()
     made = prepare(open_dataset(str(copy)), make_prior(), FitPlan(held_out=0.3), tmp_path / "a", "key", progress=False)
     assert 1 not in made.labels[made.held_out].tolist()
+
+
+def test_copies_and_descendants_of_held_out_images_are_not_trained_on(
+    make_prior: Make, dataset: str, tmp_path: Path
+) -> None:
+    """Of a run, originals are held out; a copy under another name is on the side of its image."""
+    from imaginate import expand
+
+    run, plan = tmp_path / "run", FitPlan(held_out=0.25)
+    expand(dataset, str(run), method="duplicate", copies=2, progress=False)
+    made = prepare(open_dataset(str(run)), make_prior(), plan, tmp_path / "a", "key", progress=False)
+    pictures = [made.image(row).numpy().tobytes() for row in range(len(made.labels))]
+    assert made.labels[made.held_out].tolist() == [0, 1, 2]
+    assert not {pictures[row] for row in made.held_out} & {pictures[row] for row in made.train}
+    assert len(made.train) == 45 - 9
+    copy = shutil.copytree(dataset, tmp_path / "data")
+    for number in range(5):
+        shutil.copy(copy / "tench" / f"{number}.png", copy / "tench" / f"{number} (1).png")
+    made = prepare(open_dataset(str(copy)), make_prior(), plan, tmp_path / "b", "key", progress=False)
+    pictures = [made.image(row).numpy().tobytes() for row in range(len(made.labels))]
+    assert not {pictures[row] for row in made.held_out} & {pictures[row] for row in made.train}
+    assert sorted(made.labels[made.held_out].tolist()) == [0, 1, 1, 2]

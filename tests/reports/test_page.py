@@ -134,6 +134,18 @@ def test_one_seed_is_no_verdict_on_the_page_either(world: Path) -> None:
     assert "is worse than" not in found
 
 
+def test_a_study_of_several_learners_shows_every_arm_by_each(world: Path) -> None:
+    assert "Every learner" not in page(world / "study").words
+    results = json.loads((world / "study/results.json").read_text())
+    arms = results["arms"]
+    other = [{**arm, "top1": {**arm["top1"], "mean": 0.123, "se": 0.01}, "difference": None} for arm in arms[:-1]]
+    edit(world / "study", by_learner={"probe:nano": {"arms": arms}, "small": {"arms": other}})
+    found = page(world / "study").words
+    assert "Only a learner of features (finetune, from scratch) can be helped by augmentation." in found
+    assert found.count("12.3 ± 1.0") == len(arms) - 1
+    assert "The rest of this page is about probe:nano." in found
+
+
 def test_mistakes_are_named_and_shown(world: Path) -> None:
     png = next((world / "flowers-gif/images").rglob("*.png")).read_bytes()
     found = page(world / "study", Options(read_image=lambda path, split, name: png if name.endswith("1.png") else None))

@@ -19,12 +19,14 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def colour_pool(folder: Path, name: str = "a", count: int = 48, classes: int = 3, seed: int = 0) -> TrainingSet:
+def colour_pool(
+    folder: Path, name: str = "a", count: int = 48, classes: int = 3, seed: int = 0, side: int = 16
+) -> TrainingSet:
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % classes
     pixels = rng.integers(0, 120, (count, 16, 16, 3)).astype(np.uint8)
     pixels[np.arange(count), :, :, labels % 3] += 90
-    np.save(folder / f"{name}.npy", pixels)
+    np.save(folder / f"{name}.npy", pixels.repeat(side // 16, 1).repeat(side // 16, 2))
     return join([(folder / f"{name}.npy", np.arange(count), labels, None)], classes)
 
 

@@ -18,12 +18,12 @@ from PIL import Image
 from imaginate import expand, open_dataset
 from imaginate.cli import main
 from imaginate.data import load
+from imaginate.data.lineage import lineage_of, parents_among
 from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.progress import Silent
 from imaginate.training import classifier as single
 from imaginate.training.architectures import build_classifier
 from imaginate.training.classifier import train
-from imaginate.training.lineage import lineage_of, parents_among
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.training_set import CHILD, COPY, Images, Parts, TrainingImages
 from worlds import folder
@@ -175,7 +175,6 @@ def test_a_new_image_that_shows_a_held_out_one_is_a_leak(tmp_path: Path, data: P
         ({"held_out_split": "test"}, ConfigError, "held_out_split 'test' needs held_out"),
         ({"recipe": "ret", "validation": 0}, ConfigError, "needs a validation part, --validation above 0"),
         ({"patience": 2, "validation": 0}, ConfigError, "needs a validation part, --validation above 0"),
-        ({"recipe": "ret", "validation": 0.01}, ConfigError, "needs a validation part, --validation above 0"),
         ({"epochs": 2}, ConfigError, "give one of updates and epochs, got updates 2 and epochs 2"),
         ({"pretrained": True}, ConfigError, "pretrained must be off for arch 'small'"),
         ({"lr": "inf"}, ConfigError, r"lr must be in \(0, inf\), got inf"),
@@ -193,6 +192,13 @@ def test_what_cannot_work_is_refused_before_training(
     with pytest.raises(error, match=message) as caught:
         made(data, tmp_path / "out", **settings)
     assert "\n" not in str(caught.value)
+
+
+def test_a_recipe_that_waits_for_a_validation_part_is_refused_where_no_class_can_have_one(
+    tmp_path: Path, no_training: None
+) -> None:
+    with pytest.raises(ConfigError, match="needs a validation part, --validation above 0"):
+        made(folder(tmp_path / "one", each=1), tmp_path / "out", recipe="ret")
 
 
 # Its folder

@@ -118,3 +118,23 @@ def test_a_seed_decides_the_weights_on_a_gpu_too(tmp_path: Path) -> None:
     pool, plan = tools.colour_pool(tmp_path), tools.tiny_plan(device="cuda", precision="float32")
     first, second = (fit(plan, pool, pool, tmp_path / name, build=tools.tiny_net) for name in "ab")
     assert same(first, second)
+
+
+@pytest.mark.parametrize("falling_loss", [True, False])
+def test_the_rate_and_the_end_go_by_accuracy_alone_and_the_loss_chooses_among_equals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, falling_loss: bool
+) -> None:
+    """RET: a tenth after 10 epochs without a better accuracy, stop after 20; a loss that falls by 1e-6 is no better
+    accuracy."""
+    scores = iter([(0.5, -1.0 + (1e-6 * k if falling_loss else 0.0)) for k in range(100)])
+    monkeypatch.setattr("imaginate.training.loop.accuracy", lambda *_: next(scores))
+    pool = tools.colour_pool(tmp_path)
+    recipe = Recipe(batch=8, lr=0.01, schedule="plateau", warmup=0.0, plateau=10, patience=20)
+    plan = tools.tiny_plan(recipe=recipe, updates=600)
+    state = fit(plan, pool, pool, tmp_path / "s", build=tools.tiny_net).state
+    rates = [row["lr"] for row in state.history]
+    assert rates == pytest.approx([0.01] * 11 + [0.001] * 10)  # the fall after epoch 11 shows in epoch 12
+    assert state.scale == pytest.approx(0.01), "the second fall comes after epoch 21, where it stops"
+    assert state.stopped
+    assert state.update == 21 * plan.epoch
+    assert state.best_update == (21 if falling_loss else 1) * plan.epoch

@@ -32,25 +32,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("hardware")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (several GPUs: accelerate launch)")
     group.add_argument("--workers", type=int, default=1, help="classifiers trained at a time, on Ray (default 1)")
+    group.add_argument("--plan", action="store_true", help="only say how long the study would take here, and stop")
+    group.add_argument("--yes", action="store_true", help="begin although it takes more than an hour on a CPU")
     group.add_argument("--keep-weights", action="store_true", help="keep each classifier as weights.safetensors")
 
 
 def run(args: argparse.Namespace) -> int:
     """Compare, then print one line an arm."""
-    from imaginate.errors import ConfigError
     from imaginate.evaluation.study import compare
 
     settings = {"data": args.data, **take(args, Protocol)}
-    if "held_out" not in settings:
-        raise ConfigError(
-            "--held-out is needed: images that nothing else has seen, such as --held-out DATA --held-out-split test"
-        )
     found = compare(
-        settings.pop("data"), args.arm, settings.pop("held_out"), args.out, device=args.device, workers=args.workers,
-        keep_weights=args.keep_weights, progress=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
+        settings.pop("data"), args.arm, settings.pop("held_out", None), args.out, device=args.device,
+        workers=args.workers, keep_weights=args.keep_weights, plan=args.plan, yes=args.yes,
+        progress=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
     )  # fmt: skip
-    if found:
-        print(table(found))
+    if args.plan:
+        print(found["text"])
+    elif found:
+        each = found.get("by_learner") or {}
+        print("\n\n".join(f"{arch}\n{table({**found, **one})}" for arch, one in each.items()) or table(found))
         print(f"\n{args.out}/results.json  (imaginate report {args.out})")
     return 0
 

@@ -27,6 +27,8 @@ def run(args: argparse.Namespace) -> int:
     found = train(args.data, args.out, device=args.device, **take(args, Training))
     if found:
         print(f"{args.out}: {'finished before, nothing to train: ' if before else ''}{_summary(found)}")
+        for note in found.get("notes", ()):
+            print(f"note: {note}")
     return 0
 
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from imaginate.contract import DiffusionPrior, Edits, Filter, Guide, Method, Pool, Prepared, StoringGuide
+from imaginate.data.relatives import relatives_in
 from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
 from imaginate.engine.resolve import ResolvedRecipe, needs_of
@@ -26,7 +27,7 @@ class RunContext:
     ) -> None:
         self.recipe, self.cache = recipe, cache
         self.labels = labels
-        self.samples = SeedImages(samples)
+        self.samples, self._samples = SeedImages(samples), samples
         self.device = pick_device(recipe.roles.device)
 
     @cached_property
@@ -36,9 +37,11 @@ class RunContext:
 
         spec = self._named("guide", "nano, clip:ID-or-folder, prototypes:BACKBONE")
         prompts = self.recipe.roles.guide_prompts
+        relatives = relatives_in(self.recipe.data.path, self._samples)
         return build_guide(
-            spec, self.labels, samples=self.samples, device=self.device, prompts=prompts, cache=self.cache
-        )
+            spec, self.labels, samples=self.samples, relatives=relatives, device=self.device, prompts=prompts,
+            cache=self.cache,
+        )  # fmt: skip
 
     @cached_property
     def prior(self) -> Any:

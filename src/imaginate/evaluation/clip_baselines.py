@@ -1,5 +1,5 @@
 """What the guide itself is worth as a classifier: zero-shot, linear probe, fine-tuning, distillation (GIF Tables 1, 4
-and 5). All of them see the study's pixels, at the study's input size, and the same validation part.
+and 5). The guide sees images at its own resolution; the student of a distillation sees them at the study's.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 
 from imaginate.errors import ConfigError
+from imaginate.training.augment import IMAGENET, denormalise
 from imaginate.training.distributed import Team
-from imaginate.training.loop import State, Trained, fit
+from imaginate.training.learners import learner_of
+from imaginate.training.loop import State, Teacher, Trained, fit
 from imaginate.training.plan import TrainPlan
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from imaginate.evaluation.job import Job
+    from imaginate.models.guides.core.preprocess import Preprocess
     from imaginate.records import LabelSpace
     from imaginate.training.training_set import TrainingSet
 
@@ -34,6 +37,7 @@ class TextClassifier(Protocol):
     """A guide that classifies images by the texts of the classes, with the network that embeds them."""
 
     model: nn.Module
+    preprocess: Preprocess
     class_embeddings: torch.Tensor  # (classes, dim), unit norm
 
     @property
@@ -53,14 +57,16 @@ class TextClassifier(Protocol):
 def train(job: Job, advance: Callable[[int], None], team: Team) -> tuple[Trained, TrainPlan]:
     """The classifier of a clip-... arm, on normalised images like every other one, and the plan that it was trained
     by."""
-    guide, plan = guide_of(job.clip, job.labels, job.plan.device), job.plan
+    guide = guide_of(job.clip, job.labels, job.plan.device)
+    own = job.clip_size or job.plan.size
+    if job.kind == "clip-distill":
+        return _distilled(guide, job, own, advance, team), job.plan
+    plan = replace(job.plan, size=own, statistics=IMAGENET)
+    job = replace(job, plan=plan)
     if job.kind in ("clip-zero-shot", "clip-probe"):
         model = _headed(guide, *_text_head(guide)).eval() if job.kind == "clip-zero-shot" else _probe(guide, job)
         advance(plan.updates)
         return Trained(model=model, state=_scored(job, model)), plan
-    if job.kind == "clip-distill":
-        taught = replace(job.train, soft=_taught(guide, job))
-        return fit(plan, taught, job.validation, job.folder, advance=advance, team=team), plan
     gentle = replace(plan, recipe=replace(plan.recipe, lr=min(FINE_TUNE_LR, plan.recipe.peak(True))))
     trained = fit(
         gentle, job.train, job.validation, job.folder, advance=advance, team=team, build=lambda: _tunable(guide)
@@ -77,6 +83,29 @@ def guide_of(clip: str, labels: LabelSpace, device: str) -> TextClassifier:
         if isinstance(guide, TextClassifier):
             return guide
     raise ConfigError(f"clip must be nano or clip:ID, which classify by text, got {clip!r}")
+
+
+def input_size(guide: TextClassifier) -> int:
+    """The side of the square that a guide sees."""
+    crop = guide.preprocess.crop
+    if crop is not None:
+        return crop[0]
+    size = guide.preprocess.size
+    return size if isinstance(size, int) else size[0] if size else 224
+
+
+def _distilled(guide: TextClassifier, job: Job, side: int, advance: Callable[[int], None], team: Team) -> Trained:
+    """A student of the study's architecture that learns the labels and what the guide says of every augmented view,
+    both at one temperature (Hinton et al. 2015). The views are made at the guide's resolution, and made smaller (or
+    larger) for the student."""
+    plan, learner = job.plan, learner_of(job.plan.arch, pretrained=job.plan.pretrained)
+    teacher = Teacher(
+        logits=lambda views: guide.logits(guide.embed(views)), size=side, temperature=TEMPERATURE, share=DISTILLED
+    )
+    return fit(
+        plan, job.train, job.validation, job.folder, advance=advance, team=team, teacher=teacher,
+        build=lambda: learner.build(plan.classes, seed=plan.seed),
+    )  # fmt: skip
 
 
 def _text_head(guide: TextClassifier) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,14 +133,6 @@ def _headed(guide: TextClassifier, weight: torch.Tensor, bias: torch.Tensor) -> 
                 return self.head(embeddings.float())  # type: ignore[no-any-return]
 
     return Head().to(weight.device)
-
-
-def denormalise(images: torch.Tensor) -> torch.Tensor:
-    """Undo `augment.normalise`: (b, 3, s, s) -> [0, 1]."""
-    from imaginate.training.augment import _MEAN, _STD
-
-    mean, std = (images.new_tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _STD))
-    return images * std + mean
 
 
 def _tunable(guide: TextClassifier) -> nn.Module:
@@ -182,16 +203,3 @@ def _regression(x: torch.Tensor, y: torch.Tensor, classes: int, penalty: float) 
 
     optimizer.step(closure)
     return 10 * weight.detach(), bias.detach()
-
-
-def _taught(guide: TextClassifier, job: Job) -> np.ndarray:
-    """Targets of the student: half the label, half the zero-shot teacher at temperature 4, one answer an image.
-
-    A usual distillation (Hinton et al. 2015) warms the student too and asks the teacher about every augmented view;
-    here the teacher is asked once, about the image as it is.
-    """
-    pool = job.train
-    teacher = (guide.logits(_embed(guide, job.plan, pool)) / TEMPERATURE).softmax(-1).cpu().numpy()
-    labels = np.eye(len(job.labels), dtype=np.float32)[pool.label] if pool.soft is None else pool.soft
-    mixed: np.ndarray = (1 - DISTILLED) * labels + DISTILLED * teacher
-    return mixed.astype(np.float32)

@@ -16,6 +16,8 @@ from imaginate.files import derive_seed
 from imaginate.training.pixel_cache import PixelCache
 from imaginate.training.training_set import CHILD, COPY, Parts, TrainingSet, join
 
+Kin = tuple[np.ndarray, ...]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Composition:
@@ -27,6 +29,7 @@ class Composition:
     synthetic: int = 0
     real: int = 0
     excluded: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0  # what making its new images took
 
     @property
     def images(self) -> dict[str, object]:
@@ -36,39 +39,64 @@ class Composition:
 
 
 def compose(
-    arm: Arm, material: StudyImages, protocol: Protocol, *, seed: int, resample: int, times: int
+    arm: Arm,
+    material: StudyImages,
+    protocol: Protocol,
+    *,
+    seed: int,
+    resample: int,
+    times: int,
+    fold: np.ndarray | None = None,
 ) -> Composition:
-    """The images of one arm for one classifier. `times`: how often `duplicate` without a number has each original."""
+    """The images of one arm for one classifier. `times`: how often `duplicate` without a number has each original;
+    `fold`: the rows that are held out, where every image is held out once."""
+    found, kin = _composed(arm, material, protocol, seed, resample, times, fold)
+    if not protocol.needs_kin:
+        kin = ()
+    return replace(found, train=replace(found.train, kin=kin))
+
+
+def _composed(
+    arm: Arm, material: StudyImages, protocol: Protocol, seed: int, resample: int, times: int, fold: np.ndarray | None
+) -> tuple[Composition, Kin]:
+    """The same, and of each training image the families that it belongs to."""
     run = material.runs[arm.path] if arm.path else None
-    parts = (run.images if run else material.images).choose(protocol.validation, seed)
+    parts = (run.images if run else material.images).choose(protocol.validation, seed, fold)
     base, classes = material.train.piece(parts.rows), len(material.labels)
     composed = Composition(
         train=join([base], classes), validation=_validation(material, parts.validation), original=len(parts.rows),
         excluded=parts.excluded,
     )  # fmt: skip
+    kin = material.kin_of(parts.rows)
     if arm.kind == "subset":
         fewer = _share_of(parts.rows, material.train, arm.share or 1.0, seed)
-        return replace(composed, train=join([material.train.piece(fewer)], classes), original=len(fewer))
+        composed = replace(composed, train=join([material.train.piece(fewer)], classes), original=len(fewer))
+        return composed, material.kin_of(fewer)
     if arm.kind == "duplicate":
         times = 1 + arm.number if arm.number else times
-        return replace(composed, train=join([base] * times, classes), original=len(parts.rows) * times)
+        return replace(composed, train=join([base] * times, classes), original=len(parts.rows) * times), kin * times
     if arm.kind == "real":
         assert material.real is not None
         more = _real_rows(arm, material.real)
         train = join([base, material.real.piece(more, soft=False)], classes)
-        return replace(composed, train=train, real=len(more), excluded={**parts.excluded, **material.real_dropped})
+        composed = replace(composed, train=train, real=len(more), excluded={**parts.excluded, **material.real_dropped})
+        return composed, kin + tuple(np.array([-1 - row]) for row in more)
     if run is None:
-        return composed
+        return composed, kin
     picked = _new_rows(arm, run, material, protocol, parts, resample)
     new = run.store.piece(picked)
-    composed = replace(composed, synthetic=len(picked), excluded=_left_out(run, parts))
+    cost = run.seconds * len(picked) / max(1, len(run.store))
+    composed = replace(composed, synthetic=len(picked), excluded=_left_out(run, parts), seconds=round(cost, 3))
+    added = material.kin_of_new(run, picked)
     if arm.kind == "synthetic":
-        return replace(composed, train=join([new], classes), original=0)
-    train = join([base, new], classes)
+        alone = replace(join([new], classes), new=np.ones(len(picked), bool))
+        return replace(composed, train=alone, original=0), added
+    is_new = np.arange(len(parts.rows) + len(picked)) >= len(parts.rows)
+    train = replace(join([base, new], classes), new=is_new)
     if protocol.mode == "replace":
         children = _children(run, picked, material.train.ids, parts.rows, train)
         train = replace(train, count=len(parts.rows), replace=protocol.replace_p, children=children)
-    return replace(composed, train=train)
+    return replace(composed, train=train), kin + added
 
 
 def _share_of(rows: np.ndarray, store: PixelCache, share: float, seed: int) -> np.ndarray:

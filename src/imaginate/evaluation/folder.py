@@ -19,13 +19,16 @@ NAME = "study.yaml"
 
 class StudyFile:
     """What an earlier call wrote into the folder, all empty in a new one. `times`: how often `duplicate` has each
-    original, once that is fixed."""
+    original, once that is fixed; `budgets`: the updates of each classifier, where the study has several; `pace`: the
+    seconds of an update, where arms get equal cost."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.stored = _stored(folder)
         self.protocol: Values | None = self.stored.get("protocol")
         self.times: int | None = self.stored.get("duplicate")
+        self.budgets: dict[str, int] = dict(self.stored.get("budgets", {}))
+        self.pace: dict[str, float] = dict(self.stored.get("seconds_per_update", {}))
 
     def with_earlier(self, arms: Sequence[Arm]) -> list[Arm]:
         """The arms that the study has already, in their order, and the new ones. An arm whose folder is gone is
@@ -42,11 +45,20 @@ class StudyFile:
         """Replace the file; RunError if images of this folder's study have changed since."""
         import yaml
 
+        if protocol.short == "exclude" and self.stored.get("short", list(material.short)) != list(material.short):
+            raise RunError(
+                f"{self.folder} leaves out other classes than these arms would (--short exclude): a run that fell "
+                "short of other classes needs a study of its own"
+            )
+
         found = {
             "format": FORMAT,
             "protocol": asdict(protocol),
             "data": self._data(material),
             **({} if self.times is None else {"duplicate": self.times}),
+            **({"budgets": self.budgets} if self.budgets else {}),
+            **({"seconds_per_update": self.pace} if self.pace else {}),
+            **({"short": list(material.short)} if protocol.short == "exclude" else {}),
             "arms": self._arms(arms, material),
         }
         text = yaml.safe_dump(found, sort_keys=False)

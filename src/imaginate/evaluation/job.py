@@ -9,6 +9,7 @@ import numpy as np
 
 from imaginate.records import LabelSpace
 from imaginate.runs import Values
+from imaginate.training.learners import learner_of
 from imaginate.training.plan import TrainPlan
 from imaginate.training.training_set import TrainingSet
 
@@ -25,7 +26,9 @@ class Corrupting:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One classifier to train and to measure. `folder` is arms/<arm>/seed-<n>."""
+    """One classifier to train and to measure. `folder` is arms/<arm>/seed-<n>, with the learner's name between them
+    where the study has several. `folds`: jobs whose answers together are this one's; `weights`: of a new image, the
+    best of which on the validation part is kept."""
 
     arm: str
     kind: str
@@ -39,8 +42,29 @@ class Job:
     images: Values
     labels: LabelSpace
     clip: str = "nano"
+    clip_size: int = 0  # side at which the guide of the clip-... arms sees images; 0 for the study's own
+    weights: tuple[float, ...] = (1.0,)
+    folds: tuple[Job, ...] = ()
     corrupting: Corrupting | None = None
     keep_weights: bool = False
+
+    @property
+    def updates(self) -> int:
+        """Updates of all that is trained for it; 1 for what is trained by no updates."""
+        if self.folds:
+            return sum(job.updates for job in self.folds)
+        by_updates = self.sees_views and self.kind not in ("clip-zero-shot", "clip-probe")
+        return self.plan.updates * len(self.tried) if by_updates else len(self.tried)
+
+    @property
+    def tried(self) -> tuple[float, ...]:
+        """The weights of a new image that are tried: one where there is none."""
+        return self.weights if self.train.has_new else (1.0,)
+
+    @property
+    def sees_views(self) -> bool:
+        """Whether the classifier sees an image again and again."""
+        return self.kind == "clip-finetune" or learner_of(self.plan.arch).sees_views
 
     @property
     def title(self) -> str:

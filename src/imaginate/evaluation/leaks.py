@@ -30,15 +30,21 @@ class CheckedRun:
 class LeakCheck:
     """The held-out images, and what the protocol says about an overlap with them."""
 
-    def __init__(self, protocol: Protocol, outside: PixelCache) -> None:
-        self.outside = outside
+    def __init__(self, protocol: Protocol, outside: PixelCache, split: str | None = None) -> None:
+        self.outside, self.folds = outside, protocol.folds is not None
         self.drop, self.allow = protocol.drop_leak, protocol.allow_leak
         self.tolerated = self.drop or self.allow
-        split = protocol.held_out_split
-        self.where = f"{protocol.held_out}, split {split}" if split else protocol.held_out
+        split = protocol.held_out_split or split
+        self.where = f"{protocol.held_out_path}, split {split}" if split else protocol.held_out_path
+        self.draws_validation = protocol.validation_split == "rest"
 
     def originals(self, originals: PixelCache) -> tuple[np.ndarray, Values]:
-        """The rows of the held-out images that are measured, and the facts for the report."""
+        """The rows of the held-out images that are measured, and the facts for the report. With folds every image is
+        held out, and relatives are kept apart where the parts are chosen."""
+        if self.folds:
+            rows = np.flatnonzero(originals.usable)
+            nothing = {"compared": [len(rows), len(rows)], "same": 0, "near": 0, "removed": 0, "examples": []}
+            return rows, {**nothing, "allowed": self.allow}
         found = self._held_out("the training images", originals)
         rows = measured(found, self.outside, drop=self.drop)
         return rows, {
@@ -53,6 +59,8 @@ class LeakCheck:
     def run(self, path: str, store: PixelCache, rows: np.ndarray) -> CheckedRun:
         """A run's new images without those that show a held-out image that is measured (`rows`). One that only repeats
         an original which does may stay: that held-out image went."""
+        if self.folds:
+            return CheckedRun(usable=store.usable, dropped={}, found={"same": 0, "near": 0, "removed": 0})
         found = self._held_out(f"the new images of {path}", store)
         kept = set(rows.tolist())
         bad = sorted({i for i, j in found.pairs if j in kept}) if self.drop else []
@@ -65,15 +73,16 @@ class LeakCheck:
         self, inside: PixelCache | None, originals: PixelCache
     ) -> tuple[PixelCache | None, dict[str, int] | None]:
         """A validation split without held-out images (they would choose the checkpoint, and then measure it) and
-        without training images (which the classifier remembers)."""
+        without training images (which the classifier remembers); those that are drawn from the rest lose them."""
         if inside is None:
             return None, None
-        held = self._held_out("the validation split's images", inside)
+        tolerated = self.tolerated or self.draws_validation
+        held = checked(inside, self.outside, "the validation split's images", self.where, tolerated=tolerated)
         train = checked(
-            originals, inside, "the training images", "the validation split", tolerated=self.tolerated,
-            kind="validation",
-        )  # fmt: skip
-        bad = {i for i, _ in held.pairs} | {j for _, j in train.pairs} if self.drop else set()
+            originals, inside, "the training images", "the validation split", tolerated=tolerated, kind="validation"
+        )
+        drop = self.drop or self.draws_validation
+        bad = {i for i, _ in held.pairs} | {j for _, j in train.pairs} if drop else set()
         counts = {"held_out": len(held.pairs), "train": len(train.pairs), "removed": len(bad)}
         return _without(inside, bad), counts
 
@@ -82,7 +91,8 @@ class LeakCheck:
     ) -> tuple[PixelCache | None, dict[str, int]]:
         """More real images for real:N: never a held-out, a training or a validation image. Why how many went."""
         dropped: dict[str, int] = {}
-        for reason, other in ((HELD_OUT, self.outside), (TRAINING, originals), (INSIDE, inside)):
+        outside = None if self.folds else self.outside
+        for reason, other in ((HELD_OUT, outside), (TRAINING, originals), (INSIDE, inside)):
             if more is not None and other is not None:
                 bad = {i for i, _ in overlap(more, other).pairs}
                 more = _without(more, bad)

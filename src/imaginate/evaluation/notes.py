@@ -34,6 +34,11 @@ def warnings(
             f"corruptions are those of ImageNet-C at {protocol.size} pixels: the same severity is another one at "
             "another size, so these accuracies compare only with others at this size"
         )
+    if not protocol.learner.sees_views and any(arm.path or arm.kind in ("duplicate", "online-aug") for arm in arms):
+        found.append(
+            f"{protocol.arch} sees each image once: it credits what new images show, and sees harm; only a learner of "
+            "features (finetune, from scratch) can be helped by augmentation"
+        )
     if protocol.online_aug == "strong" and any(arm.kind == "online-aug" for arm in arms):
         found.append("online-aug is the same as original when --online-aug is strong for every arm")
     if protocol.allow_leak:

@@ -12,10 +12,13 @@ from typing import Literal
 from imaginate.errors import ConfigError, RunError
 from imaginate.runs import Facts, Values
 from imaginate.settings import build, check, reworded, setting
+from imaginate.training.architectures import SMALL
 from imaginate.training.augment import Policy
+from imaginate.training.learners import learner_of
 from imaginate.training.plan import Precision
 from imaginate.training.recipes import Recipe, Schedule, adjust
-from imaginate.training.settings import ClassifierSettings
+from imaginate.training.settings import FINETUNE, PAPERS, PROBE, ClassifierSettings, as_begun
+from imaginate.training.weighting import check_weighted
 
 FORMAT = "imaginate-study/1"
 # What may change on a finished study without training anything again: settings of the analysis, and where the images
@@ -23,14 +26,8 @@ FORMAT = "imaginate-study/1"
 FREE = (
     "seeds", "level", "bootstrap", "reference", "allow_leak", "data", "held_out", "real", "detect", "controls",
 )  # fmt: skip
-QUICK: Values = {
-    "arch": "small",
-    "image_size": 32,
-    "recipe": "default",
-    "seeds": 2,
-    "updates": 150,
-    "batch": 64,
-}
+QUICK: Values = {"arch": PROBE, "image_size": 64, "recipe": "default", "seeds": 11, "updates": 150, "batch": 64}
+LONG = 3600.0  # seconds on a CPU that nobody waits for without having said so
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +39,48 @@ class Protocol(ClassifierSettings):
     shots: int | None = setting(None, "original training images a class", ge=1)
     fraction: float | None = setting(None, "share of the original training images", gt=0, le=1)
     subset_seed: int = setting(0, "another seed picks other images for shots and fraction", ge=0)
-    held_out: str = setting(help="dataset of the held-out images, used once, at the end")
-    validation_split: str | None = setting(None, "a split of the dataset for model selection, in place of a share")
+    held_out: str | None = setting(
+        help="dataset of the held-out images, used once, at the end; none with folds, or for another split of the data"
+    )
+    held_out_split: str | None = reworded(
+        ClassifierSettings,
+        "held_out_split",
+        "split of the held-out images, such as test (default: all but the training one); rest: what shots or fraction "
+        "left out",
+    )
+    folds: int | None = setting(
+        None, "k-fold: each image is held out once, groups together, in place of held-out images", ge=2
+    )
+    validation_split: str | None = setting(
+        None,
+        "a split of the dataset for model selection, in place of a share; rest: as many images as the training part, "
+        "of what shots or fraction left out (RET section 3)",
+    )
+    short: Literal["keep", "exclude"] = setting(
+        "keep",
+        "classes of which a run has fewer new images than it was to make: exclude leaves them out of training and "
+        "measuring, in every arm alike",
+        source="RET section 3",
+    )
+    arch: str | None = reworded(
+        ClassifierSettings,
+        "arch",
+        "classifier: probe:BACKBONE, finetune:BACKBONE, or from scratch small or a timm name (default: on a CPU a "
+        "probe and fine-tuning, on a GPU resnet50)",
+    )
+    learners: tuple[str, ...] = setting(
+        (), "several classifiers in one study: probe, finetune, scratch, or what arch takes; the first is the main one"
+    )
     real: str | None = setting(
         None, "dataset of more real images for real:N (default: what shots or fraction left out)"
     )
     real_split: str | None = setting(None, "split of the dataset of more real images")
     seeds: int = setting(3, "classifiers an arm, each with its own validation part, weights and order", ge=1)
     resamples: int = setting(1, "subsets of the new images, of the original set's size, a seed; RET has 5", ge=1)
-    budget: Literal["updates", "epochs"] = setting("updates", "what is equal across arms; epochs repeats the papers")
+    budget: Literal["updates", "epochs", "cost"] = setting(
+        "updates",
+        "what is equal across arms; epochs repeats the papers; cost: the seconds of training and of making the images",
+    )
     updates: int | None = reworded(
         ClassifierSettings, "updates", "updates for every arm (default: the recipe's epochs over the largest arm)"
     )
@@ -75,16 +105,64 @@ class Protocol(ClassifierSettings):
         True, "train the controls, too: original@0.5, original@0.25, duplicate and, where there are, more real images"
     )
     precision: Precision = reworded(ClassifierSettings, "precision", "arithmetic of the training")
-    quick: bool = setting(False, "a quick impression: small classifier, 32 px, 2 seeds, 150 updates")
+    quick: bool = setting(False, "a quick impression: a probe at 64 px, 11 seeds")
 
     def __post_init__(self) -> None:
         check(self)
         if self.replace_p != 1 and self.mode != "replace":
             raise ConfigError("replace-p does nothing without --mode replace")
+        if self.arch is not None and self.learners:
+            raise ConfigError(f"give one of arch and learners, got arch {self.arch} and learners {self.learners}")
+        self._check_held_out()
+        check_weighted(self, self.validation_split)
 
     def adjusted_recipe(self) -> Recipe:
         """The recipe with this protocol's changes."""
         return adjust(super().adjusted_recipe(), schedule=self.schedule)
+
+    def _check_held_out(self) -> None:
+        """Held-out images come from one place."""
+        if self.folds is not None:
+            if self.held_out is not None or self.held_out_split is not None:
+                raise ConfigError("folds hold each image out once: it takes no --held-out and no --held-out-split")
+            if self.validation_split is not None:
+                raise ConfigError("folds take the validation part from the other folds: they take no validation split")
+        elif self.held_out is None and self.held_out_split is None:
+            raise ConfigError(
+                "--held-out is needed: images that nothing else has seen, such as --held-out DATA --held-out-split "
+                "test; with none, --held-out-split rest (what --shots left out) or --folds 5"
+            )
+
+    @property
+    def held_out_path(self) -> str:
+        """The dataset of the held-out images: the one that is compared, unless another is named."""
+        return self.held_out or self.data
+
+    @property
+    def needs_kin(self) -> bool:
+        """Whether a classifier of the study chooses by images that are left out with their relatives."""
+        return any(not learner_of(arch).sees_views for arch in self.archs)
+
+    @property
+    def archs(self) -> tuple[str, ...]:
+        """The classifiers, the main one first."""
+        return self.learners or ((self.arch,) if self.arch else ())
+
+    def of(self, arch: str) -> Protocol:
+        """The protocol of one of its classifiers."""
+        return replace(self, arch=arch, learners=())
+
+    def with_learners(self, device: str) -> Protocol:
+        """The protocol with its classifiers by their full names; the default ones where none is asked for."""
+        words = {"probe": PROBE, "finetune": FINETUNE, "scratch": SMALL}
+        asked = [words.get(name, name) for name in self.archs]
+        if not asked:
+            asked = [PAPERS] if device.startswith("cuda") else [PROBE, FINETUNE]
+        if len(set(asked)) < len(asked):
+            raise ConfigError(f"learners must differ, got {', '.join(asked)}")
+        return replace(
+            self, arch=asked[0] if len(asked) == 1 else None, learners=() if len(asked) == 1 else tuple(asked)
+        )
 
     @property
     def severities(self) -> tuple[int, ...]:
@@ -97,6 +175,8 @@ def protocol_from(values: Facts) -> Protocol:
     quick = dict(QUICK) if str(values.get("quick", False)).lower() == "true" else {}
     if values.get("epochs") is not None or values.get("budget") == "epochs":
         quick.pop("updates", None)
+    if values.get("arch") is not None or values.get("learners"):
+        quick = {name: value for name, value in quick.items() if name != "arch"}
     asked = build(Protocol, {**quick, **values}, where="compare")
     if asked.updates is not None and asked.epochs is not None:
         raise ConfigError("updates and epochs both say how long to train: give one of them")
@@ -109,12 +189,17 @@ def continue_with(protocol: Protocol, stored: Facts | None, place: str) -> Proto
     """The protocol to go on with in a folder that holds a study: RunError where it differs in anything that counts."""
     if stored is None:
         return protocol
+    if not protocol.archs:
+        kept = stored.get("learners") or ()
+        protocol = replace(protocol, arch=None if kept else stored["arch"], learners=tuple(kept))
+    protocol, before = as_begun(protocol, stored)
     now = asdict(protocol)
-    kept: Values = {"precision": stored.get("precision")} if protocol.precision == "auto" else {}
-    kept["controls"] = bool(stored.get("controls", False))  # fixed when the study begins
+    fixed: Values = {"precision": before["precision"]} if protocol.precision == "auto" else {}
+    fixed["controls"] = bool(stored.get("controls", False))  # fixed when the study begins
     if protocol.updates is None and protocol.budget == "updates":
-        kept["updates"] = stored.get("updates")
-    for key, value in {**now, **kept}.items():
-        if key not in FREE and value != stored.get(key):
-            raise RunError(f"{place} is a study with another protocol: {key} is {value}, was {stored.get(key)}")
-    return replace(protocol, **kept)
+        fixed["updates"] = before["updates"]
+    for key, value in {**now, **fixed}.items():
+        was = tuple(before[key]) if isinstance(value, tuple) else before[key]
+        if key not in FREE and value != was:
+            raise RunError(f"{place} is a study with another protocol: {key} is {value}, was {was}")
+    return replace(protocol, **fixed)

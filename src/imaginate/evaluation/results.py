@@ -23,7 +23,7 @@ from imaginate.evaluation.predictors import predictors
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.statistics import BARRED
 from imaginate.evaluation.study_images import StudyImages
-from imaginate.runs import RunFolder, Values
+from imaginate.runs import Facts, RunFolder, Values
 from imaginate.training.folder import write_json
 
 _UNIT = (
@@ -32,7 +32,7 @@ _UNIT = (
 )  # fmt: skip
 
 
-def write(
+def collect(
     out: Path,
     protocol: Protocol,
     arms: Sequence[Arm],
@@ -40,8 +40,8 @@ def write(
     jobs: Sequence[Job],
     known: dict[object, Values] | None = None,
 ) -> Values:
-    """Put together and write results.json; unfinished units are listed in `missing`. `known` keeps the rows of arms
-    whose units have not changed since an earlier call."""
+    """What results.json says of one classifier; unfinished units are listed in `missing`. `known` keeps the rows of
+    arms whose units have not changed since an earlier call."""
     known = {} if known is None else known
     measured = {arm.name: Answers([job for job in jobs if job.arm == arm.name]) for arm in arms}
     reference = measured.get(protocol.reference)
@@ -70,7 +70,11 @@ def write(
         "curves": _curves(rows, protocol),
         "exchange": _exchange(rows, protocol),
     }
-    found |= _judgement(found, arms, measured, protocol, known)
+    return found | _judgement(found, arms, measured, protocol, known)
+
+
+def save(out: Path, found: Facts) -> Values:
+    """Write results.json; returns what it holds."""
     write_json(out / "results.json", found)
     return dict(json.loads(json.dumps(found)))
 

@@ -42,6 +42,7 @@ def _study_contents(study: View) -> list[tuple[str, str]]:
         ("verdict", "Verdict", study["verdict"]),
         ("findings", "Findings", True),
         ("table", "Accuracy", True),
+        ("learners", "Learners", study["learners"]),
         ("plots", "Plots", study["forest"] or study["curves"]),
     ]
     found += [("controls", "Controls", study["controls"]), ("classes", "Classes", study["classes"]["arms"])]

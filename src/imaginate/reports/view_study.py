@@ -46,6 +46,7 @@ def study_view(study: Study, options: Options) -> View:
         "verdict": verdict_view(results),
         "controls": controls_view(results),
         "measures": measures_view(arms),
+        "learners": learners_view(results),
         "mistakes": mistakes_view(arms, results, options),
         "elsewhere": elsewhere_view(arms),
         "files": [{"title": arm["title"], "text": arm["files"]["text"]} for arm in arms if arm.get("files")],
@@ -77,6 +78,25 @@ def study_view(study: Study, options: Options) -> View:
         "versions": ", ".join(f"{k} {v}" for k, v in (results.get("versions") or {}).items()),
         "text": study.text,
     }
+
+
+def learners_view(results: Facts) -> View | None:
+    """Each arm by each learner, where the study has several; the rest of the page is about the first."""
+    each: Facts = results.get("by_learner") or {}
+    if not each:
+        return None
+    found: dict[str, list[View]] = {}
+    for arch, one in each.items():
+        for arm in one["arms"]:
+            gap = (arm.get("difference") or {}).get("top1")
+            cell = {"arch": arch, "top1": words.accuracy(arm["top1"]), "points": words.points(gap) if gap else ""}
+            found.setdefault(arm["title"], []).append({**cell, "value": arm["top1"]["mean"]})
+    archs = list(each)
+    rows = [
+        {"title": title, "cells": [next((c for c in cells if c["arch"] == arch), None) for arch in archs]}
+        for title, cells in found.items()
+    ]
+    return {"names": archs, "rows": rows}
 
 
 def reference_title(results: Facts) -> str:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     import torch
 
 Policy = Literal["none", "light", "strong"]
-_MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+Statistics = tuple[tuple[float, float, float], tuple[float, float, float]]  # mean and deviation of pixels in [0, 1]
+IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+RAW: Statistics = ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 def stored_size(size: int) -> int:
@@ -37,10 +39,16 @@ def centre(images: torch.Tensor, size: int) -> torch.Tensor:
     return images[..., gap : gap + size, gap : gap + size].float().div(255)
 
 
-def normalise(images: torch.Tensor) -> torch.Tensor:
-    """(b, 3, s, s) in [0, 1] -> zero mean and unit deviation, by ImageNet's statistics."""
-    mean, std = (images.new_tensor(v).view(1, 3, 1, 1) for v in (_MEAN, _STD))
+def normalise(images: torch.Tensor, statistics: Statistics = IMAGENET) -> torch.Tensor:
+    """(b, 3, s, s) in [0, 1] -> what a network expects: by ImageNet's mean and deviation, or by its own."""
+    mean, std = (images.new_tensor(v).view(1, 3, 1, 1) for v in statistics)
     return (images - mean) / std
+
+
+def denormalise(images: torch.Tensor, statistics: Statistics = IMAGENET) -> torch.Tensor:
+    """Undo `normalise`: (b, 3, s, s) -> [0, 1]."""
+    mean, std = (images.new_tensor(v).view(1, 3, 1, 1) for v in statistics)
+    return images * std + mean
 
 
 def _resized_crop_flip(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,19 +18,22 @@ from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace, Scalar
 from imaginate.runs import Facts
 from imaginate.settings import build, check, setting, with_keywords
-from imaginate.training import checkpoint, folder
-from imaginate.training.architectures import check_arch
+from imaginate.training import folder
 from imaginate.training.augment import stored_size
 from imaginate.training.distributed import assemble
+from imaginate.training.held_out import open_held_out
 from imaginate.training.labels import align_labels, check_classes
 from imaginate.training.leaks import check_leak
-from imaginate.training.loop import Trained, fit
+from imaginate.training.learners import fit
+from imaginate.training.loop import Trained
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.plan import TrainPlan
 from imaginate.training.predict import predict
 from imaginate.training.recipes import Recipe, check_watched
-from imaginate.training.settings import ClassifierSettings
+from imaginate.training.settings import RULES, ClassifierSettings, as_begun, default_arch
 from imaginate.training.training_set import Images, Parts, TrainingImages, TrainingSet, join
+from imaginate.training.trial import check_network
+from imaginate.training.weighting import best_of, check_weighted, drop_resume_points
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +48,7 @@ class Training(ClassifierSettings):
         check(self)
         if self.updates is not None and self.epochs is not None:
             raise ConfigError(f"give one of updates and epochs, got updates {self.updates} and epochs {self.epochs}")
+        check_weighted(self)
         if self.held_out_split is not None and self.held_out is None:
             raise ConfigError(f"held_out_split {self.held_out_split!r} needs held_out: the dataset that has this split")
 
@@ -64,28 +68,40 @@ def train(
     validation images are left out of training. The same call goes on where it was stopped, and returns the result of a
     finished classifier (what classifier.json holds); other settings or other images are refused.
     """
-    asked, out = build(Training, settings, where="train"), Path(out)
-    check_arch(asked.arch, asked.pretrained)
-    recipe = asked.adjusted_recipe()
-    check_watched(recipe, asked.validation > 0)
+    asked, out, device = build(Training, settings, where="train"), Path(out), pick_device(device)
     stored = folder.stored_recipe(out)
     if stored is not None:
-        folder.check_settings(out, stored, asdict(asked))
-    team, place = assemble(pick_device(device))
+        asked = replace(asked, arch=asked.arch or stored["settings"]["arch"])
+        asked, before = as_begun(asked, stored["settings"])
+        folder.check_settings(out, before, asdict(asked))
+    asked = replace(asked, arch=asked.arch or default_arch(device))
+    asked.learner.check()
+    recipe = asked.adjusted_recipe()
+    check_watched(recipe, asked.validation > 0)
+    team, place = assemble(device)
+    if not folder.is_finished(out):
+        check_network(_plan(asked, recipe, 2, 1, place))
     images = _gather(str(data), asked, out, progress and team.main)
     if stored is not None:
         folder.check_images(out, stored, images.fingerprints)
     if folder.is_finished(out):
         return folder.result_of(out) if team.main else {}
     check_watched(recipe, len(images.parts.validation) > 0)
-    plan = _plan(asked, recipe, images, place)
+    plan = _plan(asked, recipe, len(images.labels), len(images.parts.rows), place)
     if team.main:
         facts = {"settings": asdict(asked), "data": {"path": str(data), **images.fingerprints}}
         folder.write_json(out / folder.RECIPE, facts)
-    with bar(f"train {plan.arch}", plan.updates, unit="updates", show=progress and team.main) as shown:
-        rows, validation = images.training_set(images.parts.rows), images.training_set(images.parts.validation)
-        trained = fit(plan, rows, validation if len(validation) else None, out, advance=shown.advance, team=team)
-    return _finish(asked, plan, trained, images, out) if team.main else {}
+    rows, validation = images.training_set(images.parts.rows), images.training_set(images.parts.validation)
+    weights = asked.weights_new if rows.has_new else (1.0,)
+    updates = plan.updates if asked.learner.sees_views else 1
+    with bar(f"train {plan.arch}", updates * len(weights), unit="updates", show=progress and team.main) as shown:
+        trained, weight = best_of(
+            weights, rows, out, bool(len(validation)),
+            lambda some, place: fit(
+                plan, some, validation if len(validation) else None, place, advance=shown.advance, team=team
+            ),
+        )  # fmt: skip
+    return _finish(asked, plan, trained, weight, images, out) if team.main else {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +120,10 @@ class ClassifierImages:
     labels: LabelSpace
     store: PixelCache
     parts: Parts
+    new: np.ndarray
+    kin: tuple[np.ndarray, ...]
     held: HeldOut | None
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprints(self) -> dict[str, str | None]:
@@ -113,7 +132,8 @@ class ClassifierImages:
 
     def training_set(self, rows: np.ndarray) -> TrainingSet:
         """Some of the training images."""
-        return join([self.store.piece(rows)], len(self.labels))
+        joined = join([self.store.piece(rows)], len(self.labels))
+        return replace(joined, new=self.new[rows], kin=tuple(self.kin[i] for i in rows if self.kin))
 
 
 def _gather(data: str, settings: Training, out: Path, progress: bool) -> ClassifierImages:
@@ -124,23 +144,27 @@ def _gather(data: str, settings: Training, out: Path, progress: bool) -> Classif
     with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=progress) as shown:
         store = _decode(train, settings, out, shown)
         outside = None if held is None else _decode(held, settings, out, shown)
-    parts = TrainingImages(Images(train, store)).choose(settings.validation, settings.seed)
+    images = TrainingImages(Images(train, store, group_by=settings.group_by), each_class=settings.rules == RULES)
+    parts = images.choose(settings.validation, settings.seed)
     if not len(parts.rows):
         raise DataError("no image is left to train on")
+    notes = tuple(images.notes(parts, train.labels))
+    found = ClassifierImages(
+        labels=train.labels, store=store, parts=parts, held=None, notes=notes, new=images.dataset.new,
+        kin=() if settings.learner.sees_views else images.dataset.kin,
+    )  # fmt: skip
     if outside is None or held is None:
-        return ClassifierImages(labels=train.labels, store=store, parts=parts, held=None)
+        return found
     where = f"{settings.held_out}, split {held.split}" if held.split else str(settings.held_out)
     used = np.concatenate([parts.rows, parts.validation])
     rows, leak = check_leak(store, used, outside, where, allow=settings.allow_leak, drop=settings.drop_leak)
-    return ClassifierImages(
-        labels=train.labels, store=store, parts=parts, held=HeldOut(store=outside, rows=rows, leak=leak)
-    )
+    return replace(found, held=HeldOut(store=outside, rows=rows, leak=leak))
 
 
 def _open_held_out(settings: Training, train: Dataset) -> Dataset | None:
     if settings.held_out is None:
         return None
-    return align_labels(open_dataset(settings.held_out, split=settings.held_out_split), train, "held-out")
+    return align_labels(open_held_out(settings.held_out, settings.held_out_split, train), train, "held-out")
 
 
 def _decode(dataset: Dataset, settings: Training, out: Path, shown: Bar) -> PixelCache:
@@ -150,16 +174,20 @@ def _decode(dataset: Dataset, settings: Training, out: Path, shown: Bar) -> Pixe
     )  # fmt: skip
 
 
-def _plan(settings: Training, recipe: Recipe, images: ClassifierImages, device: str) -> TrainPlan:
-    epoch = max(1, -(-len(images.parts.rows) // recipe.batch))
+def _plan(settings: Training, recipe: Recipe, classes: int, images: int, device: str) -> TrainPlan:
+    learner = settings.learner
     return TrainPlan(
-        arch=settings.arch, classes=len(images.labels), size=settings.size, recipe=recipe,
-        updates=settings.updates or recipe.epochs * epoch, epoch=epoch, seed=derive_seed("train", settings.seed),
-        pretrained=settings.pretrained, augment=settings.online_aug, device=device, precision=settings.precision,
+        arch=settings.arch or "", classes=classes, size=settings.size, recipe=recipe,
+        updates=settings.updates or recipe.updates(images), epoch=max(1, -(-images // recipe.batch)),
+        seed=derive_seed("train", settings.seed), pretrained=learner.starts_trained, augment=settings.online_aug,
+        device=device, precision=settings.precision, statistics=(learner.mean, learner.std),
+        finish=settings.finish_on_originals, head=settings.head,
     )  # fmt: skip
 
 
-def _finish(settings: Training, plan: TrainPlan, trained: Trained, images: ClassifierImages, out: Path) -> Facts:
+def _finish(
+    settings: Training, plan: TrainPlan, trained: Trained, weight: float, images: ClassifierImages, out: Path
+) -> Facts:
     """Measure on the held-out images, write the classifier, the result last, drop the resume point."""
     state, parts, held = trained.state, images.parts, images.held
     result = {
@@ -168,16 +196,19 @@ def _finish(settings: Training, plan: TrainPlan, trained: Trained, images: Class
         "images": len(parts.rows),
         "excluded": dict(parts.excluded),
         "unreadable": images.store.skipped,
+        "image_size": plan.size,
+        "weight_new": weight,
         "validation": state.best[0] if len(parts.validation) else None,
         "best_update": state.best_update,
         "updates": state.update,
         "held_out": _measure(plan, trained, held) if held else None,
         "leak": dict(held.leak) if held else None,
+        "notes": list(images.notes),
     }
     folder.save_weights(out / folder.WEIGHTS, trained.model)
     folder.write_json(out / folder.HISTORY, state.history)
     folder.write_json(out / folder.RESULT, result)
-    checkpoint.drop(out)
+    drop_resume_points(out)
     return result
 
 

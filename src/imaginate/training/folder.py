@@ -44,7 +44,7 @@ def stored_recipe(folder: Path) -> Values | None:
 def check_settings(folder: Path, stored: Facts, settings: Facts) -> None:
     """RunError that says which setting is another one."""
     for name, value in settings.items():
-        was = stored["settings"].get(name)
+        was = stored.get(name)
         if was != value:
             raise RunError(
                 f"{folder} holds a classifier with other settings: {name} is {value}, was {was}; choose another --out"
@@ -90,7 +90,12 @@ def save_weights(path: Path, model: nn.Module) -> None:
 
 
 def _own(path: Path) -> bool:
-    return path.name in _OWN or is_partial(path.name) or (path.suffix == ".part" and path.name.startswith(_OWN))
+    return (
+        path.name in _OWN
+        or path.name.startswith("weight-")
+        or is_partial(path.name)
+        or (path.suffix == ".part" and path.name.startswith(_OWN))
+    )
 
 
 def _read(path: Path) -> Values:

@@ -8,12 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from imaginate.data.image_hashes import ImageHashes, matching
+from imaginate.data.relatives import ALIKE, WITHIN_BITS
 from imaginate.errors import DataError
-from imaginate.training.image_hashes import ImageHashes, matching
 from imaginate.training.pixel_cache import PixelCache
-
-WITHIN_BITS = 8
-ALIKE = 0.95
 
 
 @dataclass

@@ -12,10 +12,10 @@ from imaginate.devices import pick_device
 from imaginate.errors import ModelError, RunError
 from imaginate.records import Image
 from imaginate.training import folder
-from imaginate.training.architectures import build_classifier
-from imaginate.training.augment import centre, normalise, stored_size
+from imaginate.training.augment import Statistics, centre, normalise, stored_size
+from imaginate.training.learners import learner_of
 from imaginate.training.pixel_cache import fit_square
-from imaginate.training.settings import ClassifierSettings
+from imaginate.training.settings import stored_arch
 
 if TYPE_CHECKING:
     import torch
@@ -33,6 +33,7 @@ class Classifier:
     image_size: int
     model: nn.Module
     device: str
+    statistics: Statistics
 
     def __repr__(self) -> str:
         return f"Classifier({self.path!r}, {len(self.classes)} classes, {self.image_size} px, on {self.device})"
@@ -59,7 +60,7 @@ class Classifier:
         rows = [fit_square(_pixels(image).permute(1, 2, 0).contiguous().numpy(), size) for image in images]
         x = torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).to(self.device)
         with torch.inference_mode():
-            logits: torch.Tensor = self.model(normalise(centre(x, self.image_size)))
+            logits: torch.Tensor = self.model(normalise(centre(x, self.image_size), self.statistics))
         return logits.float().cpu()
 
 
@@ -74,7 +75,8 @@ def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Cl
         raise RunError(f"{place} holds no finished classifier: imaginate train DATA --out {place}")
     result, chosen = folder.result_of(place), pick_device(device)
     settings = result["settings"]
-    model = build_classifier(settings["arch"], len(result["classes"]))
+    learner = learner_of(stored_arch(settings), pretrained="rules" in settings and settings["pretrained"])
+    model = learner.build(len(result["classes"]), untrained=True)
     try:
         model.load_state_dict(load_file(place / folder.WEIGHTS))
     except (OSError, RuntimeError, SafetensorError) as error:
@@ -82,7 +84,8 @@ def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Cl
     return Classifier(
         path=str(place),
         classes=tuple(result["classes"]),
-        image_size=ClassifierSettings(arch=settings["arch"], image_size=settings["image_size"]).size,
+        image_size=settings["image_size"] or learner.size,
+        statistics=(learner.mean, learner.std),
         model=model.eval().requires_grad_(False).to(chosen),
         device=chosen,
     )

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from imaginate.data.image_hashes import ImageHasher, ImageHashes, pixel_hash
 from imaginate.errors import ImageError
 from imaginate.files import replace_file, short_hash
 from imaginate.records import FileBacked, Image, Sample, Scalar
 from imaginate.training.folder import save_arrays
-from imaginate.training.image_hashes import ImageHasher, ImageHashes, pixel_hash
 
 FORMAT = 2  # of the files; another number, and what an earlier version decoded is decoded again
 

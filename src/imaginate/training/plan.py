@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from imaginate.training.augment import Policy
+from imaginate.training.augment import IMAGENET, Policy, Statistics
 from imaginate.training.recipes import Recipe
 
 if TYPE_CHECKING:
@@ -15,12 +15,23 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
 Precision = Literal["auto", "float32", "bfloat16"]
+HeadKind = Literal["ridge", "logistic"]
+
+
+@runtime_checkable
+class Grouped(Protocol):
+    """A network whose parts learn at different rates."""
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Groups for the optimiser; `times` the rate, 1 where it is missing."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainPlan:
     """One classifier to train. `span`: updates between two points to resume from; `period`: updates between two
-    checks on the validation part; `epoch`: updates that count as one epoch for `plateau` and `patience`."""
+    checks on the validation part; `epoch`: updates that count as one epoch for `plateau` and `patience`; `finish`: the
+    share of the updates, the last ones, that see original images alone; `head`: of a probe."""
 
     arch: str
     classes: int
@@ -34,6 +45,9 @@ class TrainPlan:
     device: str = "cpu"
     precision: Precision = "auto"
     checks: int = 25
+    statistics: Statistics = IMAGENET
+    finish: float = 0.0
+    head: HeadKind = "ridge"
 
     @property
     def span(self) -> int:
@@ -88,8 +102,9 @@ def optimizer_of(model: nn.Module, plan: TrainPlan) -> Optimizer:
     import torch
 
     recipe = plan.recipe
+    free = [{"params": [p for p in model.parameters() if p.requires_grad]}]
     return torch.optim.SGD(
-        [p for p in model.parameters() if p.requires_grad],
+        model.parameter_groups() if isinstance(model, Grouped) else free,
         lr=recipe.peak(plan.pretrained),
         momentum=recipe.momentum,
         nesterov=recipe.nesterov and recipe.momentum > 0,

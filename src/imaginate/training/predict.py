@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -19,11 +19,21 @@ if TYPE_CHECKING:
 _BATCH = 256
 
 
+@runtime_checkable
+class PoolClassifier(Protocol):
+    """A classifier that may know the images of a pool already."""
+
+    def pool_logits(self, pool: TrainingSet, rows: np.ndarray) -> torch.Tensor | None:
+        """Logits (n, classes) of some images; None where it has to see them."""
+        ...
+
+
 def logits_of(plan: TrainPlan, model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """(b, 3, S, S) uint8 -> logits (b, classes) float32 on the CPU."""
     import torch
 
-    x = normalise(centre(images.to(plan.device), plan.size)).contiguous(memory_format=torch.channels_last)
+    x = normalise(centre(images.to(plan.device), plan.size), plan.statistics)
+    x = x.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), autocast(plan):
         return model(x).float().cpu()  # type: ignore[no-any-return]
 
@@ -34,7 +44,8 @@ def walk(plan: TrainPlan, model: nn.Module, pool: TrainingSet) -> Iterator[tuple
     model.eval()
     for start in range(0, len(pool), _BATCH):
         rows = np.arange(start, min(start + _BATCH, len(pool)))
-        yield rows, logits_of(plan, model, pool.images(rows))
+        known = model.pool_logits(pool, rows) if isinstance(model, PoolClassifier) else None
+        yield rows, logits_of(plan, model, pool.images(rows)) if known is None else known
     model.train(was)
 
 

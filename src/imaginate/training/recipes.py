@@ -19,6 +19,7 @@ class Recipe:
     they mean the same number of updates for every arm."""
 
     epochs: int = setting(60, "passes over the data", ge=1)
+    least: int = setting(0, "updates at least, however few images there are", ge=0)
     batch: int = setting(64, "images an update", ge=1)
     lr: float = setting(0.0, "peak learning rate; 0 = 0.2 * batch / 256, a tenth of it for pretrained weights", ge=0)
     schedule: Schedule = setting("cosine", "how the learning rate falls")
@@ -43,6 +44,10 @@ class Recipe:
         """The peak learning rate, resolved."""
         return self.lr or 0.2 * self.batch / 256 * (0.1 if pretrained else 1.0)
 
+    def updates(self, images: int) -> int:
+        """Updates over so many images."""
+        return max(self.least, self.epochs * max(1, math.ceil(images / self.batch)))
+
     def factor(self, update: int, updates: int) -> float:
         """Learning rate at an update, as a share of the peak. `plateau` keeps its own count in the training state."""
         rise = round(self.warmup * updates)
@@ -56,15 +61,15 @@ class Recipe:
         return 1.0
 
 
+_GIF = Recipe(epochs=100, batch=256, lr=0.1, warmup=0.0, weight_decay=1e-4)  # momentum 0.9
+_GIF_STEP = replace(_GIF, schedule="step", milestones=(0.21, 0.31), nesterov=False)
+
 RECIPES: dict[str, Recipe] = {
     "default": Recipe(),
-    # GIF on CIFAR100-S and the medical sets: momentum 0.9, weight decay 1e-4, rate 0.1, cosine, Nesterov.
-    "gif": Recipe(epochs=100, batch=256, lr=0.1, warmup=0.0, weight_decay=1e-4),
-    # GIF on Caltech101, Cars, DTD, Pets: rate 0.01, a tenth at epochs 21 and 31 of 100.
-    "gif-step": Recipe(
-        epochs=100, batch=256, lr=0.01, warmup=0.0, schedule="step", milestones=(0.21, 0.31), nesterov=False,
-        weight_decay=1e-4,
-    ),
+    "gif": _GIF,  # CIFAR100-S and OrganSMNIST: rate 0.1, cosine, Nesterov
+    "gif-medical": replace(_GIF, lr=0.01),  # PathMNIST and BreastMNIST
+    "gif-step": replace(_GIF_STEP, lr=0.01),  # Caltech101, Cars, DTD, Pets: a tenth at epochs 21 and 31 of 100
+    "gif-flowers": _GIF_STEP,
     # RET sec. 3: rate 0.1, a tenth after 10 epochs without a better validation accuracy, stop after 20, at most 270.
     "ret": Recipe(
         epochs=270, batch=256, lr=0.1, warmup=0.0, schedule="plateau", plateau=10, patience=20, nesterov=False,

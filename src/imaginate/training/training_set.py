@@ -1,13 +1,13 @@
 """What a classifier is trained on and chosen by: THE composition of original images, new images and a validation part.
 
 `train`, `compare` and the choice of a checkpoint all go through `TrainingImages`: nothing of the validation part is
-trained on, not even a descendant of it.
+trained on, not a descendant of it, not a near-duplicate of it, and nothing that a person groups with it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imaginate.data import Dataset, load
+from imaginate.data.lineage import Lineage, lineage_of, parents_among
+from imaginate.data.relatives import NEAR, NONE, joined, named_pairs, near_duplicates
 from imaginate.data.sources.file import FileSource
-from imaginate.records import Sample
+from imaginate.records import LabelSpace, Sample
+from imaginate.training.labels import some
 from imaginate.training.leaks import overlap
-from imaginate.training.lineage import Lineage, lineage_of
 from imaginate.training.pixel_cache import Piece, PixelCache, build_pixel_cache
 from imaginate.training.split import split
 
@@ -27,19 +29,26 @@ if TYPE_CHECKING:
 
 CHILD = "child of a validation image"
 COPY = "same as a validation image"
+OUTSIDE = " or of a held-out one"  # what is added where the fold that is held out is kept apart, too
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSet:
     """The images of one arm as the trainer sees them: rows over memory maps, labels, and how new images are used. With
     `children`, `count` originals are drawn from, and a drawn original is replaced with probability `replace` by one of
-    its children (a new image made from it, or else one of its class)."""
+    its children (a new image made from it, or else one of its class).
+
+    `new`: which rows were made or retrieved (None: none of them); `kin`: the families that each row belongs to, by
+    number: rows that share one are relatives (empty: nobody is related)."""
 
     stores: tuple[Path, ...]
     part: np.ndarray  # (n,) which store
     row: np.ndarray  # (n,) which row of it
     label: np.ndarray  # (n,) int64
     soft: np.ndarray | None = None  # (n, classes) float32
+    new: np.ndarray | None = None  # (n,) bool
+    weight: np.ndarray | None = None  # (n,) float32: of each image in the loss
+    kin: tuple[np.ndarray, ...] = ()
     count: int = 0  # how many of the first rows are drawn from; the rest are children
     children: tuple[np.ndarray, ...] = ()  # for each of the `count` rows, rows that may stand in for it
     replace: float = 0.0
@@ -50,6 +59,32 @@ class TrainingSet:
 
     def __len__(self) -> int:
         return self.count or len(self.row)
+
+    @property
+    def cache(self) -> Path:
+        """The folder of the decoded images, in which what is computed of them may be kept."""
+        return self.stores[0].parent
+
+    @property
+    def originals(self) -> np.ndarray:
+        """The rows of images that were neither made nor retrieved."""
+        return np.arange(len(self)) if self.new is None else np.flatnonzero(~self.new[: len(self)])
+
+    @property
+    def has_new(self) -> bool:
+        """Whether there is an image that was made or retrieved."""
+        return self.new is not None and bool(self.new.any())
+
+    @property
+    def identity(self) -> list[object]:
+        """What two sets of the same images share, as JSON can hold it."""
+        return [x.tolist() for x in (self.label, self.row, self.weight) if x is not None]
+
+    def weighted(self, weight_new: float) -> TrainingSet:
+        """The same images, a new one counting `weight_new` times as much as an original."""
+        if self.new is None or weight_new == 1:
+            return self
+        return replace(self, weight=np.where(self.new, weight_new, 1.0).astype(np.float32))
 
     def substitute(self, rows: np.ndarray, seed: int) -> np.ndarray:
         """Rows (b,) with some originals replaced by children; as they are in the `concat` mode."""
@@ -108,12 +143,21 @@ def join(pieces: Sequence[Piece], classes: int) -> TrainingSet:
 
 class Images:
     """Decoded images of a dataset or of a run: which of them are new (made or retrieved), which may be used (all that
-    could be read, by default), and what they descend from, which is read when it is first asked for."""
+    could be read, by default), what they descend from, and which belong together, both found when first asked for.
+
+    `group_by`: `near` (near-duplicates), `none`, or near-duplicates and a column or pattern that groups the images.
+    """
 
     def __init__(
-        self, dataset: Dataset, cache: PixelCache, usable: np.ndarray | None = None, lineage: Lineage | None = None
+        self,
+        dataset: Dataset,
+        cache: PixelCache,
+        usable: np.ndarray | None = None,
+        lineage: Lineage | None = None,
+        *,
+        group_by: str = NEAR,
     ) -> None:
-        self.cache, self._dataset, self._lineage = cache, dataset, lineage
+        self.cache, self._dataset, self._lineage, self.group_by = cache, dataset, lineage, group_by
         self.usable = cache.usable if usable is None else usable
         is_run = dataset.format == "run"
         self.new = np.array([is_run and s.meta.get("origin") != "original" for s in dataset.samples], bool)
@@ -124,6 +168,34 @@ class Images:
         if self._lineage is None:
             self._lineage = lineage_of(self._dataset)
         return self._lineage
+
+    @cached_property
+    def group(self) -> np.ndarray:
+        """(n,) int64: originals of one group stay on one side of a cut; each of the others is its own."""
+        rows = np.arange(len(self.cache))
+        if self.group_by == NONE:
+            return rows
+        own = self.cache.only(self.usable & ~self.new)
+        pairs = near_duplicates(own.hashes, own.mirrored, own.content)
+        return joined(len(rows), pairs + named_pairs(self._dataset.samples, self.group_by))
+
+    @property
+    def grouped(self) -> tuple[int, int]:
+        """How many originals are in groups of two and more, and how many groups these are."""
+        sizes = np.unique(self.group[self.usable & ~self.new], return_counts=True)[1]
+        return int(sizes[sizes > 1].sum()), int((sizes > 1).sum())
+
+    @cached_property
+    def kin(self) -> tuple[np.ndarray, ...]:
+        """Of each image the families that it belongs to: an original's group; of a new image those of the originals
+        that went into it, or a family of its own, below 0."""
+        owners = parents_among([self.cache.ids[i] for i in np.flatnonzero(~self.new)], self.lineage, self.lineage)
+        row_of = {name: row for row, name in enumerate(self.cache.ids)}
+        found = []
+        for row, name in enumerate(self.cache.ids):
+            rows = sorted(row_of[owner] for owner in owners.get(name, ())) if self.new[row] else [row]
+            found.append(np.unique(self.group[rows]) if rows else np.array([-1 - row]))
+        return tuple(found)
 
     def names(self, rows: np.ndarray) -> set[str]:
         """All names of the pictures in these rows."""
@@ -140,12 +212,13 @@ class Images:
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """Rows of a dataset to train on, its rows to validate on, rows of a run to train on, and how many images that could
-    be used are in none of them, by reason."""
+    be used are in none of them, by reason. `unchecked`: the classes that have no image in the validation part."""
 
     rows: np.ndarray
     validation: np.ndarray
     added: np.ndarray
     excluded: Mapping[str, int]
+    unchecked: tuple[int, ...] = ()
 
 
 class TrainingImages:
@@ -156,14 +229,30 @@ class TrainingImages:
     retrieved, or made from a prompt) and shows a validation image, and what was made from the latter.
     """
 
-    def __init__(self, dataset: Images, run: Images | None = None, *, validation: PixelCache | None = None) -> None:
-        self.dataset, self.run, self.validation = dataset, run, validation
+    def __init__(
+        self,
+        dataset: Images,
+        run: Images | None = None,
+        *,
+        validation: PixelCache | None = None,
+        each_class: bool = True,
+    ) -> None:
+        self.dataset, self.run, self.validation, self.each_class = dataset, run, validation, each_class
         self._sources = [dataset] if run is None else [dataset, run]
 
-    def choose(self, share: float, seed: int) -> Parts:
-        """A share of the originals of each class, by seed, for validation; none where there is a validation split."""
-        usable = self.dataset.usable & ~self.dataset.new
-        return self._parts(*split(self.dataset.cache.label, usable, share if self.validation is None else 0.0, seed))
+    def choose(self, share: float, seed: int, fold: np.ndarray | None = None) -> Parts:
+        """A share of the originals of each class, by seed, for validation; none where there is a validation split.
+
+        `fold`: rows that are held out, and so in none of the parts, and nothing that descends from them. `each_class`:
+        at least one image of every class that has two (version 0.1.0 rounded down to none).
+        """
+        data = self.dataset
+        usable, asked = data.usable & ~data.new, share if self.validation is None else 0.0
+        if fold is not None:
+            usable[fold] = False
+        group = data.group if asked else None
+        rows, validation = split(data.cache.label, usable, asked, seed, group=group, least=1 if self.each_class else 0)
+        return self._parts(rows, validation, fold)
 
     def hold_back(self, ids: Collection[str]) -> Parts:
         """Those of the images with these ids that are originals for validation, and none of the others."""
@@ -171,25 +260,50 @@ class TrainingImages:
         named = np.array([name in ids for name in data.cache.ids], bool)
         return self._parts(*(np.flatnonzero(data.usable & ~data.new & which) for which in (~named, named)))
 
-    def _parts(self, rows: np.ndarray, validation: np.ndarray) -> Parts:
-        """New images join the originals, without those that show, or descend from, a validation image."""
+    def notes(self, parts: Parts, labels: LabelSpace) -> list[str]:
+        """What a person should know of the cut: groups that were kept together, classes that it cannot check."""
+        found = []
+        if len(parts.validation) and self.dataset.grouped[1]:
+            images, groups = self.dataset.grouped
+            what = "near-duplicates" if self.dataset.group_by == NEAR else f"near-duplicates or {self.dataset.group_by}"
+            found.append(
+                f"{images} original images are in {groups} groups ({what}): a group is never on both sides of the "
+                "validation cut"
+            )
+        if parts.unchecked:
+            names = some([labels.names[i] for i in parts.unchecked])
+            found.append(
+                f"{len(parts.unchecked)} of {len(labels)} classes have no validation image (one image, or one group of "
+                f"them): {names}"
+            )
+        return found
+
+    def _parts(self, rows: np.ndarray, validation: np.ndarray, fold: np.ndarray | None = None) -> Parts:
+        """New images join the originals, without those that show, or descend from, a validation image or one of the
+        fold that is held out."""
+        apart = validation if fold is None else np.union1d(validation, fold)
         fresh = [source.new & source.usable for source in self._sources]
         excluded: dict[str, int] = {}
-        names = self.dataset.names(validation) if self.validation is None else set(self.validation.ids)
+        names = self.dataset.names(apart) if self.validation is None else set(self.validation.ids)
         if names and any(mask.any() for mask in fresh):
-            names |= self._hidden_copies(validation)
-            copies = [mask & self._copies(k, validation) for k, mask in enumerate(fresh)]
+            names |= self._hidden_copies(apart)
+            copies = [mask & self._copies(k, apart) for k, mask in enumerate(fresh)]
             for source, copy in zip(self._sources, copies, strict=True):
                 names |= source.names(np.flatnonzero(copy))
             children = [source.descend_from(names) for source in self._sources]
             children = [mask & child & ~copy for mask, child, copy in zip(fresh, children, copies, strict=True)]
             fresh = [mask & ~child & ~copy for mask, child, copy in zip(fresh, children, copies, strict=True)]
             counts = {CHILD: sum(int(x.sum()) for x in children), COPY: sum(int(x.sum()) for x in copies)}
-            excluded = {reason: count for reason, count in counts.items() if count}
+            more = OUTSIDE if fold is not None else ""
+            excluded = {reason + more: count for reason, count in counts.items() if count}
         own, *added = [np.flatnonzero(mask) for mask in fresh]
+        label = self.dataset.cache.label
+        inside = label[validation] if self.validation is None else self.validation.label[self.validation.usable]
+        unchecked = np.setdiff1d(label[rows], inside) if len(inside) else ()
         return Parts(
-            rows=np.union1d(rows, own), validation=validation, added=added[0] if added else rows[:0], excluded=excluded
-        )
+            rows=np.union1d(rows, own), validation=validation, added=added[0] if added else rows[:0],
+            excluded=excluded, unchecked=tuple(int(i) for i in unchecked),
+        )  # fmt: skip
 
     def _copies(self, source: int, validation: np.ndarray) -> np.ndarray:
         """(n,) bool: the images of a source that show an image of the validation part, though they name none."""

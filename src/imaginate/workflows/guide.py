@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imaginate.data import DataSpec, open_dataset
+from imaginate.data.relatives import relatives_of
 from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
 from imaginate.progress import bar
@@ -90,7 +91,10 @@ def guide(
 
     dataset = open_dataset(data)
     samples = SeedImages(dataset.samples)
-    built = build_guide(guide, dataset.labels, samples=samples, device=pick_device(device), prompts=prompts)
+    built = build_guide(
+        guide, dataset.labels, samples=samples, relatives=relatives_of(dataset), device=pick_device(device),
+        prompts=prompts,
+    )  # fmt: skip
     with bar(f"{built.name} on {dataset.name}", len(samples), show=progress) as shown:
         found = assess(built, samples, batch=batch, seen=lambda n: shown.advance(n))
     return MeasuredGuide(assessment=found, labels=dataset.labels, skipped=len(dataset.skipped))

@@ -51,12 +51,12 @@ def method_for(technique: str, asked: str | None = None) -> str:
 def check_selection(technique: str, selection: CheckpointSelection, held_out: float) -> None:
     """Refuse before a fit what the selection could not do after it. `held_out`: the share that the fit holds out."""
     from imaginate import registry
-    from imaginate.training.architectures import check_arch
+    from imaginate.training.learners import learner_of
 
     if held_out == 0:
         raise ConfigError("select-by accuracy needs held-out images, got held_out 0")
     registry.find("methods", method_for(technique, selection.method))
-    check_arch(selection.arch)
+    learner_of(selection.arch).check()
 
 
 def select_checkpoint(
@@ -124,7 +124,7 @@ class _Trial:
 
     def accuracy(self, checkpoint: str) -> float:
         """The best validation accuracy of one classifier."""
-        from imaginate.training.loop import fit
+        from imaginate.training.learners import fit, learner_of
         from imaginate.training.plan import TrainPlan
         from imaginate.training.recipes import Recipe
 
@@ -133,11 +133,12 @@ class _Trial:
         train, validation, classes = training_sets(
             self.data, run, held_out, self.folder / "select" / "pixels", size=selection.size
         )
-        recipe = Recipe(batch=min(64, len(train)))
+        recipe, learner = Recipe(batch=min(64, len(train))), learner_of(selection.arch)
         originals = int((train.part == 0).sum())
         plan = TrainPlan(
             arch=selection.arch, classes=classes, size=selection.size, recipe=recipe, updates=selection.updates,
-            epoch=max(1, originals // recipe.batch), seed=0, device=self.device,
+            epoch=max(1, originals // recipe.batch), seed=0, device=self.device, pretrained=learner.starts_trained,
+            statistics=(learner.mean, learner.std),
         )  # fmt: skip
         folder = self.folder / "select" / self.key(checkpoint)
         with bar(f"testing {run.name}", plan.updates, unit="updates", show=self.progress) as shown:

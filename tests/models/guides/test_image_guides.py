@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn import functional as F
 
 from imaginate.contract import Guide
@@ -175,3 +177,40 @@ def test_finetuned_weights_are_kept_by_content(tiny, backbone, seeds, tmp_path, 
     second = build_guide(f"finetuned:{backbone}", LABELS, samples=seeds, cache=tmp_path)
     assert torch.equal(rows, _embeddings(second, seeds))
     assert not list(tmp_path.glob("*.part"))
+
+
+# Relatives: images that were made from one another stay on one side.
+
+
+@pytest.mark.parametrize("kind", ["probe", "finetuned", "prototypes"])
+def test_a_guide_on_a_run_is_not_measured_on_relatives_of_what_it_learnt(tmp_path, kind):
+    """Pictures of noise: nobody can tell the classes apart, but a memory of the copies can."""
+    from imaginate import expand, guide
+
+    rng = np.random.default_rng(0)
+    for name in "abcd":
+        (tmp_path / "noise" / name).mkdir(parents=True)
+        for i in range(12):
+            small = Image.fromarray(rng.integers(0, 256, (8, 8, 3)).astype(np.uint8))
+            small.resize((32, 32), Image.Resampling.BICUBIC).save(tmp_path / "noise" / name / f"{i}.png")
+    expand(str(tmp_path / "noise"), str(tmp_path / "run"), method="duplicate", copies=3, progress=False)
+    plain = guide(str(tmp_path / "noise"), f"{kind}:nano", device="cpu", progress=False).assessment
+    found = guide(str(tmp_path / "run"), f"{kind}:nano", device="cpu", progress=False).assessment
+    if kind == "prototypes":  # class means of three equal copies are the same means
+        assert (found.right, found.images) == (4 * plain.right, 4 * plain.images)
+    else:
+        assert found.images == plain.images == 8
+        assert found.interval[0] < 0.25
+
+
+def test_leaving_out_a_family_is_leaving_out_each_member(tmp_path):
+    from imaginate.models.guides.prototypes import related_rows
+    from imaginate.records import Relatives
+
+    names = {"a": frozenset({"a"}), "a1": frozenset({"a1", "a"}), "ab": frozenset({"ab", "a", "b"})}
+    relatives = Relatives(names=names, new=frozenset({"a1", "ab"}))
+    assert related_rows(["a", "a1", "b", "ab", "c"], relatives) == {
+        0: {0, 1, 3}, 1: {0, 1, 3}, 2: {2, 3}, 3: {0, 1, 2, 3}, 4: {4},
+    }  # fmt: skip
+    assert relatives.related_to(["b"]) == {"b", "ab"}
+    assert related_rows(["a"], Relatives()) == {}

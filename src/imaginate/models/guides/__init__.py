@@ -19,7 +19,7 @@ from pathlib import Path
 from imaginate import registry
 from imaginate.contract import Guide, GuideFamily, GuideSetup, Images
 from imaginate.errors import ConfigError
-from imaginate.records import LabelSpace
+from imaginate.records import LabelSpace, Relatives
 from imaginate.settings import nearest
 
 
@@ -28,13 +28,15 @@ def build_guide(
     labels: LabelSpace,
     *,
     samples: Images | None = None,
+    relatives: Relatives | None = None,
     device: str = "cpu",
     prompts: str | Sequence[str] | None = None,
     dtype: str | None = None,
     cache: str | Path | None = None,
     seed: int = 0,
 ) -> Guide:
-    """The guide that `spec` names. `samples`: the seed set, needed by prototypes, probe and finetuned.
+    """The guide that `spec` names. `samples`: the seed set, needed by prototypes, probe and finetuned; `relatives`: who
+    descends from whom in it, so that none is on both sides of what a guide is fitted to and measured on.
 
     `prompts`: `single`, `clip-80`, a sentence with {}, a file of them or a list (text guides only).
     `dtype`: float32, bfloat16 or float16; None is float32 on a CPU, bfloat16 on a GPU that has it, else float16.
@@ -46,7 +48,7 @@ def build_guide(
     family = registry.find("guides", kind)
     setup = GuideSetup(
         name=spec, model=model, labels=labels, samples=samples, device=device, dtype=dtype, prompts=prompts,
-        cache=cache, seed=seed,
+        cache=cache, seed=seed, relatives=relatives or Relatives(),
     )  # fmt: skip
     _check(kind, family, setup)
     return family(setup)

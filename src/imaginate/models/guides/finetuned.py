@@ -18,7 +18,7 @@ from imaginate.contract import GuideSetup, Images
 from imaginate.errors import ModelError
 from imaginate.files import replace_file, short_hash
 from imaginate.models.guides.core.backbones import load_backbone
-from imaginate.models.guides.core.heads import check_every_class, train_head, validation_part
+from imaginate.models.guides.core.heads import check_every_class, train_head, unrelated, validation_part
 from imaginate.models.guides.core.store import EmbeddingStore, content_key, embed_seeds
 from imaginate.ops.batching import map_images
 
@@ -41,16 +41,18 @@ class FinetunedGuide:
         readable = set(seeds.ids)
         indices = [i for i in range(len(samples)) if samples.sample(i).id in readable]
         self.dim = int(seeds.embeddings.shape[1])
-        held = validation_part(seeds.labels, seed)
+        held = validation_part(seeds.labels, seed, ids=seeds.ids, relatives=setup.relatives)
+        free = unrelated(held, seeds.ids, setup.relatives)
         self.validation_ids = tuple(key for key, h in zip(seeds.ids, held.tolist(), strict=True) if h)
-        start = train_head(F.normalize(seeds.embeddings, dim=-1), seeds.labels, held, len(labels))
+        used, features = held | free, F.normalize(seeds.embeddings, dim=-1)
+        start = train_head(features[used], seeds.labels[used], held[used], len(labels))
         self.head = nn.Linear(self.dim, len(labels), device=self.device)
         with torch.no_grad():
             self.head.weight.copy_(start.weight)
             self.head.bias.copy_(start.bias)
-        file = _file(setup.cache, setup.model, samples, indices, seed)
+        file = _file(setup.cache, setup.model, samples, indices, seed, (~used).nonzero().flatten().tolist())
         if file is None or not _restore(file, self._backbone.network, self.head):
-            self._train(samples, indices, seeds.labels, held, seed)
+            self._train(samples, indices, seeds.labels, free, held, seed)
             _save(file, self._backbone.network, self.head)
         self._backbone.network.requires_grad_(False)
         self.head.requires_grad_(False)
@@ -64,7 +66,9 @@ class FinetunedGuide:
         found: Tensor = self.head(embeddings)
         return found
 
-    def _train(self, samples: Images, indices: list[int], labels: Tensor, held: Tensor, seed: int) -> None:
+    def _train(
+        self, samples: Images, indices: list[int], labels: Tensor, free: Tensor, held: Tensor, seed: int
+    ) -> None:
         network = self._backbone.network.requires_grad_(True)
         groups = [
             {"params": network.parameters(), "lr": BACKBONE_RATE},
@@ -72,7 +76,7 @@ class FinetunedGuide:
         ]
         optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
         rng = torch.Generator().manual_seed(seed)
-        train, valid = (~held).nonzero().flatten(), held.nonzero().flatten()
+        train, valid = free.nonzero().flatten(), held.nonzero().flatten()
         best, best_loss, waited = _state(network, self.head), self._loss(samples, indices, labels, valid), 0
         for _ in range(EPOCHS if len(valid) else 3):
             for rows in train[torch.randperm(len(train), generator=rng)].split(BATCH):
@@ -116,11 +120,13 @@ def _load(state: dict[str, Tensor], network: nn.Module, head: nn.Module) -> None
     head.load_state_dict({k.removeprefix("head."): v for k, v in state.items() if k.startswith("head.")})
 
 
-def _file(cache: str | Path | None, backbone: str, samples: Images, indices: list[int], seed: int) -> Path | None:
+def _file(
+    cache: str | Path | None, backbone: str, samples: Images, indices: list[int], seed: int, left_out: list[int]
+) -> Path | None:
     if cache is None:
         return None
     content = [[content_key(samples.image(i)), samples.sample(i).label] for i in indices]
-    settings = [backbone, seed, EPOCHS, PATIENCE, BATCH, BACKBONE_RATE, HEAD_RATE]
+    settings = [backbone, seed, EPOCHS, PATIENCE, BATCH, BACKBONE_RATE, HEAD_RATE, *([left_out] if left_out else [])]
     return Path(cache) / f"finetuned-{short_hash([settings, content])}.safetensors"
 
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from imaginate.contract import GuideSetup
 from imaginate.models.guides.core.backbones import backbone_of
-from imaginate.models.guides.core.heads import check_every_class, train_head, validation_part
+from imaginate.models.guides.core.heads import check_every_class, train_head, unrelated, validation_part
 from imaginate.models.guides.core.store import stored_seeds
 
 
@@ -28,9 +28,11 @@ class ProbeGuide:
         check_every_class(torch.bincount(seeds.labels, minlength=len(self.labels)), self.labels, self.name)
         self.dim = int(seeds.embeddings.shape[1])
         features = F.normalize(seeds.embeddings, dim=-1).to(self.device)
-        self.held = validation_part(seeds.labels, setup.seed)
+        self.held = validation_part(seeds.labels, setup.seed, ids=seeds.ids, relatives=setup.relatives)
         self.validation_ids = tuple(key for key, held in zip(seeds.ids, self.held.tolist(), strict=True) if held)
-        self.head = train_head(features, seeds.labels.to(self.device), self.held.to(self.device), len(self.labels))
+        used = self.held | unrelated(self.held, seeds.ids, setup.relatives)
+        labels, held = seeds.labels[used].to(self.device), self.held[used].to(self.device)
+        self.head = train_head(features[used.to(self.device)], labels, held, len(self.labels))
 
     def embed(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] -> (b, dim) unit-norm, differentiable."""

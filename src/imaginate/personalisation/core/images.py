@@ -18,6 +18,8 @@ import numpy as np
 import torch
 
 from imaginate.data import Dataset
+from imaginate.data.image_hashes import ImageHasher, pixel_hash
+from imaginate.data.relatives import cut, joined, near_duplicates, relatives_of
 from imaginate.errors import DataError, ImageError
 from imaginate.files import replace_file, short_hash
 from imaginate.ops.noise import substream
@@ -80,7 +82,7 @@ def prepare(
     empty = [name for name, count in dataset.counts().items() if count == 0]
     if empty:
         raise DataError(f"class {empty[0]!r} has no image: `imaginate fit` needs at least one of each class")
-    about = short_hash([key, plan.flip, "sizes", [(s.id, s.label) for s in dataset.samples]])
+    about = short_hash([key, plan.flip, "groups", [(s.id, s.label) for s in dataset.samples]])
     kept = _cached(cache, about)
     if kept is None:
         kept = _encode(dataset, prior, plan, cache, about, progress=progress)
@@ -89,7 +91,7 @@ def prepare(
     lost = [name for label, name in enumerate(dataset.labels.names) if label not in set(labels.tolist())]
     if lost:
         raise DataError(f"class {lost[0]!r} has no usable image ({skipped})")
-    train, held_out = _hold_out(dataset, index, labels.tolist(), plan)
+    train, held_out = _hold_out(dataset, index, labels.tolist(), plan, kept["groups"])
     mean, std = (np.load(cache / f"{name}.npy", mmap_mode="r") for name in ("mean", "std"))
     sizes = torch.tensor([cut_of(height, width, prior.image_size) for height, width in kept["shapes"]])
     return Images(dataset, mean, std, labels, sizes, index, train, held_out, skipped)
@@ -123,9 +125,10 @@ def _encode(
     (cache / "cache.json").unlink(missing_ok=True)
     usable = _usable(dataset)
     flips, files, reasons, index = (2 if plan.flip else 1), None, Counter[str](), list[int]()
+    seen = _Seen(len(dataset))
     shapes: list[list[int]] = []
     with bar("encoding", len(dataset), show=progress) as shown:
-        for numbers, pixels in _chunks(usable, reasons, shapes, prior.image_size, chunk, shown):
+        for numbers, pixels in _chunks(seen.watched(usable), reasons, shapes, prior.image_size, chunk, shown):
             both = torch.cat([pixels, pixels.flip(-1)]) if plan.flip else pixels
             with torch.no_grad():
                 posterior = prior.posterior(both)
@@ -138,7 +141,7 @@ def _encode(
             index += numbers
     for file in files or ():
         file.flush()
-    kept = {"about": about, "index": index, "skipped": dict(reasons), "shapes": shapes}
+    kept = {"about": about, "index": index, "skipped": dict(reasons), "shapes": shapes, "groups": seen.groups(index)}
     replace_file(cache / "cache.json", lambda partial: partial.write_text(json.dumps(kept), encoding="utf-8"))
     return kept
 
@@ -149,6 +152,29 @@ def _usable(dataset: Dataset) -> Iterator[tuple[int, Image | str]]:
             yield number, dataset.image(number)
         except ImageError as error:
             yield number, str(error)
+
+
+class _Seen:
+    """The hashes of the images that pass by, and which of them are near-duplicates."""
+
+    def __init__(self, count: int) -> None:
+        self.hasher, self.content = ImageHasher(count), np.zeros(count, np.uint64)
+
+    def watched(self, images: Iterator[tuple[int, Image | str]]) -> Iterator[tuple[int, Image | str]]:
+        """The same images, each remembered."""
+        for number, image in images:
+            if not isinstance(image, str):
+                pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+                self.content[number] = pixel_hash(pixels)
+                self.hasher.add(number, pixels)
+            yield number, image
+
+    def groups(self, index: Sequence[int]) -> list[int]:
+        """For each row the row of the first image of its group."""
+        hashes, mirrored = self.hasher.finish()
+        group = joined(len(self.content), near_duplicates(hashes, mirrored, self.content))
+        row_of = {number: row for row, number in enumerate(index)}
+        return [row_of[int(group[number])] for number in index]
 
 
 def _chunks(
@@ -190,13 +216,23 @@ def _cached(cache: Path, about: str) -> dict[str, Any] | None:
 
 
 def _hold_out(
-    dataset: Dataset, index: Sequence[int], labels: Sequence[int], plan: FitPlan
+    dataset: Dataset, index: Sequence[int], labels: Sequence[int], plan: FitPlan, group: Sequence[int]
 ) -> tuple[list[int], list[int]]:
-    """The same share of every class, chosen by a hash of the sample's id: order and size of the rest do not matter."""
-    chosen: set[int] = set()
-    for label in range(len(dataset.labels)):
-        mine = [row for row, other in enumerate(labels) if other == label]
-        count = min(len(mine) - 1, max(1, round(plan.held_out * len(mine)))) if plan.held_out > 0 else 0
-        ranked = sorted(mine, key=lambda row: substream(plan.seed, f"held-out/{dataset.samples[index[row]].id}"))
-        chosen.update(ranked[:count])
-    return [r for r in range(len(labels)) if r not in chosen], sorted(chosen)
+    """The same share of every class, chosen by a hash of the sample's id: order and size of the rest do not matter.
+
+    Of a run, its originals are held out, and nothing that descends from them is trained on; near-duplicates stay on one
+    side.
+    """
+    ids, label, relatives = [dataset.samples[i].id for i in index], np.array(labels), relatives_of(dataset)
+    original = np.array([key not in relatives.new for key in ids], bool)
+    usable = original if set(labels) == set(label[original].tolist()) else np.ones(len(ids), bool)
+
+    def wanted(images: int) -> int:
+        return min(images - 1, max(1, round(plan.held_out * images))) if plan.held_out > 0 else 0
+
+    def ranked(_: int, rows: np.ndarray[Any, Any]) -> list[int]:
+        return sorted(rows.tolist(), key=lambda row: substream(plan.seed, f"held-out/{ids[row]}"))
+
+    chosen = np.flatnonzero(cut(label, usable, np.array(group), wanted=wanted, ranked=ranked)).tolist()
+    related = relatives.related_to(ids[row] for row in chosen)
+    return [row for row, key in enumerate(ids) if key not in related], chosen

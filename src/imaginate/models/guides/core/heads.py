@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imaginate.errors import DataError
-from imaginate.records import LabelSpace
+from imaginate.records import LabelSpace, Relatives
 
 PATIENCE, MOST_STEPS, LEARNING_RATE, WEIGHT_DECAY = 40, 2000, 0.05, 1e-3
 
@@ -27,15 +28,30 @@ class Head:
         return embeddings @ self.weight.T + self.bias
 
 
-def validation_part(labels: Tensor, seed: int, share: float = 0.2) -> Tensor:
-    """Which images are held out, (n,) bool: a fifth of each class, at least one; none where a class has under three."""
+def validation_part(
+    labels: Tensor, seed: int, share: float = 0.2, *, ids: Sequence[str] = (), relatives: Relatives | None = None
+) -> Tensor:
+    """Which images are held out, (n,) bool: a fifth of each class, at least one; none where a class has under three.
+
+    Where the images are a run, its originals are held out and not what was made from them, as long as there are any.
+    """
     rng = torch.Generator().manual_seed(seed)
     held = torch.zeros(len(labels), dtype=torch.bool)
+    new = relatives.new if relatives else frozenset()
+    original = torch.tensor([key not in new for key in ids] if new else [True] * len(labels))
     for label in sorted(set(labels.tolist())):
-        members = (labels == label).nonzero().flatten()
+        members = ((labels == label) & original).nonzero().flatten()
         count = max(1, round(share * len(members))) if len(members) >= 3 else 0
         held[members[torch.randperm(len(members), generator=rng)[:count]]] = True
     return held
+
+
+def unrelated(held: Tensor, ids: Sequence[str], relatives: Relatives) -> Tensor:
+    """Which images may be learnt from, (n,) bool: not held out, and of no common ancestor with one that is."""
+    if not relatives.names:
+        return ~held
+    related = relatives.related_to(key for key, inside in zip(ids, held.tolist(), strict=True) if inside)
+    return torch.tensor([key not in related for key in ids])
 
 
 def train_head(features: Tensor, labels: Tensor, held: Tensor, classes: int) -> Head:

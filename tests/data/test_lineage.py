@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from imaginate import expand
+from imaginate.data.lineage import Lineage, check_made_from, parents_among, read_lineage
 from imaginate.errors import DataError
 from imaginate.runs import RunFolder
-from imaginate.training.lineage import Lineage, check_made_from, parents_among, read_lineage
 from worlds import folder
 
 

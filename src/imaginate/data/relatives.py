@@ -1,0 +1,136 @@
+"""Images that must stay on one side of a cut: one picture under two names, near-duplicates (bursts, frames of a video),
+what a person groups (patients, plants), and what descends from the same image.
+
+An image and its relative on the other side of a validation cut measure memory, not learning.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+import numpy as np
+
+from imaginate.data.dataset import Dataset
+from imaginate.data.image_hashes import ImageHashes, matching
+from imaginate.data.lineage import read_lineage
+from imaginate.errors import ConfigError
+from imaginate.records import Relatives, Sample
+from imaginate.runs import RunFolder
+
+# The borders at which altered copies are found and different pictures are not (`benchmarks/leak_control.py`).
+WITHIN_BITS = 8
+ALIKE = 0.95
+NEAR, NONE = "near", "none"  # words of --group-by: near-duplicates alone, nothing at all
+
+
+def relatives_of(dataset: Dataset) -> Relatives:
+    """Who is related in a dataset: nobody, unless it is a run."""
+    return relatives_in(dataset.spec.path, dataset.samples)
+
+
+def relatives_in(path: str, samples: Sequence[Sample]) -> Relatives:
+    """Who is related among the samples of what is at a path."""
+    new = frozenset(s.id for s in samples if s.meta.get("origin", "original") != "original")
+    if not new:
+        return Relatives()
+    lineage = read_lineage(RunFolder(path))
+    return Relatives(names={s.id: lineage.names_of(s.id) | lineage.ancestors_of(s.id) for s in samples}, new=new)
+
+
+def near_duplicates(hashes: ImageHashes, mirrored: ImageHashes, content: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs (i, j) of n images that show the same picture, or its mirror image. `content`: (n,) hashes of the decoded
+    pixels; an image with 0 could not be read and is like no other."""
+    found = matching(hashes, hashes, within=WITHIN_BITS, alike=ALIKE)
+    found += matching(hashes, mirrored, within=WITHIN_BITS, alike=ALIKE)
+    first: dict[int, int] = {}
+    found += [(first.setdefault(int(key), row), row) for row, key in enumerate(content) if key]
+    return [(i, j) for i, j in found if i != j and content[i] and content[j]]
+
+
+def joined(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
+    """`count` images and pairs of them that belong together -> the group of each, (count,) int64: the row of its first
+    image."""
+    group = np.arange(count)
+
+    def root(i: int) -> int:
+        while group[i] != i:
+            group[i] = group[group[i]]
+            i = int(group[i])
+        return i
+
+    for i, j in pairs:
+        a, b = sorted((root(i), root(j)))
+        group[b] = a
+    return np.array([root(i) for i in range(count)], np.int64)
+
+
+def named_pairs(samples: Sequence[Sample], group_by: str) -> list[tuple[int, int]]:
+    """Pairs of samples that a person groups: by a column of the dataset's metadata, or by a regular expression that is
+    searched in the ids (its first bracket names the group, else all of what is found).
+
+    Raises ConfigError for what is neither a column nor a pattern that any id has.
+    """
+    if group_by in (NEAR, NONE):
+        return []
+    columns = sorted({key for sample in samples for key in sample.meta})
+    names = [s.meta.get(group_by) for s in samples] if group_by in columns else _found(samples, group_by, columns)
+    first: dict[object, int] = {}
+    pairs = [(first.setdefault(name, row), row) for row, name in enumerate(names) if name is not None]
+    return [(i, j) for i, j in pairs if i != j]
+
+
+def _found(samples: Sequence[Sample], pattern: str, columns: Sequence[str]) -> list[str | None]:
+    """What a pattern finds in the name of each image; of a run's original, in the name that it was copied from."""
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ConfigError(f"group-by {pattern!r} is no column and no regular expression: {error}") from None
+    ids = [str(s.meta.get("seed_image") or s.id) for s in samples]
+    matches = [compiled.search(text) for text in ids]
+    if not any(matches):
+        known = f"the columns are {', '.join(columns)}" if columns else "this dataset has no columns"
+        raise ConfigError(
+            f"group-by {pattern!r} is no column of the dataset ({known}), and as a pattern it is in no image's name, "
+            f"such as {ids[0]!r}"
+        )
+    return [None if m is None else m.group(1 if m.re.groups else 0) for m in matches]
+
+
+def cut(
+    label: np.ndarray,
+    usable: np.ndarray,
+    group: np.ndarray,
+    *,
+    wanted: Callable[[int], int],
+    ranked: Callable[[int, np.ndarray], Iterable[int]],
+) -> np.ndarray:
+    """Which of the usable rows are set aside, (n,) bool: of each class so many as are wanted of its number of images,
+    in the order in which they are ranked, whole groups at a time.
+
+    A class always keeps an image that is not set aside; one that is a single group gives none.
+    """
+    rows = np.flatnonzero(usable)
+    members: dict[int, list[int]] = {}
+    for row in rows.tolist():
+        members.setdefault(int(group[row]), []).append(row)
+    left = np.bincount(label[rows], minlength=int(label.max(initial=0)) + 1)
+    aside = np.zeros(len(label), bool)
+
+    def take(whole: list[int]) -> None:
+        nonlocal left
+        counts = np.bincount(label[whole], minlength=len(left))
+        if not aside[whole[0]] and bool((left[counts > 0] > counts[counts > 0]).all()):
+            aside[whole], left = True, left - counts
+
+    for index in np.unique(label[rows]):
+        own = rows[label[rows] == index]
+        groups = [members[g] for g in dict.fromkeys(int(group[row]) for row in ranked(int(index), own))]
+        need = wanted(len(own))
+        for whole in groups:
+            if int((label[whole] == index).sum()) <= need - int(aside[own].sum()):
+                take(whole)
+        for whole in sorted(groups, key=len):  # larger groups, where nothing else gives the class an image
+            if need > 0 and not aside[own].any():
+                take(whole)
+    return aside

@@ -1,0 +1,1 @@
+"""What learners share: networks with a head, cached features, heads in closed form."""
