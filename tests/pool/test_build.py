@@ -87,6 +87,26 @@ def test_the_same_picture_is_never_embedded_twice(tmp_path: Path, guide: ColourG
     assert len(set(ids(pool))) == 13
 
 
+def test_facts_that_arrive_later_reach_images_that_are_there(tmp_path: Path, guide: ColourGuide) -> None:
+    """Scores, licences and captions of a later source fill in what is missing; nothing that is known is replaced."""
+    pool, images = str(tmp_path / "pool"), folder(tmp_path / "photos", each=2)
+    build_pool(pool, [str(images)], guide)
+    before = {row["id"]: row for row in rows(pool)}
+    first, second = ((images / "ant" / f"00{i}.png").read_bytes() for i in range(2))
+    told = {"jpg": pa.array([first, second], pa.binary()), "TEXT": ["an ant", "two ants"], "punsafe": [0.9, None]}
+    pq.write_table(pa.table({**told, "license": ["CC0", None]}), tmp_path / "facts.parquet")
+    tally = build_pool(pool, [str(tmp_path / "facts.parquet")], guide)
+    assert (tally.added, tally.known, tally.filled_in) == (0, 2, 2)
+    after = {row["id"]: row for row in rows(pool)}
+    changed = {key: {n: v for n, v in after[key].items() if v != before[key][n]} for key in after}
+    assert sorted(map(len, changed.values())) == [0, 0, 0, 0, 1, 3]
+    assert {"caption": "two ants"} in changed.values()
+    assert {"caption": "an ant", "unsafe": pytest.approx(0.9), "licence": "CC0"} in changed.values()
+    pq.write_table(pa.table({**told, "license": ["CC-BY", None]}), tmp_path / "other.parquet")
+    assert build_pool(pool, [str(tmp_path / "other.parquet")], guide).filled_in == 0
+    assert {row["licence"] for row in rows(pool)} == {None, "CC0"}
+
+
 def test_img2dataset_tar_and_parquet(tmp_path: Path, guide: ColourGuide) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq

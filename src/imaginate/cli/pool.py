@@ -63,6 +63,8 @@ def _build(args: argparse.Namespace) -> int:
     where = {"guide": args.guide, "data": args.data, "device": args.device, "progress": not args.quiet}
     tally = build_pool(args.pool, args.sources, **where, **settings)
     print(f"{tally.added:,} images added to {args.pool}, {tally.known:,} were there already")
+    if tally.filled_in:
+        print(f"{tally.filled_in:,} of these have facts now that they lacked (captions, scores, licences, URLs)")
     if tally.finished_units:
         print(f"{tally.finished_units:,} finished pieces of the sources were not read again")
     for reason, count in tally.skipped.most_common():

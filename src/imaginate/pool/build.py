@@ -32,10 +32,12 @@ R = TypeVar("R")
 
 @dataclass
 class Tally:
-    """What one build did: images added, already there, and skipped by reason; units left out as finished."""
+    """What one build did: images added, already there, and skipped by reason; units left out as finished.
+    `filled_in`: images that were there and about which more is known now."""
 
     added: int = 0
     known: int = 0
+    filled_in: int = 0
     finished_units: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
 
@@ -145,6 +147,7 @@ class _Writer:
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
         self._fresh: set[str] = set()
+        self._later: dict[str, dict[str, Any]] = {}
         self._skipped: list[tuple[str, str]] = []
         self._counts: Counter[tuple[str, str]] = Counter()
         self._units: list[Unit] = []
@@ -171,6 +174,8 @@ class _Writer:
             self._fresh.add(row["id"])
             self._bytes += len(row["image"] or b"")
         self._skipped += batch.skipped
+        for key, facts in batch.later.items():
+            self._later[key] = {**facts, **self._later.get(key, {})}
         counts = {
             "added": len(new) - (len(batch.skipped) - bad),
             "known": batch.known + again,
@@ -195,6 +200,7 @@ class _Writer:
             self.table.append_rows(self._rows)
             if self._open is not None:
                 self.table.append_started(self._open)
+        self.tally.filled_in += self.table.fill_in(self._later)
         if self._skipped:
             self.table.append_skipped(self._skipped)
         if self._units:
@@ -202,4 +208,5 @@ class _Writer:
             self.table.append_units([(u, {k: self._counts.pop((u.name, k), 0) for k in kinds}) for u in self._units])
         self._rows, self._skipped, self._units, self._bytes = [], [], [], 0
         self._fresh.clear()
+        self._later.clear()
         self._since = time.monotonic()

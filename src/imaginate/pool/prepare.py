@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from imaginate.contract import Guide
 from imaginate.errors import ImageError
 from imaginate.files import content_hash
+from imaginate.pool.rows import LATER
 from imaginate.pool.units import Item
 from imaginate.records import Image
 
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass
 class Prepared:
-    """A batch, ready to be embedded: rows without vectors, and for each its pixels (3, h, w) uint8 or its vector."""
+    """A batch, ready to be embedded: rows without vectors, and for each its pixels (3, h, w) uint8 or its vector.
+    `later`: what is said of images that the pool has already, by id."""
 
     rows: list[dict[str, Any]]
     inputs: list[Any]
     skipped: list[tuple[str, str]]
     known: int
+    later: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     def embedded(self, guide: Guide, which: Sequence[int]) -> list[NDArray[np.float32]]:
         """Unit-norm float32 vectors of some of the rows, images of one size together."""
@@ -66,6 +69,8 @@ def prepare(items: Sequence[Item], guide: Guide, *, store: str, known: Callable[
     for item, key, data in read:
         if key in there:
             out.known += 1
+            facts = {name: item.facts[name] for name in LATER if item.facts.get(name) is not None}
+            out.later[key] = {**facts, **out.later.get(key, {})}
         else:
             there.add(key)
             _add(out, item, key, data, guide, store)

@@ -29,6 +29,9 @@ KEY = b"imaginate"
 # What a search returns; `image`, `ref` and `vector` are fetched only for the rows that are used.
 PLAIN = ("id", "caption", "signature", "aesthetic", "unsafe", "source", "url", "licence", "width", "height")
 
+# What may be known of an image later than its pixels: a source that has it fills it in.
+LATER = ("caption", "aesthetic", "unsafe", "url", "licence")
+
 Store = Literal["bytes", "reference"]
 
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from imaginate.errors import RunError
-from imaginate.pool.rows import Header, header_of, rows_schema, skipped_schema, units_schema
+from imaginate.pool.rows import LATER, Header, header_of, rows_schema, skipped_schema, units_schema
 from imaginate.pool.units import Unit
 
 if TYPE_CHECKING:
@@ -101,6 +101,23 @@ class PoolTable:
         ]
         with explained(self.path):
             self.rows.add(pa.Table.from_arrays(columns, schema=schema))
+
+    def fill_in(self, facts: Mapping[str, Mapping[str, Any]]) -> int:
+        """Facts (`LATER`) of rows by id, where the row has none yet; how many rows learnt something."""
+        import pyarrow as pa
+
+        facts = {key: given for key, given in facts.items() if given}
+        found = []
+        for key, row in self.fetch(list(facts), LATER).items():
+            fresh = {name: value for name, value in facts[key].items() if row[name] is None}
+            if fresh:
+                found.append({**row, **fresh})
+        if found:
+            schema = pa.schema([self.rows.schema.field(name) for name in ("id", *LATER)])
+            with explained(self.path):
+                merge = self.rows.merge_insert("id").when_matched_update_all()
+                merge.execute(pa.Table.from_pylist(found, schema=schema))
+        return len(found)
 
     def append_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
         """Note images that could not be used."""
