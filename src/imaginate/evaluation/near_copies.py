@@ -68,7 +68,8 @@ def borders_of(train: PixelCache, held: PixelCache) -> Borders:
     if not len(rows) or not len(others):
         return Borders()
     reached = [np.quantile(values.max(1), 0.995) for values, *_ in _compared(train, rows, held, others, Borders())]
-    return Borders(aligned=min(0.999, max(ALIGNED, reached[0])), cosine=min(0.999, max(COSINE, reached[1])))
+    aligned, cosine = (float(value) for value in reached)
+    return Borders(aligned=min(0.999, max(ALIGNED, aligned)), cosine=min(0.999, max(COSINE, cosine)))
 
 
 def _compared(

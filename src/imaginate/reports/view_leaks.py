@@ -89,12 +89,8 @@ def elsewhere_view(arms: Sequence[Facts]) -> list[View]:
     return [
         {
             "title": arm["title"],
-            "images": words.number(facts["images"]),
-            "held_out": words.number(facts["held_out"]),
-            "validation": words.number(facts["validation"]),
-            "training": words.number(facts["training"]),
+            "numbers": [facts[key] for key in ("images", "held_out", "validation", "training", "unmatched_images")],
             "unmatched": list(facts["unmatched"]),
-            "unmatched_images": words.number(facts["unmatched_images"]),
             "without": words.listed(facts["without"], IN_HEADER) if facts["without"] else "none",
             "doubt": facts["doubt"],
         }
