@@ -33,7 +33,7 @@ def world(tmp_path: Path) -> Path:
 def test_a_run_of_the_images_matched_by_name(world: Path, caplog: pytest.LogCaptureFixture) -> None:
     run = imaginate.adopt(world / "made", world / "run", data=world / "data", progress=False)
     assert (run.kept, run.originals, sum(run.rejected.values())) == (6, 6, 0)
-    assert "1 images are left out, no class here has these names: bird" in caplog.text
+    assert "left out (1), for no class here has these names: bird" in caplog.text
     data = imaginate.open_dataset(world / "run", origin="synthetic")
     assert data.counts() == {"black_dog": 2, "cat": 4}
     theirs = {(s.id, imaginate.load(s).numpy().tobytes()) for s in imaginate.open_dataset(world / "made").samples}

@@ -123,14 +123,14 @@ def remarks(facts: Values) -> list[str]:
     ]
     if facts["held_out"] or facts["validation"]:
         found.append(
-            f"{path}: {facts['held_out']} near-copies of held-out images and {facts['validation']} of validation "
-            "images were left out"
+            f"{path}: new images that show a held-out image ({facts['held_out']}) or a validation image "
+            f"({facts['validation']}) were left out"
         )
     if facts["unmatched"]:
         found.append(
-            f"{path}: {facts['unmatched_images']} images of {len(facts['unmatched'])} classes that the dataset does "
-            f"not have were left out: {some(facts['unmatched'])}"
+            f"{path}: images of classes that the dataset does not have were left out ({facts['unmatched_images']}): "
+            f"{some(facts['unmatched'])}"
         )
     if facts["without"]:
-        found.append(f"{path}: no image of {len(facts['without'])} classes: {some(facts['without'])}")
+        found.append(f"{path}: no image of {some(facts['without'])}")
     return found

@@ -60,7 +60,7 @@ def _notes(path: str, theirs: Dataset, images: Dataset, found: Matched) -> list[
     left = len(theirs.samples) - len(images.samples)
     lines = []
     if found.unmatched:
-        lines.append(f"{path}: {left} images are left out, no class here has these names: {_some(found.unmatched)}")
+        lines.append(f"{path}: left out ({left}), for no class here has these names: {_some(found.unmatched)}")
     if found.missing:
         lines.append(f"{path}: no image of {_some(found.missing)}")
     return lines
