@@ -113,7 +113,7 @@ def run_rows(run: RunContents, options: Options) -> list[Fields]:
 
 
 def _metrics(run: RunContents) -> list[Facts]:
-    """The rows of evaluation.json; none where they are of other images than the run has."""
+    """The rows of metrics.json; none where they are of other images than the run has."""
     return [] if run.stale else list((run.evaluation or {}).get("metrics") or [])
 
 
