@@ -114,7 +114,7 @@ class Sample:
 class Place:
     """A path or URL that may hold a dataset, examined once: readers recognise their layout by it.
 
-    `head`: the first 512 bytes of a file. `names`: what is directly in a local folder.
+    `head`: the first 512 bytes of a file. `names`: what is directly in a local folder, or in a run behind a URL.
     """
 
     path: str

@@ -29,7 +29,7 @@ def examine(path: str) -> Place:
 
 def _remote(url: str) -> Place:
     if urls.is_folder(url):
-        return Place(path=url, kind="folder", is_remote=True)
+        return Place(path=url, kind="folder", is_remote=True, names=urls.names_of_run(url))
     try:
         with urls.open_binary(url) as file:
             return Place(path=url, kind="file", is_remote=True, head=file.read(_HEAD))

@@ -87,6 +87,17 @@ def is_folder(url: str) -> bool:
         raise DataError(f"cannot read {url}: {error}") from None
 
 
+def names_of_run(url: str) -> frozenset[str]:
+    """What is directly below a URL, where that is a run's folder; else nothing, since a listing may be long."""
+    system, path = _checked(url)
+    try:
+        if not system.exists(f"{path.rstrip('/')}/recipe.yaml"):
+            return frozenset()
+        return frozenset(str(name).rstrip("/").rsplit("/", 1)[-1] for name in system.ls(path, detail=False))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {url}: {error}") from None
+
+
 def files_below(url: str) -> Iterator[tuple[str, str, int | None]]:
     """(relative path, URL, size if known) of every file below a URL."""
     system, path = _checked(url)

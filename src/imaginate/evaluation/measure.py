@@ -51,7 +51,7 @@ def evaluate(
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be >= 1, got {value}")
     check_price(hourly_price)
-    metrics, place = metrics_with(settings), _place(os.fspath(run), out)
+    metrics, place = metrics_with(settings), _place(out)
     extraction = Extraction(features=features, device=pick_device(device), batch=batch, limit=limit, progress=progress)
     values = _measure(os.fspath(run), os.fspath(against), split, extraction, metrics)
     if RunFolder(run).store.exists(OLD_METRICS):
@@ -60,7 +60,10 @@ def evaluate(
         )
     values |= {"cost": run_cost(RunFolder(run).facts, hourly_price), "run": os.fspath(run)}
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
-    replace_file(place, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
+    if place is None:
+        RunFolder(run).store.put(METRICS, (text + "\n").encode())
+    else:
+        replace_file(place, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
     return dict(json.loads(text))
 
 
@@ -163,10 +166,10 @@ def evenly_spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
     return [samples[i * len(samples) // limit] for i in range(limit)]
 
 
-def _place(run: str, out: str | os.PathLike[str] | None) -> Path:
-    """The file to write, refused where it cannot be one."""
+def _place(out: str | os.PathLike[str] | None) -> Path | None:
+    """The file to write, refused where it cannot be one; None is metrics.json in the run."""
     if not out:
-        return Path(run) / METRICS
+        return None
     place = Path(out)
     if place.is_dir():
         raise ConfigError(f"out must be a file, got the folder {place}")

@@ -26,7 +26,7 @@ _NEEDED = ("file_name", "class_name", "method", "kept")
 class RunContents:
     """One run folder. `kept` and `rejected` hold one row an image (originals are rows without a method)."""
 
-    path: Path
+    folder: Folder
     kept: pa.Table
     rejected: pa.Table
     facts: Facts = field(default_factory=dict)
@@ -37,9 +37,14 @@ class RunContents:
     warnings: tuple[str, ...] = ()
 
     @property
+    def place(self) -> str:
+        """Its absolute path, or its URL."""
+        return str(Path(self.folder.root).resolve()) if self.folder.local else self.folder.root
+
+    @property
     def name(self) -> str:
         """The folder's name."""
-        return self.path.resolve().name
+        return self.place.rsplit("/", 1)[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,17 +64,20 @@ class Study:
 
 
 def read(path: str | Path) -> Study | RunContents:
-    """The study or the run in a folder. Raises RunError, in one line, for a folder that is neither."""
-    folder = Path(path)
-    if not folder.is_dir():
-        raise RunError(f"no such folder: {folder}")
-    if (folder / "results.json").is_file():
-        return read_study(folder)
-    if (folder / "study.yaml").is_file() or (folder / "arms").is_dir():
-        raise RunError(f"study {folder} has no results yet: no arm has finished training; let it run on, then report")
-    if any((folder / name).is_file() for name in ("metadata.parquet", "recipe.yaml", "run.json")):
+    """The study in a folder, or the run in a folder or behind a URL. Raises RunError, in one line, for a folder that is
+    neither."""
+    folder = Folder(path)
+    if folder.local and not Path(path).is_dir():
+        raise RunError(f"no such folder: {path}")
+    if folder.exists("results.json"):
+        if not folder.local:
+            raise RunError(f"{path} is a study behind a URL: copy it to this machine, then report")
+        return read_study(Path(path))
+    if folder.exists("study.yaml") or folder.exists("arms"):
+        raise RunError(f"study {path} has no results yet: no arm has finished training; let it run on, then report")
+    if any(folder.exists(name) for name in ("metadata.parquet", "recipe.yaml", "run.json")):
         return read_run(folder)
-    raise RunError(f"{folder} is neither a study (no results.json) nor a run (no recipe.yaml, no metadata.parquet)")
+    raise RunError(f"{path} is neither a study (no results.json) nor a run (no recipe.yaml, no metadata.parquet)")
 
 
 def read_study(folder: Path) -> Study:
@@ -129,7 +137,7 @@ def _find_run(study: Path, named: str) -> Path:
     raise RunError(f"run folder {named} was not found, so its pictures, filters and cost are not shown")
 
 
-def read_run(path: Path) -> RunContents:
+def read_run(path: Path | Folder) -> RunContents:
     """A run, finished or not."""
     folder = RunFolder(path)
     kept, rejected, warnings = _tables(folder)
@@ -137,7 +145,7 @@ def read_run(path: Path) -> RunContents:
     metrics = next((name for name in (METRICS, OLD_METRICS) if has(name)), None)
     evaluation = folder.json(metrics) if metrics else None
     return RunContents(
-        path=path,
+        folder=folder.store,
         kept=kept,
         rejected=rejected,
         facts=folder.facts,

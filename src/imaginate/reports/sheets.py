@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imaginate.files import Folder
 from imaginate.reports import words
 from imaginate.reports.read import RunContents
 from imaginate.reports.thumbs import Thumb, thumb, thumb_of
@@ -108,20 +108,20 @@ def rejects(rows: Rows, *, reasons: int = 6, each: int = 4, read_seed: ReadSeed 
         step = max(1.0, len(members) / each)
         cells: list[Cell] = []
         for key, row in [members[int(i * step)] for i in range(min(each, len(members)))]:
-            cells += [*_heads(rows, key, read_seed)[:1], _cell(rows.run.path, row)]
+            cells += [*_heads(rows, key, read_seed)[:1], _cell(rows.run.folder, row)]
         stored = words.count(len(members), "stored image")
         groups.append(Group(title=reason or "no reason given", note=stored, cells=tuple(cells)))
     return groups
 
 
 def _group(rows: Rows, key: tuple[str, str], members: Sequence[Row], read_seed: ReadSeed | None) -> Group:
-    cells = [*_heads(rows, key, read_seed), *(_cell(rows.run.path, row) for row in members)]
+    cells = [*_heads(rows, key, read_seed), *(_cell(rows.run.folder, row) for row in members)]
     return Group(title=key[0], note=key[1].rsplit("/", 1)[-1], full=key[1], cells=tuple(cells))
 
 
 def _heads(rows: Rows, key: tuple[str, str], read_seed: ReadSeed | None) -> list[Cell]:
     label = "seed" if key[1] else "real image of the class"
-    found = [(row, thumb_of(rows.run.path / row["file_name"])) for row in rows.heads(key) if row["file_name"]]
+    found = [(row, thumb_of(rows.run.folder, row["file_name"])) for row in rows.heads(key) if row["file_name"]]
     if not found and key[1]:
         data = read_seed(key[1]) if read_seed else None
         found = [({"class_name": key[0], "seed_image": key[1]}, thumb(data) if data else None)]
@@ -137,12 +137,12 @@ def _heads(rows: Rows, key: tuple[str, str], read_seed: ReadSeed | None) -> list
     ]
 
 
-def _cell(folder: Path, row: Row) -> Cell:
+def _cell(folder: Folder, row: Row) -> Cell:
     kept = bool(row["kept"])
     detail = "; ".join([*([row["prompt"]] if row["prompt"] else []), *_scores(row)[:2]])
     caption = f"copy {row['copy']}" if kept else f"rejected: {row['reason']}"
     of = f" of seed {row['seed_image']}" if row["seed_image"] else ""
-    picture = thumb_of(folder / row["file_name"]) if row["file_name"] else None
+    picture = thumb_of(folder, row["file_name"]) if row["file_name"] else None
     alt = f"{'kept' if kept else 'rejected'} copy {row['copy']}{of}, class {row['class_name']}"
     return Cell(kind="kept" if kept else "rejected", thumb=picture, caption=caption, detail=detail, alt=alt)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
-from pathlib import Path
+
+from imaginate.errors import RunError
+from imaginate.files import Folder
 
 SIDE = 112
 
@@ -34,9 +36,9 @@ def thumb(data: bytes, side: int = SIDE) -> Thumb | None:
     return Thumb("data:image/webp;base64," + base64.b64encode(out.getvalue()).decode(), *picture.size)
 
 
-def thumb_of(path: Path, side: int = SIDE) -> Thumb | None:
-    """The thumbnail of a file; None where it is missing or no image."""
+def thumb_of(folder: Folder, name: str, side: int = SIDE) -> Thumb | None:
+    """The thumbnail of a file of a run; None where it is missing or no image."""
     try:
-        return thumb(path.read_bytes(), side)
-    except (OSError, ValueError):  # gone, or a name that no file has
+        return thumb(folder.get(name), side)
+    except (RunError, OSError, ValueError):  # gone, or a name that no file has
         return None

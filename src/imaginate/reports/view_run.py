@@ -170,12 +170,12 @@ def _alike(run: RunContents, options: Options) -> View | None:
         "leaks": leaks,
         "twins": twins,
         "leak_pairs": [_pair(run, p, held_out(p["second"])) for p in (leaks.get("examples") or [])[:8]],
-        "twin_pairs": [_pair(run, p, thumb_of(run.path / p["second"])) for p in (twins.get("examples") or [])[:8]],
+        "twin_pairs": [_pair(run, p, thumb_of(run.folder, p["second"])) for p in (twins.get("examples") or [])[:8]],
     }
 
 
 def _pair(run: RunContents, pair: Facts, second: Thumb | None) -> View:
-    return {**pair, "first_thumb": thumb_of(run.path / pair["first"]), "second_thumb": second}
+    return {**pair, "first_thumb": thumb_of(run.folder, pair["first"]), "second_thumb": second}
 
 
 def cost(run: RunContents, options: Options) -> View | None:

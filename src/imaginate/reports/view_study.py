@@ -123,7 +123,7 @@ def _run_titles(study: Study) -> dict[str, str]:
         name = arm.get("run")
         if name not in study.runs:
             continue
-        place = str(study.runs[name].path.resolve())
+        place = str(study.runs[name].place)
         known = chosen.get(place)
         if known is None or (arm.get("ratio") or 0) > (known[1].get("ratio") or 0):
             chosen[place] = (name, arm)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imaginate.errors import ConfigError, RunError
+from imaginate.files import Folder
 from imaginate.reports import tables
 from imaginate.reports.page import html
 from imaginate.reports.read import RunContents, Study, read
@@ -42,6 +43,8 @@ def write_report(
     _check(formats)
     source, options = read(path), options or Options()
     texts = [render(source, name, options) for name in formats]
+    if out is None and not Folder(path).local:
+        raise ConfigError(f"{path} is behind a URL: name a folder for the report with --out")
     folder = Path(out) if out is not None else Path(path)
     files = [_write(folder / FORMATS[name], text) for name, text in zip(formats, texts, strict=True)]
     return files + (_per_class([source], folder, formats) if isinstance(source, Study) else [])

@@ -34,7 +34,7 @@ def report(
     options = Options(
         hourly_price=hourly_price, currency=currency, seeds=seeds, copies=copies, read_image=image_reader()
     )
-    folders = [Path(paths)] if isinstance(paths, (str, os.PathLike)) else [Path(path) for path in paths]
+    folders = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     if len(folders) == 1:
         return write_report(folders[0], out=None if out is None else Path(out), formats=formats, options=options)
     if not out:
