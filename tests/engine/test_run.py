@@ -396,12 +396,11 @@ def test_who_makes_a_shard_does_not_change_the_result(
 def test_an_actor_is_sent_to_the_one_gpu_that_it_sees() -> None:
     from imaginate.engine.resolve import recipe_from
 
-    ray, sent = PretendedRay(gpus=8), []
-    ray.put = sent.append
+    ray = PretendedRay(gpus=8)
     recipe = recipe_from({"data": {"path": "x"}, "method": "cutmix", "roles": {"device": "cuda:1"}})
-    workers._actors(ray, (recipe, None), "run", 3)  # type: ignore[arg-type]
+    workers._actors(ray, "run", 3)
     assert [options["num_gpus"] for options in ray.asked] == [1.0]
-    assert sent[0][0].roles.device == "cuda"
+    assert workers._inside(recipe).roles.device == "cuda"
     assert recipe.roles.device == "cuda:1"
 
 

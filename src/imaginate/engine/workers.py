@@ -75,8 +75,8 @@ def _spread(
     ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int, local: LocalWorker | None
 ) -> Iterator[dict[str, Any]]:
     """One shard in flight for each actor. An actor that dies is started anew and asked again."""
-    free = _actors(ray, shared[0], root, count) if count else []
-    put = [ray.put((_inside(shared[0]), shared[1]))] if count else []  # inside a list: fetched by those who need it
+    free = _actors(ray, root, count) if count else []
+    put = [ray.put((_inside(shared[0]), shared[1]))] if free else []  # inside a list: fetched by those who need it
     running: dict[Any, Any] = {}
     while waiting or running or (local and local.busy):
         while free and (number := _take_next(waiting)) is not None:
@@ -95,7 +95,7 @@ def _inside(recipe: ResolvedRecipe) -> ResolvedRecipe:
     return replace(recipe, roles=replace(recipe.roles, device=cluster.device_inside(recipe.roles.device)))
 
 
-def _actors(ray: Any, recipe: ResolvedRecipe, root: str, count: int) -> list[Any]:
+def _actors(ray: Any, root: str, count: int) -> list[Any]:
     """Actors that Ray can start anew at any time: nothing of what their constructor takes is in its object store."""
     share = cluster.gpu_share(ray.cluster_resources().get("GPU", 0), count)
     actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=-1, max_task_retries=-1)(_RayWorker)
