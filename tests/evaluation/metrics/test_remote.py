@@ -14,7 +14,7 @@ from worlds import folder
 
 
 def test_a_run_behind_a_url_is_a_run_for_every_command(tmp_path: Path) -> None:
-    data, url = tmp_path / "data", "memory://runs/first"
+    data, url = tmp_path / "data", "memory://measured/run"
     for split in ("train", "test"):
         folder(data / split)
     run = imaginate.expand(str(data), url, "flip-crop", copies=1, progress=False)
