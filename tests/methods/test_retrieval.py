@@ -150,3 +150,12 @@ def test_wrong_guides_are_refused(world: World, pool_path: str) -> None:
     world.pool, world.guide = open_pool(pool_path), Blind()
     with pytest.raises(ConfigError, match="query text needs a guide that reads text"):
         Retrieval().expand([ask(0, range(1))], world)
+
+
+def test_patterns_of_the_list_mean_star_and_question_mark_alone() -> None:
+    from imaginate.methods.core.neighbours import excluded
+
+    row = {"id": "0", "source": "pool/photo [0].png"}
+    assert excluded(row, ["pool/photo [0].png"])
+    assert excluded(row, ["pool/photo [?].*"])
+    assert not excluded({"id": "0", "source": "pool/photo 0.png"}, ["pool/photo [0].png"])

@@ -238,7 +238,8 @@ def excluded(row: Row, patterns: Sequence[str]) -> bool:
     """Whether a row's id, perceptual hash, source or URL is on the list; sources and URLs may use * and ?."""
     names = [str(row[key]) for key in ("id", "source", "url") if row.get(key)]
     names += [str(row["signature"])[:16]] if row.get("signature") else []
-    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns for name in names)
+    plain = [pattern.replace("[", "[[]") for pattern in patterns]  # only * and ? are signs: names may hold brackets
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in plain for name in names)
 
 
 def mmr(relevance: Tensor, vectors: Tensor, weight: float) -> list[int]:
