@@ -12,6 +12,8 @@ The command line prints the message alone and exits with 2; anything else is a b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class ImaginateError(Exception):
     """Base of all deliberate errors; `str(error)` is one line for a person."""
@@ -35,3 +37,14 @@ class ModelError(ImaginateError):
 
 class RunError(ImaginateError):
     """An output folder cannot be written, continued or read."""
+
+
+def some(names: Sequence[str], most: int = 5) -> str:
+    """Names in a message: `a, b, c, d, e and 7 more`."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def listed(items: Sequence[str], limit: int = 8) -> str:
+    """Names in a sentence: `a, b and c`, shortened where there are many; `none`."""
+    shown = list(items[:limit]) + ([f"{len(items) - limit} more"] if len(items) > limit else [])
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1] if shown else "none"

@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imaginate.errors import some
+
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
     from PIL.ImageFont import FreeTypeFont
@@ -59,7 +61,7 @@ def cannot_write(texts: Iterable[str]) -> str:
     bad = [text for text in dict.fromkeys(texts) if any(_font_of(c) is None for c in fit(text, 11, None))]
     if not bad:
         return ""
-    shown = ", ".join(map(repr, bad[:SHOWN])) + (f" and {len(bad) - SHOWN} more" if len(bad) > SHOWN else "")
+    shown = some([repr(text) for text in bad], SHOWN)
     help = "no font of imaginate[fonts] has them" if _has_package() else 'pip install "imaginate[fonts]"'
     return f"some characters of {shown} are drawn as boxes in pictures: {help}"
 

@@ -25,7 +25,7 @@ from typing import Any
 
 from imaginate.data.class_yaml import read_yaml
 from imaginate.data.shipped_classes import recognised, shipped
-from imaginate.errors import DataError
+from imaginate.errors import DataError, some
 from imaginate.prompts import wordnet
 from imaginate.records import ClassInfo, LabelSpace
 from imaginate.settings import nearest
@@ -145,10 +145,9 @@ def _from_yaml(labels: LabelSpace, file: str) -> tuple[LabelSpace, tuple[str, ..
     unknown = [name for name in entries if name not in labels.names]
     notes = []
     if unknown:
-        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-        names = ", ".join(repr(name) for name in unknown[:3])
+        names = some([repr(name) for name in unknown], SHOWN)
         hint = nearest(unknown[0], labels.names) if len(unknown) == 1 else ""
-        notes.append(f"{file} describes classes that the dataset does not have: {names}{more}{hint}")
+        notes.append(f"{file} describes classes that the dataset does not have: {names}{hint}")
     classes = tuple(replace(info, **entries.get(info.name, {})) for info in labels)
     return LabelSpace(tuple(replace(c, domain=c.domain or common) for c in classes)), tuple(notes)
 

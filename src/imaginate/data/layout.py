@@ -14,9 +14,11 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imaginate.data import splits as names
+from imaginate.errors import some
 from imaginate.records import LayoutWord
 
 OUTSIDE = "outside the split folders"
+SHOWN = 4  # folders in a message
 NO_CLASS = "not in a class folder"
 EXTRA = "outside the class folders"
 _SYSTEM_FOLDERS = (
@@ -95,7 +97,7 @@ def arranged(paths: Sequence[str], layout: LayoutWord = "auto", others: Iterable
     parts = [[] if any(tuple(part[: len(top)]) == top for top in left) else part for part in parts]
     tree = _tree(parts, base, layout)
     rows = {head: _row(part, tree) if part else ("", EXTRA) for head, part in zip(unique, parts, strict=True)}
-    notes = [f"the pictures in {_listed(sorted('/'.join(top) for top in left))} are left out"] if left else []
+    notes = [f"the pictures in {some(sorted('/'.join(top) for top in left), SHOWN)} are left out"] if left else []
     problem = "" if any(name for name, _ in rows.values()) else _problem(parts, tree)
     return Arranged([rows[head] for head in heads], (*notes, *_doubts(parts, tree)), problem)
 
@@ -244,7 +246,7 @@ def _problem(parts: Sequence[Sequence[str]], tree: _Tree) -> str:
         return ""
     verb, pronoun = ("looks like a split", "it") if len(tops) == 1 else ("look like splits", "them")
     return (
-        f"the folder{'s' if len(tops) > 1 else ''} on top ({_listed(tops)}) {verb}, and there are no class folders "
+        f"the folder{'s' if len(tops) > 1 else ''} on top ({some(tops, SHOWN)}) {verb}, and there are no class folders "
         f"below {pronoun}: a table of labels (csv: file_name,label) can name the classes, or --layout classes takes "
         "the folders as classes"
     )
@@ -254,7 +256,7 @@ def _doubts(parts: Sequence[Sequence[str]], tree: _Tree) -> list[str]:
     """Notes on folders that may mean something else than they are taken for."""
     if tree.splits:
         bare = sorted({part[tree.base] for part in parts if part and tree.base + 1 < len(part) <= tree.level + 1})
-        return [f"the images of {_listed(bare)} are in no split folder, and are left out"] if bare else []
+        return [f"the images of {some(bare, SHOWN)} are in no split folder, and are left out"] if bare else []
     below: dict[str, set[str]] = {}
     for part in parts:
         if len(part) > tree.base + 2:
@@ -266,8 +268,8 @@ def _doubts(parts: Sequence[Sequence[str]], tree: _Tree) -> list[str]:
     for same, tops in groups.items():
         if len(tops) > 1 and len(same) > 1:
             notes.append(
-                f"the folders {_listed(tops)} hold folders of the same names ({_listed(sorted(same))}), which are "
-                "read as different classes; if they are parts of one dataset, say --layout splits"
+                f"the folders {some(tops, SHOWN)} hold folders of the same names ({some(sorted(same), SHOWN)}), "
+                "which are read as different classes; if they are parts of one dataset, say --layout splits"
             )
     like = [top for top in sorted(below) if names.in_folder_name(top) is not None]
     if like and not notes:
@@ -275,7 +277,3 @@ def _doubts(parts: Sequence[Sequence[str]], tree: _Tree) -> list[str]:
             f"the folder {like[0]!r} is named like a split and read as a class; --layout splits takes it as one"
         )
     return notes
-
-
-def _listed(words: Sequence[str]) -> str:
-    return ", ".join(words[:4]) + (f" and {len(words) - 4} more" if len(words) > 4 else "")

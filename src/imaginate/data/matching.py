@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from imaginate.data.dataset import Dataset
-from imaginate.errors import DataError
+from imaginate.data.labelling import one_form
+from imaginate.errors import DataError, some
 from imaginate.records import ClassInfo, LabelSpace, Skipped
 
 _CODE = re.compile(r"^(?:n\d{8}|[a-z]?\d+)[\s._-]+(?=\S)", re.IGNORECASE)
@@ -28,14 +29,14 @@ class Matched:
 def match_classes(theirs: LabelSpace, ours: LabelSpace) -> Matched:
     """Match by the name as it is, else by what is left of name, title and synonyms without case, blanks, dashes and a
     code in front (`001.Black_footed_Albatross`, `n01440764_tench`), where that means one class of ours alone."""
-    exact = {unicodedata.normalize("NFC", name): label for label, name in enumerate(ours.names)}
+    exact = {one_form(name): label for label, name in enumerate(ours.names)}
     plain: dict[str, set[int]] = {}
     for label, info in enumerate(ours):
         for form in _forms(info):
             plain.setdefault(form, set()).add(label)
     labels: dict[int, int] = {}
     for number, info in enumerate(theirs):
-        own = exact.get(unicodedata.normalize("NFC", info.name))
+        own = exact.get(one_form(info.name))
         found = {own} if own is not None else set().union(*(plain.get(form, set()) for form in _forms(info)))
         if len(found) == 1:
             labels[number] = found.pop()
@@ -52,8 +53,9 @@ def matched(data: Dataset, ours: LabelSpace, what: str) -> tuple[Dataset, Matche
     found = match_classes(data.labels, ours)
     if not any(sample.label in found.labels for sample in data.samples):
         raise DataError(
-            f"no class of {what} has the name of a class of the dataset; there: {_listed(data.labels.names)}; here: "
-            f"{_listed(ours.names)}; name its folders like these, or describe them in its classes.yaml (display)"
+            f"no class of {what} has the name of a class of the dataset; there: {some(data.labels.names, SHOWN)}; "
+            f"here: {some(ours.names, SHOWN)}; name its folders like these, or describe them in its classes.yaml "
+            "(display)"
         )
     kept = tuple(
         replace(s, label=found.labels[s.label], soft_label=None) for s in data.samples if s.label in found.labels
@@ -70,8 +72,3 @@ def _forms(info: ClassInfo) -> set[str]:
 def _plain(name: str) -> str:
     folded = unicodedata.normalize("NFKC", name).casefold()
     return "".join(char for char in folded if char.isalnum())
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more

@@ -60,3 +60,10 @@ def _queues(samples: Sequence[Sample], seed: int) -> dict[int, list[Sample]]:
     for queue in queues.values():
         queue.sort(key=lambda sample: rank(seed, sample.id))
     return queues
+
+
+def evenly_spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
+    """At most `limit` samples, evenly spread over the list."""
+    if limit is None or len(samples) <= limit:
+        return list(samples)
+    return [samples[i * len(samples) // limit] for i in range(limit)]

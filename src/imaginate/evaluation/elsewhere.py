@@ -15,10 +15,9 @@ import numpy as np
 from imaginate.data import Dataset, open_dataset
 from imaginate.data.lineage import Lineage
 from imaginate.data.matching import Matched, matched
-from imaginate.errors import ConfigError
+from imaginate.errors import ConfigError, some
 from imaginate.evaluation.near_copies import Borders, borders_of, near_copies
 from imaginate.runs import RunFolder, Values
-from imaginate.training.labels import some
 from imaginate.training.pixel_cache import PixelCache
 
 ADOPTED = "adopt"  # the method of a run that `adopt` made

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imaginate.contract import PixelSource
+from imaginate.data.subset import evenly_spread
 from imaginate.errors import ImageError
 from imaginate.records import FileBacked, Sample
 from imaginate.runs import Values
@@ -55,7 +56,7 @@ def file_of(sample: Sample) -> File | None:
 def probe(originals: Sequence[Sample], new: Sequence[Sample], size: int) -> Values | None:
     """How often files alone say which image is new, cross-validated, in all and by each property: shares, of which 0.5
     is chance. None where too few files can be read. `size`: the side of the classifier's input."""
-    sides = [[f for f in map(file_of, _spread(part)) if f is not None] for part in (originals, new)]
+    sides = [[f for f in map(file_of, evenly_spread(part, MOST)) if f is not None] for part in (originals, new)]
     if min(map(len, sides)) < FEW:
         return None
     table, is_new = _table(sides[0] + sides[1]), np.repeat([0, 1], [len(side) for side in sides])
@@ -63,12 +64,6 @@ def probe(originals: Sequence[Sample], new: Sequence[Sample], size: int) -> Valu
     share = _recognised(np.concatenate(list(table.values()), 1), is_new)
     found = {"recognised": share, "by": by, "originals": _typical(sides[0]), "new": _typical(sides[1])}
     return {**found, "text": _text(found, size)}
-
-
-def _spread(samples: Sequence[Sample]) -> list[Sample]:
-    if len(samples) <= MOST:
-        return list(samples)
-    return [samples[i * len(samples) // MOST] for i in range(MOST)]
 
 
 def _table(files: Sequence[File]) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from imaginate import registry
 from imaginate.data import open_dataset
+from imaginate.data.subset import evenly_spread
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, RunError
 from imaginate.evaluation.metrics.core.cost import run_cost
@@ -20,7 +21,7 @@ from imaginate.evaluation.metrics.core.features import Extractor, build_extracto
 from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Metric, Sets
 from imaginate.files import replace_file
 from imaginate.progress import bar
-from imaginate.records import Sample, Scalar
+from imaginate.records import Scalar
 from imaginate.runs import METRICS, OLD_METRICS, RunFolder, Values
 from imaginate.settings import build, check_price, nearest, settings_of, values_of
 
@@ -157,13 +158,6 @@ def _measure(run: str, against: str, split: str, how: Extraction, metrics: Seque
     if how.limit:
         result["warnings"].append(f"at most {how.limit} images of each side were used (--limit)")
     return result
-
-
-def evenly_spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
-    """At most `limit` samples, evenly spread over the list."""
-    if limit is None or len(samples) <= limit:
-        return list(samples)
-    return [samples[i * len(samples) // limit] for i in range(limit)]
 
 
 def _place(out: str | os.PathLike[str] | None) -> Path | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from imaginate.errors import some
 from imaginate.evaluation import statistics
 from imaginate.evaluation.answers import Answers
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.protocol import Protocol
 from imaginate.runs import Facts
-from imaginate.training.labels import some
 
 
 def warnings(

@@ -10,7 +10,7 @@ import numpy as np
 
 from imaginate.data import Dataset, DataSpec, load, open_dataset
 from imaginate.data.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
-from imaginate.errors import DataError
+from imaginate.errors import DataError, some
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.elsewhere import Elsewhere, Guarded, guard, is_elsewhere, open_elsewhere, remarks
 from imaginate.evaluation.file_probe import probe
@@ -22,7 +22,7 @@ from imaginate.records import LabelSpace, Sample
 from imaginate.runs import RunFolder, Values
 from imaginate.training.augment import stored_size
 from imaginate.training.held_out import open_held_out
-from imaginate.training.labels import align_labels, check_classes, some
+from imaginate.training.labels import align_labels, check_classes
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.settings import RULES
 from imaginate.training.split import folds

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from imaginate.errors import listed
 from imaginate.evaluation.controls import CANDIDATES
 from imaginate.evaluation.planning import Plan, plan
 from imaginate.evaluation.statistics import ONE_SEED, Spread
@@ -193,7 +194,7 @@ def _photographs(study: Study) -> str:
     rows = [row for row in plain["per_class"] if row["accuracy"] is not None]
     worst = sorted(rows, key=lambda row: float(row["accuracy"]))[:SOME]
     titles = dict(zip(study.data["classes"], study.data["titles"], strict=False))
-    names = _listed([str(titles.get(row["class"], row["class"])) for row in worst])
+    names = listed([str(titles.get(row["class"], row["class"])) for row in worst], SOME)
     many = max(1, round(study.data["train"] / max(1, len(study.data["classes"]))))
     return f"Next: {many} more photographs of each of the classes known worst: {names}."
 
@@ -242,9 +243,4 @@ def _points(gap: Facts) -> str:
 
 def _named(arms: Sequence[Facts]) -> str:
     """Arms with their differences, the first few."""
-    return _listed([f"{arm['title']} ({100 * _gap(arm)['mean']:+.1f})" for arm in arms])
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = list(names[:SOME]) + ([f"{len(names) - SOME} more"] if len(names) > SOME else [])
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1] if shown else "none"
+    return listed([f"{arm['title']} ({100 * _gap(arm)['mean']:+.1f})" for arm in arms], SOME)

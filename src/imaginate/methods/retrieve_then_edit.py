@@ -44,8 +44,8 @@ class RetrieveThenEdit:
     steps: int = setting(50, "denoising steps at strength 1", ge=1, le=1000)
     scheduler: str | None = knobs.gif_scheduler()
     eps: float = setting(0.8, "gif: radius of the ball around the diffused latent", gt=0, source="GIF Eq. 1")
-    domains: tuple[str, ...] = setting(("natural",), "domain sets or phrases ending in 'of'", source="GIF Eq. 7")
-    adjectives: tuple[str, ...] = setting(("natural",), "adjective sets or words; 'none' for no adjective")
+    domains: tuple[str, ...] = setting(knobs.NATURAL, "domain sets or phrases ending in 'of'", source="GIF Eq. 7")
+    adjectives: tuple[str, ...] = setting(knobs.NATURAL, "adjective sets or words; 'none' for no adjective")
 
     def __post_init__(self) -> None:
         check(self)

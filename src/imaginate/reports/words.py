@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Literal
 
+from imaginate.errors import listed as listed
 from imaginate.runs import Facts
 
 Verdict = Literal["gain", "loss", "unclear", "single", "barred", "none"]
@@ -121,12 +121,6 @@ def seconds(value: float | None) -> str:
 def count(n: int, one: str, many: str | None = None) -> str:
     """`1 image`, `1 020 images`."""
     return f"{number(n)} {one if n == 1 else many or one + 's'}"
-
-
-def listed(items: Sequence[str], limit: int = 8) -> str:
-    """`a, b and c`, shortened where long."""
-    shown = list(items[:limit]) + ([f"{len(items) - limit} more"] if len(items) > limit else [])
-    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1] if shown else "none"
 
 
 def shortened(text: str, limit: int) -> str:

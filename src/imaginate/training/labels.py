@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from imaginate.data import Dataset
-from imaginate.errors import DataError
+from imaginate.errors import DataError, some
 
 
 def align_labels(data: Dataset, train: Dataset, what: str) -> Dataset:
@@ -43,8 +43,3 @@ def _scattered(soft: tuple[float, ...] | None, new: Mapping[int, int], classes: 
         if label in new:
             out[new[label]] = share
     return tuple((out / out.sum()).tolist()) if out.sum() else None
-
-
-def some(names: Sequence[str]) -> str:
-    """`a, b, c, d, e and 7 more`."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

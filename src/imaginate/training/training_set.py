@@ -18,8 +18,8 @@ from imaginate.data import Dataset, load
 from imaginate.data.lineage import Lineage, lineage_of, parents_among
 from imaginate.data.relatives import NEAR, NONE, joined, named_pairs, near_duplicates
 from imaginate.data.sources.file import FileSource
+from imaginate.errors import some
 from imaginate.records import LabelSpace, Sample
-from imaginate.training.labels import some
 from imaginate.training.leaks import overlap
 from imaginate.training.pixel_cache import Piece, PixelCache, build_pixel_cache
 from imaginate.training.split import split

@@ -11,7 +11,7 @@ from imaginate.data import Dataset, DataSpec, open_dataset
 from imaginate.data.matching import SHOWN, Matched, matched
 from imaginate.engine.recipe import SECTIONS
 from imaginate.engine.run import Run, expand
-from imaginate.errors import ConfigError
+from imaginate.errors import ConfigError, some
 from imaginate.files import short_hash
 from imaginate.records import FileBacked, Sample
 from imaginate.settings import build, settings_of, with_keywords
@@ -60,14 +60,10 @@ def _notes(path: str, theirs: Dataset, images: Dataset, found: Matched) -> list[
     left = len(theirs.samples) - len(images.samples)
     lines = []
     if found.unmatched:
-        lines.append(f"{path}: left out ({left}), for no class here has these names: {_some(found.unmatched)}")
+        lines.append(f"{path}: left out ({left}), for no class here has these names: {some(found.unmatched, SHOWN)}")
     if found.missing:
-        lines.append(f"{path}: no image of {_some(found.missing)}")
+        lines.append(f"{path}: no image of {some(found.missing, SHOWN)}")
     return lines
-
-
-def _some(names: tuple[str, ...]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _largest(data: Dataset) -> int:

@@ -6,6 +6,8 @@ from functools import partial
 
 from imaginate.settings import setting
 
+NATURAL = ("natural",)  # domains and adjectives, where the user names none
+
 # Text-to-image.
 steps = partial(setting, 50, "denoising steps", ge=1)
 guidance_scale = partial(setting, 7.5, "weight of classifier-free guidance", ge=1, source="Stable Diffusion's default")
@@ -37,8 +39,8 @@ gif_strength = partial(setting, 0.5, "how much of the seed is noised away", gt=0
 gif_guidance_scale = partial(setting, 8.0, "weight of the prompt", ge=0, le=100, source="GIF B.4.2")
 gif_steps = partial(setting, 50, "denoising steps at strength 1", ge=1, le=1000, source="released code")
 gif_scheduler = partial(setting, "ddim", "ddim, dpmsolver, euler, lcm, ...; none is the checkpoint's own")
-domains = partial(setting, ("natural",), "domain sets or phrases ending in 'of'", source="Eq. 7")
-adjectives = partial(setting, ("natural",), "adjective sets or words; 'none' for no adjective", source="Eq. 7")
+domains = partial(setting, NATURAL, "domain sets or phrases ending in 'of'", source="Eq. 7")
+adjectives = partial(setting, NATURAL, "adjective sets or words; 'none' for no adjective", source="Eq. 7")
 
 # The decoder of unCLIP.
 unclip_guidance_scale = partial(setting, 4.0, "weight of the embedding", ge=0, le=100, source="GIF D.1")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from imaginate.contract import Context
+from imaginate.methods.core.knobs import NATURAL
 from imaginate.methods.core.roles import prompt_labels, trained_prompt
 from imaginate.prompts.guided import draw_prompts
 from imaginate.prompts.sets import fill
 from imaginate.records import Request
-
-DEFAULT = ("natural",)  # domains and adjectives, where the user names none
 
 
 def prompts_of(
@@ -21,6 +20,6 @@ def prompts_of(
     A prior that was tuned under a prompt (`imaginate fit dreambooth`) gets that one, unless the user gives others.
     """
     labels, trained = prompt_labels(context), trained_prompt(context)
-    if trained and tuple(domains) == tuple(adjectives) == DEFAULT:
+    if trained and tuple(domains) == tuple(adjectives) == NATURAL:
         return [[fill(trained, labels[r.label], seed) for seed in r.seeds] for r in requests]
     return draw_prompts(requests, labels, domains, adjectives)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imaginate.training.augment import RAW
 from imaginate.training.distributed import Team
 from imaginate.training.learners.core.features import Features
 from imaginate.training.learners.core.heads import logistic, ridge
-from imaginate.training.learners.core.networks import DEFAULT, HeadedNetwork, check_backbone, size_of
+from imaginate.training.learners.core.kinds import OnBackbone
+from imaginate.training.learners.core.networks import HeadedNetwork
 from imaginate.training.loop import State, Trained
 from imaginate.training.plan import TrainPlan
 from imaginate.training.predict import accuracy
@@ -25,28 +25,15 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-class Probe:
+class Probe(OnBackbone):
     """Ridge regression on one-hot labels, or multinomial logistic regression, over any backbone of the guides."""
 
-    sees_views, starts_trained = False, True
-    mean, std = RAW  # the network normalises
-
-    def __init__(self, model: str, *, pretrained: bool = False) -> None:
-        self.model = model or DEFAULT
-
-    @property
-    def size(self) -> int:
-        """112 px for the bundled backbone, else the size that the weights were trained at."""
-        return size_of(self.model)
+    sees_views = False
 
     @property
     def recipe(self) -> Recipe:
         """There are no updates; the arms that fine-tune CLIP take theirs from here."""
         return RECIPES["default"]
-
-    def check(self) -> None:
-        """Refuse a backbone that there is not."""
-        check_backbone(self.model)
 
     def build(self, classes: int, *, seed: int = 0, untrained: bool = False) -> nn.Module:
         """The backbone with a head of zeros."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imaginate.training.architectures import (
@@ -14,11 +12,8 @@ from imaginate.training.architectures import (
     published_input,
 )
 from imaginate.training.augment import IMAGENET
-from imaginate.training.distributed import Team
-from imaginate.training.loop import Trained, fit
-from imaginate.training.plan import TrainPlan
+from imaginate.training.learners.core.kinds import ByUpdates
 from imaginate.training.recipes import RECIPES, Recipe
-from imaginate.training.training_set import TrainingSet
 
 if TYPE_CHECKING:
     from torch import nn
@@ -27,10 +22,8 @@ SIZES = {SMALL: 64, FIRST_SMALL: 32}
 CONVERGED = 1500  # updates that `small` needs at least, however few images there are
 
 
-class Scratch:
+class Scratch(ByUpdates):
     """A network that is trained from drawn weights, until it has converged."""
-
-    sees_views = True
 
     def __init__(self, model: str, *, pretrained: bool = False) -> None:
         self.model, self.starts_trained = model or SMALL, pretrained
@@ -50,19 +43,3 @@ class Scratch:
     def build(self, classes: int, *, seed: int = 0, untrained: bool = False) -> nn.Module:
         """The network, its weights drawn from the seed."""
         return build_classifier(self.model, classes, pretrained=self.starts_trained and not untrained, seed=seed)
-
-    def train(
-        self,
-        plan: TrainPlan,
-        train: TrainingSet,
-        validation: TrainingSet | None,
-        folder: Path,
-        *,
-        advance: Callable[[int], None],
-        team: Team,
-    ) -> Trained:
-        """By updates, as the plan says."""
-        return fit(
-            plan, train, validation, folder, advance=advance, team=team,
-            build=lambda: self.build(plan.classes, seed=plan.seed),
-        )  # fmt: skip

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imaginate.files import content_hash
 from imaginate.models.guides.core.backbones import Backbone
-from imaginate.models.guides.core.store import EmbeddingStore, weights_key
+from imaginate.models.guides.core.store import EmbeddingStore, content_key, weights_key
 from imaginate.training.augment import centre
 from imaginate.training.training_set import TrainingSet
 
@@ -35,8 +34,8 @@ class Features:
         unread = [k for k, place in enumerate(places) if place not in _KEYS]
         for start in range(0, len(unread), BATCH):
             some = unread[start : start + BATCH]
-            for k, image in zip(some, pool.images(rows[some]).numpy(), strict=True):
-                _KEYS[places[k]] = content_hash(repr(image.shape).encode(), np.ascontiguousarray(image).tobytes())
+            for k, image in zip(some, pool.images(rows[some]), strict=True):
+                _KEYS[places[k]] = content_key(image)
         keys = [_KEYS[place] for place in places]
         first = {key: k for k, key in reversed(list(enumerate(keys))) if key not in self.store}
         missing = list(first.values())
