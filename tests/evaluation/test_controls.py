@@ -107,3 +107,4 @@ def test_controls_that_make_no_sense_on_the_images_are_not_added(tmp_path: Path,
         "original", "half", "duplicate", "original@0.25", "real-4",
     ]  # fmt: skip
     assert "real-4" not in added(10, "original", shots=4, validation=0, held_out_split="rest")
+    assert added(10, "original", shots=10, validation=0)[-1] == "original@0.25", "shots leaves no image out"

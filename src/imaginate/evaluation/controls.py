@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -36,9 +37,7 @@ def with_controls(arms: Sequence[Arm], protocol: Protocol) -> list[Arm]:
         if part not in taken:
             taken.append(part)
             specs.append(f"original@{share:g}")
-    if protocol.held_out_split != "rest" and (
-        protocol.real or protocol.real_split or protocol.shots or protocol.fraction
-    ):
+    if protocol.held_out_split != "rest" and (protocol.real or protocol.real_split or _leaves_out(protocol)):
         specs.append(f"real:{max(1, math.ceil(sum(counts) / len(counts)))}")
     there = {(arm.kind, arm.share) for arm in arms}
     added = [arm for arm in map(parse_arm, specs) if (arm.kind, arm.share) not in there]
@@ -54,6 +53,15 @@ def _counts(protocol: Protocol) -> list[int]:
     )  # fmt: skip
     share = 1.0 if protocol.validation_split else 1 - protocol.validation
     return [max(1, round(share * n)) for n in open_dataset(spec).counts().values()]
+
+
+def _leaves_out(protocol: Protocol) -> bool:
+    """Whether shots or fraction leaves real images out: a number of shots that every class is below leaves none."""
+    if not (protocol.shots or protocol.fraction):
+        return False
+    spec = DataSpec(path=protocol.data, split=protocol.split, origin="all", subset_seed=protocol.subset_seed)
+    some = replace(spec, shots=protocol.shots, fraction=protocol.fraction)
+    return sum(open_dataset(some).counts().values()) < sum(open_dataset(spec).counts().values())
 
 
 def judged(arms: Sequence[Arm], answers: Mapping[str, Answers], level: float) -> Values | None:

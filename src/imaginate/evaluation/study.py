@@ -361,12 +361,31 @@ class Study:
         show = self.hardware.progress and self.team.main and bool(jobs)
         price = _prices(jobs, cost)
         with bar("training", sum(map(price, jobs)), unit="", show=show) as progress:
+
+            def train(job: Job) -> Job:
+                progress.note(job.title if not self.protocol.learners else f"{job.plan.arch}, {job.title}")
+                each = price(job) / max(1, job.updates)
+                run_job(job, lambda count: progress.advance(count * each), self.team)
+                return job
+
             for _, arm in groupby(jobs, key=lambda job: (job.plan.arch, job.arm)):
-                for job in arm:
-                    progress.note(job.title if not self.protocol.learners else f"{job.plan.arch}, {job.title}")
-                    each = price(job) / max(1, job.updates)
-                    run_job(job, lambda count, each=each: progress.advance(count * each), self.team)  # type: ignore[misc]
-                finished(job)
+                finished(_each(train, list(arm))[-1])
+
+
+def _each(train: Callable[[Job], Job], jobs: list[Job]) -> list[Job]:
+    """The jobs of one arm, one after the other; probes on a CPU side by side, a processor each."""
+    first = jobs[0]
+    if first.sees_views or first.kind.startswith("clip-") or not first.plan.device.startswith("cpu"):
+        return [train(job) for job in jobs]
+    from concurrent.futures import ThreadPoolExecutor
+
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(os.cpu_count() or 1, len(jobs))) as threads:
+        try:
+            return list(threads.map(train, jobs))
+        finally:
+            threads.shutdown(cancel_futures=True)
 
 
 def _prices(jobs: Sequence[Job], cost: Cost | None) -> Callable[[Job], float]:

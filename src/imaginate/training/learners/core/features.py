@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from imaginate.training.training_set import TrainingSet
 BATCH = 64
 _OPEN: dict[tuple[Path, str], EmbeddingStore] = {}  # of this process: the next classifier need not read them again
 _KEYS: dict[tuple[Path, int], str] = {}  # content of a row of a pixel cache, whose files never change
+_LOCK = threading.RLock()  # several classifiers may be fitted side by side: one of them embeds, the others wait
 
 
 class Features:
@@ -25,10 +27,17 @@ class Features:
         self.backbone, self.size = backbone, size
         self._normalise = backbone.preprocess
         owner = f"{weights_key(backbone.network)}-{size}"
-        self.store = _OPEN.setdefault((folder, owner), EmbeddingStore(folder, owner=owner))
+        with _LOCK:
+            if (folder, owner) not in _OPEN:
+                _OPEN[folder, owner] = EmbeddingStore(folder, owner=owner)
+            self.store = _OPEN[folder, owner]
 
     def of(self, pool: TrainingSet, rows: np.ndarray | None = None) -> Tensor:
         """(n, dim) float32 on the CPU: the features of a pool's images, or of some of them."""
+        with _LOCK:
+            return self._of(pool, rows)
+
+    def _of(self, pool: TrainingSet, rows: np.ndarray | None) -> Tensor:
         rows = np.arange(len(pool)) if rows is None else rows
         places = [(pool.stores[part], int(row)) for part, row in zip(pool.part[rows], pool.row[rows], strict=True)]
         unread = [k for k, place in enumerate(places) if place not in _KEYS]

@@ -58,7 +58,7 @@ def ridge(features: Tensor, pool: TrainingSet, classes: int) -> Head:
             best = (error, penalty, scores, judged)
     assert best is not None
     _, penalty, scores, judged = best
-    weight = a.T @ (u * (1 / (values + penalty * unit))) @ inner
+    weight = a.T @ ((u / (values + penalty * unit)) @ inner)
     labels = targets[judged].argmax(1)
     losses = [float(F.cross_entropy(scores / t, labels)) for t in TEMPERATURES]
     t = TEMPERATURES[losses.index(min(losses))]
@@ -105,9 +105,15 @@ def _regression(x: Tensor, targets: Tensor, weights: Tensor, penalty: float) -> 
 
 
 def _spectrum(a: Tensor) -> tuple[Tensor, Tensor]:
-    """(n, d) -> left singular vectors (n, r) and squared singular values (r,), by the smaller Gram matrix."""
+    """(n, d) -> left singular vectors (n, r) and squared singular values (r,), by the smaller Gram matrix.
+
+    In one thread: LAPACK's threads wait for one another in a loop, and a busy machine makes them 20 times slower.
+    """
+    from threadpoolctl import threadpool_limits
+
     small = a @ a.T if a.shape[0] <= a.shape[1] else a.T @ a
-    values, vectors = map(torch.from_numpy, np.linalg.eigh(small.numpy()))
+    with threadpool_limits(1, user_api="blas"):
+        values, vectors = map(torch.from_numpy, np.linalg.eigh(small.numpy()))
     keep = values > values.max().clamp(min=1e-30) * 1e-10
     values, vectors = values[keep], vectors[:, keep]
     return (vectors if a.shape[0] <= a.shape[1] else a @ vectors / values.sqrt()), values
