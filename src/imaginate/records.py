@@ -18,6 +18,7 @@ from imaginate.files import derive_seed, short_hash
 Image: TypeAlias = Any
 Scalar: TypeAlias = str | int | float | bool | None
 LayoutWord: TypeAlias = Literal["auto", "folders", "classes", "splits"]
+ClassNames: TypeAlias = Literal["given", "wordnet"]
 
 
 class ImageSource(Protocol):

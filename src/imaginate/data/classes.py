@@ -27,7 +27,8 @@ from imaginate.data.class_yaml import read_yaml
 from imaginate.data.shipped_classes import recognised, shipped
 from imaginate.errors import DataError, some
 from imaginate.prompts import wordnet
-from imaginate.records import ClassInfo, LabelSpace
+from imaginate.prompts.naming import with_lemmas
+from imaginate.records import ClassInfo, ClassNames, LabelSpace
 from imaginate.settings import nearest
 
 _NUMBER = re.compile(r"^(?:\d+[._]+|0\d*[- ]+|n\d{8}[-_. ]+)(?=.*[^\W\d_]{2})")
@@ -42,12 +43,18 @@ _KEYS = (*_TEXTS, "synonyms")
 
 
 def describe(
-    labels: LabelSpace, path: str, classes_file: str | None = None, size: tuple[int, int] = (0, 0)
+    labels: LabelSpace,
+    path: str,
+    classes_file: str | None = None,
+    size: tuple[int, int] = (0, 0),
+    class_names: ClassNames = "given",
 ) -> tuple[LabelSpace, tuple[str, ...]]:
     """The label space with what the files next to the dataset say of its classes, and notes on what did not fit.
 
-    `size`: height and width of an image. Classes that no file names take the words of a class file of imaginate's own,
-    where the data set is a known one, or those of their WordNet ids.
+    This is where a class gets its name, for prompts, guides, fits and retrieval alike. `size`: height and width of an
+    image. Classes that no file names take the words of a class file of imaginate's own, where the data set is a known
+    one, or those of their WordNet ids, or their name in the source without its number, split at the commas. With
+    `class_names` wordnet, WordNet fills what is still missing.
     """
     notes: list[str] = []
     table = _file_next_to(path, ("classes.json",))
@@ -61,8 +68,20 @@ def describe(
     file = classes_file or _file_next_to(path, ("classes.yaml", "classes.yml"))
     labels, more = _from_yaml(labels, file) if file is not None else (labels, ())
     labels, found = _of_wordnet(labels)
-    labels = _without_numbers(labels)
-    return labels, (*notes, *more, *found, *_codes(labels))
+    worded = {info.name for info in labels if info.display}
+    labels = with_lemmas(_without_numbers(labels), worded)
+    labels, filled = _filled(labels) if class_names == "wordnet" else (labels, [])
+    return labels, (*notes, *more, *found, *_codes(labels), *filled)
+
+
+def _filled(labels: LabelSpace) -> tuple[LabelSpace, list[str]]:
+    """The classes with the synonyms of WordNet, and a note on those that it cannot tell."""
+    if wordnet.place() is None:
+        raise DataError(
+            "class names of WordNet need its files: apt install wordnet-base, or name their folder in IMAGINATE_WORDNET"
+        )
+    labels, unknown = wordnet.enrich(labels)
+    return labels, [*unknown[:SHOWN], *([f"... and {len(unknown) - SHOWN} more"] if len(unknown) > SHOWN else [])]
 
 
 def _examples(labels: Iterable[ClassInfo]) -> str:

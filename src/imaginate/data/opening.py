@@ -53,7 +53,9 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
             "the images hold 0 and 1 alone, and are read as black and white; --range 0..255 keeps them as they are"
         )
     notes += seen
-    labels, more_notes = classes.describe(listing.labels, spec.path, spec.classes_file, first.shape[:2])
+    labels, more_notes = classes.describe(
+        listing.labels, spec.path, spec.classes_file, first.shape[:2], spec.class_names
+    )
     notes += [*more_notes, *_alike(labels), *more]
     say(spec.path, notes)
     return Dataset(

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from imaginate.errors import ConfigError
-from imaginate.records import LayoutWord
+from imaginate.records import ClassNames, LayoutWord
 from imaginate.settings import check, setting
 
 # Settings that came after the first runs: they do not count in a run's fingerprint while they have these values.
 UNSAID = {
     "classes": None,
+    "class_names": "given",
     "layout": "auto",
     "path_column": None,
     "label_column": None,
@@ -36,6 +37,12 @@ class DataSpec:
         None,
         "a classes.yaml from another place than next to the dataset, or the name of one that comes with imaginate "
         "(breastmnist)",
+    )
+    class_names: ClassNames = setting(
+        "given",
+        "what classes are called: as the source and classes.yaml say; wordnet: with the synonyms of WordNet too, and "
+        "its definitions and hypernyms, where it knows one meaning",
+        source="RET 3.2",
     )
     classes: tuple[str, ...] | None = setting(None, "the classes to read, by the names in the source; by default all")
     layout: LayoutWord = setting(

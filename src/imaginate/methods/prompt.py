@@ -26,8 +26,9 @@ class Prompt:
 
     RET sections 3.1 and 4.3, circled 1 to 4: `simple` ("A photo of {name}."), `simple-nows` (white space stripped),
     `clip` (the 80 templates of CLIP, with replacement), `sariyildiz` (five categories, equal counts), `gif` (GIF
-    Eq. 7), or a file with one template a line. Synonyms are joined by commas. Classes without a hypernym or
-    definition skip the categories that need one, which is logged and written with each image.
+    Eq. 7), or a file with one template a line. Synonyms, of the dataset or of WordNet (`--class-names wordnet`), are
+    joined by commas. Classes without a hypernym or definition skip the categories that need one, which is logged and
+    written with each image.
     """
 
     starts_from: ClassVar[StartsFrom] = "class"
@@ -44,9 +45,7 @@ class Prompt:
         "inside class names: stripped by simple-nows and clip, as in the paper, or always, or never",
         source="RET 4.3",
     )
-    wordnet: bool = setting(
-        True, "fill missing synonyms, hypernyms and definitions from WordNet, for the sets that use them"
-    )
+    wordnet: bool = setting(True, "fill missing hypernyms and definitions from WordNet, for the sets that use them")
     steps: int = knobs.steps()
     guidance_scale: float = knobs.guidance_scale()
     scheduler: str | None = knobs.scheduler()
@@ -88,8 +87,8 @@ class Prompt:
         key = (labels, chosen.name, self.wordnet)
         if key not in _ready:
             used = {f for c in chosen.categories for t in c.templates for f in prompt_sets.needs(t)}
-            lacking = self.wordnet and bool(used & {"hypernym", "definition", "synonyms"})
-            full, notes = wordnet.enrich(labels) if lacking else (labels, ())
+            lacking = self.wordnet and bool(used & {"hypernym", "definition"})
+            full, notes = wordnet.enrich(labels, names=False) if lacking else (labels, ())
             if "definition" in used:
                 full, notes = _fitting(full, diffusion_prior(context), notes)
             for name, gone in prompt_sets.skipped(chosen, full).items():

@@ -149,6 +149,7 @@ def skipped(chosen: PromptSet, labels: LabelSpace) -> dict[str, tuple[str, ...]]
             raise ConfigError(
                 f"prompt set {chosen.name} needs {' and '.join(wanted)}, which no class has: "
                 "give them in classes.yaml, or a wnid each and WordNet (apt install wordnet-base)"
+                + (", with --class-names wordnet" if "synonyms" in wanted else "")
             )
     return missing
 

@@ -14,6 +14,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from imaginate.prompts.naming import lemmas
 from imaginate.records import ClassInfo, LabelSpace
 
 PLACES = ("/usr/share/wordnet", "~/nltk_data/corpora/wordnet", "/usr/share/nltk_data/corpora/wordnet")
@@ -35,25 +36,30 @@ def place() -> Path | None:
     return next((f for f in folders if (f / "data.noun").is_file() and (f / "index.noun").is_file()), None)
 
 
-def enrich(labels: LabelSpace) -> tuple[LabelSpace, tuple[str, ...]]:
-    """The label space with gaps filled from WordNet, and one line for each class that it could not tell."""
+def enrich(labels: LabelSpace, *, names: bool = True) -> tuple[LabelSpace, tuple[str, ...]]:
+    """The label space with gaps filled from WordNet, and one line for each class that it could not tell.
+
+    Without `names` no class gets synonyms: what it is called stays.
+    """
     folder = place()
     if folder is None:
         return labels, ("WordNet is not installed (apt install wordnet-base): no hypernyms or definitions are added",)
     notes: list[str] = []
-    classes = tuple(_known(folder, info, notes) for info in labels)
+    classes = tuple(_known(folder, info, notes, names=names) for info in labels)
     return LabelSpace(classes), tuple(notes)
 
 
-def _known(folder: Path, info: ClassInfo, notes: list[str]) -> ClassInfo:
-    if info.hypernym and info.definition:
+def _known(folder: Path, info: ClassInfo, notes: list[str], *, names: bool) -> ClassInfo:
+    if info.hypernym and info.definition and (info.synonyms or not names):
         return info
     synset = _by_id(folder, info.wnid or info.name) or _by_name(folder, info, notes)
     if synset is None:
         return info
+    there = {name.lower() for name in (info.title, *lemmas(info.title))}
+    others = tuple(word for word in synset.words if word.lower() not in there) if names else ()
     return replace(
         info,
-        synonyms=info.synonyms or tuple(w for w in synset.words if w.lower() != info.title.lower()),
+        synonyms=info.synonyms or others,
         definition=info.definition or synset.definition,
         hypernym=info.hypernym or _parent(folder, synset),
     )

@@ -22,7 +22,7 @@ from imaginate.models.priors.core.text import WORD_TABLES
 from imaginate.ops.conditioning import Conditioning
 from imaginate.personalisation.core.networks import as_stable_diffusion
 from imaginate.personalisation.core.plan import Batch, Task
-from imaginate.prompts.naming import class_name
+from imaginate.prompts.naming import class_name, core_word
 from imaginate.prompts.texts import TEXTUAL_INVERSION
 from imaginate.records import LabelSpace
 
@@ -50,8 +50,7 @@ def initial(labels: LabelSpace, tokenizer: Any, table: torch.Tensor) -> torch.Te
     """(classes, width): the last word of each class's first name, the mean where it has several tokens (RET 3.2)."""
     rows = []
     for info in labels:
-        word = (class_name(info).split() or [info.name])[-1]
-        ids = tokenizer(word, add_special_tokens=False).input_ids
+        ids = tokenizer(core_word(info), add_special_tokens=False).input_ids
         rows.append(table[torch.tensor(ids)].float().mean(0))
     return torch.stack(rows)
 
