@@ -115,7 +115,7 @@ def sweep(settings: list[int], make: Callable[[int], Any], asked: np.ndarray, ri
 def lancedb(rows: int, asked: np.ndarray, right: np.ndarray) -> dict[str, Any]:
     """The pool's own table: append, index, search, from disk."""
     from imaginate.pool.rows import Header
-    from imaginate.pool.table import PoolTable, partitions
+    from imaginate.pool.table import PoolTable
 
     folder = tempfile.mkdtemp(prefix="pool-")
     peak = Peak()
@@ -130,7 +130,7 @@ def lancedb(rows: int, asked: np.ndarray, right: np.ndarray) -> dict[str, Any]:
         clock = Clock()
         table.index_vectors("auto" if rows >= 50_000 else "ivf-flat")
         index = {**clock.read("index"), "index_peak_mb": peak.lap()}
-        lists = partitions(rows)
+        lists = table.built_index().lists
         steps = [n for n in (4, 8, 16, 32, 64, 128, 256, 512) if n <= lists]
         found = sweep(steps, lambda n: lance_search(table, n), asked, right)
         return {

@@ -82,6 +82,19 @@ def test_a_class_without_enough_matches_ends_short(world: World) -> None:
     assert {c.failed for c in found} == {None, "nearer another class"}
 
 
+def test_an_image_serves_one_class_unless_it_may_be_shared(world: World) -> None:
+    def used(**settings: Any) -> list[set[str]]:
+        method = Retrieval(**settings, **LOOSE)
+        found = [method.expand([ask(label, range(40))], world) for label in range(3)]
+        assert {c.failed for one in found for c in one} <= {None, "goes to another class"}
+        return [{str(c.info["pool_id"]) for c in one if c.failed is None} for one in found]
+
+    alone, shared = used(), used(share=True)
+    assert [len(ids) for ids in alone] == [20, 20, 6]
+    assert len(set.union(*alone)) == 46
+    assert [len(ids) for ids in shared] == [40, 40, 40]
+
+
 def test_policies_for_classes_that_end_short(world: World, caplog: pytest.LogCaptureFixture) -> None:
     def kept(short: Any) -> list[int]:
         method = Retrieval(contrastive=True, short=short, **LOOSE)

@@ -21,6 +21,7 @@ from colour_guide import ColourGuide
 from imaginate.errors import DataError, ModelError, RunError
 from imaginate.pool import Building, build_pool, open_pool
 from imaginate.pool import build as build_module
+from imaginate.pool.indexes import BuiltIndex
 from imaginate.pool.info import describe
 from imaginate.pool.table import PoolTable, Recall
 from worlds import folder, picture, png
@@ -308,6 +309,28 @@ def _clip_retrieval(place: Path, vectors: np.ndarray) -> str:
     columns = {"url": [f"https://example.org/{i}.jpg" for i in range(len(vectors))]}
     pq.write_table(pa.table(columns), place / "metadata/metadata_0.parquet")
     return str(place)
+
+
+def test_probes_go_by_the_lists_that_the_index_has(tmp_path: Path) -> None:
+    """Rows that come later are put into the lists that are there; a pool that outgrew them is indexed again."""
+    from imaginate.pool.probe import new_header
+
+    vectors = np.random.default_rng(0).normal(size=(1300, 12)).astype(np.float32)
+    table = PoolTable.create(str(tmp_path / "pool"), new_header(ColourGuide(), "reference"))
+
+    def append(start: int, stop: int) -> None:
+        table.append_rows([{"id": f"{i:032x}", "vector": vectors[i]} for i in range(start, stop)])
+        table.tidy()
+
+    append(0, 400)
+    table.index_vectors("ivf-flat")
+    append(400, 800)
+    assert (table.built_index(), table.stale()) == (BuiltIndex(lists=20, rows=400), False)
+    assert (table.built_index().probes(400, 800), table.built_index().probes(10, 800)) == (20, 8)
+    append(800, 1300)
+    assert table.stale()
+    table.index_vectors("ivf-flat")
+    assert (PoolTable.open(table.path).built_index(), table.stale()) == (BuiltIndex(lists=36, rows=1300), False)
 
 
 def test_an_index_that_misses_sentences_is_not_used(tmp_path: Path) -> None:

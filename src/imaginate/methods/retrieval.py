@@ -23,7 +23,8 @@ class Retrieval:
     Burg et al. 2023 (RET) section 3.2, circled 10: neighbours of "A photo of {class name without spaces}." in CLIP
     space, 1.4 times the wanted number at first and up to ten times that, aesthetic score at least 5, unsafe ones and
     near-duplicates left out. Differs: duplicates are found by perceptual hash *and* embedding (RET's detector missed
-    some), near-duplicates of the class's own seeds are refused too, and every refused neighbour is counted by reason.
+    some), near-duplicates of the class's own seeds are refused too, an image that several classes find goes to the
+    nearest of them (RET lets it serve each: `share`), and every refused neighbour is counted by reason.
     Copy i of a class is neighbour i of its list. Classes that end short are named, with their count.
     `contrastive`, `consistency`, `order` and `short: even` go beyond RET.
     """
@@ -61,6 +62,7 @@ class Retrieval:
         "a class with too few images: keep what there is, drop all of its images, stop, or cut every class to as many",
         source="RET 3.2",
     )
+    share: bool = knobs.share()
     exclude: str | None = knobs.exclude()
 
     def __post_init__(self) -> None:
@@ -96,4 +98,6 @@ class Retrieval:
         plan = SearchPlan(
             wanted=1, ask=self.ask, widen=self.widen, order=self.order, weight=self.weight, clusters=self.clusters
         )
-        return PoolSearch(query=self.query, prompts=self.prompts, rules=rules, plan=plan, short=self.short)
+        return PoolSearch(
+            query=self.query, prompts=self.prompts, rules=rules, plan=plan, short=self.short, share=self.share
+        )

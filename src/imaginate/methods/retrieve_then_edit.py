@@ -37,6 +37,7 @@ class RetrieveThenEdit:
     contrastive: bool = setting(True, "refuse neighbours that are nearer to another class's query")
     consistency: float = knobs.consistency()
     aesthetic: float = knobs.aesthetic()
+    share: bool = knobs.share()
     exclude: str | None = knobs.exclude()
     strength: float = setting(0.5, "how much of the neighbour is noised away", gt=0, le=1, source="GIF B.4.1")
     noise: float | None = knobs.noise()
@@ -113,7 +114,9 @@ class RetrieveThenEdit:
             contrastive=self.contrastive,
             exclude=exclusions(self.exclude),
         )
-        return PoolSearch(query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1))
+        return PoolSearch(
+            query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1), share=self.share
+        )
 
 
 def _in_shape(edited: Candidate, neighbour: Candidate) -> Candidate:

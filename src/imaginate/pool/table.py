@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from imaginate.errors import RunError
+from imaginate.pool.indexes import BuiltIndex, config, kind_for, lists_of
 from imaginate.pool.rows import LATER, Header, header_of, rows_schema, skipped_schema, units_schema
 from imaginate.pool.units import Unit
 
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-EXACT_BELOW = 2_000_000  # below this many rows a full scan is fast enough, and exact
 ENOUGH = 0.95  # the recall from which on an index answers
-INDEXES = ("auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq")
 
 
 @dataclass(frozen=True)
@@ -163,7 +161,7 @@ class PoolTable:
     ) -> list[dict[str, Any]]:
         """The rows that the vector index finds, with their `similarity`."""
         ask = self.rows.search(query, vector_column_name="vector").distance_type("cosine")
-        ask = ask.nprobes(self._probes(limit))
+        ask = ask.nprobes(self.built_index().probes(limit, len(self)))
         # Quantised lists only pre-select: the true distances of twice as many decide.
         ask = ask if kind == "IvfFlat" else ask.refine_factor(2)
         rows: list[dict[str, Any]] = ask.limit(limit).select([*columns, "_distance"]).to_arrow().to_pylist()
@@ -171,20 +169,13 @@ class PoolTable:
             row["similarity"] = round(1.0 - row.pop("_distance"), 6)
         return rows
 
-    def _probes(self, limit: int) -> int:
-        """Lists to visit: one in twenty, and enough of them to hold several times what is wanted."""
-        count = max(1, len(self))
-        lists = self.lists()
-        return min(lists, max(8, math.ceil(lists / 20) + math.ceil(4 * limit * lists / count)))
-
-    def lists(self) -> int:
-        """The number of lists that the index has."""
-        for index in self.rows.list_indices():
-            if list(index.columns) == ["vector"]:
-                stats: Any = self.rows.index_stats(index.name)
-                indexed = int(stats.num_indexed_rows) if stats is not None else len(self)
-                return partitions(indexed) if index.index_type != "IvfHnswSq" else max(1, partitions(indexed) // 16)
-        return 1
+    def built_index(self) -> BuiltIndex:
+        """The vector index as it was built. Of a pool that keeps nothing of it: as one of all its rows would be."""
+        with explained(self.path):
+            if "built" in self._database.list_tables().tables:
+                (row,) = self._database.open_table("built").search().limit(1).to_arrow().to_pylist()
+                return BuiltIndex(row["lists"], row["rows"])
+        return BuiltIndex(lists_of(self.indexed() or "", len(self)), len(self))
 
     def recall(self) -> Recall:
         """How much the index finds, as it was measured when it was built; nothing for one that was never measured."""
@@ -196,12 +187,8 @@ class PoolTable:
 
     def note_recall(self, found: Recall) -> None:
         """Keep what was measured, with the number of rows that it was measured on."""
-        import pyarrow as pa
-
-        rows = [{"queries": kind, "recall": value, "rows": len(self)} for kind, value in found.by_queries.items()]
-        schema = pa.schema([("queries", pa.string()), ("recall", pa.float64()), ("rows", pa.int64())])
-        with explained(self.path):
-            self._database.create_table("recall", data=pa.Table.from_pylist(rows, schema=schema), mode="overwrite")
+        facts = {"rows": len(self)}
+        self._keep_facts("recall", [{"queries": q, "recall": value, **facts} for q, value in found.by_queries.items()])
 
     def finished(self) -> dict[str, str]:
         """Unit -> the stamp under which it was finished."""
@@ -218,12 +205,8 @@ class PoolTable:
         return None
 
     def stale(self) -> bool:
-        """Whether more rows were added since the vector index was built than it holds."""
-        for index in self.rows.list_indices():
-            if list(index.columns) == ["vector"]:
-                stats: Any = self.rows.index_stats(index.name)
-                return bool(stats is not None and stats.num_unindexed_rows > stats.num_indexed_rows)
-        return False
+        """Whether more rows came after the vector index was built than it was built of."""
+        return self.built_index().is_outgrown(len(self))
 
     def tidy(self) -> None:
         """Merge small pieces and bring the indexes up to date; what the merge replaced goes away after an hour."""
@@ -240,37 +223,21 @@ class PoolTable:
     def index_vectors(self, kind: str) -> None:
         """Build the vector index anew; `none` and small pools have none and are searched exactly."""
         count = len(self)
-        if kind == "auto":
-            kind = "none" if count < EXACT_BELOW else "ivf-hnsw-sq"
-        if kind == "none" or count < 256:
+        kind = kind_for(kind, count)
+        if kind == "none":
             return
+        lists = lists_of(kind, count)
         with explained(self.path):
-            self.rows.create_index("vector", config=_config(kind, count), replace=True)
+            self.rows.create_index("vector", config=config(kind, lists), replace=True)
+        self._keep_facts("built", [{"lists": lists, "rows": count}])
 
+    def _keep_facts(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """A small table of facts in place of the earlier one."""
+        import pyarrow as pa
 
-def partitions(count: int) -> int:
-    """The number of lists of an inverted file: the square root of the rows, at least 1."""
-    return max(1, round(math.sqrt(count)))
-
-
-def _config(kind: str, count: int) -> Any:
-    from lancedb import index
-
-    # 64 vectors a list are enough to place the centres; the default of 256, with 50 rounds, is mostly waiting.
-    common: dict[str, Any] = {"distance_type": "cosine", "max_iterations": 15, "sample_rate": 64}
-    lists = partitions(count)
-    match kind:
-        case "ivf-flat":
-            return index.IvfFlat(num_partitions=lists, **common)
-        case "ivf-sq":
-            return index.IvfSq(num_partitions=lists, **common)
-        case "ivf-pq":
-            return index.IvfPq(num_partitions=lists, **common)
-        case "ivf-rq":
-            return index.IvfRq(num_partitions=lists, **common)
-        case "ivf-hnsw-sq":
-            return index.IvfHnswSq(num_partitions=max(1, lists // 16), **common)
-    raise RunError(f"index must be one of {', '.join(INDEXES)}, got {kind!r}")
+        with explained(self.path):
+            mode = "overwrite" if name in self._database.list_tables().tables else "create"
+            self._database.create_table(name, data=pa.Table.from_pylist(list(rows)), mode=mode)
 
 
 @contextmanager

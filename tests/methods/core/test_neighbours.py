@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from colour_guide import ColourGuide
 from imaginate.errors import RunError
-from imaginate.methods.core.neighbours import Neighbours, Rules, SearchPlan, coverage, excluded, mmr
+from imaginate.methods.core.neighbours import Neighbours, Rules, SearchPlan, excluded
+from imaginate.methods.core.orders import coverage, mmr
 from imaginate.ops.similarity import signature
 from worlds import picture
 
@@ -55,10 +56,12 @@ def random_pool(count: int, seed: int = 0, **columns: Any) -> MemoryPool:
     return MemoryPool(torch.randn(count, 12, generator=torch.Generator().manual_seed(seed)), **columns)
 
 
-def listed(pool: MemoryPool, plan: SearchPlan, rules: Rules = RULES, label: int = 0, seeds: Any = None) -> Neighbours:
+def listed(
+    pool: MemoryPool, plan: SearchPlan, rules: Rules = RULES, label: int = 0, seeds: Any = None, reach: Any = None
+) -> Neighbours:
     guide = ColourGuide()
     queries = guide.embed_text(["red", "green", "blue"])
-    return Neighbours(pool, guide, label, queries, seeds or (torch.zeros(0, 12), []), rules, plan)
+    return Neighbours(pool, guide, label, queries, seeds or (torch.zeros(0, 12), []), rules, plan, reach)
 
 
 def taken(neighbours: Neighbours) -> list[tuple[str, str]]:
@@ -75,6 +78,21 @@ def test_asks_for_1_4_times_and_widens_ten_times() -> None:
     assert pool.limits == [70]
     assert len(taken(neighbours)) == 700
     assert pool.limits == [70 * step for step in range(1, 11)]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 30))
+@settings(max_examples=20, deadline=None)
+def test_an_image_in_several_lists_goes_to_the_nearest_class(seed: int, wanted: int) -> None:
+    plan, pool = SearchPlan(wanted=wanted, ask=1.0, widen=2), random_pool(60, seed)
+    near = ColourGuide().embed_text(["red", "green", "blue"]) @ pool._vectors.T
+    lists = [set(row.argsort(descending=True)[: 2 * wanted].tolist()) for row in near]
+    reach = near.double().sort(dim=1, descending=True).values[:, min(2 * wanted, 60) - 1]
+    for label in range(3):
+        found = taken(listed(pool, plan, label=label, reach=reach))
+        rivals = {int(key): [o for o in range(3) if o != label and int(key) in lists[o]] for key, _ in found}
+        lost = [key for key, _ in found if any(near[o, int(key)] > near[label, int(key)] for o in rivals[int(key)])]
+        assert [key for key, refused in found if refused == "goes to another class"] == lost
+        assert {refused for _, refused in found} <= {"", "goes to another class"}
 
 
 def test_a_small_pool_ends_early_and_a_silent_one_is_an_error() -> None:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from imaginate.contract import Guide, Pool
 from imaginate.errors import ImageError, RunError
-from imaginate.ops.kmeans import kmeans
+from imaginate.methods.core.orders import coverage, mmr
 from imaginate.ops.similarity import SignatureIndex, signature
 from imaginate.records import Image, Scalar
 
@@ -71,14 +71,16 @@ class Neighbour:
 
 class Neighbours:
     """The list of one class. `queries` (classes, dim) unit norm: this class's own, and the others' for contrast.
-    `seeds`: embeddings (n, dim) and hashes of the class's own images, whose near-duplicates are refused."""
+    `seeds`: embeddings (n, dim) and hashes of the class's own images, whose near-duplicates are refused.
+    `reach` (classes,): the least similarity in the longest list of each class; an image that several lists hold goes to
+    the class whose query is nearest. None: it goes to each of them (RET)."""
 
     def __init__(
         self, pool: Pool, guide: Guide, label: int, queries: Tensor, seeds: tuple[Tensor, list[str]], rules: Rules,
-        plan: SearchPlan,
+        plan: SearchPlan, reach: Tensor | None = None,
     ) -> None:  # fmt: skip
         self._pool, self._guide, self._label, self._queries = pool, guide, label, queries
-        self._rules, self._plan = rules, plan
+        self._rules, self._plan, self._reach = rules, plan, reach
         self._vectors, self._seed_count = [seeds[0]], len(seeds[1])
         self._signatures = SignatureIndex(rules.bits, rules.colour)
         for mark in seeds[1]:
@@ -196,16 +198,29 @@ class Neighbours:
         vectors, good = self._embedded(real)
         probability = self._guide.logits(vectors.to(self._queries)).softmax(dim=1).cpu() if real else vectors
         closest = (vectors @ self._queries.float().cpu().T).argmax(dim=1) if real else vectors
+        elsewhere = self._goes_elsewhere(vectors)
         for i, row in enumerate(real):
             scores = {"similarity": float(row["similarity"] or 0), "consistency": float(probability[i, self._label])}
             scores |= {name: float(row[name]) for name in ("aesthetic", "unsafe") if row.get(name) is not None}  # type: ignore[arg-type]
             refused = str(self._images.get(str(row["id"]), "no image")) if not good[i] else ""
-            refused = refused or self._refused(row, scores, int(closest[i])) or self._copy_of(row, vectors[i])
+            refused = refused or self._refused(row, scores, int(closest[i]), is_lost=bool(elsewhere[i]))
+            refused = refused or self._copy_of(row, vectors[i])
             self._judged.append(Neighbour(row=row, refused=refused, scores=scores))
         if len(real) < len(rows):
             self._judged.append(Neighbour(row=rows[-1], refused="pool stopped answering"))
 
-    def _refused(self, row: Row, scores: dict[str, float], closest: int) -> str:
+    def _goes_elsewhere(self, vectors: Tensor) -> Tensor:
+        """(n,) of n embeddings: whether another class has the image in its list and is nearer (or as near and before
+        this one). In double precision: the classes, each at its own list, must agree."""
+        if self._reach is None:
+            return torch.zeros(len(vectors), dtype=torch.bool)
+        near = vectors.double().cpu() @ self._queries.double().cpu().T  # (n, classes)
+        own = near[:, self._label : self._label + 1]
+        is_before = torch.arange(near.shape[1]) < self._label
+        wins = (near > own) | ((near == own) & is_before)
+        return (wins & (near >= self._reach - 1e-6)).any(dim=1)
+
+    def _refused(self, row: Row, scores: dict[str, float], closest: int, *, is_lost: bool) -> str:
         rules = self._rules
         if excluded(row, rules.exclude):
             return "excluded"
@@ -217,6 +232,8 @@ class Neighbours:
             return "unsafe"
         if rules.contrastive and closest != self._label:
             return "nearer another class"
+        if is_lost:
+            return "goes to another class"
         return "inconsistent" if scores["consistency"] < rules.consistency else ""
 
     def _copy_of(self, row: Row, vector: Tensor) -> str:
@@ -240,40 +257,3 @@ def excluded(row: Row, patterns: Sequence[str]) -> bool:
     names += [str(row["signature"])[:16]] if row.get("signature") else []
     plain = [pattern.replace("[", "[[]") for pattern in patterns]  # only * and ? are signs: names may hold brackets
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in plain for name in names)
-
-
-def mmr(relevance: Tensor, vectors: Tensor, weight: float) -> list[int]:
-    """Maximal marginal relevance (Carbonell & Goldstein 1998): next is the row with the best
-    `weight * relevance - (1 - weight) * nearest among those taken`; (n,), (n, dim) -> an order of all rows.
-
-    Differs: both parts are scaled to [0, 1] over the list, since text-image cosines span less than image-image ones.
-    """
-    wanted = _unit(relevance)
-    alike = _unit((vectors @ vectors.T).flatten()).view(len(vectors), -1)
-    nearest = torch.zeros(len(vectors))
-    taken: list[int] = []
-    left = torch.ones(len(vectors), dtype=torch.bool)
-    while len(taken) < len(vectors):
-        value = weight * wanted - (1 - weight) * nearest
-        best = int(value.masked_fill(~left, -math.inf).argmax())
-        taken.append(best)
-        left[best] = False
-        nearest = torch.maximum(nearest, alike[best])
-    return taken
-
-
-def coverage(vectors: Tensor, clusters: int) -> list[int]:
-    """k-means over the list (nearest first), then one row of each cluster in turn: every appearance of the class has
-    its share. (n, dim) -> an order of all rows; within a cluster the order stays."""
-    groups = kmeans(vectors, clusters).tolist()
-    turns: dict[int, int] = {}
-    places = []
-    for i, group in enumerate(groups):
-        turns[group] = turns.get(group, -1) + 1
-        places.append((turns[group], i))
-    return [i for _, i in sorted(places)]
-
-
-def _unit(values: Tensor) -> Tensor:
-    low, high = values.min(), values.max()
-    return (values - low) / (high - low).clamp_min(1e-12)

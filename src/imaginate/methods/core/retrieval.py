@@ -23,6 +23,7 @@ from imaginate.prompts import sets as prompt_sets
 from imaginate.records import Candidate, Request, image_seed
 
 log = logging.getLogger("imaginate")
+TOGETHER = 32  # classes whose longest lists are searched together
 Query = Literal["text", "seeds", "both"]
 Short = Literal["keep", "drop", "fail", "even"]
 Seeds = tuple[Tensor, list[str]]
@@ -30,13 +31,15 @@ Seeds = tuple[Tensor, list[str]]
 
 @dataclass(frozen=True, kw_only=True)
 class PoolSearch:
-    """A search of the pool: the kind of query, the prompt set, the rules, and how far to go (`wanted` unset)."""
+    """A search of the pool: the kind of query, the prompt set, the rules, and how far to go (`wanted` unset).
+    `share`: an image may serve several classes."""
 
     query: Query = "text"
     prompts: str = "simple-nows"
     rules: Rules
     plan: SearchPlan
     short: Short = "keep"
+    share: bool = False
 
 
 class Lists:
@@ -49,6 +52,7 @@ class Lists:
         self._lists: dict[int, Neighbours] = {}
         self._shares: dict[tuple[int, int], int] = {}
         self._seeds: dict[int, Seeds] = {}
+        self._reaches: dict[int, Tensor] = {}
         self._members = _members(context)
         self._queries = self._all_queries()
 
@@ -102,7 +106,19 @@ class Lists:
     def _make(self, label: int, wanted: int) -> Neighbours:
         a = self._search
         plan = replace(a.plan, wanted=wanted)
-        return Neighbours(self._pool, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan)
+        reach = None if a.share or len(self._queries) < 2 else self._reach(plan)
+        return Neighbours(self._pool, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan, reach)
+
+    def _reach(self, plan: SearchPlan) -> Tensor:
+        """(classes,): the least similarity in the longest list that each class may come to."""
+        limit = plan.limit(plan.widen - 1)
+        if limit not in self._reaches:
+            least = []
+            for queries in self._queries.split(TOGETHER):
+                found = self._pool.search(queries, limit)
+                least += [float(rows[-1]["similarity"] or 0) if len(rows) == limit else -1.0 for rows in found]
+            self._reaches[limit] = torch.tensor(least, dtype=torch.float64)
+        return self._reaches[limit]
 
     def _all_queries(self) -> Tensor:
         """(classes, dim), unit norm: text, mean of the seeds, or the mean of both."""
