@@ -167,3 +167,20 @@ def test_code_and_pages_are_in_plain_english() -> None:
             if re.search(rf"\b({TRANSLATED})\b", line, re.IGNORECASE):
                 found.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}")
     assert found == []
+
+
+def test_every_row_of_the_papers_names_files_and_tests_that_exist() -> None:
+    """docs/fidelity.md: each row has a place in the code and a test of it, or says that it was not measured."""
+    page = (ROOT / "docs" / "fidelity.md").read_text(encoding="utf-8")
+    defined = set[str]()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        defined |= set(re.findall(r"^def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| ") and not line.startswith("| row |")]
+    rows = [cells for cells in rows if set("".join(cells)) - set("| -")]
+    assert len(rows) > 80
+    for cells in rows:
+        assert len(cells) in (4, 5), cells[0]
+        assert set(re.findall(r"`(test_\w+)`", cells[3])) or "not measured" in cells[3], cells[0]
+    assert set(re.findall(r"`(test_\w+)`", page)) - defined == set()
+    for place in re.findall(r"`([\w*-]+/[\w*/.-]+)`", page):
+        assert any((ROOT / home).glob(place) for home in ("src/imaginate", ".")), place
