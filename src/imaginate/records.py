@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, TypeAlias, runtime_checkable
 
+from imaginate.errors import some
 from imaginate.files import derive_seed, short_hash
 
 Image: TypeAlias = Any
@@ -93,6 +94,18 @@ class LabelSpace:
 
     def __iter__(self) -> Iterator[ClassInfo]:
         return iter(self.classes)
+
+    def covered(self, counts: Sequence[int], what: str = "image") -> str:
+        """What follows a figure that was measured on so many images of each class: nothing where every class has one.
+
+        `on 4 of 6 classes (2 of 6 classes have no held-out image: e, f)`, with `what` for the image.
+        """
+        missing = [name for name, count in zip(self.names, counts, strict=True) if not count]
+        if not missing:
+            return ""
+        measured = [name for name in self.names if name not in missing]
+        where = f"class {measured[0]} alone" if len(measured) == 1 else f"{len(measured)} of {len(self)} classes"
+        return f"on {where} ({len(missing)} of {len(self)} classes have no {what}: {some(missing)})"
 
     def index(self, name: str) -> int:
         """The label of a class name; ValueError where there is none."""

@@ -13,6 +13,7 @@ from PIL import Image
 from imaginate.cli import main
 from imaginate.models.guides.core.assess import assess, calibration_error, wilson, worst
 from imaginate.records import LabelSpace, Sample
+from imaginate.workflows.guide import MeasuredGuide
 
 
 class Images:
@@ -51,6 +52,21 @@ def test_accuracy_confusions_and_worst_classes():
     assert worst(found, 2) == [(0, 1, 3), (1, 1, 1)]
     assert found.class_mean == pytest.approx((1 / 3 + 1 + 1) / 3)
     assert assess(Reader(), Images(ROWS), batch=99) == found
+
+
+def test_an_accuracy_names_the_classes_that_it_was_measured_on():
+    def lines(rows):
+        return str(
+            MeasuredGuide(assessment=assess(Reader(), Images(rows)), labels=Reader.labels, skipped=0)
+        ).splitlines()
+
+    whole, two, one = lines(ROWS), lines(ROWS[:4]), lines(ROWS[:2])
+    assert "class" not in whole[1]
+    assert whole[2].startswith("mean over classes")
+    assert " on 2 of 3 classes (1 of 3 classes have no image that it could be measured on: c), chance" in two[1]
+    assert two[2].startswith("mean over the 2 measured classes 66.7%")
+    assert " on class a alone (2 of 3 classes have no image that it could be measured on: b, c)" in one[1]
+    assert not any(word in line for line in one for word in ("interval", "chance", "mean over"))
 
 
 def test_calibration_error_is_the_binned_gap():

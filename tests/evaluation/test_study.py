@@ -98,6 +98,28 @@ def test_an_arm_that_lacks_a_class_says_so_in_its_own_line(world: Path, studies:
     assert "one seed: no verdict" in lines[2]
 
 
+def test_every_accuracy_names_the_classes_that_are_held_out(world: Path) -> None:
+    from imaginate.cli.compare import table
+
+    def show_training_images(name: str) -> None:
+        for i in range(4):
+            shutil.copy(world / "data" / "train" / name / f"{i}.png", world / "data" / "test" / name)
+
+    show_training_images("red")
+    two = study(world, ["original", "run:noise"], drop_leak=True)
+    assert "top-1 % on 2 of 3 classes  mean per class % on 2 of 3 classes" in table(two)
+    note = "every accuracy is measured on 2 of 3 classes (1 of 3 classes have no held-out image: red)"
+    assert note in two["warnings"]
+    show_training_images("green")
+    one = study(world, ["original", "run:noise"], out="one", drop_leak=True)
+    assert "top-1 % on class blue alone" in table(one)
+    assert one["verdict"][0]["text"] == (
+        "This study cannot judge: its held-out images are of class blue alone, and who always answers blue is right on "
+        "all of them."
+    )
+    assert not any(sentence["kind"] in ("use", "avoid") for sentence in one["verdict"])
+
+
 def test_seeds_are_added_until_what_is_asked_for_can_be_seen(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from imaginate.evaluation import study as module
 

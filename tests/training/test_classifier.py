@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -217,6 +218,32 @@ def test_one_classifier_is_trained_measured_and_kept(tmp_path: Path, data: Path)
     ]  # fmt: skip
     with pytest.raises(RunError, match="not a training folder"):
         measured(data, data)
+
+
+def test_every_accuracy_names_the_classes_that_it_was_measured_on(
+    tmp_path: Path, data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import shutil
+
+    flags = ["--arch", "small", "--updates", "2", "--batch", "4", "--online-aug", "none", "--device", "cpu"]
+    held = ["--held-out", str(data), "--held-out-split", "test"]
+    for name in ("blue", "green"):
+        for place in (data / "train" / name).glob("[1-9]*.png"):
+            place.unlink()  # a class of one image has none for validation
+    shutil.rmtree(data / "test" / "green")
+    assert main(["train", str(data), "--out", str(tmp_path / "two"), *flags, *held, "--validation", "0.3"]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    assert re.search(
+        r"validation [\d.]+ % on class red alone \(2 of 3 classes have no validation image: blue, green", line
+    )
+    assert re.search(
+        r"mean per class [\d.]+ % on 2 of 3 classes \(1 of 3 classes have no held-out image: green\)", line
+    )
+    shutil.rmtree(data / "test" / "red")
+    assert main(["train", str(data), "--out", str(tmp_path / "one"), *flags, *held, "--validation", "0"]) == 0
+    line = capsys.readouterr().out.splitlines()[0]
+    assert re.search(r"top-1 [\d.]+ % on class blue alone \(2 of 3 classes have no held-out image", line)
+    assert "per class" not in line
 
 
 def test_a_finished_classifier_is_returned_and_never_trained_again(

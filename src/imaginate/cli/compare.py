@@ -59,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
 def table(found: Facts) -> str:
     """Accuracy of each arm, its difference to the reference and what that could have shown, then the verdict."""
     reference, data = found["protocol"]["reference"], found["data"]
-    rows = [("arm", "images", "top-1 %", "mean per class %", f"top-1 minus {reference}", "p", "p (Holm)", "visible")]
+    on = data.get("held_out_on", "").partition(" (")[0]
+    top, mean = (" ".join([column, on]).strip() for column in ("top-1 %", "mean per class %"))
+    rows = [("arm", "images", top, mean, f"top-1 minus {reference}", "p", "p (Holm)", "visible")]
     for arm in found["arms"]:
         gap = (arm["difference"] or {}).get("top1")
         lacks = (

@@ -10,8 +10,6 @@ from imaginate.data.spec import DataSpec
 from imaginate.settings import build
 
 if TYPE_CHECKING:
-    from imaginate.models.guides.core.assess import Assessment
-    from imaginate.records import LabelSpace
     from imaginate.workflows.guide import MeasuredGuide
 
 
@@ -48,21 +46,26 @@ def run(args: argparse.Namespace) -> int:
 def show(found: MeasuredGuide, top: int) -> None:
     """The measurement as a person reads it, on standard output."""
     from rich.console import Console
+    from rich.text import Text
 
     console = Console(highlight=False)
     first, _, rest = str(found).partition(": ")
-    console.print(f"[bold]{first}[/bold]: {rest}")
-    for table in _tables(found.assessment, found.labels, top):
+    console.print(Text.assemble((first, "bold"), f": {rest}"), soft_wrap=True)
+    for table in _tables(found, top):
         console.print(table)
 
 
-def _tables(found: Assessment, labels: LabelSpace, top: int) -> list[Any]:
+def _tables(guide: MeasuredGuide, top: int) -> list[Any]:
     from rich.table import Table
     from rich.text import Text
 
     from imaginate.models.guides.core.assess import wilson, worst
 
-    lowest = Table("class", "right", "of", "accuracy", "95 % interval", title=f"lowest of {len(labels)} classes")
+    found, labels = guide.assessment, guide.labels
+    title = f"lowest of {len(labels)} classes"
+    if guide.measured < len(labels):
+        title = f"{guide.measured} of {len(labels)} classes measured, lowest first"
+    lowest = Table("class", "right", "of", "accuracy", "95 % interval", title=title)
     for label, right, n in worst(found, top):
         low, high = wilson(right, n)
         lowest.add_row(Text(labels[label].title), str(right), str(n), f"{right / n:.0%}", f"{low:.0%} to {high:.0%}")

@@ -36,10 +36,13 @@ def _summary(found: Facts) -> str:
     """What a classifier was trained on and what it reached, in one line."""
     parts = [f"{found['images']} images", f"{found['updates']} updates"]
     if found["validation"] is not None:
-        parts.append(f"validation {100 * found['validation']:.1f} %")
+        parts.append(
+            " ".join([f"validation {100 * found['validation']:.1f} %", found.get("validation_on", "")]).strip()
+        )
     held, leak = found["held_out"], found["leak"]
     if held:
-        parts.append(f"held-out top-1 {100 * held['top1']:.1f} %, mean per class {100 * held['mean_per_class']:.1f} %")
+        mean = f", mean per class {100 * held['mean_per_class']:.1f} %" if held.get("classes") != 1 else ""
+        parts.append(" ".join([f"held-out top-1 {100 * held['top1']:.1f} %{mean}", held.get("on", "")]).strip())
     if leak and leak["removed"]:
         parts.append(f"without {leak['removed']} held-out images that are among the training images")
     elif leak and leak["same"] + leak["near"]:

@@ -18,10 +18,10 @@ from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, RunError
 from imaginate.evaluation.metrics.core.cost import run_cost
 from imaginate.evaluation.metrics.core.features import Extractor, build_extractor, extract
-from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Metric, Sets
+from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Metric, Row, Sets
 from imaginate.files import replace_file
 from imaginate.progress import bar
-from imaginate.records import Scalar
+from imaginate.records import LabelSpace, Scalar
 from imaginate.runs import METRICS, OLD_METRICS, RunFolder, Values
 from imaginate.settings import build, check_price, nearest, settings_of, values_of
 
@@ -97,7 +97,7 @@ def assess(sets: Sets, extractor: Extractor, classes: int, metrics: Sequence[Met
         "format": FORMAT,
         "features": {"name": extractor.name, "dim": int(sets.held_out.vectors.shape[1])},
         "images": {**counts, "unreadable": sum(len(f.skipped) for f in every)},
-        "metrics": [row for _, f in found for row in f.rows],
+        "metrics": [row | {"note": _noted(row, metric, images)} for metric, f in found for row in f.rows],
         **{_name(metric): dict(f.section) for metric, f in found if f.section is not None},
         "warnings": [*_too_few(images), *(text for _, f in found for text in f.warnings)],
         "settings": {name: value for metric in metrics for name, value in values_of(metric).items()},
@@ -109,6 +109,24 @@ def _findings(metric: Metric, images: Measured) -> Findings:
     if missing:
         return Findings(warnings=[f"{_name(metric)} needs {' and '.join(missing)}: not measured"])
     return metric.measure(images)
+
+
+def _noted(row: Row, metric: Metric, images: Measured) -> str:
+    """A row's note, with the classes that its figure is about where a side lacks some."""
+    held_out = "held-out images" in metric.needs
+    sides = [("new", images.sets.new), *([("held-out", images.sets.held_out)] if held_out else [])]
+    shown = [(what, len(side.shown), images.classes) for what, side in sides if len(side)]
+    return "; ".join(filter(None, [row["note"], *(f"{w} images of {n} of {c} classes" for w, n, c in shown if n < c)]))
+
+
+def _lacking(sets: Sets, labels: LabelSpace) -> list[str]:
+    """What is said of a side that lacks classes of the run."""
+    found = []
+    for what, side in (("new", sets.new), ("held-out", sets.held_out)):
+        counts = [side.labels.count(label) for label in range(len(labels))]
+        on = labels.covered(counts, f"{what} image") if any(counts) else ""
+        found += [f"the {what} images are measured {on}"] if on else []
+    return found
 
 
 def _name(metric: Metric) -> str:
@@ -154,6 +172,7 @@ def _measure(run: str, against: str, split: str, how: Extraction, metrics: Seque
     found[2].labels = [known.get(held_out.labels[label].name, -1) for label in found[2].labels]
     sets = Sets(originals=found[0], new=found[1], held_out=found[2])
     result = assess(sets, extractor, len(own.labels), metrics) | {"against": {"path": against, "split": split}}
+    result["warnings"] += _lacking(sets, own.labels)
     result["measured"] = RunFolder(run).images_mark()
     if how.limit:
         result["warnings"].append(f"at most {how.limit} images of each side were used (--limit)")

@@ -46,6 +46,11 @@ def warnings(
     return found
 
 
+def measured_on(where: str) -> list[str]:
+    """The classes that the held-out images do not show; `where` is empty where they show all."""
+    return [f"every accuracy is measured {where}"] if where else []
+
+
 def _thin(rows: Sequence[Facts]) -> list[str]:
     """Classes of too few held-out images for what is said of them."""
     few = [row["class"] for row in (rows[0]["per_class"] if rows else []) if row["held_out"] < statistics.FEW]

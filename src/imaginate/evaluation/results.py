@@ -17,12 +17,13 @@ from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.controls import CANDIDATES
 from imaginate.evaluation.corruption import KINDS
 from imaginate.evaluation.job import Job
-from imaginate.evaluation.notes import warnings
+from imaginate.evaluation.notes import measured_on, warnings
 from imaginate.evaluation.planning import holm, sign_flip
 from imaginate.evaluation.predictors import predictors
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.statistics import BARRED
 from imaginate.evaluation.study_images import StudyImages
+from imaginate.records import LabelSpace
 from imaginate.runs import Facts, RunFolder, Values
 from imaginate.training.folder import write_json
 
@@ -65,7 +66,7 @@ def collect(
         | {"image_size": protocol.size, "recipe_settings": asdict(protocol.adjusted_recipe())},
         "data": _data(material, jobs),
         "leak": material.leak,
-        "warnings": [*material.warnings, *warnings(protocol, arms, measured, rows)],
+        "warnings": [*material.warnings, *measured_on(_covered(material)), *warnings(protocol, arms, measured, rows)],
         "arms": rows,
         "curves": _curves(rows, protocol),
         "exchange": _exchange(rows, protocol),
@@ -106,6 +107,7 @@ def _judgement(
     recipes = {arm.name: RunFolder(arm.path).recipe for arm in arms if arm.path and arm.kind in ("run", "synthetic")}
     study = verdict.Study(
         arms=found["arms"], protocol=found["protocol"], data=found["data"], controls=judged, worth=worth,
+        doubts=verdict.of_one_class(found["data"]),
         guides={name: str((recipe.get("roles") or {}).get("guide") or "") for name, recipe in recipes.items()},
         queries={name: str((recipe.get("method") or {}).get("query") or "") for name, recipe in recipes.items()},
     )  # fmt: skip
@@ -294,4 +296,13 @@ def _data(material: StudyImages, jobs: Sequence[Job]) -> Values:
         "validation": len(first.validation) if first.validation is not None else 0,
         "held_out": len(held),
         "held_out_per_class": np.bincount(held, minlength=len(material.labels)).tolist(),
+        "held_out_on": _covered(material),
     }
+
+
+def _covered(material: StudyImages) -> str:
+    """On which classes every accuracy is measured, where that is not on all that take part."""
+    counts = np.bincount(material.held.label[material.held_rows], minlength=len(material.labels))
+    kept = [i for i in range(len(counts)) if i not in material.short]
+    labels = LabelSpace(tuple(material.labels[i] for i in kept))
+    return labels.covered(counts[kept].tolist(), "held-out image")

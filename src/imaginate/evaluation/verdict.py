@@ -68,6 +68,15 @@ def _doubts(study: Study) -> list[str]:
     return [*([str(fault)] if fault else []), *study.doubts]
 
 
+def of_one_class(data: Facts) -> list[str]:
+    """The doubt of a study whose held-out images are all of one class of several."""
+    shown = [i for i, count in enumerate(data.get("held_out_per_class") or ()) if count]
+    if len(shown) != 1:
+        return []
+    name = data["classes"][shown[0]]
+    return [f"its held-out images are of class {name} alone, and who always answers {name} is right on all of them"]
+
+
 def outcome(arm: Facts, level: float) -> str:
     """gain, loss or open: by the interval and, where several arms were compared, by Holm's p as well."""
     gap = _gap(arm)

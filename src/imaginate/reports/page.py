@@ -34,7 +34,9 @@ def _held_out(study: Study) -> str:
     place = str(protocol.get("held_out") or data.get("name") or "the data")
     split = f", split {protocol['held_out_split']}" if protocol.get("held_out_split") else ""
     n = data.get("held_out")
-    return (words.count(n, "held-out image") if n is not None else "held-out images") + f" ({place}{split})"
+    shown = words.count(n, "held-out image") if n is not None else "held-out images"
+    on = data.get("held_out_on")
+    return f"{shown} ({place}{split})" + (f", {on}" if on else "")
 
 
 def _study_contents(study: View) -> list[tuple[str, str]]:

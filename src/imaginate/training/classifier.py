@@ -199,9 +199,10 @@ def _finish(
         "image_size": plan.size,
         "weight_new": weight,
         "validation": state.best[0] if len(parts.validation) else None,
+        "validation_on": _covered(images.labels, images.store.label[parts.validation], "validation image"),
         "best_update": state.best_update,
         "updates": state.update,
-        "held_out": _measure(plan, trained, held) if held else None,
+        "held_out": _measure(plan, trained, held, images.labels) if held else None,
         "leak": dict(held.leak) if held else None,
         "notes": list(images.notes),
     }
@@ -212,9 +213,16 @@ def _finish(
     return result
 
 
-def _measure(plan: TrainPlan, trained: Trained, held: HeldOut) -> Facts:
-    """Top-1 and mean per-class accuracy on the held-out images."""
+def _measure(plan: TrainPlan, trained: Trained, held: HeldOut, labels: LabelSpace) -> Facts:
+    """Top-1 and mean per-class accuracy on the held-out images, and `on` which classes where that is not all."""
     label = held.store.label[held.rows]
     right = predict(plan, trained.model, join([held.store.piece(held.rows, soft=False)], plan.classes)) == label
     each = [float(right[label == c].mean()) for c in np.unique(label)]
-    return {"images": len(label), "top1": float(right.mean()), "mean_per_class": float(np.mean(each))}
+    return {
+        "images": len(label), "top1": float(right.mean()), "mean_per_class": float(np.mean(each)),
+        "classes": len(each), "on": _covered(labels, label, "held-out image"),
+    }  # fmt: skip
+
+
+def _covered(labels: LabelSpace, label: np.ndarray, what: str) -> str:
+    return labels.covered(np.bincount(label, minlength=len(labels)).tolist(), what)

@@ -32,12 +32,10 @@ class MeasuredGuide:
 
     def __str__(self) -> str:
         found = self.assessment
-        low, high = found.interval
         lines = [
             f"{found.guide}: {found.how}",
-            f"accuracy {found.accuracy:.1%} ({found.right} of {found.images}; 95 % interval {low:.1%} to {high:.1%}), "
-            f"chance {1 / len(self.labels):.1%}",
-            f"mean over classes {found.class_mean:.1%}, calibration error {found.calibration_error:.3f}, "
+            self._accuracy(),
+            f"{self._class_mean()}calibration error {found.calibration_error:.3f}, "
             f"mean entropy {found.mean_entropy:.3f} of at most {math.log(len(self.labels)):.3f} nats",
         ]
         if found.left_out:
@@ -47,6 +45,31 @@ class MeasuredGuide:
         if self.unreadable:
             lines.append(f"{self.unreadable} images could not be read")
         return "\n".join(lines)
+
+    @property
+    def measured(self) -> int:
+        """How many classes have an image on which the guide was measured."""
+        return sum(n > 0 for n in self.assessment.class_images)
+
+    def _accuracy(self) -> str:
+        """The accuracy, and on which classes it was measured where that is not on all. On one class alone it has no
+        interval and no chance, for a guide that always names this class is right on every image."""
+        found, classes = self.assessment, len(self.labels)
+        on = self.labels.covered(found.class_images, "image that it could be measured on")
+        if self.measured == 1:
+            return f"accuracy {found.accuracy:.1%} ({found.right} of {found.images}) {on}: no measure of a guide"
+        low, high = found.interval
+        return (
+            f"accuracy {found.accuracy:.1%} ({found.right} of {found.images}; 95 % interval {low:.1%} to {high:.1%})"
+            f"{' ' + on if on else ''}, chance {1 / classes:.1%}"
+        )
+
+    def _class_mean(self) -> str:
+        """The mean over the classes that were measured; none of one class."""
+        if self.measured == 1:
+            return ""
+        over = "classes" if self.measured == len(self.labels) else f"the {self.measured} measured classes"
+        return f"mean over {over} {self.assessment.class_mean:.1%}, "
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, with class names, as JSON can hold it."""
@@ -63,6 +86,7 @@ class MeasuredGuide:
             "mean_entropy": found.mean_entropy,
             "unreadable": found.unreadable,
             "left_out": found.left_out,
+            "not_measured": [name for name, n in zip(self.labels.names, found.class_images, strict=True) if not n],
             "classes": [{"name": name, "right": right, "images": n} for name, right, n in rows],
             "confused": [
                 {"class": self.labels[t].name, "taken_for": self.labels[p].name, "images": n, "share": share}

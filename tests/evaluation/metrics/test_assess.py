@@ -159,6 +159,17 @@ def test_the_command_writes_what_the_report_reads(tmp_path: Path, monkeypatch: A
     result = json.loads((tmp_path / "run/metrics.json").read_text())
     assert result["images"] == {"originals": 12, "new": 24, "held_out": 12, "unreadable": 0}
     assert result["cost"]["money_per_image"] > 0
+    assert not any("measured on" in warning for warning in result["warnings"])
+    for file in (tmp_path / "data" / "test" / "class2").iterdir():
+        file.unlink()
+    out = ["--out", str(tmp_path / "two.json")]
+    assert main(["evaluate", run, "--against", data, "--quiet", "--neighbours", "3", *out]) == 0
+    note = "held-out images are measured on 2 of 3 classes (1 of 3 classes have no held-out image: class2)"
+    assert note in capsys.readouterr().out
+    notes = {row["name"]: row["note"] for row in json.loads((tmp_path / "two.json").read_text())["metrics"]}
+    assert "held-out images of 2 of 3 classes" in notes["frechet_distance"]
+    assert notes["class_consistency"].endswith("of the held-out images, of 2 of 3 classes")
+    assert "classes" not in notes["vendi"]
     assert main(["report", run]) == 0
     page = (tmp_path / "run/report.html").read_text()
     assert "Metrics of the images" in page

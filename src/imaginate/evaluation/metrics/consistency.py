@@ -33,6 +33,8 @@ class Consistency:
             )
         known = sets.held_out.where([label >= 0 for label in sets.held_out.labels])
         right = "" if not len(known) else f", right on {100 * _judge(images, known):.1f} % of the held-out images"
+        if right and len(known.shown) < images.classes:
+            right += f", of {len(known.shown)} of {images.classes} classes"
         judge = f"the guide {extractor.name}" if extractor.guide is not None else "the originals' class means"
         return Findings(rows=[CONSISTENCY.row(_judge(images, sets.new), note=f"judged by {judge}{right}")])
 

@@ -42,6 +42,11 @@ class Features:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def shown(self) -> set[int]:
+        """The classes of which there is an image."""
+        return {label for label in self.labels if label >= 0}
+
     def where(self, mask: Sequence[bool]) -> Features:
         """Those images for which `mask` is true."""
         rows = [i for i, yes in enumerate(mask) if yes]
