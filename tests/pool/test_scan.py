@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaginate.pool.scan import rank
+from imaginate.pool.scan import Ranked, rank
 
 
 def _blocks(ids: list[str], vectors: np.ndarray, size: int):
@@ -38,3 +40,24 @@ def test_blocks_order_and_other_queries_change_nothing(count: int, limit: int, s
         wanted = _naive(query, ids, vectors, limit)
         assert one.ids == [key for key, _ in wanted]
         assert one.similarities == pytest.approx([-value for _, value in wanted], abs=1.5e-6)
+
+
+def test_facts_are_the_same_from_disk_and_from_memory(tmp_path: Path) -> None:
+    from imaginate.pool.facts import Facts
+    from imaginate.pool.rows import PLAIN, Header
+    from imaginate.pool.table import PoolTable
+
+    table = PoolTable.create(str(tmp_path / "pool"), Header(guide="g", dim=2, probe=""))
+    rows = [{"id": f"{i:02d}", "vector": [1.0, 0.0], "caption": f"c{i}", "aesthetic": i / 7} for i in range(20)]
+    rows[3]["caption"] = None
+    table.append_rows(rows)
+    asked = [Ranked(["03", "07", "11"], [0.5, 0.4, 0.3]), Ranked([], []), Ranked(["07", "19", "00"], [0.9, 0.1, 0.0])]
+    facts, fetched = Facts(table), []
+    table.fetch = lambda ids, columns: fetched.append(list(ids)) or PoolTable.fetch(table, ids, columns)
+    first = facts.of(asked)
+    assert fetched == [["00", "03", "07", "11", "19"]]  # each row once
+    assert [[row["id"] for row in rows] for rows in first] == [one.ids for one in asked]
+    assert set(first[0][0]) == {*PLAIN, "similarity"}
+    assert (first[0][0]["caption"], first[0][1]["similarity"], first[2][1]["caption"]) == (None, 0.4, "c19")
+    assert facts.of(asked) == first
+    assert len(fetched) == 1  # a quarter of the pool was read, so that all of it is in memory now

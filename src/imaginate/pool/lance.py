@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imaginate.contract import Guide, Tensor
 from imaginate.errors import ImageError
 from imaginate.pool import refs
+from imaginate.pool.facts import Facts
 from imaginate.pool.probe import check_guide
 from imaginate.pool.rows import PLAIN
 from imaginate.pool.scan import rank
@@ -36,6 +37,7 @@ class LancePool:
         self.dim = self.table.header.dim
         self._index = self.table.indexed()
         self._closeness: float | None = None
+        self._facts = Facts(self.table)
         self._held: list[tuple[Sequence[str], NDArray[np.float32]]] | None = None
 
     def __getstate__(self) -> dict[str, str]:
@@ -61,12 +63,7 @@ class LancePool:
         if not exact and self._index is not None and self.table.recall().is_enough:
             return [self._by_index(query, limit) for query in queries]
         with explained(self.path):
-            found = rank(queries, limit, self._blocks())
-            plain = self.table.fetch([key for one in found for key in one.ids], PLAIN)
-        return [
-            [{**plain[key], "similarity": value} for key, value in zip(one.ids, one.similarities, strict=True)]
-            for one in found
-        ]
+            return self._facts.of(rank(queries, limit, self._blocks()))
 
     def _blocks(self) -> Iterable[tuple[Sequence[str], NDArray[np.float32]]]:
         """Ids and vectors of all rows: kept after the first search where they are not too many, else read each time."""

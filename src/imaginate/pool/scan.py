@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 DIGITS = 6  # of a similarity, as it is shown and as it orders
 SLACK = 2e-6  # what single precision may be off by, and the last digit
-SPARE = 64  # candidates beyond the wanted number, for rows that are as near as the last of them
 
 
 @dataclass(frozen=True)
@@ -35,21 +34,15 @@ def rank(
     queries: NDArray[np.float32], limit: int, blocks: Iterable[tuple[Sequence[str], NDArray[np.float32]]]
 ) -> list[Ranked]:
     """(n, dim) unit-norm queries, the `limit` nearest rows wanted of each. `blocks`: ids and unit-norm vectors."""
-    import torch
+    import numpy as np
 
     best = [_Best(query, limit) for query in queries]
-    asked = torch.from_numpy(queries)
     for ids, vectors in blocks:
-        cosines = asked @ torch.from_numpy(vectors).T
-        count = min(limit + SPARE, len(ids))
-        values, places = cosines.topk(count, dim=1)
-        for one, row, value, place in zip(best, cosines, values.numpy(), places.numpy(), strict=True):
-            bar = max(one.bar, float(value[min(limit, count) - 1]) - SLACK)
-            if count < len(ids) and value[-1] >= bar:  # more rows are as near as the last than were asked for
-                place = (row >= bar).nonzero().flatten().numpy()
-            else:
-                place = place[value >= bar]
-            one.see(ids, vectors, place)
+        cosines = queries @ vectors.T
+        last = max(0, len(ids) - limit)  # where the least of the nearest is, in rising order
+        bars = np.partition(cosines, last, axis=1)[:, last] - SLACK
+        for one, row, bar in zip(best, cosines, bars.tolist(), strict=True):
+            one.see(ids, vectors, np.flatnonzero(row >= max(one.bar, bar)))
     return [one.ranked() for one in best]
 
 
@@ -64,8 +57,8 @@ class _Best:
         """Take in these rows of a block."""
         if not len(places):
             return
-        exact = vectors[places].astype("float64") @ self._query
-        self._found += [(-round(float(v), DIGITS), str(ids[place])) for v, place in zip(exact, places, strict=True)]
+        exact = (vectors[places].astype("float64") @ self._query).round(DIGITS)
+        self._found += [(-value, ids[place]) for value, place in zip(exact.tolist(), places.tolist(), strict=True)]
         if len(self._found) > self._limit:
             self._found = sorted(self._found)[: self._limit]
             self.bar = -self._found[-1][0] - SLACK
