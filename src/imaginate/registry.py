@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 Kind = Literal[
-    "methods", "filters", "techniques", "readers", "decoders", "sources", "pool-sources", "guides", "priors", "metrics",
-    "learners",
+    "methods", "filters", "techniques", "readers", "layouts", "decoders", "sources", "pool-sources", "guides", "priors",
+    "metrics", "learners",
 ]  # fmt: skip
 
 # Where the files of each kind of member are, and what one of them is called in a message.
@@ -35,6 +35,7 @@ ROOMS: Mapping[Kind, tuple[str, str]] = {
     "filters": ("imaginate.filters", "filter"),
     "techniques": ("imaginate.personalisation", "technique"),
     "readers": ("imaginate.data.readers", "format"),
+    "layouts": ("imaginate.data.official", "published layout"),
     "decoders": ("imaginate.data.decoders", "kind of picture"),
     "sources": ("imaginate.data.sources", "kind of image source"),
     "pool-sources": ("imaginate.pool.sources", "kind of pool source"),

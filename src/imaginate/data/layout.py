@@ -38,6 +38,12 @@ _REPOSITORY = re.compile(
     r"(readme|licen[cs]e|citation|requirements|setup|pyproject|dockerfile|makefile).*", re.IGNORECASE
 )
 _CODE = (".py", ".ipynb", ".r", ".m", ".sh", ".toml")
+_SIDE = (".txt", ".mat", ".json", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".pkl", ".jsonl", ".xlsx", ".h5", ".npy")
+_SAYS_LABELS = re.compile(
+    r"label|annot|split|class|categor|partition|fold|ground.?truth|meta|(?<![a-z])(train|test|val|valid|dev|set|list|gt)(?![a-z])|(train|test|val)[-_.]?\d*[-_.]",
+    re.IGNORECASE,
+)
+LABEL_DEPTH = 3  # folders above a file of labels
 _OWN_FILES = frozenset({"classes.yaml", "classes.yml", "classes.json"})
 
 
@@ -49,6 +55,17 @@ def is_system_folder(name: str) -> bool:
 def is_system_file(name: str) -> bool:
     """Whether file managers, or runs, leave a file of this name behind (`.DS_Store`, `._photo.jpg`, `.lock`)."""
     return name in _SYSTEM_FILES or name.startswith("._")
+
+
+def label_files(others: Iterable[str]) -> list[str]:
+    """Of the files that are no images, those whose names say labels or splits, and which nobody reads."""
+    return [
+        name
+        for name in others
+        if name.count("/") <= LABEL_DEPTH
+        and name.lower().endswith(_SIDE)
+        and _SAYS_LABELS.search(name.rsplit("/", 1)[-1])
+    ]
 
 
 def is_own_file(name: str) -> bool:

@@ -6,10 +6,12 @@ import os
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from imaginate.data.layout import arranged
+from imaginate.data.layout import SHOWN, arranged, label_files
 from imaginate.data.splits import ordered
-from imaginate.errors import DataError
+from imaginate.errors import DataError, some
 from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Sample, Skipped
+
+NO_IMAGE = "not an image"
 
 
 def printable(path: str) -> str:
@@ -64,7 +66,20 @@ def from_paths(
     index = {name: label for label, name in enumerate(labels.names)}
     samples = [Sample(id=n, label=index[one[c]], source=s, split=sp) for n, s, c, sp in found]
     splits = ordered(sample.split for sample in samples if sample.split)
-    return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits, notes=tree.notes)
+    notes = (*tree.notes, *_not_read(left, layout))
+    return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits, notes=notes)
+
+
+def _not_read(skipped: Iterable[Skipped], layout: LayoutWord) -> list[str]:
+    """A note on files that look like labels or splits, where classes are taken from folders all the same."""
+    found = label_files(item.id for item in skipped if item.reason == NO_IMAGE) if layout == "auto" else []
+    if not found:
+        return []
+    which = "it looks" if len(found) == 1 else "they look"
+    return [
+        f"{some(found, SHOWN)} {'is' if len(found) == 1 else 'are'} not read, and {which} like labels or splits of the "
+        "publisher: images of a test part may be among these; --layout folders says that the folders are right"
+    ]
 
 
 def _in_a_folder(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 
 from imaginate.data.urls import fetch, is_url
 from imaginate.errors import ImageError
@@ -29,8 +30,9 @@ def read_span(path: str, offset: int, size: int) -> bytes:
         return fetch(path, offset, size)
     try:
         with open(path, "rb") as file:
+            left = os.fstat(file.fileno()).st_size - offset
             file.seek(offset)
-            return file.read(size)
+            return file.read(min(size, left) if left > 0 else size)  # memory is taken for as much as is asked for
     except OSError as error:
         raise ImageError(why(error)) from None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import tarfile
 import zlib
+from functools import lru_cache
 from lzma import LZMAError
 
 from imaginate.data.archives import Member, skip_reason
 from imaginate.data.listing import printable
 from imaginate.data.sources.packed import PackedSource
 from imaginate.data.sources.span import SpanSource
-from imaginate.data.unpacked import Packing
+from imaginate.data.unpacked import Packing, stamp
 from imaginate.data.urls import open_binary
 from imaginate.errors import DataError
 from imaginate.records import ImageSource, Skipped
@@ -20,6 +21,15 @@ _PACKINGS: tuple[tuple[bytes, Packing], ...] = ((b"\x1f\x8b", "gz"), (b"BZh", "b
 
 def members(path: str) -> tuple[list[Member], list[Skipped]]:
     """The files of a tar; of a damaged one, those before the damage, which is then listed as skipped."""
+    try:
+        found, skipped = _members(path, stamp(path))
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    return list(found), list(skipped)
+
+
+@lru_cache(maxsize=4)
+def _members(path: str, stamp: tuple[int, int]) -> tuple[list[Member], list[Skipped]]:
     found: list[Member] = []
     try:
         with open_binary(path) as file:

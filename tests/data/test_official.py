@@ -1,0 +1,181 @@
+"""Published data sets in their exact layouts: image by image what torchvision's own class reads of the same files."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pickle
+import tarfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from data.published import SETS, Case, pixels
+from imaginate import registry
+from imaginate.data import open_dataset
+from imaginate.data.decoding import pixels_of
+from imaginate.errors import DataError
+
+NEEDS = {"pcam": "h5py", **dict.fromkeys(("flowers102", "stanford-cars", "svhn", "imagenet"), "scipy")}
+TV_FILES = ("flowers102", "lfw", "mnist", "omniglot", "places365", "cifar", "stl10", "svhn", "semeion", "fer2013")
+
+
+@pytest.fixture(autouse=True)
+def _no_checksums(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torchvision checks the sums of the real files; ours are tiny."""
+    for name in TV_FILES:
+        module = importlib.import_module(f"torchvision.datasets.{name}")
+        monkeypatch.setattr(module, "check_integrity", lambda path, md5=None: os.path.isfile(path))
+    omniglot = importlib.import_module("torchvision.datasets.omniglot")
+    list_dir = omniglot.list_dir  # in the order of the file system: its labels are others on another disk
+    monkeypatch.setattr(omniglot, "list_dir", lambda root: sorted(list_dir(root)))
+
+
+def case_of(name: str, root: Path) -> Case:
+    if name in NEEDS:
+        pytest.importorskip(NEEDS[name])
+    return SETS[name](root)
+
+
+def read(path: Path, split: str, **say: Any) -> Counter[tuple[bytes, int, str]]:
+    """What we read of a split: pixels, label and class name of every image."""
+    data = open_dataset(path, split=split or "all", **say)
+    return Counter((pixels_of(s).tobytes(), s.label, data.labels.names[s.label]) for s in data.samples)
+
+
+def test_every_layout_has_its_files_here() -> None:
+    assert set(SETS) == set(registry.names("layouts"))
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_images_labels_and_splits_are_those_of_torchvision(name: str, tmp_path: Path) -> None:
+    case = case_of(name, tmp_path)
+    title = registry.find("layouts", name).title
+    data = open_dataset(case.path)
+    assert data.format == f"{title}, as published"
+    assert any(title in note and "--layout folders" in note for note in data.notes)
+    assert set(data.splits) == {split for split in case.splits if split}
+    for split, wanted in case.splits.items():
+        found = read(case.path, split)
+        if any(class_name is None for *_, class_name in wanted):
+            assert Counter((image, label) for image, label, _ in found.elements()) == Counter(e[:2] for e in wanted)
+        else:
+            assert found == Counter(wanted)
+    assert Counter(item.reason for item in open_dataset(case.path, split="all").skipped) == case.skipped
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_one_layout_alone_recognises_a_set(name: str, tmp_path: Path) -> None:
+    from imaginate.data.official.core.places import trees
+    from imaginate.data.place import examine
+    from imaginate.data.readers.official import layouts
+
+    path = str(case_of(name, tmp_path).path)
+    known = {other for tree in trees(examine(path), frozenset()) for other in layouts() if other.recognises(tree)}
+    assert {layout.title for layout in known} == {registry.find("layouts", name).title}
+
+
+@pytest.mark.parametrize("name", ["dtd", "cub200", "food101", "tiny-imagenet", "cifar10", "stl10", "caltech101"])
+def test_the_archive_as_downloaded_reads_as_the_folder(name: str, tmp_path: Path) -> None:
+    case = case_of(name, tmp_path)
+    archive = tmp_path / "downloaded.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(case.path, case.path.name)
+    for split in case.splits:
+        assert read(archive, split) == read(case.path, split)
+
+
+def test_archives_of_one_set_are_read_together(tmp_path: Path) -> None:
+    case = case_of("oxford-pets", tmp_path)
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    for part in ("images", "annotations"):
+        with tarfile.open(packed / f"{part}.tar.gz", "w:gz") as tar:
+            tar.add(case.path / part, part)
+    for place in (packed, packed / "images.tar.gz"):
+        assert read(place, "train") == read(case.path, "train")
+
+
+def test_folders_alone_are_read_where_that_is_asked(tmp_path: Path) -> None:
+    case = case_of("dtd", tmp_path)
+    data = open_dataset(case.path, layout="folders")
+    assert data.format == "image folder"
+    assert len(data) == 12
+
+
+def test_codes_have_words(tmp_path: Path) -> None:
+    wanted = {
+        "gtsrb": {"00000": "speed limit 20 traffic sign"}, "country211": {"AD": "Andorra"}, "fer2013": {"3": "happy"},
+        "tiny-imagenet": {"n01443537": "goldfish"}, "imagenet": {"n01440764": "tench"},
+        "mnist": {"7 - seven": "digit 7"}, "medmnist": {"0": "malignant"},
+        "cub200": {"001.Black_footed_Albatross": "Black footed Albatross"},
+        "inaturalist": {"00000_Animalia_Chordata_Aves_Passeriformes_Corvidae_Corvus_corax": "Corvus corax"},
+    }  # fmt: skip
+    for name, words in wanted.items():
+        data = open_dataset(case_of(name, tmp_path / name).path, split="all")
+        titles = dict(zip(data.labels.names, data.labels.titles, strict=True))
+        assert {key: titles[key] for key in words} == words
+
+
+def test_a_pickle_that_runs_code_is_refused(tmp_path: Path) -> None:
+    case = case_of("cifar10", tmp_path)
+    mark = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(mark),)
+
+    (case.path / "data_batch_1").write_bytes(pickle.dumps({"data": Evil(), "labels": [1]}))
+    with pytest.raises(DataError, match="only arrays and plain containers"):
+        open_dataset(case.path)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("mapping", ["synset_labels.txt", "LOC_val_solution.csv", "meta.bin", ""])
+def test_flat_validation_images_have_the_labels_of_a_mapping_file(mapping: str, tmp_path: Path) -> None:
+    case = case_of("imagenet", tmp_path)
+    ids = [name for *_, name in case.splits["validation"]]
+    for file in sorted((case.path / "ILSVRC2012_devkit_t12" / "data").iterdir()):
+        file.unlink()
+    if not mapping:
+        with pytest.raises(DataError, match="in no class folders"):
+            open_dataset(case.path, split="val")
+        return
+    if mapping == "meta.bin":
+        import torch
+
+        torch.save(({"n01440764": ("tench",)}, ids), case.path / mapping)
+    else:
+        csv = [f"ILSVRC2012_val_{n:08d},{wnid} 1 2 3 4" for n, wnid in enumerate(ids, 1)]
+        lines = ids if mapping.startswith("synset") else ["ImageId,PredictionString", *reversed(csv)]
+        (case.path / mapping).write_text("\n".join(lines))
+    assert read(case.path, "val") == Counter(case.splits["validation"])
+
+
+def test_binary_batches_are_those_of_the_pickles(tmp_path: Path) -> None:
+    images = [pixels(n, 32) for n in range(3)]
+    for name, before in (("cifar-10-batches-bin", b""), ("cifar-100-binary", b"\x05")):
+        (tmp_path / name).mkdir()
+        data = b"".join(before + bytes([n]) + image.transpose(2, 0, 1).tobytes() for n, image in enumerate(images))
+        is_ten = not before
+        (tmp_path / name / ("data_batch_1.bin" if is_ten else "train.bin")).write_bytes(data)
+        (tmp_path / name / ("batches.meta.txt" if is_ten else "fine_label_names.txt")).write_text("a\nb\nc\n\n")
+        data_set = open_dataset(tmp_path / name)
+        assert [(s.label, s.split) for s in data_set.samples] == [(0, "train"), (1, "train"), (2, "train")]
+        assert all(np.array_equal(pixels_of(s), images[s.label]) for s in data_set.samples)
+
+
+def test_of_several_sets_of_emnist_one_is_given(tmp_path: Path) -> None:
+    from data.published import idx
+
+    case = case_of("emnist", tmp_path)
+    raw = case.path / "raw"
+    (raw / "emnist-digits-train-images-idx3-ubyte").write_bytes(idx(np.zeros((1, 28, 28), np.uint8)))
+    (raw / "emnist-digits-train-labels-idx1-ubyte").write_bytes(idx(np.zeros(1, np.uint8)))
+    with pytest.raises(DataError, match=r"letters, digits: give the file of images of one"):
+        open_dataset(case.path)
+    one = raw / "emnist-letters-train-images-idx3-ubyte"
+    assert read(one, "test") == Counter(case.splits["test"])
