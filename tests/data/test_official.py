@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data import zoo
 from data.published import SETS, Case, pixels
 from imaginate import registry
 from imaginate.data import open_dataset
@@ -179,3 +180,31 @@ def test_of_several_sets_of_emnist_one_is_given(tmp_path: Path) -> None:
         open_dataset(case.path)
     one = raw / "emnist-letters-train-images-idx3-ubyte"
     assert read(one, "test") == Counter(case.splits["test"])
+
+
+def test_inspect_says_the_layout_and_what_is_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from imaginate.cli import main
+
+    case = case_of("oxford-pets", tmp_path)
+    assert main(["inspect", str(case.path)]) == 0
+    shown = capsys.readouterr().out
+    assert "Oxford-IIIT Pet, as published" in shown
+    assert "left out: trimaps and boxes in annotations" in shown
+    assert "6  train" in shown
+    assert "3  test" in shown
+    assert "3 classes: Abyssinian, American Bulldog and Bengal" in shown
+    assert main(["inspect", str(case.path), "--layout", "folders"]) == 0
+    assert "image folder" in capsys.readouterr().out
+
+
+def test_side_files_of_an_unknown_set_are_named(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes(zoo.png())
+    (tmp_path / "README.txt").write_text("what it is")
+    assert not any("not read" in note for note in open_dataset(tmp_path).notes)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists" / "test_split.txt").write_text("cat/1.png")
+    (note,) = (note for note in open_dataset(tmp_path).notes if "not read" in note)
+    assert note.startswith("lists/test_split.txt is not read")
+    assert not any("not read" in note for note in open_dataset(tmp_path, layout="folders").notes)

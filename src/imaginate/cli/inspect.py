@@ -1,4 +1,4 @@
-"""Say what is in a run: counts, rejects by reason, where each image came from, what guidance changed."""
+"""Say what is in a run (counts, rejects by reason, what guidance changed), or how a dataset is read."""
 
 from __future__ import annotations
 
@@ -6,18 +6,28 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The run, and what to draw."""
-    parser.add_argument("run", metavar="RUN", help="a run folder")
+    """The run or dataset, and what to draw."""
+    parser.add_argument("run", metavar="RUN|DATA", help="a run folder, or a dataset: which layout it is read in")
     parser.add_argument("--sheet", metavar="PNG", help="draw a contact sheet, rejected images included, to this file")
     parser.add_argument("--image", metavar="NAME", help="all that is known of one image (a part of its file name)")
     parser.add_argument("--rows", type=int, default=12, help="rows of the contact sheet")
+    parser.add_argument(
+        "--layout",
+        default="auto",
+        choices=["auto", "folders", "classes", "splits"],
+        help="of a dataset: what folders mean; folders switches the recognition of published layouts off",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the summary, or all that is known of one image; draw the sheet."""
     from imaginate.files import explained, replace_file
     from imaginate.workflows.inspect import inspect
+    from imaginate.workflows.inspect_data import inspect_data, is_data
 
+    if is_data(args.run) and not args.sheet and not args.image:
+        print(inspect_data(args.run, layout=args.layout))
+        return 0
     found = inspect(args.run)
     sheet = found.sheet(rows=args.rows) if args.sheet else b""
     if args.image:

@@ -40,7 +40,8 @@ _REPOSITORY = re.compile(
 _CODE = (".py", ".ipynb", ".r", ".m", ".sh", ".toml")
 _SIDE = (".txt", ".mat", ".json", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".pkl", ".jsonl", ".xlsx", ".h5", ".npy")
 _SAYS_LABELS = re.compile(
-    r"label|annot|split|class|categor|partition|fold|ground.?truth|meta|(?<![a-z])(train|test|val|valid|dev|set|list|gt)(?![a-z])|(train|test|val)[-_.]?\d*[-_.]",
+    r"label|annot|attribut|split|class|categor|partition|fold|ground.?truth|meta|setid|"
+    r"(?<![a-z])(train|test|val|valid|dev|set|list|gt)(?![a-z])",
     re.IGNORECASE,
 )
 LABEL_DEPTH = 3  # folders above a file of labels

@@ -1,0 +1,49 @@
+"""What a dataset is read as: the layout that was recognised, its parts and classes, and what is left out."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from dataclasses import dataclass
+
+from imaginate.data import Dataset, open_dataset
+from imaginate.errors import listed
+from imaginate.records import LayoutWord
+
+_OF_A_RUN = frozenset({"recipe.yaml", "run.json", "shards"})
+SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class InspectedData:
+    """A dataset as it is read. `print` it for a summary. `part`: what is read by default; `whole`: everything."""
+
+    part: Dataset
+    whole: Dataset
+
+    def __str__(self) -> str:
+        data, whole = self.part, self.whole
+        lines = [f"{data.spec.path}: {data.format}", "", *(f"note: {note}" for note in data.notes), ""]
+        splits = Counter(sample.split for sample in whole.samples)
+        for split in [*whole.splits, *([None] if splits[None] else [])]:
+            lines.append(f"  {splits[split]:>8}  {'images' if split is None else split}")
+        titles = [n if n == t else f"{n} ({t})" for n, t in zip(data.labels.names, data.labels.titles, strict=True)]
+        lines += ["", f"{len(titles)} classes: {listed(titles, SHOWN)}"]
+        if reasons := whole.reasons():
+            lines += ["", f"left out: {len(whole.skipped)}"]
+            lines += [f"  {count:>8}  {reason}" for reason, count in reasons.items()]
+        return "\n".join(lines)
+
+
+def is_data(path: str) -> bool:
+    """Whether something that is no run is at a path."""
+    if os.path.isdir(path):
+        names = os.listdir(path)
+        return bool(names) and _OF_A_RUN.isdisjoint(names)
+    return os.path.isfile(path)
+
+
+def inspect_data(path: str | os.PathLike[str], *, layout: LayoutWord = "auto") -> InspectedData:
+    """What a dataset is read as. Raises DataError where it cannot be read."""
+    part = open_dataset(path, layout=layout)
+    return InspectedData(part=part, whole=open_dataset(path, layout=layout, split="all") if part.split else part)
