@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.methods.core import knobs
+from imaginate.methods.core.knobs import check_purity
 from imaginate.methods.core.score_names import GUIDED, NEIGHBOUR
 from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
@@ -32,9 +33,11 @@ class RetrieveThenEdit:
     scores: ClassVar[tuple[str, ...]] = (*(f"neighbour_{name}" for name in NEIGHBOUR), *GUIDED)
 
     edit: Literal["img2img", "gif"] = setting("img2img", "plain img2img, or guided imagination")
+    score: Literal["query", "head", "auto"] = knobs.score()
     query: Literal["text", "seeds", "both"] = knobs.query()
     prompts: str = knobs.query_prompts()
     contrastive: bool = setting(True, "refuse neighbours that are nearer to another class's query")
+    purity: float = knobs.purity()
     consistency: float = knobs.consistency()
     aesthetic: float = knobs.aesthetic()
     share: bool = knobs.share()
@@ -50,6 +53,7 @@ class RetrieveThenEdit:
 
     def __post_init__(self) -> None:
         check(self)
+        check_purity(self.purity, self.score)
 
     def prepare(self, context: Context) -> None:
         """The queries, so that a pool of another guide or a missing file is refused before the first image."""
@@ -111,11 +115,17 @@ class RetrieveThenEdit:
         rules = Rules(
             aesthetic=self.aesthetic,
             consistency=self.consistency,
+            purity=self.purity,
             contrastive=self.contrastive,
             exclude=exclusions(self.exclude),
         )
         return PoolSearch(
-            query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1), share=self.share
+            score=self.score,
+            query=self.query,
+            prompts=self.prompts,
+            rules=rules,
+            plan=SearchPlan(wanted=1),
+            share=self.share,
         )
 
 

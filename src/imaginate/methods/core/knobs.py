@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
+from imaginate.errors import ConfigError
 from imaginate.settings import setting
 
 NATURAL = ("natural",)  # domains and adjectives, where the user names none
@@ -56,6 +57,21 @@ ascent_step = partial(setting, None, "size of a step on z and b; none is the var
 level = partial(setting, "channel", "entries that share z and b", source="GIF B.2")
 
 # Retrieval.
+score = partial(
+    setting,
+    "query",
+    "rank by the query; by a ridge head fitted on the seed images, each image going to the class that scores best; or "
+    "auto: by text, seeds or head, whichever is right of most seed images that it was made without",
+    source="ours",
+)
+purity = partial(
+    setting,
+    0.0,
+    "score head: take fewer images of a class where the head expects less than this share of them to be right",
+    ge=0,
+    le=1,
+    source="ours",
+)
 query = partial(setting, "text", "the class's sentence, its seed images, or both averaged")
 query_prompts = partial(
     setting, "simple-nows", "prompt set of the text query, or a file of templates", source="RET 3.2"
@@ -69,3 +85,9 @@ share = partial(
     source="RET 3.2",
 )
 exclude = partial(setting, None, "file of ids, perceptual hashes, sources or URLs (* and ?) never to be used")
+
+
+def check_purity(purity: float, score: str) -> None:
+    """ConfigError for a purity without a head to estimate it."""
+    if purity > 0 and score == "query":
+        raise ConfigError(f"purity {purity:g} is estimated by a head: add score head (or auto)")

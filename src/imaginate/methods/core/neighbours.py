@@ -20,6 +20,7 @@ from torch import Tensor
 from imaginate.contract import Guide, Pool
 from imaginate.errors import ImageError, RunError
 from imaginate.methods.core.orders import coverage, mmr
+from imaginate.ops.ridge import RidgeHead
 from imaginate.ops.similarity import SignatureIndex, signature
 from imaginate.records import Image, Scalar
 
@@ -38,6 +39,7 @@ class Rules:
     similarity: float = -1.0
     consistency: float = 0.0
     contrastive: bool = False
+    purity: float = 0.0
     bits: int = 3
     colour: float = 0.06
     cosine: float | None = None
@@ -73,14 +75,16 @@ class Neighbours:
     """The list of one class. `queries` (classes, dim) unit norm: this class's own, and the others' for contrast.
     `seeds`: embeddings (n, dim) and hashes of the class's own images, whose near-duplicates are refused.
     `reach` (classes,): the least similarity in the longest list of each class; an image that several lists hold goes to
-    the class whose query is nearest. None: it goes to each of them (RET)."""
+    the class whose query is nearest. None: it goes to each of them (RET).
+    `head`: gives each image to the class that scores best, and says how probable it is."""
 
     def __init__(
         self, pool: Pool, guide: Guide, label: int, queries: Tensor, seeds: tuple[Tensor, list[str]], rules: Rules,
-        plan: SearchPlan, reach: Tensor | None = None,
+        plan: SearchPlan, reach: Tensor | None = None, head: RidgeHead | None = None,
     ) -> None:  # fmt: skip
         self._pool, self._guide, self._label, self._queries = pool, guide, label, queries
-        self._rules, self._plan, self._reach = rules, plan, reach
+        self._rules, self._plan, self._reach, self._head = rules, plan, reach, head
+        self._sure = [0.0, 0.0]  # the head's probabilities of what was taken: their sum and number
         self._vectors, self._seed_count = [seeds[0]], len(seeds[1])
         self._signatures = SignatureIndex(rules.bits, rules.colour)
         for mark in seeds[1]:
@@ -198,13 +202,19 @@ class Neighbours:
         vectors, good = self._embedded(real)
         probability = self._guide.logits(vectors.to(self._queries)).softmax(dim=1).cpu() if real else vectors
         closest = (vectors @ self._queries.float().cpu().T).argmax(dim=1) if real else vectors
-        elsewhere = self._goes_elsewhere(vectors)
+        logits = None if self._head is None else self._head.logits(vectors)
+        elsewhere = self._goes_elsewhere(vectors) if logits is None else logits.argmax(dim=1) != self._label
         for i, row in enumerate(real):
             scores = {"similarity": float(row["similarity"] or 0), "consistency": float(probability[i, self._label])}
             scores |= {name: float(row[name]) for name in ("aesthetic", "unsafe") if row.get(name) is not None}  # type: ignore[arg-type]
             refused = str(self._images.get(str(row["id"]), "no image")) if not good[i] else ""
             refused = refused or self._refused(row, scores, int(closest[i]), is_lost=bool(elsewhere[i]))
+            if logits is not None:
+                scores["probability"] = float(logits[i].softmax(dim=0)[self._label])
+                refused = refused or self._less_pure(scores["probability"])
             refused = refused or self._copy_of(row, vectors[i])
+            if not refused and logits is not None:
+                self._sure = [self._sure[0] + scores["probability"], self._sure[1] + 1]
             self._judged.append(Neighbour(row=row, refused=refused, scores=scores))
         if len(real) < len(rows):
             self._judged.append(Neighbour(row=rows[-1], refused="pool stopped answering"))
@@ -235,6 +245,11 @@ class Neighbours:
         if is_lost:
             return "goes to another class"
         return "inconsistent" if scores["consistency"] < rules.consistency else ""
+
+    def _less_pure(self, probability: float) -> str:
+        """Why a neighbour is not taken that would bring the expected share of right ones below the purity asked for."""
+        total, count = self._sure
+        return "less pure than asked" if (total + probability) / (count + 1) < self._rules.purity else ""
 
     def _copy_of(self, row: Row, vector: Tensor) -> str:
         """Near-duplicate of a seed, or of a neighbour taken before, by either detector; else remembered as taken."""

@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from imaginate.contract import Context, Guide, TextGuide
 from imaginate.errors import ConfigError, ImageError, RunError
 from imaginate.methods.core.neighbours import Neighbour, Neighbours, Rules, SearchPlan
+from imaginate.methods.core.scorers import Score, Scorer, best_scorer, head_scorer
 from imaginate.ops.batching import map_images
 from imaginate.ops.similarity import signature
 from imaginate.prompts import sets as prompt_sets
@@ -32,8 +33,10 @@ Seeds = tuple[Tensor, list[str]]
 @dataclass(frozen=True, kw_only=True)
 class PoolSearch:
     """A search of the pool: the kind of query, the prompt set, the rules, and how far to go (`wanted` unset).
-    `share`: an image may serve several classes."""
+    `score`: by the query, by a head fitted on the seeds, or by what knows the seeds best; `share`: an image may serve
+    several classes."""
 
+    score: Score = "query"
     query: Query = "text"
     prompts: str = "simple-nows"
     rules: Rules
@@ -54,7 +57,8 @@ class Lists:
         self._seeds: dict[int, Seeds] = {}
         self._reaches: dict[int, Tensor] = {}
         self._members = _members(context)
-        self._queries = self._all_queries()
+        self._scorer = self._scored()
+        self._queries = self._scorer.queries
 
     def of(self, request: Request) -> Neighbours:
         """The list of a class, as long as the most images that were asked of it at once make it."""
@@ -67,7 +71,8 @@ class Lists:
     def candidates(self, request: Request) -> list[Candidate]:
         """Neighbour i for copy i of a request, refused ones as failed; those beyond the list's end are left out."""
         neighbours = self.of(request)
-        prompt = sentences(self._search.prompts, self._context, request.label) if self._search.query != "seeds" else []
+        by_text = self._search.query != "seeds" and self._search.score == "query"
+        prompt = sentences(self._search.prompts, self._context, request.label) if by_text else []
         text = (
             prompt[0] if len(prompt) == 1 else f"{self._search.prompts} ({len(prompt)} sentences)" if prompt else None
         )
@@ -106,8 +111,12 @@ class Lists:
     def _make(self, label: int, wanted: int) -> Neighbours:
         a = self._search
         plan = replace(a.plan, wanted=wanted)
-        reach = None if a.share or len(self._queries) < 2 else self._reach(plan)
-        return Neighbours(self._pool, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan, reach)
+        head = self._scorer.head
+        reach = None if a.share or head is not None or len(self._queries) < 2 else self._reach(plan)
+        return Neighbours(
+            self._pool, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan, reach,
+            None if a.share else head,
+        )  # fmt: skip
 
     def _reach(self, plan: SearchPlan) -> Tensor:
         """(classes,): the least similarity in the longest list that each class may come to."""
@@ -119,6 +128,20 @@ class Lists:
                 least += [float(rows[-1]["similarity"] or 0) if len(rows) == limit else -1.0 for rows in found]
             self._reaches[limit] = torch.tensor(least, dtype=torch.float64)
         return self._reaches[limit]
+
+    def _scored(self) -> Scorer:
+        """By what the classes are ranked: the queries, or the head."""
+        score = self._search.score
+        if score == "query":
+            return Scorer(queries=self._all_queries())
+        names = [info.name for info in self._context.labels]
+        seeds = [self._of_seeds(label)[0] for label in range(len(names))]
+        if score == "head":
+            return head_scorer(seeds, names)
+        found = best_scorer(seeds, names, self._texts if isinstance(self._guide, TextGuide) else None)[0]
+        if found.head is None and self._search.rules.purity:
+            log.warning("score auto did not choose the head, so that purity is not estimated; score head would")
+        return found
 
     def _all_queries(self) -> Tensor:
         """(classes, dim), unit norm: text, mean of the seeds, or the mean of both."""
