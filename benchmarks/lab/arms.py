@@ -8,19 +8,20 @@ from dataclasses import dataclass
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One arm. `flags` go to `imaginate expand`; `fit` names the technique that has to be fitted first; `pool` says
-    that a retrieval pool is needed; `gif` and `ret` are the rows of the papers' tables."""
+    which retrieval pool is needed; `gif` and `ret` are the rows of the papers' tables."""
 
     name: str
     title: str
     method: str
     flags: tuple[str, ...] = ()
     fit: str | None = None
-    pool: bool = False
+    pool: str | None = None
     gif: str | None = None
     ret: str | None = None
 
 
 _GUIDE = ("--guide", "nano")
+_LITE = ("--guide", "prototypes:efficientnet-lite0@112")
 _SD = ("--prior", "nano", "--steps", "20")
 _DRAW = ("--prior", "nano", "--steps", "20")
 
@@ -33,6 +34,12 @@ AUGMENTATIONS = (
         title="RandAugment, informative ones chosen",
         method="randaugment",
         flags=("--select", "informative", "--tries", "2", *_GUIDE),
+    ),
+    Entry(
+        name="randaugment-classwise",
+        title="RandAugment, informative ones chosen by class",
+        method="randaugment",
+        flags=("--select", "informative", "--select-scope", "class", "--tries", "2", *_GUIDE),
     ),
 )
 GIF = (
@@ -49,6 +56,12 @@ GIF = (
         title="GIF-MAE, variant `released`",
         method="gif-mae",
         flags=("--prior", "nano", *_GUIDE, "--variant", "released"),
+    ),
+    Entry(
+        name="gif-mae-pixel",
+        title="GIF-MAE, noise a pixel",
+        method="gif-mae",
+        flags=("--prior", "nano", *_GUIDE, "--level", "token"),
     ),
     Entry(name="sd", title="SD", method="sd", flags=_SD, gif="SD"),
     Entry(name="gif-sd", title="GIF-SD", method="gif-sd", flags=(*_SD, *_GUIDE), gif="GIF-SD"),
@@ -74,13 +87,36 @@ GIF = (
     ),
 )
 RET = (
-    Entry(name="retrieval", title="Retrieval", method="retrieval", flags=_GUIDE, pool=True, ret="Retrieval"),
+    Entry(
+        name="retrieval", title="Retrieval", method="retrieval", flags=("--guide", "nano"), pool="nano", ret="Retrieval"
+    ),
     Entry(
         name="retrieval-seeds",
         title="Retrieval by seed images",
         method="retrieval",
-        flags=(*_GUIDE, "--query", "seeds"),
-        pool=True,
+        flags=(*_LITE, "--query", "seeds"),
+        pool="lite",
+    ),
+    Entry(
+        name="retrieval-share",
+        title="Retrieval by seed images, an image for several classes",
+        method="retrieval",
+        flags=(*_LITE, "--query", "seeds", "--share"),
+        pool="lite",
+    ),
+    Entry(
+        name="retrieval-head",
+        title="Retrieval by a head (ours)",
+        method="retrieval",
+        flags=(*_LITE, "--score", "head"),
+        pool="lite",
+    ),
+    Entry(
+        name="retrieval-head-pure",
+        title="Retrieval by a head, purity 0.7 (ours)",
+        method="retrieval",
+        flags=(*_LITE, "--score", "head", "--purity", "0.7"),
+        pool="lite",
     ),
     Entry(name="boomerang", title="Boomerang", method="boomerang", flags=_SD, ret="Boomerang"),
     Entry(
@@ -148,11 +184,12 @@ RET = (
 ENTRIES = {entry.name: entry for entry in (*AUGMENTATIONS, *GIF, *RET)}
 GROUPS = {"augmentation": AUGMENTATIONS, "gif": GIF, "ret": RET}
 
-# Arms that `imaginate compare` makes itself.
+# Arms that `imaginate compare` makes itself: title, row of GIF Table 1, row of RET Table 1.
 BUILT_IN = {
     "original": ("Original", "Original", "10% ImageNet"),
     "duplicate": ("Duplicate", None, None),
-    "online-aug": ("On-line RandAugment", None, None),
+    "original@0.5": ("Half of the originals", None, None),
+    "original@0.25": ("A quarter of the originals", None, None),
 }
 CLIP_ARMS = {
     "clip-zero-shot": ("CLIP, zero-shot", "CLIP"),

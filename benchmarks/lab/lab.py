@@ -1,12 +1,12 @@
-"""The miniature laboratory: both papers' comparisons on small data, small priors and a small classifier.
+"""The miniature laboratory: both papers' comparisons on small data, small priors and three kinds of learner.
 
-    python benchmarks/lab/lab.py                                       # everything that can be made
-    python benchmarks/lab/lab.py --target flowers102 --group augmentation
+    python benchmarks/lab/lab.py                                       # everything that can be made: days on two cores
+    python benchmarks/lab/lab.py --target tiny-5 --group augmentation --learner probe
     python benchmarks/lab/lab.py --page                                # only write the tables again
 
-One folder a target under --work: runs/<arm>, fits/<technique>, study/. Every step is an ordinary command, goes on where
-it was stopped, and is not repeated once done. An arm that cannot be made is listed with its reason, never left out
-silently. It writes benchmarks/results/lab.json and docs/results.md.
+One folder a target under --work: runs/<arm>, fits/<technique>, a study for each learner. Every step is an ordinary
+command, goes on where it was stopped, and is not repeated once done. An arm that cannot be made is listed with its
+reason, never left out silently. It writes benchmarks/results/lab.json and docs/results.md.
 """
 
 from __future__ import annotations
@@ -25,11 +25,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 from _machine import environment
-from arms import BUILT_IN, CLIP_ARMS, ENTRIES, GROUPS, Entry
+from arms import CLIP_ARMS, ENTRIES, GROUPS, Entry
+from claims import PAIRS
+from learners import LEARNERS, LabLearner
 from page import write_page
-from targets import TARGETS, Target
+from targets import TARGETS, Target, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
+FITTED = ("ft-conditioning", "ft-cluster", "imagic", "textual-inversion", "pseudoword-dm")  # they start from classes
 JSON = ROOT / "benchmarks" / "results" / "lab.json"
 PAGE = ROOT / "docs" / "results.md"
 
@@ -37,7 +40,8 @@ PAGE = ROOT / "docs" / "results.md"
 def main() -> int:
     """Make what is missing, compare, write the tables."""
     args = _arguments()
-    for name in args.target or list(TARGETS)[:2]:
+    prepare(args.data, args.work)
+    for name in args.target or list(TARGETS):
         target = TARGETS[name]
         if not args.page:
             _target(target, args)
@@ -49,15 +53,13 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--target", action="append", choices=list(TARGETS), help="default: the first two")
-    parser.add_argument("--group", action="append", choices=[*GROUPS, "clip", "real"], help="default: all")
+    parser.add_argument("--target", action="append", choices=list(TARGETS), help="default: all")
+    parser.add_argument("--group", action="append", choices=[*GROUPS, "clip"], help="default: all")
+    parser.add_argument("--learner", action="append", choices=list(LEARNERS), help="default: all")
     parser.add_argument("--arm", action="append", choices=list(ENTRIES), help="only these runs of the groups")
     parser.add_argument("--work", type=Path, default=ROOT / "lab-work", help="where runs and studies are kept")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the datasets")
-    parser.add_argument("--copies", type=int, default=2, help="new images for each original image")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--size", type=int, default=32, help="side of the classifier's input")
-    parser.add_argument("--updates", type=int, help="updates of every classifier, in place of the target's")
+    parser.add_argument("--pool-shards", type=int, default=1, help="training shards of Tiny-ImageNet in the pools")
     parser.add_argument("--minutes", type=float, default=30, help="at most this long for one run or fit at a time")
     parser.add_argument("--fit-steps", type=int, default=200, help="steps of each personalisation")
     parser.add_argument("--page", action="store_true", help="only write the tables from the finished studies")
@@ -65,17 +67,16 @@ def _arguments() -> argparse.Namespace:
 
 
 def _target(target: Target, args: argparse.Namespace) -> None:
-    """Runs first, then one study over all that there is."""
-    groups = args.group or [*GROUPS, "clip", "real"]
+    """Runs first, then one study a learner over all that there is."""
+    groups = args.group or [*GROUPS, "clip"]
     place = args.work / target.name
     place.mkdir(parents=True, exist_ok=True)
-    for name in CLIP_ARMS:
-        _set_aside_if_stale(place, name, None, nano=True)
     for group in groups:
         for entry in GROUPS.get(group, ()):
             if not args.arm or entry.name in args.arm:
                 _make(entry, target, args)
-        _compare(target, args, groups)
+    for name in args.learner or list(LEARNERS):
+        _compare(target, LEARNERS[name], args, groups)
 
 
 def _make(entry: Entry, target: Target, args: argparse.Namespace) -> None:
@@ -85,15 +86,18 @@ def _make(entry: Entry, target: Target, args: argparse.Namespace) -> None:
     _set_aside_if_stale(place, entry.name, entry.fit, "nano" in entry.flags)
     if (out / "metadata.parquet").exists():
         return
-    flags = list(entry.flags)
+    flags = [*target.filled(target.data, args.data, args.work), *entry.flags]
     try:
         if entry.fit:
             flags += ["--adaptation", str(_fit(entry.fit, target, args))]
         if entry.pool:
-            flags += ["--pool", str(_pool(args)), "--held-out", str(args.data / target.path)]
-            flags += ["--held-out-split", target.held_out_split] if target.held_out_split != "rest" else []
-        command = ["expand", str(args.data / target.path), str(out), "--method", entry.method, *target.data]
-        _command([*command, "--copies", str(args.copies), *flags], args.minutes, place / "logs" / f"{entry.name}.log")
+            flags += ["--pool", str(_pool(entry.pool, args))]
+            flags += target.filled(target.held, args.data, args.work) if target.guarded else []
+        from_class = entry.method in ("retrieval", "prompt", *FITTED)
+        flags += ["--per-class", str(target.per_class)] if from_class else ["--copies", str(target.copies)]
+        data = str(target.place(args.data, args.work))
+        command = ["expand", data, str(out), "--method", entry.method, *flags]
+        _command(command, args.minutes, place / "logs" / f"{entry.name}.log")
         _forget(place, entry.name)
     except _Failed as failure:
         _note(place, entry.name, str(failure))
@@ -106,10 +110,12 @@ def _set_aside_if_stale(place: Path, name: str, fit: str | None, nano: bool) -> 
     known = _read(record)
     now = _weights() if nano else ""
     if known.get(name, "unknown" if nano else "") != now:
-        for folder in (place / "runs" / name, place / "study" / "arms" / name, place / "fits" / (fit or "-")):
-            if folder.exists():
-                folder.rename(place / f"stale-{folder.parent.name}-{folder.name}-{int(time.time())}")
-        _unlist(place / "study" / "study.yaml", name)
+        studies = sorted(place.glob("study-*"))
+        folders = [place / "runs" / name, place / "fits" / (fit or "-"), *(study / "arms" / name for study in studies)]
+        for folder in (folder for folder in folders if folder.exists()):
+            folder.rename(place / f"stale-{folder.parent.parent.name}-{folder.name}-{int(time.time())}")
+        for study in studies:
+            _unlist(study / "study.yaml", name)
     record.write_text(json.dumps({**known, name: now}, indent=1))
 
 
@@ -138,45 +144,54 @@ def _fit(name: str, target: Target, args: argparse.Namespace) -> Path:
     place = args.work / target.name
     out: Path = place / "fits" / name
     if not (out / "done").exists():
-        command = ["fit", name, str(args.data / target.path), str(out), *target.data, "--prior", "nano"]
-        _command([*command, "--max-steps", str(args.fit_steps)], args.minutes, place / "logs" / f"fit-{name}.log")
+        data = [str(target.place(args.data, args.work)), str(out), *target.filled(target.data, args.data, args.work)]
+        command = ["fit", name, *data, "--prior", "nano", "--max-steps", str(args.fit_steps)]
+        _command(command, args.minutes, place / "logs" / f"fit-{name}.log")
         (out / "done").touch()
     return out
 
 
-def _pool(args: argparse.Namespace) -> Path:
-    """Tiny-ImageNet's training images, which the priors were trained on: RET's retrieval pool in miniature."""
-    out: Path = args.work / "pool"
-    if not (args.work / "pool.done").exists():
-        sources = sorted(str(p) for p in (args.data / "tiny-imagenet-64").glob("train-*.parquet"))
-        _command(["pool", "build", str(out), *sources, "--guide", "nano"], args.minutes, args.work / "pool.log")
-        (args.work / "pool.done").touch()
+def _pool(kind: str, args: argparse.Namespace) -> Path:
+    """Tiny-ImageNet's training images, which the priors were trained on: RET's retrieval pool in miniature, embedded by
+    the bundled CLIP (`nano`) or by frozen ImageNet features (`lite`)."""
+    out: Path = args.work / f"pool-{kind}"
+    if not out.with_suffix(".done").exists():
+        shards = sorted((args.data / "tiny-imagenet-64").glob("train-*.parquet"))[: args.pool_shards]
+        guide = ["nano"] if kind == "nano" else ["prototypes:efficientnet-lite0@112", "--data", str(_any(args))]
+        _command(["pool", "build", str(out), *map(str, shards), "--guide", *guide], 600, args.work / f"pool-{kind}.log")
+        out.with_suffix(".done").touch()
     return out
 
 
-def _compare(target: Target, args: argparse.Namespace, groups: list[str]) -> None:
+def _any(args: argparse.Namespace) -> Path:
+    """A dataset for a guide that only embeds here: its classes do not matter."""
+    return Path(args.work / "tiny-imagenet-s" / "seeds.parquet")
+
+
+def _compare(target: Target, learner: LabLearner, args: argparse.Namespace, groups: list[str]) -> None:
     """One study over every run that is finished; arms that it already has are not trained again."""
     place = args.work / target.name
-    runs = [f"run:{place / 'runs' / n}" for n in ENTRIES if (place / "runs" / n / "metadata.parquet").exists()]
-    own = {"duplicate": f"duplicate=duplicate:{args.copies}"}  # the size of the usual run
-    arms = [own.get(name, name) for name in BUILT_IN] + runs
-    arms += list(target.real_arms) if "real" in groups or _had(place, "real-") else []
-    arms += list(CLIP_ARMS) if "clip" in groups or _had(place, "clip-") else []
-    data = str(args.data / target.path)
-    flags = ["--held-out", data, "--held-out-split", target.held_out_split, *target.data, *target.real, "--drop-leak"]
-    flags += ["--arch", "small", "--image-size", str(args.size), "--seeds", str(args.seeds)]
-    flags += ["--updates", str(args.updates or target.updates), "--out", str(place / "study")]
+    study = place / f"study-{learner.name}"
+    wanted = ENTRIES if learner.arms is None else learner.arms
+    runs = [f"run:{place / 'runs' / n}" for n in wanted if (place / "runs" / n / "metadata.parquet").exists()]
+    arms = ["original", *runs]
+    if learner.arms is None and ("clip" in groups or _had(study, "clip-")):
+        arms += [name for name in CLIP_ARMS if name in ("clip-zero-shot", "clip-probe")]
+    data = str(target.place(args.data, args.work))
+    flags = target.filled((*target.data, *target.held, *target.real), args.data, args.work)
+    flags += ["--drop-leak", "--yes", *learner.flags, "--out", str(study)]
+    flags += ["--updates", str(target.updates)] if learner.by_updates else []
     try:
-        _command(
-            ["compare", data, *(x for arm in arms for x in ("--arm", arm)), *flags], 600, place / "logs" / "compare.log"
-        )
+        command = ["compare", data, *(x for arm in arms for x in ("--arm", arm)), *flags]
+        _command(command, 600, place / "logs" / f"compare-{learner.name}.log")
+        _forget(place, f"compare-{learner.name}")
     except _Failed as failure:
-        _note(place, "compare", str(failure))
-        print(f"{target.name}/compare: {failure}", flush=True)
+        _note(place, f"compare-{learner.name}", str(failure))
+        print(f"{target.name}/compare-{learner.name}: {failure}", flush=True)
 
 
-def _had(place: Path, front: str) -> bool:
-    folder = place / "study" / "arms"
+def _had(study: Path, front: str) -> bool:
+    folder = study / "arms"
     return folder.is_dir() and any(p.name.startswith(front) for p in folder.iterdir())
 
 
@@ -220,15 +235,19 @@ def _forget(place: Path, name: str) -> None:
 
 
 def _collect(target: Target, args: argparse.Namespace) -> None:
-    """Put the study's results and the arms that are missing into lab.json."""
+    """Put the studies' results and the arms that are missing into lab.json."""
     place = args.work / target.name
-    path = place / "study" / "results.json"
     found = _read(JSON) or {"targets": {}}
-    if results := _read(path):
-        failed = _read(place / "failed.json")
-        done = {arm["name"] for arm in results["arms"]}
-        missing = {n: failed.get(n, "not run yet") for n in ENTRIES if n not in done}
-        found["targets"][target.name] = _record(target, args, results, missing)
+    known = found["targets"].get(target.name, {"learners": {}})
+    failed = _read(place / "failed.json")
+    for name, learner in LEARNERS.items():
+        if results := _read(place / f"study-{name}" / "results.json"):
+            done = {arm["name"] for arm in results["arms"]}
+            wanted = ENTRIES if learner.arms is None else learner.arms
+            missing = {n: failed.get(n, "not run yet") for n in wanted if n not in done}
+            known["learners"][name] = _record(target, args, place / f"study-{name}", results, missing)
+    if known["learners"]:
+        found["targets"][target.name] = known | {"title": target.title, "note": target.note, "medical": target.medical}
     JSON.parent.mkdir(parents=True, exist_ok=True)
     JSON.write_text(json.dumps(found, indent=1) + "\n")
 
@@ -238,24 +257,60 @@ def _read(path: Path) -> dict:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def _record(target: Target, args: argparse.Namespace, results: dict, missing: dict[str, str]) -> dict:
-    keep = ("name", "kind", "method", "ratio", "images", "top1", "mean_per_class", "difference", "seconds")
-    skip = ("data", "held_out", "real")
+def _record(target: Target, args: argparse.Namespace, study: Path, results: dict, missing: dict[str, str]) -> dict:
+    keep = ("name", "kind", "method", "ratio", "images", "top1", "mean_per_class", "predictors", "seconds")
+    shown = ("arch", "image_size", "updates", "seeds", "validation", "online_aug", "folds", "shots", "head")
+    gaps = ("mean", "low", "high", "verdict", "p", "p_holm", "smallest")
+    arms = []
+    for arm in results["arms"]:
+        gap = (arm["difference"] or {}).get("mean_per_class" if target.medical else "top1")
+        arms.append({k: arm[k] for k in keep} | {"difference": gap and {k: gap.get(k) for k in gaps}})
     return {
-        "title": target.title,
-        "note": target.note,
-        "medical": target.medical,
-        "protocol": {k: v for k, v in results["protocol"].items() if k not in skip},
+        "protocol": {k: results["protocol"][k] for k in shown},
         "data": {k: results["data"][k] for k in ("train", "validation", "held_out")},
-        "leak": results["leak"] | {"runs": {Path(k).name: v for k, v in results["leak"]["runs"].items()}},
+        "removed": results["leak"].get("removed", 0),
         "complete": results["complete"],
+        "controls": results["controls"],
+        "worth": results["worth"],
         "nano_weights": _read(args.work / target.name / "weights.json"),  # by arm; empty where it used none
         "versions": results["versions"],
         "machine": environment()["machine"],
-        "arms": [{k: arm[k] for k in keep} for arm in results["arms"]],
-        "exchange": results["exchange"],
+        "arms": arms,
+        "pairs": _pairs(study, target.medical),
         "missing": missing,
     }
+
+
+def _pairs(study: Path, medical: bool) -> dict[str, dict]:
+    """The differences between two arms that the papers' claims are about, paired by seed and image, Holm-corrected."""
+    import numpy as np
+
+    from imaginate.evaluation.planning import holm
+    from imaginate.evaluation.statistics import class_weight, difference
+
+    found: dict[str, dict] = {}
+    for arm, other in PAIRS:
+        right, label = zip(*(_answers(study / "arms" / name) for name in (arm, other)), strict=True)
+        seeds = sorted(right[0].keys() & right[1].keys())
+        if len(seeds) < 2:
+            continue
+        a, b = (np.stack([one[seed] for seed in seeds]) for one in right)
+        weight = class_weight(label[0]) if medical else np.full(len(label[0]), 1 / len(label[0]))
+        found[f"{arm}|{other}"] = difference(a, b, weight, level=0.95, strata=label[0] if medical else None)
+    corrected = holm([gap["p"] for gap in found.values()])
+    return {name: gap | {"p_holm": p} for (name, gap), p in zip(found.items(), corrected, strict=True)}
+
+
+def _answers(folder: Path) -> tuple[dict, object]:
+    """What each finished classifier of an arm got right, by seed, and the labels."""
+    import numpy as np
+
+    right, label = {}, None
+    for path in sorted(folder.glob("seed-*/predictions.npz")):
+        with np.load(path) as saved:
+            label = saved["label"]
+            right[path.parent.name] = saved["predicted"] == label
+    return right, label
 
 
 if __name__ == "__main__":

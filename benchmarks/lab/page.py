@@ -1,209 +1,231 @@
-"""docs/results.md: tables in the papers' layout, ours next to theirs."""
+"""docs/results.md: what the papers claim and what was found here, then tables in the papers' layout."""
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from arms import AUGMENTATIONS, BUILT_IN, CLIP_ARMS, ENTRIES, GIF, RET, Entry
+from arms import AUGMENTATIONS, BUILT_IN, CLIP_ARMS, ENTRIES, GIF, RET
+from claims import CLAIMS, judged
+from learners import LEARNERS
 from paper import GIF_TABLE_1, RET_TABLE_1
 from targets import TARGETS
 
 HEAD = """# Results of the miniature laboratory
 
 Written by `python benchmarks/lab/lab.py` from `benchmarks/results/lab.json`; do not edit by hand. Where the images come
-from: [benchmark data](benchmark-data.md).
+from: [benchmark data](benchmark-data.md)."""
 
-Small data, small priors (trained on Tiny-ImageNet, on a CPU), a small classifier, few updates: what is *true here* says
-how the methods behave in this corner, not what full-size priors would do. Both papers' figures stand next to ours for
-the layout, not for comparison of numbers: they used ResNet-50 at 224 px, far larger priors, more new images, and (GIF)
-equal epochs and the best epoch on the test split.
+PROTOCOL = """## How it was measured
 
-Protocol: every arm gets the same number of updates, the same light on-line augmentation, and the same validation part
-of its original images for choosing the checkpoint; new images made from validation images are left out; the held-out
-images are used once. Numbers are top-1 accuracy in per cent (medical: mean over classes, as in GIF), mean ± standard
-error over seeds. In brackets: the difference to *original* with its 95 % interval (paired bootstrap over images and
-seeds, widened for few seeds). **Bold**: the interval is above 0; *italic*: below 0; plain: no difference shown.
-Many arms are compared, so about one in forty stands out on either side by chance. With few updates an arm of more and
-harder images is still learning when the clock stops; *trained longer* shows what that changes.
-"""
+Small data, small priors (trained on Tiny-ImageNet, on a CPU), small learners: what is *true here* says how the methods
+behave in this corner, not what full-size priors would do. A [probe](compare.md) sees each image once: it credits new
+content and sees harm; only a learner of features (fine-tuned, from scratch) can be helped by augmentation. Every arm
+gets the same updates, the same light on-line augmentation and the same validation part of its original images; new
+images made from validation images are left out; the held-out images are used once, and no arm was tuned on them.
+Numbers are top-1 accuracy in per cent (medical: mean over classes), mean ± standard error over seeds; in brackets the
+difference to *original* with its 95 % interval over seeds and images. **Bold**: a gain, *italic*: a loss, both after Holm's
+correction over the arms of a study; plain: no difference shown. `visible`: the smallest difference that a study finds
+four times in five."""
+Records = dict[tuple[str, str], dict[str, Any]]
 
 
 def write_page(found: dict[str, Any], path: Path) -> None:
-    """Tables over all targets that have results."""
-    targets = [name for name in TARGETS if name in found["targets"]]
-    data = {name: found["targets"][name] for name in targets}
-    parts = [HEAD, _short(data), _targets(data), _gif(data), _ret(data), _clip(data), _real(data), _missing(data)]
+    """The claims first, then all tables."""
+    records = {
+        (found["targets"][target]["title"], LEARNERS[learner].title): record | {"target": target}
+        for target in TARGETS
+        if target in found["targets"]
+        for learner, record in found["targets"][target]["learners"].items()
+    }
+    parts = [HEAD, _short(records), _claims(records), PROTOCOL, _targets(records)]
+    parts += [_learner(records, learner.title) for learner in LEARNERS.values()]
+    parts += [_worth(records), _predictors(records), _papers(), _missing(records)]
     path.write_text("\n\n".join(part for part in parts if part).rstrip() + "\n")
 
 
-def _short(data: dict[str, Any]) -> str:
-    """Of each target: which arms stand out, by the verdicts of the tables below, best first."""
+def _short(records: Records) -> str:
+    """Of each study: which arms stand out, best first, and what it could have seen."""
     lines = []
-    for one in data.values():
-        measure = "mean_per_class" if one.get("medical") else "top1"
-        verdicts: dict[str, list[tuple[float, str]]] = {"gain": [], "loss": [], "unclear": []}
-        for arm in (arm for arm in one["arms"] if arm["difference"]):
-            gap = arm["difference"][measure]
-            verdicts[gap["verdict"]].append((gap["mean"], arm["name"]))
-        named = {
-            verdict: ", ".join(f"{name} {100 * mean:+.1f}" for mean, name in sorted(found, reverse=True)) or "none"
-            for verdict, found in verdicts.items()
-        }
+    for (target, learner), record in records.items():
+        named = {}
+        for verdict in ("gain", "loss"):
+            some = [(arm["difference"]["mean"], arm["name"]) for arm in _candidates(record) if _is(arm, verdict)]
+            named[verdict] = (
+                ", ".join(f"{name} {100 * mean:+.1f}" for mean, name in sorted(some, reverse=True)) or "none"
+            )
+        open_ = sum(not _is(arm, "gain") and not _is(arm, "loss") for arm in _candidates(record))
+        visible = [arm["difference"]["smallest"] for arm in _candidates(record) if arm["difference"]["smallest"]]
+        seen = f"; visible from {100 * min(visible):.1f} to {100 * max(visible):.1f}" if visible else ""
+        judge = record["controls"]
+        fault = f" **It cannot judge**: {judge['fault']}." if judge and not judge["can_judge"] else ""
         lines.append(
-            f"- **{one['title']}**, {len(one['arms'])} arms. Better than the originals: {named['gain']}. "
-            f"Worse: {named['loss']}. No difference shown: {len(verdicts['unclear'])}."
+            f"- **{target}, {learner}**. Better than the originals: {named['gain']}. Worse: {named['loss']}. "
+            f"No difference shown: {open_}{seen}.{fault}"
         )
-    return "## In short\n\nDifferences to *original* in points.\n\n" + "\n".join(lines)
+    words = "Differences to *original* in points, after Holm's correction over the arms of each study."
+    return f"## In short\n\n{words}\n\n" + "\n".join(lines)
 
 
-def _targets(data: dict[str, Any]) -> str:
-    rows = [
-        [
-            "target",
-            "classes of images",
-            "train",
-            "validation",
-            "held out",
-            "input",
-            "updates",
-            "seeds",
-            "new per original",
-        ]
-    ]
-    for name, one in data.items():
-        ratios = sorted({round(arm["ratio"]) for arm in one["arms"] if arm["ratio"]})
-        p, d = one["protocol"], one["data"]
-        title = f"[{one['title']}](benchmark-data.md#{Path(TARGETS[name].path).stem})"
-        rows.append([
-            title, TARGETS[name].note, d["train"], d["validation"], d["held_out"],
-            f"{p['arch']}, {p['image_size']} px", p["updates"], p["seeds"], ", ".join(f"{r:g}" for r in ratios),
-        ])  # fmt: skip
-    leaks = [
-        f"{one['title']}: held-out images left out because they are also training images: {one['leak']['removed']}."
-        for one in data.values()
-        if one["leak"]["removed"]
-    ]
-    return "## Targets\n\n" + _table(rows) + ("\n\n" + " ".join(leaks) if leaks else "")
+def _candidates(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The arms that a study was asked about."""
+    return [arm for arm in record["arms"] if arm["kind"] == "run" and arm["difference"]]
 
 
-def _gif(data: dict[str, Any]) -> str:
-    """GIF Table 1's layout: a row a method, for each target our figure and the paper's."""
-    rows = [["method", *(cell for name, one in data.items() for cell in _heads(name, one))]]
-    lines: list[tuple[str, str, str | None]] = [(n, t, g) for n, (t, g, _) in BUILT_IN.items()]
-    lines += [(e.name, e.title, e.gif) for e in (*AUGMENTATIONS, *GIF)]
-    for key, title, gif in lines:
-        cells = [_linked(key, title)]
-        for name, one in data.items():
-            cells.append(_cell(one, key))
-            if TARGETS[name].gif:
-                cells.append(_paper(GIF_TABLE_1[TARGETS[name].gif or ""].get(gif or "")))
-        rows.append(cells)
-    return "## Dataset expansion (GIF Table 1)\n\n" + _table(rows) + _other_sizes(data)
+def _is(arm: dict[str, Any], verdict: str) -> bool:
+    gap = arm["difference"]
+    return bool(gap and gap["verdict"] == verdict and (gap["p_holm"] if gap["p_holm"] is not None else gap["p"]) < 0.05)
 
 
-def _other_sizes(data: dict[str, Any]) -> str:
-    """Arms with another number of new images than most: a filter or the selection rejected some, or a method that
-    starts from classes lost none to the validation images."""
-    words = []
-    for one in data.values():
-        ratios = {arm["name"]: round(arm["ratio"], 2) for arm in one["arms"] if arm["ratio"]}
-        usual = statistics.mode(ratios.values()) if ratios else 0
-        others = [f"{name} {ratio:g}" for name, ratio in ratios.items() if abs(ratio - usual) > 0.05 * usual]
-        words += [f"{one['title']}: {', '.join(others)} (the others {usual:g})"] if others else []
-    return "\n\nNew images for each original, where not as usual. " + "; ".join(words) + "." if words else ""
+def _claims(records: Records) -> str:
+    """A row for each claim of the papers."""
+    rows = [["claim", "source", "here", "each comparison, in points"]]
+    for claim in CLAIMS:
+        verdict, each = judged(claim, records)
+        if claim.number == "C11":
+            verdict, each = _fid_ranks(records)
+        rows.append([f"{claim.number}: {claim.words}", claim.source, verdict, "<br>".join(each)])
+    return "## What the papers claim\n\n" + _table(rows)
 
 
-def _heads(name: str, one: dict[str, Any]) -> list[str]:
-    return [f"{one['title']}, here", *(["GIF paper"] if TARGETS[name].gif else [])]
-
-
-def _ret(data: dict[str, Any]) -> str:
-    """RET Table 1's layout."""
-    rows = [["method", *(f"{one['title']}, here" for one in data.values()), "RET, 10 % ImageNet"]]
-    lines: list[tuple[str, str, str | None]] = [("original", "Original", "10% ImageNet")]
-    order = {name: i for i, name in enumerate(RET_TABLE_1)}
-    lines += [(e.name, e.title, e.ret) for e in sorted(RET, key=lambda e: order.get(e.ret or "", 99))]
-    for key, title, ret in lines:
-        rows.append([_linked(key, title), *(_cell(one, key) for one in data.values()), RET_TABLE_1.get(ret or "", "")])
-    return "## Generation against retrieval (RET Table 1)\n\n" + _table(rows)
-
-
-def _clip(data: dict[str, Any]) -> str:
-    """The guide itself as a classifier (GIF Tables 1 and 4)."""
-    if not any(_find(one, key) for one in data.values() for key in CLIP_ARMS):
-        return ""
-    rows = [["baseline", *(f"{one['title']}, here" for one in data.values())]]
-    rows += [
-        [_linked(key, title), *(_cell(one, key) for one in data.values())] for key, (title, _) in CLIP_ARMS.items()
-    ]
+def _fid_ranks(records: Records) -> tuple[str, list[str]]:
+    """Whether the distance to the originals ranks the arms of a study as training does."""
+    each = []
+    for (target, learner), record in records.items():
+        rho, count = _rank_correlation(record, "kernel_distance")
+        if rho is not None:
+            each.append((rho, f"{target}, {learner}: rank correlation {rho:+.2f} over {count} arms"))
+    if not each:
+        return "not measured here", []
+    strong = sum(rho <= -0.7 for rho, _ in each)
     return (
-        "## The guide itself (GIF Tables 1 and 4)\n\nThe bundled miniature CLIP, at the classifier's input size.\n\n"
-        + _table(rows)
+        f"kernel distance ranks (correlation -0.7 or stronger) in {strong} of {len(each)} studies",
+        [words for _, words in each],
     )
 
 
-def _real(data: dict[str, Any]) -> str:
-    """More real images, and how many synthetic ones are worth one of them."""
-    rows = [["target", "arm", "more real images", "accuracy (difference)"]]
-    for one in data.values():
-        for arm in (a for a in one["arms"] if a["kind"] == "real"):
-            name = f"[{arm['name']}](compare.md#arms)"
-            rows.append([one["title"], name, arm["images"]["real"], _cell(one, arm["name"])])
+def _rank_correlation(record: dict[str, Any], name: str) -> tuple[float | None, int]:
+    from scipy.stats import spearmanr
+
+    pairs = [(arm["predictors"][name], arm["difference"]["mean"]) for arm in _candidates(record) if arm["predictors"]]
+    if len(pairs) < 4:
+        return None, len(pairs)
+    rho = float(spearmanr(*zip(*pairs, strict=True)).statistic)
+    return (rho if rho == rho else None), len(pairs)
+
+
+def _predictors(records: Records) -> str:
+    """The rank correlation of each cheap predictor with what training found, by study and over all arms."""
+    names = ("influence", "consistency", "kernel_distance", "vendi", "coverage")
+    rows: list[list[Any]] = [["study", "arms", *(f"`{name}`" for name in names)]]
+    pooled: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
+    for (target, learner), record in records.items():
+        found = [_rank_correlation(record, name) for name in names]
+        if all(rho is None for rho, _ in found):
+            continue
+        rows.append([f"{target}, {learner}", found[0][1], *("-" if r is None else f"{r:+.2f}" for r, _ in found)])
+        for name, (rho, count) in zip(names, found, strict=True):
+            pooled[name] += [] if rho is None else [(rho, count)]
     if len(rows) == 1:
         return ""
-    return "## More real images, the upper bound\n\n" + _table(rows) + "\n\n" + _exchange(data)
+    means = {name: sum(r * n for r, n in some) / sum(n for _, n in some) for name, some in pooled.items() if some}
+    rows.append(["mean, by arms", "", *("-" if name not in means else f"{means[name]:+.2f}" for name in names)])
+    best = max(means, key=lambda name: abs(means[name]))
+    trust = "may be trusted to rank" if abs(means[best]) >= 0.7 else "is not to be trusted alone (0.7 was the goal)"
+    words = f"Spearman's correlation with the measured difference. The best, `{best}` ({means[best]:+.2f}), {trust}."
+    return f"## Which cheap predictor ranks the arms\n\n{words}\n\n" + _table(rows)
 
 
-def _exchange(data: dict[str, Any]) -> str:
-    """The arms that have a rate as a table; how many have none, and why, as a line a target."""
-    rows = [["target", "arm", "synthetic images", "worth so many real ones", "synthetic for one real (interval)"]]
-    refused = []
-    for one in data.values():
-        without = Counter(line["note"].replace(": ", ", ") for line in one["exchange"] if line["rate"] is None)
-        for line in (line for line in one["exchange"] if line["rate"] is not None):
-            rate = f"{line['rate']:.1f} ({_end(line['low'])} to {_end(line['high'])})"
-            rows.append([one["title"], _linked(line["arm"]), line["synthetic"], f"{line['real']:.0f}", rate])
-        if without:
-            why = "; ".join(f"{note} ({count})" for note, count in without.most_common())
-            count = f"{without.total()} of {len(one['exchange'])} arms"
-            refused.append(f"- {one['title']}, no rate for {count}: {why}.")
-    words = "Read from the measured curve of real:N arms, inside its range only; an end outside it is shown as ?."
-    parts = [words, _table(rows) if len(rows) > 1 else "", "\n".join(refused)]
-    return "### Exchange rate\n\n" + "\n\n".join(part for part in parts if part)
-
-
-def _end(value: float | None) -> str:
-    return "?" if value is None else f"{value:.1f}"
-
-
-def _missing(data: dict[str, Any]) -> str:
-    """Every arm that has no number, by target and reason."""
-    lines = []
-    for one in data.values():
-        reasons: dict[str, list[str]] = {}
-        for name, reason in one["missing"].items():
-            reasons.setdefault(reason, []).append(name)
-        lines += [
-            f"- {one['title']}, {reason}: {len(names)} of {len(ENTRIES)} runs ({_folded(names)})"
-            for reason, names in reasons.items()
-        ]
-    return "## Not measured\n\n" + "\n".join(lines) if lines else ""
-
-
-def _folded(names: list[str]) -> str:
-    """Names of arms, those of one method as `method (this, that)`."""
-    methods: dict[str, list[str]] = {}
-    for name in names:
-        methods.setdefault(ENTRIES[name].method if name in ENTRIES else name, []).append(name)
-    return ", ".join(
-        found[0]
-        if len(found) == 1
-        else f"{method} ({', '.join(name.removeprefix(method).lstrip('-') or 'default' for name in found)})"
-        for method, found in methods.items()
+def _targets(records: Records) -> str:
+    rows: list[list[Any]] = [
+        ["target", "images", "train", "validation", "held out", "learner", "input", "updates", "seeds"]
+    ]
+    for (target, learner), record in records.items():
+        p, d = record["protocol"], record["data"]
+        own = TARGETS[record["target"]]
+        title = f"[{target}](benchmark-data.md#{own.path.split('/')[-1].removesuffix('.zip').removesuffix('.npz')})"
+        title = title if not own.path.startswith("work/") else f"[{target}](benchmark-data.md#tiny-imagenet-64)"
+        updates = "closed form" if p["arch"].startswith("probe") else p["updates"]
+        rows.append([
+            title, own.note, d["train"], d["validation"], d["held_out"], learner, f"{p['image_size']} px", updates,
+            p["seeds"],
+        ])  # fmt: skip
+    leaks = [f"{target}, {learner}: {r['removed']}" for (target, learner), r in records.items() if r["removed"]]
+    more = (
+        "\n\nHeld-out images left out because they are also training images: " + "; ".join(leaks) + "." if leaks else ""
     )
+    return "### Targets\n\n" + _table(rows) + more
+
+
+def _learner(records: Records, learner: str) -> str:
+    """A row an arm, a column a target, GIF's figures next to ours."""
+    some = {target: record for (target, name), record in records.items() if name == learner}
+    if not some:
+        return ""
+    lines = [(name, title) for name, (title, *_) in BUILT_IN.items()]
+    real = {arm["name"] for record in some.values() for arm in record["arms"] if arm["kind"] == "real"}
+    lines += [(name, f"More real images ({name.removeprefix('real-')} a class)") for name in sorted(real)]
+    lines += [(entry.name, entry.title) for entry in (*AUGMENTATIONS, *GIF, *RET)]
+    lines += [(name, title) for name, (title, _) in CLIP_ARMS.items()]
+    rows = [["method", *some]]
+    for name, title in lines:
+        cells = [_cell(record, name) for record in some.values()]
+        if any(cell != "-" for cell in cells):
+            rows.append([_linked(name, title), *cells])
+    return f"## Top-1, {learner}\n\n" + _table(rows)
+
+
+def _worth(records: Records) -> str:
+    """What an arm is worth in real images a class."""
+    rows: list[list[Any]] = [["study", "arm", "worth so many more real images a class (interval)"]]
+    for (target, learner), record in records.items():
+        classes = record["data"]["train"] or 1
+        names = {arm["name"]: arm for arm in record["arms"]}
+        for line in record["worth"] or ():
+            arm = names.get(line["arm"])
+            if arm is None or arm["kind"] != "run" or line["value"] is None:
+                continue
+            share = line["value"] / classes
+            ends = [("?" if line[end] is None else f"{100 * line[end] / classes:+.0f}") for end in ("low", "high")]
+            rows.append(
+                [
+                    f"{target}, {learner}",
+                    _linked(line["arm"]),
+                    f"{100 * share:+.0f} % of the originals ({ends[0]} to {ends[1]})",
+                ]
+            )
+    if len(rows) == 1:
+        return ""
+    words = "Read from the measured curve of real images, inside its range only; an end outside it is a question mark."
+    return f"## Worth in real images\n\n{words}\n\n" + _table(rows)
+
+
+def _papers() -> str:
+    """The papers' own figures, for the layout: other priors, other learners, other sizes."""
+    rows = [["GIF Table 1", *GIF_TABLE_1]]
+    for name in GIF_TABLE_1["Caltech101"]:
+        rows.append([name, *(str(column[name]) for column in GIF_TABLE_1.values())])
+    ret = [["RET Table 1", "10 % of ImageNet"], *([name, value] for name, value in RET_TABLE_1.items())]
+    words = (
+        "ResNet-50 at 224 px, far larger priors, more new images; GIF trains for equal epochs and takes the best epoch "
+        "on the test split."
+    )
+    return f"## The papers' figures\n\n{words}\n\n" + _table(rows) + "\n\n" + _table(ret)
+
+
+def _missing(records: Records) -> str:
+    """Every arm that has no number, by study and reason, and the targets without a study."""
+    lines = []
+    for (target, learner), record in records.items():
+        reasons: dict[str, list[str]] = {}
+        for name, reason in record["missing"].items():
+            reasons.setdefault(reason, []).append(name)
+        lines += [f"- {target}, {learner}, {reason}: {', '.join(names)}" for reason, names in reasons.items()]
+    done = {(record["target"], learner) for (_, learner), record in records.items()}
+    for learner in LEARNERS.values():
+        none = [own.title for own in TARGETS.values() if (own.name, learner.title) not in done]
+        lines += [f"- no study yet, {learner.title}: {'; '.join(none)}"] if none else []
+    return "## Not measured\n\n" + "\n".join(lines) if lines else ""
 
 
 def _linked(name: str, title: str = "") -> str:
@@ -212,34 +234,21 @@ def _linked(name: str, title: str = "") -> str:
     return f"[{title or name}]({place})"
 
 
-def _find(one: dict[str, Any], name: str) -> dict[str, Any] | None:
-    return next((arm for arm in one["arms"] if arm["name"] == name), None)
-
-
-def _cell(one: dict[str, Any], name: str) -> str:
+def _cell(record: dict[str, Any], name: str) -> str:
     """`12.3 ± 0.4 (+1.2 [0.1, 2.3])`, by its verdict."""
-    arm = _find(one, name)
-    if arm is None:
+    arm = next((arm for arm in record["arms"] if arm["name"] == name), None)
+    if arm is None or arm["top1"] is None:
         return "-"
-    measure = "mean_per_class" if one.get("medical") else "top1"
-    top1 = arm[measure]
-    text = f"{100 * top1['mean']:.1f}" + ("" if top1["se"] is None else f" ± {100 * top1['se']:.1f}")
-    if not arm["difference"]:
+    value = arm["mean_per_class" if TARGETS[record["target"]].medical else "top1"]
+    text = f"{100 * value['mean']:.1f}" + ("" if value["se"] is None else f" ± {100 * value['se']:.1f}")
+    gap = arm["difference"]
+    if not gap:
         return text
-    gap = arm["difference"][measure]
-    words = f"({100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}])"
-    mark = {"gain": "**", "loss": "*"}.get(gap["verdict"], "")
-    return f"{mark}{text}{mark} {words}"
-
-
-def _paper(value: float | None) -> str:
-    return "" if value is None else f"{value:.1f}"
+    mark = "**" if _is(arm, "gain") else "*" if _is(arm, "loss") else ""
+    return f"{mark}{text}{mark} ({100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}])"
 
 
 def _table(rows: list[list[Any]]) -> str:
     text = [[str(cell) for cell in row] for row in rows]
     lines = ["| " + " | ".join(row) + " |" for row in text]
     return "\n".join([lines[0], "|" + " --- |" * len(text[0]), *lines[1:]])
-
-
-__all__ = ["Entry", "write_page"]

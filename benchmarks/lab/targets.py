@@ -1,54 +1,113 @@
-"""The small target datasets of the laboratory, as `imaginate compare` names them."""
+"""The small target datasets of the laboratory, as `imaginate compare` names them, and Tiny-ImageNet-S cut to size."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """One dataset: `path` under the data folder, the flags that choose its training and held-out images, how long a
-    classifier is trained, and the name of its column in GIF Table 1."""
+    """One dataset. `path` is under the data folder, or under the work folder where it begins with `work/`; `data`: the
+    flags that choose its original images, `held` and `real` those of the held-out and of more real images; `updates`
+    of a classifier that is trained by updates; `gif`: its column in GIF Table 1."""
 
     name: str
     title: str
     path: str
     data: tuple[str, ...] = ()
-    held_out_split: str = "test"
+    held: tuple[str, ...] = ("--held-out", "{path}", "--held-out-split", "test")
+    guarded: bool = True  # whether runs keep copies of held-out images out
     real: tuple[str, ...] = ()
-    real_arms: tuple[str, ...] = ()
+    copies: int = 4
+    per_class: int = 20  # images that methods which start from classes make
     updates: int = 300
     gif: str | None = None
     medical: bool = False
+    covered: bool = False  # whether the pool holds its classes
     note: str = ""
 
+    def place(self, data: Path, work: Path) -> Path:
+        """Where the dataset is."""
+        front, _, rest = self.path.partition("/")
+        return work / rest if front == "work" else data / self.path
 
+    def filled(self, flags: tuple[str, ...], data: Path, work: Path) -> list[str]:
+        """Flags with the places in them."""
+        return [flag.format(path=self.place(data, work), data=data, work=work) for flag in flags]
+
+
+_TINY = ("--held-out", "{work}/tiny-imagenet-s/held.parquet")
 TARGETS = {
     t.name: t
     for t in (
         Target(
-            name="flowers102", title="Flowers-102", path="flowers102-64", gif="Flowers",
-            real=("--real-split", "validation"), real_arms=("real:3", "real:10"),
+            name="tiny-5", title="Tiny-ImageNet-S, 5 shots", path="work/tiny-imagenet-s/seeds.parquet", held=_TINY,
+            data=("--shots", "5"), real=("--real", "{work}/tiny-imagenet-s/real.parquet"), covered=True,
+            note="200 classes; 8,000 of val held out; the pool is 25,000 training images of these classes",
+        ),
+        Target(
+            name="tiny-10", title="Tiny-ImageNet-S, 10 shots", path="work/tiny-imagenet-s/seeds.parquet", held=_TINY,
+            data=("--shots", "10"), real=("--real", "{work}/tiny-imagenet-s/real.parquet"), copies=2, covered=True,
+            note="the same with all ten seed images",
+        ),
+        Target(
+            name="flowers102-5", title="Flowers-102, 5 shots", path="flowers102-64",
+            data=("--split", "train", "--shots", "5"),
+            real=("--real", "{path}", "--real-split", "validation"), note="official test split held out",
+        ),
+        Target(
+            name="flowers102", title="Flowers-102", path="flowers102-64", data=("--split", "train"), gif="Flowers",
+            real=("--real", "{path}", "--real-split", "validation"), copies=2,
             note="official train (10 a class) and test split; GIF trained on 6,552 images",
         ),
         Target(
-            name="imagenette", title="Imagenette-S", path="imagenette-96.zip", data=("--shots", "40"),
-            held_out_split="validation", real_arms=("real:15", "real:60"), updates=150,
-            note="40 images a class; not in GIF",
+            name="caltech101-5", title="Caltech-101, 5 shots", path="caltech101-96.zip", data=("--shots", "5"),
+            held=("--held-out-split", "rest"), guarded=False, note="measured on up to 75 other images a class",
         ),
         Target(
-            name="imagenette-long", title="Imagenette-S, trained longer", path="imagenette-96.zip",
-            data=("--shots", "40"), held_out_split="validation", updates=1000,
-            note="the same images and runs, 1,000 updates in place of 150",
+            name="caltech101", title="Caltech-101", path="caltech101-96.zip", data=("--shots", "30"), copies=1,
+            per_class=30, held=("--held-out-split", "rest"), guarded=False, gif="Caltech101",
+            note="30 images a class, measured on up to 50 others",
         ),
         Target(
-            name="breastmnist", title="BreastMNIST", path="breastmnist.npz", data=("--shots", "39"), gif="BreastMNIST",
-            real_arms=("real:39",), updates=100, medical=True,
-            note="39 images a class (GIF: 78 images in all); 156 held-out images",
+            name="imagenette", title="Imagenette-S", path="imagenette-96.zip",
+            data=("--split", "train", "--shots", "10"),
+            held=("--held-out", "{path}", "--held-out-split", "validation"), updates=150,
+            note="10 images a class; not in GIF",
         ),
         Target(
-            name="caltech101", title="Caltech-101", path="caltech101-96.zip", data=("--shots", "30"),
-            held_out_split="rest", gif="Caltech101", note="30 images a class, measured on up to 50 others",
+            name="breastmnist", title="BreastMNIST", path="breastmnist.npz", gif="BreastMNIST",
+            data=("--split", "train"),
+            held=("--folds", "5"), guarded=False, copies=1, per_class=200, updates=100, medical=True,
+            note="5-fold over the 546 training images (GIF: 78 images and the test split)",
         ),
     )
 }  # fmt: skip
+
+
+def prepare(data: Path, work: Path) -> None:
+    """Tiny-ImageNet-S: ten val images a class to start from, the other forty held out, forty more real ones from the
+    last training shard (the pool is the first)."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from imaginate.files import replace_file
+
+    source, out = data / "tiny-imagenet-64", work / "tiny-imagenet-s"
+    if (out / "real.parquet").exists():
+        return
+    out.mkdir(parents=True, exist_ok=True)
+
+    def write(name: str, table: pa.Table, first: int, last: int) -> None:
+        """The images `first` to `last` of each class, in the order of the file."""
+        labels = np.asarray(table["label"])
+        rows = [np.flatnonzero(labels == label)[first:last] for label in np.unique(labels)]
+        some = table.take(np.sort(np.concatenate(rows)))
+        replace_file(out / name, lambda partial: pq.write_table(some, partial, row_group_size=1000))
+
+    val = pq.read_table(source / "val-00000-of-00001.parquet")
+    write("seeds.parquet", val, 0, 10)
+    write("held.parquet", val, 10, 50)
+    write("real.parquet", pq.read_table(source / "train-00003-of-00004.parquet"), 0, 40)

@@ -1,0 +1,40 @@
+"""The three kinds of learner of the laboratory, each with a study of its own in every target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MAIN = (
+    "randaugment", "cutout", "mae", "gif-mae", "sd", "gif-sd", "retrieval", "retrieval-seeds", "retrieval-head",
+    "prompt-simple", "textual-inversion",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabLearner:
+    """`flags` of `imaginate compare`; `arms`: the runs that take part, None for all; `by_updates`: whether the target's
+    number of updates is its budget."""
+
+    name: str
+    title: str
+    flags: tuple[str, ...]
+    arms: tuple[str, ...] | None = None
+    by_updates: bool = True
+
+
+LEARNERS = {
+    learner.name: learner
+    for learner in (
+        LabLearner(
+            name="probe", title="probe", flags=("--arch", "probe:efficientnet-lite0", "--seeds", "11"), by_updates=False
+        ),
+        LabLearner(
+            name="finetune", title="fine-tuned", arms=MAIN,
+            flags=("--arch", "finetune:efficientnet-lite0", "--seeds", "3", "--image-size", "96"),
+        ),
+        LabLearner(
+            name="scratch", title="from scratch", arms=MAIN,
+            flags=("--arch", "small", "--seeds", "3", "--image-size", "48"),
+        ),
+    )
+}  # fmt: skip
