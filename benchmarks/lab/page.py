@@ -18,15 +18,15 @@ from: [benchmark data](benchmark-data.md)."""
 
 PROTOCOL = """## How it was measured
 
-Small data, small priors (trained on Tiny-ImageNet, on a CPU), small learners: what is *true here* says how the methods
-behave in this corner, not what full-size priors would do. A [probe](compare.md) sees each image once: it credits new
-content and sees harm; only a learner of features (fine-tuned, from scratch) can be helped by augmentation. Every arm
-gets the same updates, the same light on-line augmentation and the same validation part of its original images; new
-images made from validation images are left out; the held-out images are used once, and no arm was tuned on them.
-Numbers are top-1 accuracy in per cent (medical: mean over classes), mean ± standard error over seeds; in brackets the
-difference to *original* with its 95 % interval over seeds and images. **Bold**: a gain, *italic*: a loss, both after Holm's
-correction over the arms of a study; plain: no difference shown. `visible`: the smallest difference that a study finds
-four times in five."""
+Small data, small priors (trained on Tiny-ImageNet, on a CPU), small learners: what is *true here* says how the
+methods behave in this corner, not what full-size priors would do. A [probe](compare.md) sees each image once: it
+credits new content and sees harm; only a learner of features (fine-tuned, from scratch) can be helped by
+augmentation. Every arm gets the same updates, the same light on-line augmentation and the same validation part of its
+original images; new images made from validation images are left out; the held-out images are used once, and no arm
+was tuned on them. Numbers are top-1 accuracy in per cent (medical: mean over classes), mean ± standard error over
+seeds; in brackets the difference to *original* with its 95 % interval over seeds and images. **Bold**: a gain,
+*italic*: a loss, both after Holm's correction over the arms of a study; plain: no difference shown. `visible`: the
+smallest difference that a study finds four times in five."""
 Records = dict[tuple[str, str], dict[str, Any]]
 
 
