@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from imaginate import DataSpec, expand, open_dataset
-from imaginate.workflows.select_checkpoint import training_sets
+from imaginate.errors import ConfigError
+from imaginate.evaluation.folder import FORMAT
+from imaginate.workflows.select_checkpoint import CheckpointSelection, Classifier, training_sets
 from worlds import folder
 
 
@@ -33,3 +36,15 @@ def _partners(run: Path) -> dict[str, set[str]]:
     import pyarrow.parquet as pq
 
     return {row["file_name"]: {row.get("info_partner")} for row in pq.read_table(run / "metadata.parquet").to_pylist()}
+
+
+def test_the_classifier_that_chooses_is_the_studys_own(tmp_path: Path) -> None:
+    protocol = {"arch": None, "learners": ["finetune:nano", "small"], "image_size": 48, "pretrained": False}
+    (tmp_path / "study.yaml").write_text(json.dumps({"format": FORMAT, "protocol": protocol}))
+    study = str(tmp_path)
+    assert CheckpointSelection(study=study).classifier("cpu") == Classifier("finetune:nano", 48, False)
+    assert CheckpointSelection(study=study, arch="small", size=32).classifier("cpu") == Classifier("small", 32, False)
+    assert CheckpointSelection().classifier("cpu") == Classifier("probe:efficientnet-lite0", 112, False)
+    assert CheckpointSelection().classifier("cuda") == Classifier("resnet50", 224, False)
+    with pytest.raises(ConfigError, match="select-study must be the folder of a study"):
+        CheckpointSelection(study=str(tmp_path / "none")).classifier("cpu")

@@ -17,7 +17,7 @@ from imaginate.training.augment import Policy
 from imaginate.training.learners import learner_of
 from imaginate.training.plan import Precision
 from imaginate.training.recipes import Recipe, Schedule, adjust
-from imaginate.training.settings import FINETUNE, PAPERS, PROBE, ClassifierSettings, as_begun
+from imaginate.training.settings import FINETUNE, PROBE, ClassifierSettings, as_begun, default_learners
 from imaginate.training.weighting import check_weighted
 
 FORMAT = "imaginate-study/1"
@@ -155,9 +155,7 @@ class Protocol(ClassifierSettings):
     def with_learners(self, device: str) -> Protocol:
         """The protocol with its classifiers by their full names; the default ones where none is asked for."""
         words = {"probe": PROBE, "finetune": FINETUNE, "scratch": SMALL}
-        asked = [words.get(name, name) for name in self.archs]
-        if not asked:
-            asked = [PAPERS] if device.startswith("cuda") else [PROBE, FINETUNE]
+        asked = [words.get(name, name) for name in self.archs] or default_learners(device)
         if len(set(asked)) < len(asked):
             raise ConfigError(f"learners must differ, got {', '.join(asked)}")
         return replace(

@@ -106,6 +106,11 @@ def default_arch(device: str) -> str:
     return PAPERS if device.startswith("cuda") else FINETUNE
 
 
+def default_learners(device: str) -> tuple[str, ...]:
+    """The classifiers of a study where none is asked for, the main one first."""
+    return (PAPERS,) if device.startswith("cuda") else (PROBE, FINETUNE)
+
+
 def as_begun(asked: S, stored: Facts) -> tuple[S, Values]:
     """The settings that are asked for, under the rules of the version that wrote `stored`; and the stored ones,
     complete: what that version did not know has the default, or what it did."""

@@ -44,9 +44,9 @@ def fit(
     plan = plan or FitPlan()
     spec = data if isinstance(data, DataSpec) else DataSpec(path=os.fspath(data))
     selection = selection or CheckpointSelection()
-    if select_by == "accuracy":
-        check_selection(technique, selection, plan.held_out)
     device = pick_device(device)
+    if select_by == "accuracy":
+        check_selection(technique, selection, plan.held_out, device)
     manifest = run.fit(
         technique, spec, Path(out), prior=prior, settings=settings, plan=plan, device=device, progress=progress
     )

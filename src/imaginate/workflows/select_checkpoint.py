@@ -1,8 +1,9 @@
 """Choose a fit's checkpoint as RET does: by the validation accuracy of a classifier trained on seeds and new images.
 
 RET section 3.2: "We selected the final model checkpoint based on the validation accuracy of a ResNet-50 classifier
-trained on the union of augmented samples and the target data set." The validation images are the originals that the fit
-held out; neither the adaptation nor the classifier has trained on them, or on what descends from them.
+trained on the union of augmented samples and the target data set." ResNet-50 is the network of its study: here it is
+that of a study that is named, or else what `imaginate compare` would train. The validation images are the originals
+that the fit held out; neither the adaptation nor the classifier has trained on them, or on what descends from them.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from imaginate.data import DataSpec, load, open_dataset
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.folder import Manifest, read_manifest
 from imaginate.progress import bar
+from imaginate.runs import Values
 from imaginate.settings import check, setting, values_of
 
 if TYPE_CHECKING:
+    from imaginate.training.learners import Learner
     from imaginate.training.training_set import TrainingSet
 
 # The method that an adaptation is for, where it has not the technique's own name.
@@ -36,11 +39,57 @@ class CheckpointSelection:
         100, "new images per class; a method that edits seeds makes one of each seed", ge=1, flag="select-per-class"
     )
     updates: int = setting(1500, "updates of the classifier", ge=1, flag="select-updates")
-    arch: str = setting("resnet18", "the classifier", flag="select-arch")
-    size: int = setting(64, "image size of the classifier", ge=1, flag="select-size")
+    study: str | None = setting(
+        None, "folder of a study: its classifier, at its image size", flag="select-study", source="RET 3.2"
+    )
+    arch: str | None = setting(
+        None, "the classifier (default: the study's, or that of compare: on a CPU a probe, on a GPU resnet50)",
+        flag="select-arch",
+    )  # fmt: skip
+    size: int | None = setting(
+        None, "image size of the classifier (default: the study's, or the classifier's own)", ge=1, flag="select-size"
+    )
 
     def __post_init__(self) -> None:
         check(self)
+
+    def classifier(self, device: str) -> Classifier:
+        """The classifier by its full name: as asked, else the study's main one, else the default of `compare`."""
+        from imaginate.training.learners import learner_of
+        from imaginate.training.settings import default_learners
+
+        stored = _protocol_of(self.study) if self.study is not None else {}
+        names = stored.get("learners") or [name for name in (stored.get("arch"),) if name] or default_learners(device)
+        arch = self.arch or str(names[0])
+        pretrained = bool(stored.get("pretrained", False))
+        size = self.size or int(stored.get("image_size", 0)) or learner_of(arch, pretrained=pretrained).size
+        return Classifier(arch, size, pretrained)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """The network that judges a checkpoint, the side of its input, and whether it starts from published weights."""
+
+    arch: str
+    size: int
+    pretrained: bool
+
+    @property
+    def learner(self) -> Learner:
+        """How it comes from images."""
+        from imaginate.training.learners import learner_of
+
+        return learner_of(self.arch, pretrained=self.pretrained)
+
+
+def _protocol_of(study: str) -> Values:
+    """What a study's folder says of its protocol; ConfigError where there is none."""
+    from imaginate.evaluation.folder import StudyFile
+
+    found = StudyFile(Path(study)).protocol if Path(study).is_dir() else None
+    if found is None:
+        raise ConfigError(f"select-study must be the folder of a study (imaginate compare --out), got {study}")
+    return found
 
 
 def method_for(technique: str, asked: str | None = None) -> str:
@@ -48,15 +97,14 @@ def method_for(technique: str, asked: str | None = None) -> str:
     return asked or METHODS.get(technique, technique)
 
 
-def check_selection(technique: str, selection: CheckpointSelection, held_out: float) -> None:
+def check_selection(technique: str, selection: CheckpointSelection, held_out: float, device: str) -> None:
     """Refuse before a fit what the selection could not do after it. `held_out`: the share that the fit holds out."""
     from imaginate import registry
-    from imaginate.training.learners import learner_of
 
     if held_out == 0:
         raise ConfigError("select-by accuracy needs held-out images, got held_out 0")
     registry.find("methods", method_for(technique, selection.method))
-    learner_of(selection.arch).check()
+    selection.classifier(device).learner.check()
 
 
 def select_checkpoint(
@@ -78,10 +126,9 @@ def select_checkpoint(
     manifest = read_manifest(folder)
     if manifest is None:
         raise ModelError(f"{folder} has no adaptation.json: it is no adaptation folder")
-    trial = _Trial(
-        folder, data, prior, manifest.technique, selection or CheckpointSelection(), pick_device(device),
-        progress,
-    )  # fmt: skip
+    device, selection = pick_device(device), selection or CheckpointSelection()
+    classifier = selection.classifier(device)
+    trial = _Trial(folder, data, prior, manifest.technique, selection, classifier, device, progress)
     names = sorted(set(manifest.checkpoints.values()))
     for name in names:
         key = trial.key(name)
@@ -104,6 +151,7 @@ class _Trial:
     prior: str
     technique: str
     selection: CheckpointSelection
+    classifier: Classifier
     device: str
     progress: bool
 
@@ -119,24 +167,25 @@ class _Trial:
     def key(self, checkpoint: str) -> str:
         """All that a checkpoint's accuracy depends on; also the name of its classifier's folder. `apart`: measured
         without descendants of validation images in training, which earlier versions did not leave out."""
-        s = self.selection
-        return f"{self.images(checkpoint)}-{s.arch}-{s.size}-{s.updates}-apart".replace("/", "-")
+        own = f"{self.classifier.arch}-{self.classifier.size}-{self.selection.updates}"
+        start = "-pretrained" if self.classifier.pretrained else ""
+        return f"{self.images(checkpoint)}-{own}{start}-apart".replace("/", "-").replace(":", "-")
 
     def accuracy(self, checkpoint: str) -> float:
         """The best validation accuracy of one classifier."""
-        from imaginate.training.learners import fit, learner_of
+        from imaginate.training.learners import fit
         from imaginate.training.plan import TrainPlan
         from imaginate.training.recipes import Recipe
 
-        run, selection = self.expand(checkpoint), self.selection
+        run, network = self.expand(checkpoint), self.classifier
         held_out = json.loads((self.folder / "held-out.json").read_text(encoding="utf-8"))
         train, validation, classes = training_sets(
-            self.data, run, held_out, self.folder / "select" / "pixels", size=selection.size
+            self.data, run, held_out, self.folder / "select" / "pixels", size=network.size
         )
-        recipe, learner = Recipe(batch=min(64, len(train))), learner_of(selection.arch)
+        recipe, learner = Recipe(batch=min(64, len(train))), network.learner
         originals = int((train.part == 0).sum())
         plan = TrainPlan(
-            arch=selection.arch, classes=classes, size=selection.size, recipe=recipe, updates=selection.updates,
+            arch=network.arch, classes=classes, size=network.size, recipe=recipe, updates=self.selection.updates,
             epoch=max(1, originals // recipe.batch), seed=0, device=self.device, pretrained=learner.starts_trained,
             statistics=(learner.mean, learner.std),
         )  # fmt: skip
