@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.progress import bar
 from imaginate.settings import check, setting
+
+log = logging.getLogger("imaginate")
+AUTO, INCEPTION = "auto", "torchvision:inception_v3"
 
 if TYPE_CHECKING:
     import torch
@@ -18,10 +22,10 @@ if TYPE_CHECKING:
 class FtCluster:
     """Learn k conditionings a class, one for each cluster of its images; the whole prior stays frozen.
 
-    RET sections 3.2 and 4.4, circled 6: k-means within a class on a backbone's embeddings (RET: Inception v3, here
-    `torchvision:inception_v3`; the bundled nano CLIP by default, which needs no download). k = 5 was best of 1, 5, 10
-    and 15. A class with fewer images than k gets as many clusters as it has images, and a note. Held-out images
-    join the nearest cluster and do not train. Of SDXL text and pooled embedding learn, as in `ft-conditioning`.
+    RET sections 3.2 and 4.4, circled 6: k-means within a class on the embeddings of Inception v3, where torchvision's
+    weights are at hand, else of EfficientNet-lite0, and it is said. k = 5 was best of 1, 5, 10 and 15. A class with
+    fewer images than k gets as many clusters as it has images, and a note. Held-out images join the nearest cluster
+    and do not train. Of SDXL text and pooled embedding learn, as in `ft-conditioning`.
     """
 
     family: ClassVar[str] = "stable-diffusion"
@@ -30,7 +34,10 @@ class FtCluster:
 
     clusters: int = setting(5, "conditionings a class", ge=1, source="RET 4.4 (best of 1, 5, 10, 15)")
     backbone: str = setting(
-        "nano", "network whose embeddings are clustered: nano, timm:NAME, torchvision:NAME, ID, folder"
+        AUTO,
+        "network whose embeddings are clustered: nano, timm:NAME, torchvision:NAME, ID, folder; auto: Inception v3, "
+        "where torchvision's weights are at hand, else efficientnet-lite0",
+        source="RET 3.2",
     )
     learning_rate: float = setting(2e-3, "for a batch of 1, before scaling", gt=0, source="Imagic on Stable Diffusion")
     epochs: int = setting(40, "at most", ge=1, source="RET 3.2")
@@ -45,19 +52,22 @@ class FtCluster:
         from imaginate.personalisation.core.plan import Group, Learner
         from imaginate.personalisation.core.vectors import Vectors
 
-        counts, assigned, notes = self._clusters(task)
+        backbone, why = _network() if self.backbone == AUTO else (self.backbone, "")
+        counts, assigned, notes = self._clusters(task, backbone)
+        if self.backbone == AUTO:
+            notes.append(f"images are clustered by {backbone}{why}")
         vectors = Vectors(task, counts, assigned)
         group = Group(vectors.parameters(), rate(self.learning_rate, 1, task.plan), table=True)
         sizes = _sizes(task, counts, assigned)
         return Learner({"conditioning": group}, vectors.condition, vectors.save, clusters=sizes, notes=notes)
 
-    def _clusters(self, task: Task) -> tuple[list[int], torch.Tensor, list[str]]:
+    def _clusters(self, task: Task, backbone: str) -> tuple[list[int], torch.Tensor, list[str]]:
         """Clusters of each class, the cluster of every image, and a note on each class that is too small."""
         import torch
 
         from imaginate.ops.kmeans import kmeans
 
-        points = _points(task, self.backbone)
+        points = _points(task, backbone)
         train = torch.zeros(len(points), dtype=torch.bool)
         train[torch.as_tensor(list(task.train))] = True
         counts, assigned, notes = [], torch.zeros(len(points), dtype=torch.int64), []
@@ -75,6 +85,18 @@ class FtCluster:
                     f"class {info.name!r} has {len(inside)} training images: {counts[-1]} clusters, not {self.clusters}"
                 )
         return counts, assigned, notes
+
+
+def _network() -> tuple[str, str]:
+    """The paper's network where its weights are at hand, else one that is; and what to say of it."""
+    from imaginate.models.guides.backbones import LITE, is_at_hand
+
+    if is_at_hand(INCEPTION):
+        return INCEPTION, ""
+    found = next((name for name in (LITE, "nano") if is_at_hand(name)), LITE)
+    why = f": RET's Inception v3 is not in torch's cache (--backbone {INCEPTION} fetches it)"
+    log.warning(f"images are clustered by {found}{why}")
+    return found, why
 
 
 def _points(task: Task, backbone: str, chunk: int = 64) -> torch.Tensor:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from imaginate.models.guides.core.backbones import Backbone, load_backbone
+from imaginate.models.guides.core.backbones import LITE, Backbone, is_at_hand, load_backbone
 
-__all__ = ["Backbone", "load_backbone"]
+__all__ = ["LITE", "Backbone", "is_at_hand", "load_backbone"]

