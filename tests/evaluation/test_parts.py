@@ -117,8 +117,12 @@ def test_classes_that_a_run_fell_short_of_are_left_out_of_every_arm(world: Path,
     assert {arm["images"]["original"] for arm in found["arms"] if arm["kind"] == "original"} == {12}
     assert found["data"]["held_out_per_class"] == [4, 0, 4]
     assert any("fell short" in note and "green" in note for note in found["warnings"])
+    for arm in found["arms"]:
+        right = round(8 * arm["top1"]["mean"] * arm["top1"]["n"]) / arm["top1"]["n"]
+        assert arm["bounds"] == pytest.approx({"worst": right / 12, "best": (right + 4) / 12, "images": 4})
     kept = compared(world, arms, "kept", held_out_split="test")
     assert kept["data"]["held_out_per_class"] == [4, 4, 4]
+    assert [arm["bounds"] for arm in kept["arms"]] == [None] * len(kept["arms"])
 
 
 def test_several_learners_see_the_same_images_and_each_has_its_table(

@@ -91,6 +91,8 @@ def test_an_arm_that_lacks_a_class_says_so_in_its_own_line(world: Path, studies:
     found = study(world, ["original", f"synthetic:{world / 'two'}"], seeds=1)
     assert [arm["lacks"] for arm in found["arms"]] == [[], ["green"]]
     assert "synthetic-two has no training image of green" in found["warnings"]
+    seen = found["arms"][1]["top1"]["mean"]  # none of the green images is ever seen as green
+    assert found["arms"][1]["bounds"] == pytest.approx({"worst": seen, "best": seen + 1 / 3, "images": 4})
     lines = table(found).splitlines()
     assert next(line for line in lines if line.startswith("synthetic-two")).startswith(
         "synthetic-two (no image of green)"

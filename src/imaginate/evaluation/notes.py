@@ -22,6 +22,7 @@ def warnings(
         if row["asked_ratio"] is not None and abs(row["ratio"] - row["asked_ratio"]) > 0.02 * row["asked_ratio"]
     ]
     found += [f"{row['name']} has no training image of {some(row['lacks'])}" for row in rows if row["lacks"]]
+    found += _bounded(rows)
     found += _thin(rows) + _outgrown(rows)
     if protocol.reference not in measured:
         found.append(f"no arm is called {protocol.reference!r}, so nothing is compared with it")
@@ -75,4 +76,16 @@ def _outgrown(rows: Sequence[Facts]) -> list[str]:
     return [
         f"{larger[0]['name']} is larger than {alike}, which was measured before it: "
         f"--arm duplicate:{times} has its size"
+    ]
+
+
+def _bounded(rows: Sequence[Facts]) -> list[str]:
+    """What the accuracies would be over all classes, at worst and at best, where some classes have no images."""
+    known = [row for row in rows if row["bounds"]]
+    if not known:
+        return []
+    each = [f"{r['name']} {100 * r['bounds']['worst']:.1f} to {100 * r['bounds']['best']:.1f} %" for r in known]
+    return [
+        "over all classes, with the held-out images of classes without images all wrong or all right, top-1 is "
+        + some(each, len(each))
     ]

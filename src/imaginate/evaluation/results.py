@@ -14,6 +14,7 @@ from imaginate.devices import versions
 from imaginate.evaluation import controls, measures, mistakes, statistics, verdict
 from imaginate.evaluation.answers import Answers, Key, shared
 from imaginate.evaluation.arms import Arm
+from imaginate.evaluation.bounds import bounds
 from imaginate.evaluation.controls import CANDIDATES
 from imaginate.evaluation.corruption import KINDS
 from imaginate.evaluation.job import Job
@@ -52,7 +53,9 @@ def collect(
         if own.units:
             key = (arm.name, tuple(own.units), tuple(other.units) if other else ())
             known[key] = row = known.get(key) or _arm(arm, own, other, protocol, material)
-            rows.append(row | {"title": titles[arm.name], "lacks": _lacks(arm, jobs, material)})
+            lacks = _lacks(arm, jobs, material)
+            known_bounds = bounds(own, [material.labels.index(name) for name in lacks], material.held_short)
+            rows.append(row | {"title": titles[arm.name], "lacks": lacks, "bounds": known_bounds})
     rows = _with_holm(rows)
     missing = [{"arm": j.arm, "seed": j.seed, "resample": j.resample} for j in jobs if not j.done()]
     found = {
@@ -266,7 +269,8 @@ def _titles(arms: Sequence[Arm], material: StudyImages) -> dict[str, str]:
 
 
 def _point(row: Values, ratio: float) -> Values:
-    return {"arm": row["name"], "ratio": ratio, "mean": row["top1"]["mean"], "se": row["top1"]["se"]}
+    found = {"arm": row["name"], "ratio": ratio, "mean": row["top1"]["mean"], "se": row["top1"]["se"]}
+    return found | ({"bounds": row["bounds"]} if row["bounds"] else {})
 
 
 def _exchange(rows: list[Values], protocol: Protocol) -> list[Values]:

@@ -56,7 +56,8 @@ class RunImages:
 class StudyImages:
     """What the arms are composed from. `images`: the dataset that every arm starts from; `held_rows`: the held-out
     images that are measured; `sizes`: for each further image size, where the same images are at that size; `short`: the
-    classes that are left out, since their augmentation fell short."""
+    classes that are left out, since their augmentation fell short; `held_short`: how many held-out images these have.
+    """
 
     name: str
     labels: LabelSpace
@@ -72,6 +73,7 @@ class StudyImages:
     warnings: tuple[str, ...] = field(default=())
     sizes: Mapping[int, Mapping[Path, Path]] = field(default_factory=dict)
     short: tuple[int, ...] = ()
+    held_short: int = 0
 
     def at(self, size: int, pool: TrainingSet) -> TrainingSet:
         """The same images at another size."""
@@ -241,7 +243,7 @@ def _checked(
         if cache.skipped
     ]
     warnings += [text for found in guards.values() for text in remarks(found.facts)]
-    short = _short(protocol, opened, arms, checked, new)
+    short, held_short = _short(protocol, opened, arms, checked, new), 0
     if short:
         keep = ~np.isin(np.arange(len(opened.train.labels)), short)
         if keep.sum() < 2:
@@ -250,7 +252,8 @@ def _checked(
             )
         train = _of_classes(train, keep)
         validation, real = (None if c is None else _of_classes(c, keep) for c in (validation, real))
-        rows = rows[keep[held_out.label[rows]]]
+        every, rows = len(rows), rows[keep[held_out.label[rows]]]
+        held_short = every - len(rows)
         checked = {p: replace(one, usable=one.usable & keep[new[p].label]) for p, one in checked.items()}
         images = TrainingImages(
             Images(opened.train, train, group_by=protocol.group_by), validation=validation,
@@ -272,7 +275,7 @@ def _checked(
             )
             for path, run in opened.runs.items()
         },
-        short=short,
+        short=short, held_short=held_short,
     )  # fmt: skip
 
 

@@ -60,11 +60,13 @@ def _interval(title: str, d: Facts, x: svg.Scale, top: float) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One measured place of a curve: x, mean, standard error (or None)."""
+    """One measured place of a curve: x, mean, standard error (or None). `case`: the worst and the best that it can be
+    over all classes, where some have no images (RET Fig. 5B)."""
 
     x: float
     y: float
     error: float | None = None
+    case: tuple[float, float] | None = None
 
 
 def curves(series: Sequence[tuple[str, Sequence[Point]]], *, x_label: str, y_label: str) -> str:
@@ -74,7 +76,8 @@ def curves(series: Sequence[tuple[str, Sequence[Point]]], *, x_label: str, y_lab
         return ""
     height, left, right, top, bottom = 260, 44, WIDTH - 12, 10, 212
     x = svg.linear(min(p.x for p in points), max(p.x for p in points), left + 8, right - 8)
-    low, high = svg.padded([p.y + s * (p.error or 0) for p in points for s in (-1, 1)])
+    cases = [value for p in points for value in p.case or ()]
+    low, high = svg.padded([*(p.y + s * (p.error or 0) for p in points for s in (-1, 1)), *cases])
     y = svg.linear(low, high, bottom, top)
     body = _frame(x, y, sorted({p.x for p in points}), (low, high), (left, right, bottom), x_label, y_label)
     for i, (title, ps) in enumerate(series):
@@ -115,9 +118,23 @@ def _curve(index: int, title: str, points: Sequence[Point], x: svg.Scale, y: svg
     for p in points:
         if p.error:
             marks.append(svg.line(x(p.x), y(p.y - p.error), x(p.x), y(p.y + p.error), f"{cls} stroke thin"))
+        marks += _case(p, title, x, y, cls)
         error = f" ± {p.error:.1f}" if p.error is not None else ""
         marks.append(svg.titled(marker(index, x(p.x), y(p.y), cls), f"{title}, ratio {p.x:g}: {p.y:.1f}{error}"))
     return "".join(marks)
+
+
+def _case(point: Point, title: str, x: svg.Scale, y: svg.Scale, cls: str) -> list[str]:
+    """The worst case, a triangle that points up, and the best, one that points down."""
+    if point.case is None:
+        return []
+    marks = []
+    for word, value, way in zip(("worst", "best"), point.case, (1, -1), strict=True):
+        corners = ((0, 0), (3.5, 6 * way), (-3.5, 6 * way))
+        place = " ".join(f"{x(point.x) + a:.1f},{y(value) + b:.1f}" for a, b in corners)
+        words = f"{title}, ratio {point.x:g}: {word} case over all classes {value:.1f}"
+        marks.append(svg.titled(svg.element("polygon", points=place, cls=f"{cls} fill"), words))
+    return marks
 
 
 def marker(index: int, x: float, y: float, cls: str) -> str:

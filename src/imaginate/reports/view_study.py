@@ -218,7 +218,7 @@ def curve_view(found: Sequence[Facts]) -> View | None:
     series = []
     for curve in found:
         points = [
-            plots.Point(p["ratio"], 100 * p["mean"], None if p.get("se") is None else 100 * p["se"])
+            plots.Point(p["ratio"], 100 * p["mean"], None if p.get("se") is None else 100 * p["se"], _case(p))
             for p in curve["points"]
             if p.get("mean") is not None
         ]
@@ -229,6 +229,12 @@ def curve_view(found: Sequence[Facts]) -> View | None:
     plot = plots.curves(series, x_label="new images for each original", y_label="top-1, %")
     legend = [(Markup(plots.legend_mark(i)), title) for i, (title, _) in enumerate(series)]
     return {"plot": Markup(plot), "legend": legend}
+
+
+def _case(point: Facts) -> tuple[float, float] | None:
+    """The worst and the best that a point can be over all classes, %, where some have no images."""
+    known = point.get("bounds")
+    return None if known is None else (100 * known["worst"], 100 * known["best"])
 
 
 def corruption_view(arms: Sequence[Facts], protocol: Facts) -> View | None:
