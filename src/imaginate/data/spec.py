@@ -41,8 +41,7 @@ class DataSpec:
     class_names: ClassNames = setting(
         "given",
         "what classes are called: as the source and classes.yaml say; wordnet: with the synonyms of WordNet too, and "
-        "its definitions and hypernyms, where it knows one meaning",
-        source="RET 3.2",
+        "its definitions and hypernyms, where it knows one meaning (RET 3.2)",
     )
     classes: tuple[str, ...] | None = setting(None, "the classes to read, by the names in the source; by default all")
     layout: LayoutWord = setting(

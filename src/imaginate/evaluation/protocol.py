@@ -59,8 +59,7 @@ class Protocol(ClassifierSettings):
     short: Literal["keep", "exclude"] = setting(
         "keep",
         "classes of which a run has fewer new images than it was to make: exclude leaves them out of training and "
-        "measuring, in every arm alike",
-        source="RET section 3",
+        "measuring, in every arm alike (RET section 3)",
     )
     arch: str | None = reworded(
         ClassifierSettings,

@@ -26,7 +26,7 @@ class Aesthetic:
     scope: ClassVar[Literal["candidate", "run"]] = "candidate"
 
     head: str = setting(help="the head's weights: a .safetensors file (or .pth, read without executing anything)")
-    at_least: float = setting(5.0, "smallest score", source="RET sec. 4")
+    at_least: float = setting(5.0, "smallest score", source="RET sec. 3.2")
 
     def __post_init__(self) -> None:
         check(self)

@@ -17,8 +17,8 @@ from imaginate.settings import check, setting
 class HeldOut:
     """Keeps an image that is no near-duplicate of a held-out image: what is tested on must not be trained on.
 
-    RET de-duplicates against the test split: a retrieved or generated copy of a test image would pass for
-    generalisation. Compared by perceptual hash, colour ignored, mirror images too, and by the guide's embeddings where
+    A retrieved or generated copy of a test image would pass for generalisation (RET does not say that it looks for
+    them). Compared by perceptual hash, colour ignored, mirror images too, and by the guide's embeddings where
     `cosine` is given. The score is the number of differing bits (64 where none is near).
     """
 

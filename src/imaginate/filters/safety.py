@@ -30,9 +30,8 @@ class Safety:
 
     checker: str = setting(
         "opennsfw",
-        "opennsfw; prior: the checker of the prior's own pipeline; or id or folder of a diffusers safety checker or "
+        "opennsfw; prior: that of the prior's own pipeline (RET sec. 3.2); or id or folder of a diffusers safety checker or "
         "pipeline",
-        source="RET sec. 3.2",
     )
     below: float = setting(0.5, "opennsfw's probability of an unsafe image must be below this", gt=0, le=1)
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Retrieval:
-    """Real images nearest to the class's name in a pool that you indexed: RET's strongest baseline.
+    """Real images nearest to the class's name in a pool that you indexed: the baseline that beats RET's others.
 
     Burg et al. 2023 (RET) section 3.2, circled 10: neighbours of "A photo of {class name without spaces}." in CLIP
     space, 1.4 times the wanted number at first and up to ten times that, aesthetic score at least 5, unsafe ones and
     near-duplicates left out. Differs: duplicates are found by perceptual hash *and* embedding (RET's detector missed
     some), near-duplicates of the class's own seeds are refused too, an image that several classes find goes to the
-    nearest of them (RET lets it serve each: `share`), and every refused neighbour is counted by reason.
+    nearest of them (RET searches each class alone: `share`), and every refused neighbour is counted by reason.
     Copy i of a class is neighbour i of its list. Classes that end short are named, with their count.
     `contrastive`, `consistency`, `order` and `short: even` go beyond RET, and so does `score: head` (ours): a ridge
     head w_c . x + b_c on the guide's unit embeddings x of the seeds, its penalty chosen by left-out seeds in closed
@@ -65,8 +65,8 @@ class Retrieval:
     widen: int = setting(10, "widen the list up to this many times", ge=1, source="RET 3.2")
     short: Literal["keep", "drop", "fail", "even"] = setting(
         "keep",
-        "a class with too few images: keep what there is, drop all of its images, stop, or cut every class to as many",
-        source="RET 3.2",
+        "a class with too few images: keep what there is, drop all of its images (RET sec. 3 leaves such a class out of "
+        "training and measuring too), stop, or cut every class to as many",
     )
     share: bool = knobs.share()
     exclude: str | None = knobs.exclude()

@@ -20,7 +20,7 @@ def stored_size(size: int) -> int:
 
 
 def augment(images: torch.Tensor, size: int, policy: Policy, seed: int) -> torch.Tensor:
-    """(b, 3, S, S) uint8 -> (b, 3, size, size) in [0, 1]. `light`: random resized crop and flip (RET sec. 3);
+    """(b, 3, S, S) uint8 -> (b, 3, size, size) in [0, 1]. `light`: random resized crop (RET sec. 3) and flip;
     `strong`: RandAugment (2 operations, magnitude 9), drawn anew for each image at each update, before it."""
     import torch
 

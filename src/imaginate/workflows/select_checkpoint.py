@@ -39,9 +39,7 @@ class CheckpointSelection:
         100, "new images per class; a method that edits seeds makes one of each seed", ge=1, flag="select-per-class"
     )
     updates: int = setting(1500, "updates of the classifier", ge=1, flag="select-updates")
-    study: str | None = setting(
-        None, "folder of a study: its classifier, at its image size", flag="select-study", source="RET 3.2"
-    )
+    study: str | None = setting(None, "folder of a study: its classifier, at its image size", flag="select-study")
     arch: str | None = setting(
         None, "the classifier (default: the study's, or that of compare: on a CPU a probe, on a GPU resnet50)",
         flag="select-arch",

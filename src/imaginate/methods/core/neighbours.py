@@ -75,7 +75,7 @@ class Neighbours:
     """The list of one class. `queries` (classes, dim) unit norm: this class's own, and the others' for contrast.
     `seeds`: embeddings (n, dim) and hashes of the class's own images, whose near-duplicates are refused.
     `reach` (classes,): the least similarity in the longest list of each class; an image that several lists hold goes to
-    the class whose query is nearest. None: it goes to each of them (RET).
+    the class whose query is nearest. None: it goes to each of them.
     `head`: gives each image to the class that scores best, and says how probable it is."""
 
     def __init__(
