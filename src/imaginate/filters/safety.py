@@ -30,8 +30,8 @@ class Safety:
 
     checker: str = setting(
         "opennsfw",
-        "opennsfw; prior: that of the prior's own pipeline (RET sec. 3.2); or id or folder of a diffusers safety checker or "
-        "pipeline",
+        "opennsfw; prior: that of the prior's own pipeline (RET sec. 3.2); or id or folder of a diffusers safety "
+        "checker or pipeline",
     )
     below: float = setting(0.5, "opennsfw's probability of an unsafe image must be below this", gt=0, le=1)
 

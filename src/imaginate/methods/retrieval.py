@@ -65,8 +65,8 @@ class Retrieval:
     widen: int = setting(10, "widen the list up to this many times", ge=1, source="RET 3.2")
     short: Literal["keep", "drop", "fail", "even"] = setting(
         "keep",
-        "a class with too few images: keep what there is, drop all of its images (RET sec. 3 leaves such a class out of "
-        "training and measuring too), stop, or cut every class to as many",
+        "a class with too few images: keep what there is, drop all of its images (RET sec. 3 leaves such a class out "
+        "of training and measuring too), stop, or cut every class to as many",
     )
     share: bool = knobs.share()
     exclude: str | None = knobs.exclude()

@@ -35,8 +35,8 @@ class FtCluster:
     clusters: int = setting(5, "conditionings a class", ge=1, source="RET 4.4 (best of 1, 5, 10, 15)")
     backbone: str = setting(
         AUTO,
-        "network whose embeddings are clustered: nano, timm:NAME, torchvision:NAME, ID, folder; auto: Inception v3 (RET 3.2), "
-        "where torchvision's weights are at hand, else efficientnet-lite0",
+        "network whose embeddings are clustered: nano, timm:NAME, torchvision:NAME, ID, folder; auto: Inception v3 "
+        "(RET 3.2), where torchvision's weights are at hand, else efficientnet-lite0",
     )
     learning_rate: float = setting(2e-3, "for a batch of 1, before scaling", gt=0, source="Imagic on Stable Diffusion")
     epochs: int = setting(40, "at most", ge=1, source="RET 3.2")

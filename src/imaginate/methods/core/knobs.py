@@ -81,8 +81,8 @@ aesthetic = partial(setting, 5.0, "least aesthetic score, where the pool has sco
 share = partial(
     setting,
     False,
-    "an image may serve every class that finds it (RET searches each class alone); by default only the one whose query is "
-    "nearest",
+    "an image may serve every class that finds it (RET searches each class alone); by default only the one whose "
+    "query is nearest",
 )
 exclude = partial(setting, None, "file of ids, perceptual hashes, sources or URLs (* and ?) never to be used")
 
