@@ -9,6 +9,7 @@ import torch
 
 from imaginate import registry
 from imaginate.errors import ConfigError
+from imaginate.methods.core.imagination import _say_unmoved
 from imaginate.records import Candidate, Request
 from roles import world_for
 
@@ -75,6 +76,36 @@ def test_every_image_tells_its_story(name: str, world: Any) -> None:
         assert (c.prompt is not None) == (name == "gif-sd")
     if name == "gif-sd":
         assert {"strength", "guidance_scale", "steps", "eps"} <= set(made[0].info)
+
+
+@pytest.mark.parametrize("name", ["gif-dalle"])
+def test_embeddings_are_scored_with_embeddings_and_images_with_images(name: str, world: Any) -> None:
+    asked = requests((2, 2))
+    for c in make(name, ascent_steps=0, unguided=True).expand(asked, world):
+        parts = {key.removesuffix("_before") for key in c.scores if key.endswith("_before")}
+        assert all(c.scores[f"{part}_before"] == c.scores[f"{part}_after"] for part in parts)
+        for fact in ("class", "image_class", "image_kept", "image_entropy_gain"):
+            assert c.info[f"{fact}_before"] == c.info[f"{fact}_after"]
+        assert c.info["moved_of_eps"] == 0
+    made = make(name, eps=0.2).expand(asked, world)
+    pixels = torch.stack([r.image for r in asked]).float() / 255
+    seen = world.guide.logits(world.guide.embed(torch.stack([c.image for c in made]))).argmax(dim=1)
+    assert [c.info["image_class_after"] for c in made] == [world.labels.names[int(i)] for i in seen]
+    for c in made:
+        assert 0 < c.info["moved_of_eps"] <= 2
+        assert "image_class_before" not in c.info
+    spread = [float(world.prior.encode(image[None]).std()) for image in pixels]
+    assert [c.info["eps_of_spread"] for c in made[::2]] == pytest.approx([0.2 / s for s in spread], rel=0.02)
+
+
+@pytest.mark.parametrize("name", ["gif-dalle", "gif-mae"])
+def test_guidance_that_moves_nothing_says_so(
+    name: str, world: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    _say_unmoved.cache_clear()
+    monkeypatch.setattr(world.guide, "logits", lambda rows: 0 * rows[:, : len(world.labels)])
+    make(name, eps=0.123).expand(requests((1,)), world)
+    assert "guidance moved none of the first copies: eps 0.123 is " in caplog.text
 
 
 @pytest.mark.parametrize("name", ["gif-sd", "gif-mae"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -10,11 +10,13 @@ from imaginate.contract import Context, Guide, StartsFrom, UnclipPrior
 from imaginate.errors import ConfigError
 from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from imaginate.ops.guidance import Climb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,7 +25,8 @@ class GifDalle:
 
     Zhang et al. 2023 (GIF), Algorithm 1: perturb K copies of the seed's embedding inside an eps-ball (Eq. 1), climb
     S_inf + S_div of the embeddings themselves over z and b (Eq. 2), decode. DALL-E2 has no public weights; Karlo or
-    SD 2.1 unCLIP stand for it. The guide must be the CLIP of the decoder's own image encoder.
+    SD 2.1 unCLIP stand for it. The guide must be the CLIP of the decoder's own image encoder. The scores before and
+    after guidance are both of embeddings; what the guide sees in images is recorded apart, of seed and copy.
     """
 
     starts_from: ClassVar[StartsFrom] = "sample"
@@ -35,9 +38,19 @@ class GifDalle:
     guidance_scale: float = knobs.unclip_guidance_scale()
     steps: int = knobs.unclip_steps()
     scheduler: str | None = knobs.unclip_scheduler()
-    eps: float = setting(0.1, "radius of the ball around the seed's embedding", gt=0, source="GIF D.1")
+    eps: float = setting(
+        0.1,
+        "radius of the ball around the seed's embedding; each row says what share of the embedding's spread it is",
+        gt=0,
+        source="GIF D.1",
+    )
     ascent_steps: int | None = knobs.ascent_steps()
     ascent_step: float | None = knobs.ascent_step()
+    unguided: bool = setting(
+        False,
+        "draw each copy without guidance as well and say what the guide sees in that image; twice the time",
+        source="ours",
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -57,7 +70,6 @@ class GifDalle:
             embedding_score,
             encoded_logits,
             grid,
-            seed_logits,
             to_candidates,
         )
         from imaginate.methods.core.roles import unclip_prior
@@ -81,12 +93,15 @@ class GifDalle:
         )
         denoising = Denoising.of(self)
         drawn = draw_from_embeddings(prior, found.latents.flatten(0, 1), seeds, denoising)
+        start = found.start.flatten(0, 1)
+        unguided = draw_from_embeddings(prior, start, seeds, denoising).values if self.unguided else None
         imagined = Imagined(
             images=grid(drawn.values, requests),
             climb=found,
             seed_predicted=of_seeds.argmax(dim=-1),
-            predicted=grid(seed_logits(guide, drawn.values).argmax(dim=-1), requests),
+            predicted=found.after.predicted,
             drawn=drawn,
+            own=self._own(requests, found, encoded, {"before": unguided, "after": drawn.values}, pixels, context),
             info={
                 "variant": self.variant,
                 "guidance_scale": self.guidance_scale,
@@ -96,6 +111,41 @@ class GifDalle:
             },
         )
         return to_candidates(requests, imagined, context.labels)
+
+    def _own(
+        self,
+        requests: Sequence[Request],
+        found: Climb,
+        encoded: Tensor,
+        images: Mapping[str, Tensor | None],
+        pixels: Tensor,
+        context: Context,
+    ) -> list[dict[str, Scalar]]:
+        """Of each copy: the radius and its way as shares, and what the guide sees in the images of seed and copy."""
+        from imaginate.methods.core.imagination import seed_logits, spread
+        from imaginate.ops.informativeness import informativeness
+
+        guide, names, copies = context.guide, context.labels.names, len(requests[0].copies)
+        of_seeds = seed_logits(guide, pixels.to(encoded.device))
+        rows: list[dict[str, Scalar]] = [
+            {
+                "eps_of_spread": round(self.eps / spread(encoded[i : i + 1]), 4),
+                "moved_of_eps": round(float(found.moves[i, j]) / self.eps, 4),
+                "image_seed_class": names[int(of_seeds[i].argmax())],
+            }
+            for i in range(len(requests))
+            for j in range(copies)
+        ]
+        for when, drawn in images.items():
+            if drawn is None:
+                continue
+            logits = seed_logits(guide, drawn)
+            parts = informativeness(of_seeds, logits.view(len(requests), copies, -1))
+            for n, row in enumerate(rows):
+                row[f"image_class_{when}"] = names[int(logits[n].argmax())]
+                row[f"image_kept_{when}"] = round(float(parts.kept.flatten()[n]), 4)
+                row[f"image_entropy_gain_{when}"] = round(float(parts.gain.flatten()[n]), 4)
+        return rows
 
 
 def _check_space(guide: Guide, prior: UnclipPrior, pixels: Tensor, encoded: Tensor) -> None:

@@ -73,11 +73,18 @@ class Scores(NamedTuple):
 
 
 class Climb(NamedTuple):
-    """Latents to save (n, k, ...), inside the eps-ball of f, and the scores before and after guidance."""
+    """Latents to save (n, k, ...), inside the eps-ball of f, the scores before and after guidance, and the latents at
+    which it began."""
 
     latents: Tensor
     before: Scores
     after: Scores
+    start: Tensor
+
+    @property
+    def moves(self) -> Tensor:
+        """(n, k): how far guidance moved each copy, by the entry that moved most."""
+        return (self.latents - self.start).flatten(2).abs().amax(dim=2)
 
 
 Score = Callable[[Tensor], Scores]
@@ -107,7 +114,7 @@ def ascend(
     if variant.ascent_steps == 0:
         held = inside(f, z, b, eps)
         only = _measure(score, held)
-        return Climb(held, only, only)
+        return Climb(held, only, only, held)
 
     def slope(z: Tensor, b: Tensor) -> tuple[Scores, Tensor, Tensor]:
         return _gradient(f, z, b, score, eps, variant, shrink)
@@ -124,14 +131,15 @@ def _step_straight(
     f: Tensor, z: Tensor, b: Tensor, score: Score, slope: Slope, size: float, eps: float, variant: Variant
 ) -> Climb:
     """A fixed number of sign steps, wherever they lead (`paper`, `released`)."""
-    before = None if variant.projected else _measure(score, inside(f, z, b, eps))
+    start = inside(f, z, b, eps)
+    before = None if variant.projected else _measure(score, start)
     for _ in range(variant.ascent_steps):
         now, dz, db = slope(z, b)
         before = now if before is None else before
         z, b = z + size * dz.sign(), b + size * db.sign()
     latents = inside(f, z, b, eps)
     after = _measure(score, latents)
-    return Climb(latents, after if before is None else before, after)
+    return Climb(latents, after if before is None else before, after, start)
 
 
 def _step_uphill(
@@ -143,7 +151,8 @@ def _step_uphill(
     whole. What stays tries half the step next time.
     """
     best, dz, db = slope(z, b)
-    before, latents = best, inside(f, z, b, eps)
+    before, start = best, inside(f, z, b, eps)
+    latents = start
     sizes = torch.full((*f.shape[:2], *([1] * (z.ndim - 2))), size, dtype=z.dtype, device=z.device)
     for left in reversed(range(variant.ascent_steps)):
         next_z, next_b = z + sizes * dz.sign(), b + sizes * db.sign()
@@ -156,7 +165,7 @@ def _step_uphill(
         z, b = pick_rows(moves, next_z, z), pick_rows(moves, next_b, b)
         dz, db = pick_rows(moves, next_dz, dz), pick_rows(moves, next_db, db)
         latents, sizes = pick_rows(moves, there, latents), pick_rows(moves, sizes, sizes / 2)
-    return Climb(latents, before, best)
+    return Climb(latents, before, best, start)
 
 
 def _gradient(

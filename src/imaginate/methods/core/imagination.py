@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -18,6 +20,8 @@ from imaginate.ops.perturb import Level, draw
 from imaginate.ops.variants import Variant
 from imaginate.records import Candidate, LabelSpace, Request, Scalar
 
+log = logging.getLogger("imaginate")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Imagined:
@@ -30,6 +34,7 @@ class Imagined:
     predicted: Tensor | None = None  # (n, k) the guide's class of each copy
     drawn: Finite | None = None  # the draw (n k rows) that the copies come from: what was retried, what was lost
     info: Mapping[str, Scalar] = field(default_factory=dict)
+    own: Sequence[Mapping[str, Scalar]] = ()  # n k: what is true of each copy alone
 
 
 def in_groups(requests: Sequence[Request], expand: Callable[[list[Request]], list[Candidate]]) -> list[Candidate]:
@@ -117,7 +122,24 @@ def climb(
     """Perturb the latents (n k, ...) of all copies by draws of their own seeds (Eq. 1), then climb S (Eq. 2)."""
     f = grid(latents, requests)
     z, b = (grid(t.to(f), requests) for t in draw(all_seeds(requests), f.shape[2:], level))
-    return ascend(f, z, b, score, eps=eps, variant=definition, shrink=shrink)
+    found = ascend(f, z, b, score, eps=eps, variant=definition, shrink=shrink)
+    if definition.ascent_steps and not bool(found.moves.any()):
+        _say_unmoved(eps, f"{eps / spread(f):.1g}")
+    return found
+
+
+def spread(latents: Tensor) -> float:
+    """The deviation of the entries of latents (n, ...), mean over n: what the radius of a ball compares with."""
+    return float(latents.flatten(1).float().std(dim=1).mean())
+
+
+@cache
+def _say_unmoved(eps: float, share: str) -> None:
+    """Said once for each radius: an image that guidance left where it was is a random perturbation."""
+    log.warning(
+        f"guidance moved none of the first copies: eps {eps:g} is {share} of the latents' spread; a larger --eps, more "
+        "--ascent-steps or another guide moves them"
+    )
 
 
 def guided(
@@ -164,7 +186,10 @@ def to_candidates(requests: Sequence[Request], imagined: Imagined, labels: Label
         wanted,
         Finite(imagined.images.flatten(0, 1), drawn.retried, drawn.lost),
         prompts=None if imagined.prompts is None else [imagined.prompts[i][j] for i, j in places],
-        info=[{**imagined.info, **_seen(imagined, labels, i, j)} for i, j in places],
+        info=[
+            {**imagined.info, **_seen(imagined, labels, i, j), **own}
+            for (i, j), own in zip(places, imagined.own or [{}] * len(places), strict=True)
+        ],
         scores=[{name: float(t[i, j]) for name, t in {**before, **after}.items()} for i, j in places],
     )
 
