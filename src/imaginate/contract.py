@@ -127,6 +127,17 @@ class Scored(Protocol):
     scores: ClassVar[tuple[str, ...]]
 
 
+@runtime_checkable
+class Cautious(Protocol):
+    """A method that has other defaults for a prior that is known to lose the class. cautious: setting -> its default
+    there; what the user sets stays."""
+
+    @property
+    def cautious(self) -> Mapping[str, Any]:
+        """They follow from the method's other settings."""
+        ...
+
+
 @dataclass(frozen=True)
 class Level:
     """How far an image is noised before it is denoised: to a strength in (0, 1], as papers and diffusers count it, or,

@@ -71,3 +71,34 @@ def test_tallies_add_up() -> None:
     one.add([0, 0, 2], [0, 1, 2])
     other.add([2], [0])
     assert Tally.of([one.to_json(), other.to_json()]) == Tally({0: 1, 2: 1}, {0: 2, 2: 2})
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "found"),
+    [
+        ("sd", {}, {"strength": 0.1, "noise": None}),
+        ("sd", {"strength": 0.5}, {"strength": 0.5}),
+        ("sd", {"steps": 4}, {"strength": 0.5}),  # two steps at least
+        ("sd", {"steps": 1}, {"strength": 1.0}),
+        ("sd", {"noise": 0.3}, {"strength": 0.5, "noise": 0.3}),
+        ("sd", {"scheduler": "euler"}, {"noise": 0.1}),
+        ("sd", {"scheduler": "euler", "strength": 0.7}, {"strength": 0.7, "noise": None}),
+        ("gif-sd", {}, {"strength": 0.1}),
+        ("boomerang", {}, {"strength": 0.1}),
+        ("da-fusion", {}, {"strengths": (0.1,), "noise": None}),
+        ("da-fusion", {"scheduler": "euler"}, {"noise": (0.1,)}),
+    ],
+)
+def test_a_weak_prior_has_defaults_that_keep_the_class(method: str, given: dict, found: dict) -> None:
+    """The papers' strengths take the class away where the prior is the bundled one; what is given stays."""
+    from imaginate.engine.resolve import recipe_from
+
+    def resolved(prior: str) -> object:
+        more = {"gif-sd": {"guide": "nano"}, "da-fusion": {"adaptation": "fit"}}
+        roles = {"prior": prior, **more.get(method, {})}
+        return recipe_from({"data": {"path": "d"}, "method": {"name": method, **given}, "roles": roles}).method
+
+    weak, other = resolved("nano"), resolved("some/checkpoint")
+    assert {name: getattr(weak, name) for name in found} == found
+    defaults = type(other)(**given)
+    assert other == defaults

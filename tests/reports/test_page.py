@@ -377,6 +377,20 @@ def test_a_run_page_counts_every_reject(world: Path) -> None:
     assert "method: {name: gif-sd, strength: 0.5}" in read.words
 
 
+def test_a_run_page_shows_how_many_copies_still_show_their_class(world: Path) -> None:
+    run = world / "flowers-gif"
+    facts = json.loads((run / "run.json").read_text())
+    assert "still show their class" not in page(run).words
+    name = facts["classes"][0]["name"]
+    one = {"copies": [3, 4], "seeds": [2, 2]}
+    facts["agreement"] = {"judge": "prototypes:nano", "copies": 0.65, "seeds": 0.9, "classes": {name: one}}
+    (run / "run.json").write_text(json.dumps(facts))
+    words = " ".join(page(run).words.split())
+    assert "65.0 % of the new images, seeds 90.0 % (judge: prototypes:nano)" in words
+    assert "seeds that do, %" in words
+    assert re.search(r"\d+ ?\d+ ?\d+ ?75 ?100", words)
+
+
 def test_a_run_of_a_class_started_method_shows_real_images_of_the_class(world: Path) -> None:
     assert "real image of the class" in page(world / "flowers-prompt").words
 

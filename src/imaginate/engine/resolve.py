@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imaginate import registry
-from imaginate.contract import Filter, Guard, Method, Scored
+from imaginate.contract import Cautious, Filter, Guard, Method, Scored
 from imaginate.data.spec import DataSpec
 from imaginate.engine.recipe import Amount, Recipe, Roles, determining, read_recipe
 from imaginate.errors import ConfigError
@@ -19,6 +19,8 @@ from imaginate.select import Selection, required_filters
 from imaginate.settings import nearest, roles_by_settings, settings_of, values_of
 from imaginate.write.images import Writing
 
+WEAK = ("nano",)  # priors that lose the class under the papers' settings (docs/nano.md)
+LEVELS = frozenset(("strength", "strengths", "noise"))  # settings of which one says where a diffusion starts
 ROLES = ("guide", "prior", "adaptation", "pool")
 # Settings that say something of a role, or of the held-out dataset, and nothing without it.
 QUALIFIES = {"guide_prompts": "guide", "precision": "prior", "compile": "prior", "held_out_split": "held_out"}
@@ -141,7 +143,7 @@ def recipe_from(values: Mapping[str, Any]) -> ResolvedRecipe:
 
 def resolve(recipe: Recipe) -> ResolvedRecipe:
     """Build the method and the filters of a recipe. Raises ConfigError where two parts of it contradict each other."""
-    method = registry.make("methods", recipe.method, recipe.settings)
+    method = _method_of(recipe)
     filters = resolve_filters(recipe)
     _check_needed_roles(recipe, method, filters)
     _refuse_unused_roles(recipe, method, filters)
@@ -159,7 +161,17 @@ def resolve_to_refilter(recipe: Recipe) -> ResolvedRecipe:
     filters = resolve_filters(recipe)
     for f in filters:
         _need(recipe.roles, f"filter {f.name}", f.needs)
-    return _resolved(recipe, registry.make("methods", recipe.method, recipe.settings), filters)
+    return _resolved(recipe, _method_of(recipe), filters)
+
+
+def _method_of(recipe: Recipe) -> Method:
+    """The method, built; with the defaults that keep the class where the prior is known to be weak."""
+    method = registry.make("methods", recipe.method, recipe.settings)
+    if recipe.roles.prior not in WEAK or not isinstance(method, Cautious):
+        return method
+    is_level_given = not LEVELS.isdisjoint(recipe.settings)
+    cautious = {name: v for name, v in method.cautious.items() if not (is_level_given and name in LEVELS)}
+    return registry.make("methods", recipe.method, {**cautious, **recipe.settings})
 
 
 def _resolved(recipe: Recipe, method: Method, filters: tuple[NamedFilter, ...]) -> ResolvedRecipe:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.errors import ConfigError
@@ -48,6 +48,12 @@ class DaFusion:
     def levels(self) -> tuple[Level, ...]:
         """Where the copies' diffusions start."""
         return levels_of(self.strengths, self.noise)
+
+    @property
+    def cautious(self) -> Mapping[str, Any]:
+        """Little noise, so that a weak prior keeps the class."""
+        found = knobs.little_noise(self.steps, self.noise, self.scheduler)
+        return {{"strength": "strengths"}.get(name, name): (value,) for name, value in found.items()}
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Every copy: a strength of its own, the seed noised to it and denoised."""

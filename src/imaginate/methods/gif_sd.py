@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.methods.core import knobs
@@ -53,6 +53,11 @@ class GifSd:
     def levels(self) -> tuple[Level, ...]:
         """Where the copies' diffusions start."""
         return levels_of(self.strength, self.noise)
+
+    @property
+    def cautious(self) -> Mapping[str, Any]:
+        """Little noise, so that a weak prior keeps the class."""
+        return knobs.little_noise(self.steps, self.noise, self.scheduler)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.methods.core import knobs
@@ -42,6 +42,11 @@ class Sd:
     def levels(self) -> tuple[Level, ...]:
         """Where the copies' diffusions start."""
         return levels_of(self.strength, self.noise)
+
+    @property
+    def cautious(self) -> Mapping[str, Any]:
+        """Little noise, so that a weak prior keeps the class."""
+        return knobs.little_noise(self.steps, self.noise, self.scheduler)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, each its own prompt and diffusion."""

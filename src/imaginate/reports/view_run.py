@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imaginate.errors import ConfigError
@@ -56,6 +56,7 @@ def run_view(run: RunContents, options: Options, *, title: str = "") -> View:
         "reasons": _reasons(run),
         "classes": classes if len(classes) <= MOST_CLASSES else _fewest(classes),
         "class_count": len(classes),
+        "judged": bool(run.facts.get("agreement")),
         "sheet": sheet,
         "sheet_cells": max((len(group.cells) for group in sheet), default=1),
         "rejects": sheets.rejects(rows, read_seed=read_seed),
@@ -105,8 +106,17 @@ def _facts(run: RunContents, seen: Mapping[str, int]) -> list[tuple[str, str]]:
             else "0",
         ),
         ("seed images skipped", words.number(seen["skipped"]) if seen["skipped"] else ""),
+        ("still show their class", _agreement(run.facts.get("agreement"))),
     ]
     return [(name, value) for name, value in pairs if value]
+
+
+def _agreement(found: Facts | None) -> str:
+    """How many new images the judge sees as their class, next to the same of the seeds; empty where nobody judged."""
+    if not found:
+        return ""
+    seeds = "" if found.get("seeds") is None else f", seeds {words.percent(found['seeds'])} %"
+    return f"{words.percent(found['copies'])} % of the new images{seeds} (judge: {found['judge']})"
 
 
 def _reasons(run: RunContents) -> list[View]:
@@ -127,9 +137,17 @@ def _classes(run: RunContents) -> list[View]:
         (real if method is None else kept)[str(name)] += 1
     refused = Counter(str(n) for n in run.rejected.column("class_name").to_pylist())
     names = dict(known) or {n: n for n in sorted({*real, *kept, *refused})}
+    shown = (run.facts.get("agreement") or {}).get("classes") or {}
     return [
-        {"name": n, "title": t, "originals": real[n], "kept": kept[n], "rejected": refused[n]} for n, t in names.items()
+        {"name": n, "title": t, "originals": real[n], "kept": kept[n], "rejected": refused[n]}
+        | {f"{what}_shown": _share(shown.get(n, {}).get(what)) for what in ("copies", "seeds")}
+        for n, t in names.items()
     ]
+
+
+def _share(counted: Sequence[int] | None) -> float | None:
+    """Right of judged as a share; None of none."""
+    return counted[0] / counted[1] if counted and counted[1] else None
 
 
 def _fewest(classes: list[View]) -> list[View]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from imaginate.errors import ConfigError
@@ -55,6 +56,20 @@ variant = partial(setting, "default", "the definition of guidance", source="ours
 ascent_steps = partial(setting, None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
 ascent_step = partial(setting, None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
 level = partial(setting, "channel", "entries that share z and b", source="GIF B.2")
+
+# Where the prior is weak (nano).
+LITTLE = 0.1  # strength, or share of noise, at which a weak prior still shows the class
+
+
+def little_noise(steps: int, noise: object, scheduler: str | None) -> Mapping[str, float]:
+    """A start that a weak prior survives, and two denoising steps at least; a share of noise under a scheduler whose
+    first levels are not DDIM's."""
+    if noise is not None:
+        return {}
+    if scheduler not in (None, "ddim"):
+        return {"noise": LITTLE}
+    return {"strength": max(LITTLE, min(1.0, 2 / steps))}
+
 
 # Retrieval.
 score = partial(
