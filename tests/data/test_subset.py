@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaginate.data.sources.file import FileSource
-from imaginate.data.subset import take_fraction, take_shots
+from imaginate.data.subset import take_fraction, take_imbalanced, take_shots
 from imaginate.errors import ImageError
 from imaginate.records import Sample
 
@@ -81,3 +81,23 @@ def test_another_seed_and_another_class_make_another_choice() -> None:
     first, second = (set(ids(take_shots(pool, 20, seed)[0])) for seed in (0, 1))
     assert len(first & second) < 10
     assert ids(take_shots(pool, 20, 0)[0]) != ids(pool)[:20]
+
+
+def test_imbalance_is_the_long_tail_of_the_paper() -> None:
+    """CIFAR100-LT (Cao et al. 2019): 100 classes of 500 images, imbalance ratio 100: 10,847 images."""
+    chosen = Counter(sample.label for sample in take_imbalanced(samples([500] * 100), 100))
+    assert [chosen[label] for label in range(100)] == [int(500 * 0.01 ** (i / 99)) for i in range(100)]
+    assert (chosen[0], chosen[99], sum(chosen.values())) == (500, 5, 10847)
+
+
+@settings(deadline=None, max_examples=30)
+@given(SIZES, st.floats(1, 200), st.floats(1, 200), SEEDS)
+def test_a_longer_tail_is_part_of_a_shorter_one(sizes: list[int], one: float, other: float, seed: int) -> None:
+    one, other = sorted((one, other))
+    everything = samples(sizes)
+    short, long = (take_imbalanced(everything, imbalance, seed) for imbalance in (one, other))
+    assert set(ids(long)) <= set(ids(short))
+    assert set(Counter(sample.label for sample in long)) == set(range(len(sizes)))
+    assert ids(take_imbalanced(everything, 1, seed)) == ids(everything)
+    backwards = take_imbalanced(everything[::-1], other, seed)
+    assert set(ids(backwards)) == set(ids(long))

@@ -105,6 +105,14 @@ def test_rest_is_what_shots_left_out_and_the_validation_part_is_disjoint(world: 
         open_study(protocol(world, split="train", held_out_split="rest"), parse_arms(["original"]))
 
 
+def test_a_long_tail_is_what_every_arm_starts_from(world: Path) -> None:
+    asked = protocol(world, imbalance=4, split="train", held_out_split="test")
+    found = open_study(asked, parse_arms(["original", "real:3"]))
+    assert list(found.train.counts().values()) == [8, 4, 2]
+    assert found.real is not None
+    assert list(found.real.counts().values()) == [0, 4, 6], "what the tail left out"
+
+
 def test_classes_that_a_run_fell_short_of_are_left_out_of_every_arm(world: Path, studies: ModuleType) -> None:
     data = world / "data"
     seeds = {s.id: s.label for s in open_study(protocol(world, held_out_split="test"), []).train.samples}

@@ -162,6 +162,8 @@ def test_a_leak_is_refused_allowed_or_dropped(
 def test_a_new_image_that_shows_a_held_out_one_is_a_leak(tmp_path: Path, data: Path, no_training: None) -> None:
     run = tmp_path / "run"
     expand(str(data), str(run), method="cutout", copies=1, split="train", progress=False)
+    with pytest.raises(DataError, match=r"cut to a long tail when it is made \(expand --imbalance\)"):
+        made(run, tmp_path / "tail", imbalance=10)
     new = next(s for s in open_dataset(run, origin="synthetic").samples)
     (run / new.id).write_bytes((data / "test" / "blue" / "1.png").read_bytes())
     with pytest.raises(DataError, match=r"1 of 9 held-out images .* = test/blue/1.png"):

@@ -20,7 +20,7 @@ from imaginate.data.notes import say
 from imaginate.data.photometry import decide, masks, of_window, through
 from imaginate.data.place import examine, words_for
 from imaginate.data.spec import DataSpec
-from imaginate.data.subset import take_fraction, take_shots
+from imaginate.data.subset import take_fraction, take_imbalanced, take_shots
 from imaginate.errors import DataError, ImageError
 from imaginate.records import LabelSpace, Listing, Part, Sample, Skipped
 from imaginate.settings import build, nearest
@@ -141,7 +141,7 @@ def _about_split(listing: Listing, spec: DataSpec, split: str | None) -> list[st
 
 
 def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[Skipped], list[str]]:
-    """Fraction first, then shots; a note where a class has fewer images than asked."""
+    """Fraction first, then shots, then the long tail; a note where a class has fewer images than asked."""
     broken: list[Skipped] = []
     notes: list[str] = []
     if spec.fraction is not None:
@@ -152,6 +152,10 @@ def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[S
         few = sum(count < spec.shots for count in counts.values())
         if few:
             notes.append(f"{few} of {len(counts)} classes have fewer than {spec.shots} images; all of theirs are used")
+    if spec.imbalance is not None and samples:
+        samples = take_imbalanced(samples, spec.imbalance, spec.subset_seed)
+        tail = Counter(sample.label for sample in samples).values()
+        notes.append(f"a long tail: {max(tail)} images of the largest class, {min(tail)} of the smallest")
     return samples, broken, notes
 
 

@@ -11,6 +11,7 @@ from imaginate.settings import check, setting
 
 # Settings that came after the first runs: they do not count in a run's fingerprint while they have these values.
 UNSAID = {
+    "imbalance": None,
     "classes": None,
     "class_names": "given",
     "layout": "auto",
@@ -31,8 +32,15 @@ class DataSpec:
     split: str | None = setting(None, "split to read; by default `train` where there is one, else everything")
     shots: int | None = setting(None, "images a class; the smaller choice is always part of the larger", ge=1)
     fraction: float | None = setting(None, "share of each class, so that the class imbalance stays", gt=0, le=1)
+    imbalance: float | None = setting(
+        None,
+        "a long tail: the first class has so many times the images of the last, exponential in between; after fraction "
+        "and shots",
+        ge=1,
+        source="GIF F, Cao et al.",
+    )
     origin: Literal["all", "original", "synthetic"] = setting("all", "of a run: which images to read")
-    subset_seed: int = setting(0, "another seed picks other images for shots and fraction", ge=0)
+    subset_seed: int = setting(0, "another seed picks other images for shots, fraction and imbalance", ge=0)
     classes_file: str | None = setting(
         None,
         "a classes.yaml from another place than next to the dataset, or the name of one that comes with imaginate "

@@ -53,6 +53,19 @@ def take_shots(
     return [sample for sample in samples if sample.id in kept], broken
 
 
+def take_imbalanced(samples: Sequence[Sample], imbalance: float, seed: int = 0) -> list[Sample]:
+    """A long tail: the first class keeps as many images as the largest has, the last `imbalance` times fewer, those
+    between fall exponentially (Cao et al. 2019, which GIF's CIFAR100-LT follows); at least one image, and no more than
+    there are. In the order of the source."""
+    queues = _queues(samples, seed)
+    most, last = max(map(len, queues.values()), default=0), max(1, len(queues) - 1)
+    kept: set[str] = set()
+    for place, label in enumerate(sorted(queues)):
+        count = int(most * imbalance ** (-place / last) + 1e-9)
+        kept.update(sample.id for sample in queues[label][: max(1, count)])
+    return [sample for sample in samples if sample.id in kept]
+
+
 def _queues(samples: Sequence[Sample], seed: int) -> dict[int, list[Sample]]:
     queues: dict[int, list[Sample]] = defaultdict(list)
     for sample in samples:

@@ -49,7 +49,7 @@ def _counts(protocol: Protocol) -> list[int]:
     """The original images of each class that every arm starts from, the validation part left out."""
     spec = DataSpec(
         path=protocol.data, split=protocol.split, shots=protocol.shots, fraction=protocol.fraction, origin="all",
-        subset_seed=protocol.subset_seed,
+        imbalance=protocol.imbalance, subset_seed=protocol.subset_seed,
     )  # fmt: skip
     share = 1.0 if protocol.validation_split else 1 - protocol.validation
     return [max(1, round(share * n)) for n in open_dataset(spec).counts().values()]
@@ -57,10 +57,10 @@ def _counts(protocol: Protocol) -> list[int]:
 
 def _leaves_out(protocol: Protocol) -> bool:
     """Whether shots or fraction leaves real images out: a number of shots that every class is below leaves none."""
-    if not (protocol.shots or protocol.fraction):
+    if not (protocol.shots or protocol.fraction or protocol.imbalance):
         return False
     spec = DataSpec(path=protocol.data, split=protocol.split, origin="all", subset_seed=protocol.subset_seed)
-    some = replace(spec, shots=protocol.shots, fraction=protocol.fraction)
+    some = replace(spec, shots=protocol.shots, fraction=protocol.fraction, imbalance=protocol.imbalance)
     return sum(open_dataset(some).counts().values()) < sum(open_dataset(spec).counts().values())
 
 

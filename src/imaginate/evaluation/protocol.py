@@ -38,7 +38,12 @@ class Protocol(ClassifierSettings):
     split: str | None = reworded(ClassifierSettings, "split", "split of the original training images")
     shots: int | None = setting(None, "original training images a class", ge=1)
     fraction: float | None = setting(None, "share of the original training images", gt=0, le=1)
-    subset_seed: int = setting(0, "another seed picks other images for shots and fraction", ge=0)
+    imbalance: float | None = setting(
+        None,
+        "a long tail of original training images: so many times the images in the first class as in the last",
+        ge=1,
+    )
+    subset_seed: int = setting(0, "another seed picks other images for shots, fraction and imbalance", ge=0)
     held_out: str | None = setting(
         help="dataset of the held-out images, used once, at the end; none with folds, or for another split of the data"
     )

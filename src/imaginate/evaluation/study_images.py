@@ -174,7 +174,7 @@ def open_study(protocol: Protocol, arms: Sequence[Arm]) -> OpenedStudy:
     """List everything, without reading an image."""
     spec = DataSpec(
         path=protocol.data, split=protocol.split, shots=protocol.shots, fraction=protocol.fraction,
-        origin="all", subset_seed=protocol.subset_seed,
+        imbalance=protocol.imbalance, origin="all", subset_seed=protocol.subset_seed,
     )  # fmt: skip
     train = open_dataset(spec)
     check_classes(train)
@@ -399,11 +399,11 @@ def _more_real(protocol: Protocol, train: Dataset) -> Dataset:
 
 
 def _rest(protocol: Protocol, train: Dataset, what: str) -> Dataset:
-    if protocol.shots is None and protocol.fraction is None:
-        raise DataError(f"{what} needs --shots or --fraction: it is what they leave out")
+    if protocol.shots is None and protocol.fraction is None and protocol.imbalance is None:
+        raise DataError(f"{what} needs --shots or --fraction (or --imbalance): it is what they leave out")
     whole = open_dataset(protocol.data, split=protocol.split)
     taken = {sample.id for sample in train.samples}
     rest = tuple(sample for sample in whole.samples if sample.id not in taken)
     if not rest:
-        raise DataError(f"{what} is empty: shots or fraction leaves no image out")
+        raise DataError(f"{what} is empty: shots, fraction or imbalance leaves no image out")
     return replace(whole, samples=rest)

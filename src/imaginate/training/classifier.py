@@ -41,6 +41,9 @@ class Training(ClassifierSettings):
     """How `imaginate train` trains. Its fields are its flags."""
 
     origin: Literal["all", "original", "synthetic"] = setting("all", "of a run: which images to train on")
+    imbalance: float | None = setting(
+        None, "a long tail: so many times the images in the first class as in the last, exponential in between", ge=1
+    )
     held_out: str | None = setting(None, "dataset on which the classifier is measured, once")
     seed: int = setting(0, "weights, validation part and order", ge=0)
 
@@ -138,7 +141,9 @@ class ClassifierImages:
 
 def _gather(data: str, settings: Training, out: Path, progress: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
-    train = open_dataset(data, split=settings.split, origin=settings.origin)
+    train = open_dataset(data, split=settings.split, origin=settings.origin, imbalance=settings.imbalance)
+    if settings.imbalance is not None and train.format == "run":
+        raise DataError(f"{data} is a run: its images are cut to a long tail when it is made (expand --imbalance)")
     check_classes(train)
     held = _open_held_out(settings, train)
     with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=progress) as shown:
