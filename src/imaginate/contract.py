@@ -220,7 +220,7 @@ class Decoder(Protocol):
     priority: ClassVar[int]
 
     def recognises(self, head: bytes) -> bool:
-        """Whether the first bytes (32 are enough) are those of this kind of picture."""
+        """Whether the first bytes (512 are enough) are those of this kind of picture."""
         ...
 
     def decode(self, data: bytes) -> Any:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from imaginate.data import layout as names
-from imaginate.data.decoding import has_image_suffix, looks_like_image
+from imaginate.data.decoding import has_image_suffix, why_not
+from imaginate.data.known_formats import HEAD
 from imaginate.data.listing import from_paths
 from imaginate.data.reading import MAX_BYTES
 from imaginate.data.table_listing import by_lone_table, list_tables, tables_in
@@ -40,7 +41,7 @@ def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipp
     for member in sorted(members, key=lambda member: member.name):
         reason = member.reason or ("twice in the archive" if member.name in images else "")
         if not reason and not has_image_suffix(member.name):
-            reason = _sniff(member.source)
+            reason = _sniff(member)
         if reason:
             left.append(Skipped(member.name, reason))
         else:
@@ -65,9 +66,9 @@ def skip_reason(name: str, size: int) -> str:
     return "file too large" if size > MAX_BYTES else ""
 
 
-def _sniff(source: ImageSource) -> str:
+def _sniff(member: Member) -> str:
     """The first bytes decide where the name does not promise an image."""
     try:
-        return "" if looks_like_image(source.read()[:32]) else "not an image"
+        return why_not(member.source.read()[:HEAD], member.name)
     except ImageError as error:
         return str(error)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imaginate import registry
 from imaginate.contract import Decoder, NumberDecoder, NumberSource, PixelSource
+from imaginate.data.known_formats import HEAD, unreadable
 from imaginate.errors import ImageError
 from imaginate.records import Image, ImageSource, Sample
 
@@ -26,7 +27,7 @@ def has_image_suffix(name: str) -> bool:
 
 
 def looks_like_image(head: bytes) -> bool:
-    """Whether the first bytes (32 are enough) are those of a picture that `decode` reads."""
+    """Whether the first bytes (512 are enough) are those of a picture that `decode` reads."""
     return any(decoder.recognises(head) for decoder in registry.in_order("decoders"))
 
 
@@ -38,10 +39,18 @@ def decode(data: bytes) -> Pixels:
     return pixels
 
 
+def why_not(head: bytes, name: str = "") -> str:
+    """Why a file with these first bytes cannot be used, named by its format where that is known; "" where it may."""
+    return unreadable(head, name) or ("" if looks_like_image(head) else "not an image")
+
+
 def _decoder_of(data: bytes) -> Decoder:
-    """The first decoder that recognises the bytes, else the last."""
+    """The first decoder that recognises the bytes, else the last. Raises ImageError for a known format that needs a
+    library."""
     *special, last = registry.in_order("decoders")
-    head = data[:32]
+    head = data[:HEAD]
+    if reason := unreadable(head):
+        raise ImageError(reason)
     return next((decoder for decoder in special if decoder.recognises(head)), last)
 
 

@@ -38,10 +38,11 @@ def decide(samples: Sequence[Sample], spec: DataSpec) -> tuple[Rendering | None,
     seen = [numbers for group in _groups(samples) for numbers in _sampled(group, spec)]
     windows, notes = _windows(seen)
     several = [numbers.pages for numbers in seen if numbers.pages > 1]
+    shown = next((numbers.shown for numbers in seen if numbers.pages > 1), "the first")
     if several and chosen == (None, None):
         notes.append(
-            f"{len(several)} of {len(seen)} images that were looked at have several pages (up to {max(several)}): the "
-            "first is used; --page takes another, and --channels 1,2,3 makes colours of them"
+            f"{len(several)} of {len(seen)} images that were looked at have several pages (up to {max(several)}): "
+            f"{shown} is used; --page takes another, and --channels 1,2,3 makes colours of them"
         )
     if not windows and chosen == (None, None):
         return None, notes

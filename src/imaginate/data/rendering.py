@@ -27,13 +27,14 @@ OVER = 1.1  # how far a value may be above white: resizing with a sharp filter o
 class Numbers:
     """What a file holds, before it is a picture. `values`: (h, w) or (h, w, 3 or 4), alpha last. `kind`: the type of
     its numbers (`uint16`, `float32`). `declared`: black and white, where the file says them. `is_inverted`: 0 is white.
-    `pages`: how many images the file holds."""
+    `pages`: how many images the file holds, and which of them is `shown` where none is asked for."""
 
     values: NDArray[Any]
     kind: str
     declared: Span | None = None
     is_inverted: bool = False
     pages: int = 1
+    shown: str = "the first"
 
 
 @dataclass(frozen=True, slots=True)

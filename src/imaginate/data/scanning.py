@@ -7,7 +7,8 @@ import stat
 from collections.abc import Iterator
 
 from imaginate.data import layout
-from imaginate.data.decoding import has_image_suffix, looks_like_image
+from imaginate.data.decoding import has_image_suffix, why_not
+from imaginate.data.known_formats import HEAD
 from imaginate.data.reading import why
 from imaginate.data.urls import files_below, is_url
 
@@ -84,6 +85,6 @@ def _sniff(path: str) -> str:
     """The first bytes decide where the name does not promise an image."""
     try:
         with open(path, "rb") as file:
-            return "" if looks_like_image(file.read(32)) else "not an image"
+            return why_not(file.read(HEAD), path)
     except OSError as error:
         return why(error)

@@ -27,8 +27,23 @@ _FORMATS = {
 }
 _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES = 256, 257, 258, 259, 262, 277
 _EXTRA, _FORMAT, _ORIENTATION, _NO_DATA, _SUBFILE = 338, 339, 274, 42113, 254
+_SUB_IFDS, _DNG = 330, 50706
 _WANTED = frozenset(
-    {_WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _EXTRA, _FORMAT, _ORIENTATION, _NO_DATA, _SUBFILE}
+    {
+        _WIDTH,
+        _HEIGHT,
+        _BITS,
+        _COMPRESSION,
+        _PHOTOMETRIC,
+        _SAMPLES,
+        _EXTRA,
+        _FORMAT,
+        _ORIENTATION,
+        _NO_DATA,
+        _SUBFILE,
+        _SUB_IFDS,
+        _DNG,
+    }
 )
 _WHITE_IS_ZERO = 0
 _ALPHA = (1, 2)
@@ -65,6 +80,16 @@ def pages(data: bytes) -> list[Page]:
     if not found:
         raise ImageError("damaged")
     return found
+
+
+def is_camera_raw(data: bytes) -> bool:
+    """Whether the first page is the thumbnail of a camera raw: a DNG says so, others have their picture in a directory
+    below a page that is marked as reduced."""
+    try:
+        tags = next(_directories(data), {})
+    except (struct.error, IndexError, ValueError, ImageError):
+        return False
+    return _DNG in tags or (_SUB_IFDS in tags and bool(tags.get(_SUBFILE, (0,))[0] & 1))
 
 
 def _directories(data: bytes) -> Iterator[dict[int, tuple[Any, ...]]]:

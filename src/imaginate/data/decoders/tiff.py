@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from imaginate.data import picture_files as files
+from imaginate.data.developing import develop
 from imaginate.data.pixels import Pixels
 from imaginate.data.rendering import Numbers, Rendering, render
-from imaginate.data.tiff_tags import Page, pages
+from imaginate.data.tiff_tags import Page, is_camera_raw, pages
 from imaginate.errors import ImageError
 
 MAX_BANDS = 4  # more are no colours
@@ -47,6 +48,8 @@ class TiffPicture:
 
     def numbers(self, data: bytes, page: int | None, channels: tuple[int, ...] | None) -> Numbers | None:
         """The numbers of a page, or of several that are channels; None for an ordinary picture."""
+        if is_camera_raw(data):
+            return Numbers(develop(data), "uint8", (0.0, 255.0))
         every = pages(data)
         if channels and max(channels) > every[0].bands:
             return _stack(data, every, channels)

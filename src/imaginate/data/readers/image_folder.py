@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Literal
 
+from imaginate.data.known_formats import RAW_SUFFIXES
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.scanning import scan, scan_url
 from imaginate.data.sources.file import FileSource
@@ -31,8 +32,11 @@ class ImageFolder:
         found = sorted(scan_url(place.path) if place.is_remote else scan(place.path))
         if any(name.endswith(SIDE_TABLES) for name, *_ in found) and (tables := tables_in(_files(found), part)):
             return list_tables(tables, place.path, "image folder")
+        developed = {stem for name, *_ in found if (stem := _stem(name, (".jpg", ".jpeg")))}
         for name, full, reason in found:
-            if reason:
+            if not reason and _stem(name, RAW_SUFFIXES) in developed:
+                skipped.append(Skipped(printable(name), "raw of a JPEG that is there"))
+            elif reason:
                 skipped.append(Skipped(printable(name), reason))
             else:
                 images.append((name, FileSource(full)))
@@ -41,6 +45,11 @@ class ImageFolder:
         except DataError as problem:
             on_disk = not place.is_remote
             return by_lone_table(problem, _files(found), part, place.path, "image folder", on_disk=on_disk)
+
+
+def _stem(name: str, suffixes: tuple[str, ...]) -> str:
+    """The name without its ending, where that is one of these; else ""."""
+    return name.rsplit(".", 1)[0].lower() if name.lower().endswith(suffixes) else ""
 
 
 def _files(found: Iterable[tuple[str, str, str]]) -> dict[str, ImageSource]:

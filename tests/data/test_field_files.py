@@ -1,0 +1,219 @@
+"""Files of clinics, cameras and microscopes: read by their library where it is there, else named with the way on."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data import zoo
+from imaginate.data import known_formats, open_dataset
+from imaginate.data.decoding import decode, pixels_of
+from imaginate.errors import DataError, ImageError
+
+RAMP = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32) * 5  # 0..3835, no symmetry
+
+
+def dicom_head() -> bytes:
+    """A preamble that is the header of a TIFF, as GE's scanners write it."""
+    return b"II*\0".ljust(128, b"\0") + b"DICM" + bytes(400)
+
+
+def nifti(values: np.ndarray, affine: np.ndarray | None = None) -> bytes:
+    """A NIfTI-1 file of 16-bit numbers, made by hand: its header and the numbers, first index fastest."""
+    head = bytearray(352)
+    struct.pack_into("<i", head, 0, 348)
+    struct.pack_into("<8h", head, 40, 3, *values.shape, 1, 1, 1, 1)
+    struct.pack_into("<2h", head, 70, 4, 16)
+    struct.pack_into("<8f", head, 76, 1, 1, 1, 1, 0, 0, 0, 0)
+    struct.pack_into("<3f", head, 108, 352, 1, 0)
+    struct.pack_into("<2h", head, 252, 0, 1)
+    struct.pack_into("<12f", head, 280, *(np.eye(4) if affine is None else affine)[:3].ravel())
+    head[344:348] = b"n+1\0"
+    return bytes(head) + values.astype("<i2").tobytes(order="F")
+
+
+HEADS = {
+    "DICOM: pip install 'imaginate[medical]'": dicom_head(),
+    "HEIC: pip install 'imaginate[photo]'": b"\0\0\0\x1cftypheic\0\0\0\0mif1heic" + bytes(300),
+    "NIfTI volume: pip install 'imaginate[medical]'": nifti(np.zeros((2, 2, 2))),
+    "medical volume (NRRD, MHA): pip install 'imaginate[medical]'": b"NRRD0005\ntype: short\n" + bytes(300),
+    "camera raw: pip install 'imaginate[photo]'": b"II*\0\x10\0\0\0CR\x02\0" + bytes(300),
+    "JPEG XL: save it as PNG first": b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(300),
+    "Photoshop file: save it as PNG first": b"8BPS\0\1" + bytes(300),
+}
+
+
+@pytest.mark.parametrize("name", ["1", "1.dcm", "1.jpg"])
+@pytest.mark.parametrize("reason", HEADS)
+def test_a_known_format_is_named(reason: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_formats, "is_installed", lambda library: False)
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_bytes(HEADS[reason])
+    with pytest.raises(DataError) as caught:
+        open_dataset(tmp_path)
+    assert f"2 {reason}" in str(caught.value)
+    assert len(reason) < 64
+
+
+def test_packed_volumes_are_named_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_formats, "is_installed", lambda library: False)
+    assert known_formats.unreadable(gzip.compress(nifti(np.zeros((4, 4, 4))))[:512]).startswith("NIfTI volume")
+    assert known_formats.unreadable(gzip.compress(b"a text" * 99)[:512]) == ""
+
+
+def raw_tiff(path: Path) -> None:
+    """A thumbnail in front, the picture of the sensor in a directory below it: the layout of NEF, ARW and most DNGs."""
+    tifffile = pytest.importorskip("tifffile")
+    with tifffile.TiffWriter(path) as file:
+        thumb = zoo.picture(1)
+        file.write(thumb, photometric="rgb", subfiletype=1, subifds=1, metadata=None)
+        file.write(np.zeros((96, 160), np.uint16), photometric=32803, subfiletype=0, metadata=None,
+                   extratags=[(33421, "H", 2, (2, 2), False), (33422, "B", 4, (0, 1, 1, 2), False)])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["1.nef", "1.tif"])
+def test_a_raw_is_never_its_thumbnail(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_formats, "is_installed", lambda library: False)
+    raw_tiff(tmp_path / name)
+    with pytest.raises(ImageError, match="camera raw: pip install"):
+        decode((tmp_path / name).read_bytes())
+
+
+def dicom(values: np.ndarray, **tags: Any) -> bytes:
+    """A DICOM file of one frame, or of several."""
+    pydicom = pytest.importorskip("pydicom", reason="needs pydicom (the extra medical)")
+    file = pydicom.Dataset()
+    file.SOPClassUID, file.SOPInstanceUID, file.Modality = "1.2.840.10008.5.1.4.1.1.2", "1.2.3", "CT"
+    file.PatientName, file.PatientID = "Doe^Jane", "PID-4711"
+    file.Rows, file.Columns = values.shape[-2:]
+    file.SamplesPerPixel, file.PhotometricInterpretation, file.PixelRepresentation = 1, "MONOCHROME2", 0
+    file.BitsAllocated, file.BitsStored, file.HighBit = 16, 12, 11
+    if values.ndim == 3:
+        file.NumberOfFrames = len(values)
+    file.PixelData = values.astype("<u2").tobytes()
+    for key, value in tags.items():
+        setattr(file, key, value)
+    file.file_meta = pydicom.dataset.FileMetaDataset()
+    file.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    out = io.BytesIO()
+    file.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def level(values: np.ndarray, black: float, white: float) -> np.ndarray:
+    return np.rint(np.clip((values.astype(float) - black) / (white - black), 0, 1) * 255)
+
+
+def test_dicom_is_rescaled_windowed_and_turned_round() -> None:
+    plain = dicom(RAMP, RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=[40, 600], WindowWidth=[400, 1600])
+    shown = decode(plain)
+    assert np.abs(shown[..., 0] - level(RAMP - 1024.0, 39.5 - 199.5, 39.5 + 199.5)).max() <= 1
+    inverted = decode(dicom(RAMP, PhotometricInterpretation="MONOCHROME1", WindowCenter=2048, WindowWidth=4096))
+    assert np.abs(inverted[..., 0] - (255 - level(RAMP, 0, 4095))).max() <= 1
+
+
+def test_dicom_shows_the_picture_of_other_formats(tmp_path: Path) -> None:
+    files = {
+        "dcm": dicom(RAMP),
+        "png": zoo.encoded(Image.fromarray(RAMP)),
+        "tif": zoo.encoded(Image.fromarray(RAMP), "TIFF"),
+    }
+    shown = []
+    for kind, data in files.items():
+        for name in ("a", "b"):
+            (tmp_path / kind / name).mkdir(parents=True)
+            (tmp_path / kind / name / f"1.{kind}").write_bytes(data)
+        dataset = open_dataset(tmp_path / kind)
+        assert any("black 0, white 4095" in note for note in dataset.notes)
+        shown.append(pixels_of(dataset.samples[0]).astype(int))
+    assert np.abs(shown[0] - shown[1]).max() <= 1
+    assert np.abs(shown[0] - shown[2]).max() <= 1
+
+
+def test_colours_of_a_palette_are_in_the_high_byte() -> None:
+    indices = (RAMP % 4).astype(np.uint16)
+    table = np.array([0, 20, 200, 255], np.uint16) << 8
+    tags = {
+        f"{name}PaletteColorLookupTable{kind}": value
+        for name in ("Red", "Green", "Blue")
+        for kind, value in (("Descriptor", [4, 0, 16]), ("Data", table.astype("<u2").tobytes()))
+    }
+    shown = decode(dicom(indices, PhotometricInterpretation="PALETTE COLOR", BitsStored=16, HighBit=15, **tags))
+    assert (shown[..., 0] == np.array([0, 20, 200, 255])[indices]).all()
+
+
+def test_burnt_in_text_is_refused_and_frames_are_pages(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="text burnt into"):
+        decode(dicom(RAMP, BurnedInAnnotation="YES"))
+    window = {"WindowCenter": 2048, "WindowWidth": 4096}
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1").write_bytes(dicom(np.stack([RAMP, RAMP[::-1]]), **window))
+    second = open_dataset(tmp_path, page=2)
+    assert np.array_equal(pixels_of(second.samples[0]), decode(dicom(RAMP[::-1], **window)))
+    assert any("several pages" in note for note in open_dataset(tmp_path).notes)
+
+
+def test_no_tag_of_a_patient_is_in_a_run(tmp_path: Path) -> None:
+    import imaginate
+
+    for name, values in (("ill", RAMP), ("well", RAMP[::-1])):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        (tmp_path / "data" / name / "1.dcm").write_bytes(dicom(values, WindowCenter=2048, WindowWidth=4096))
+    imaginate.expand(tmp_path / "data", tmp_path / "run", method="cutout", copies=1)
+    found = [file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()]
+    assert len(found) > 6
+    assert not any(word in data for data in found for word in (b"Doe", b"PID-4711", b"1.2.3"))
+
+
+def test_a_slice_of_a_volume_is_right_way_up() -> None:
+    pytest.importorskip("nibabel", reason="needs nibabel (the extra medical)")
+    volume = np.zeros((6, 8, 5), np.int16)
+    volume[5, 7, 2] = 1000  # right, front, middle slice
+    volume[0, 0, 2] = 500
+    for turned in (nifti(volume), gzip.compress(nifti(volume[::-1], np.diag([-1.0, 1, 1, 1])))):
+        shown = decode(turned)
+        assert shown.shape == (8, 6, 3)
+        assert shown[0, 5, 0] > 240
+        assert shown[7, 0, 0] > 100
+        assert np.count_nonzero(shown[..., 0]) == 2
+
+
+def test_a_medical_volume_is_right_way_up(tmp_path: Path) -> None:
+    sitk = pytest.importorskip("SimpleITK", reason="needs SimpleITK (the extra medical)")
+    values = np.zeros((3, 8, 6), np.int16)  # (slice, row, column), by default left, back, up
+    values[1, 0, 0] = 1000
+    for ending in ("mha", "nrrd"):
+        sitk.WriteImage(sitk.GetImageFromArray(values), str(tmp_path / f"1.{ending}"))
+        shown = decode((tmp_path / f"1.{ending}").read_bytes())
+        assert shown.shape == (8, 6, 3)
+        assert shown[0, 5, 0] > 240  # its first column is on the right of the body
+
+
+def test_heic_is_upright() -> None:
+    heif = pytest.importorskip("pillow_heif", reason="needs pillow-heif (the extra photo)")
+    image = Image.fromarray(zoo.picture(1, 64, 96))
+    exif = Image.Exif()
+    exif[274] = 6
+    out = io.BytesIO()
+    heif.from_pillow(image).save(out, quality=95, exif=exif.tobytes())
+    assert decode(out.getvalue()).shape == (96, 64, 3)
+
+
+def test_the_raw_of_a_jpeg_is_no_second_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_formats, "is_installed", lambda library: True)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        raw_tiff(tmp_path / name / "IMG_1.NEF")
+        (tmp_path / name / "img_1.jpg").write_bytes(zoo.jpeg())
+    data = open_dataset(tmp_path)
+    assert len(data) == 2
+    assert data.reasons() == {"raw of a JPEG that is there": 2}
