@@ -115,3 +115,34 @@ def test_what_cannot_be_exported_is_one_line(run: Path, tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(RunError, match="cannot open foo://x: "):
         export(str(run), "foo://x", "csv")
+
+
+def test_the_tars_load_with_datasets_and_hold_one_kind_of_picture(tmp_path: Path) -> None:
+    datasets = pytest.importorskip("datasets")
+    for label, name in enumerate(("apple", "banana", "10")):
+        for number in range(7):
+            (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "data" / name / f"{number}.jpg").write_bytes(zoo.jpeg(10 * label + number))
+    imaginate.expand(tmp_path / "data", tmp_path / "run", method="mixup", copies=1, progress=False)
+    export(str(tmp_path / "run"), str(tmp_path / "tars"), "webdataset", per_file=30)
+    given = ({"data_files": str(tmp_path / "tars" / "*.tar")}, {"data_dir": str(tmp_path / "tars")})
+    for number, where in enumerate(given):
+        rows = datasets.load_dataset("webdataset", cache_dir=str(tmp_path / str(number)), split="train", **where)
+        assert rows.num_rows == 42
+        assert sorted(map(int, rows["cls"])) == sorted([0, 1, 2] * 14)
+        assert all(row["png"].size == (40, 24) for row in rows)
+    assert seen(str(tmp_path / "tars")) == seen(str(tmp_path / "run"))
+
+
+@pytest.mark.parametrize(("form", "ending"), [("png", ".png"), ("jpeg", ".jpg"), ("webp", ".webp")])
+def test_originals_of_webp_are_listed_where_the_copies_are(form: str, ending: str, tmp_path: Path) -> None:
+    from PIL import Image
+
+    for name in ("a", "b"):
+        for number, kind in ((0, "WEBP"), (1, "JPEG")):
+            image = Image.fromarray(zoo.picture(number + (name == "b") * 9))
+            (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
+            (tmp_path / "data" / name / f"{number}.{kind.lower()}").write_bytes(zoo.encoded(image, kind))
+    imaginate.expand(tmp_path / "data", tmp_path / "run", method="duplicate", copies=1, format=form, progress=False)
+    endings = {Path(row["file_name"]).suffix for row in RunFolder(tmp_path / "run").rows()}
+    assert endings == ({ending} if form != "png" else {".png", ".jpg"})

@@ -130,8 +130,11 @@ def _json(member: Member) -> dict[str, Any]:
 
 
 def _names(path: str, rows: Sequence[Any], numbered: Mapping[int, str]) -> list[str] | None:
-    """Class names: `classes.txt` (one a line) next to the shards, else from the JSON, else None."""
+    """Class names: `classes.txt` (one a line) or our `dataset_info.json` next to the shards, else from the JSON, else
+    None."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
+    if (named := _named_by_us(os.path.join(folder, "dataset_info.json"))) is not None:
+        return named
     file = os.path.join(folder, "classes.txt")
     if os.path.isfile(file):
         try:
@@ -143,3 +146,13 @@ def _names(path: str, rows: Sequence[Any], numbered: Mapping[int, str]) -> list[
     if numbered and all(isinstance(value, int) for value in values):
         return [numbered.get(number, str(number)) for number in range(max(values) + 1)]
     return [str(n) for n in range(max(values) + 1)] if values and all(type(v) is int for v in values) else None
+
+
+def _named_by_us(file: str) -> list[str] | None:
+    """The class names in the file that an export writes; None where there is no such file, or another's."""
+    try:
+        with open(file, encoding="utf-8") as stream:
+            names = json.load(stream)["features"]["cls"]["names"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return [str(name) for name in names] if isinstance(names, list) else None

@@ -21,6 +21,8 @@ OUTSIDE = "outside the split folders"
 SHOWN = 4  # folders in a message
 NO_CLASS = "not in a class folder"
 EXTRA = "outside the class folders"
+NO_LABEL = "no label"
+_UNLABELLED = ("_unlabeled", "_unlabelled")  # where FiftyOne puts images without a label
 _SYSTEM_FOLDERS = (
     "__MACOSX", "@eaDir", "$RECYCLE.BIN", ".git", ".hg", ".svn", ".ipynb_checkpoints", ".cache", ".thumbnails",
     ".Trash", ".Spotlight-V100", ".fseventsd",
@@ -135,6 +137,8 @@ def _row(part: Sequence[str], tree: _Tree) -> tuple[str, str | None]:
             folders.pop(at)
     if tree.last and len(folders) > 1:
         folders.pop()
+    if folders and folders[0].lower() in _UNLABELLED:
+        return "", NO_LABEL
     return ("/".join(folders), split) if folders else ("", NO_CLASS)
 
 

@@ -8,7 +8,7 @@ import json
 import logging
 import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from imaginate.data.labelling import as_line
@@ -24,7 +24,8 @@ UNFINISHED = ".unfinished-export.json"  # there until all files are: the same co
 def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     """Write the kept images of a run as `form` under `out`; returns their number.
 
-    webdataset: `shard-000000.tar` with `.png`, `.cls` and `.json`, class names in `classes.txt`. parquet:
+    webdataset: `shard-000000.tar` with `.png` (or what all images of the run are), `.cls` and `.json`, class names in
+    `dataset_info.json`, which `datasets` passes over. parquet:
     `train-00000-of-0000N.parquet` with an `image` struct, a `label` with the class names, and every other column. csv:
     `manifest.csv` whose `file_name` are full paths of the run's images. Only an empty folder is written to, or one in
     which the same export was interrupted.
@@ -74,15 +75,38 @@ def _batches(table: Any, size: int) -> Iterator[Any]:
 
 
 def _webdataset(source: Folder, target: Folder, table: Any, per_file: int) -> None:
+    endings = {os.path.splitext(name)[1] for name in table.column("file_name").to_pylist()}
+    has_blanks = {name for name in table.column_names if table.column(name).null_count}
     for number, batch in enumerate(_batches(table, per_file)):
         with target.writing(f"shard-{number:06d}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
             for index, row in enumerate(batch.to_pylist()):
                 key = f"{number * per_file + index:09d}"
-                extension = os.path.splitext(row["file_name"])[1].lstrip(".")
-                _member(tar, f"{key}.{extension}", source.get(row["file_name"]))
+                ending, data = _picture(source, row["file_name"], is_one_kind=len(endings) == 1)
+                _member(tar, key + ending, data)
                 _member(tar, f"{key}.cls", str(row["label"]).encode())
-                _member(tar, f"{key}.json", json.dumps(row, ensure_ascii=False).encode())
-    target.put("classes.txt", "".join(f"{as_line(name)}\n" for name in _class_names(source)).encode())
+                _member(tar, f"{key}.json", json.dumps(_of_one_type(row, has_blanks), ensure_ascii=False).encode())
+    features = {"cls": {"names": _class_names(source), "_type": "ClassLabel"}}
+    target.put("dataset_info.json", json_bytes({"features": features}))
+
+
+def _picture(source: Folder, name: str, *, is_one_kind: bool) -> tuple[str, bytes]:
+    """Ending and bytes of an image; PNG where the run has several kinds: readers take one column, of one ending."""
+    data, ending = source.get(name), os.path.splitext(name)[1]
+    if is_one_kind or ending == ".png":
+        return ending, data
+    from imaginate.data import decode
+    from imaginate.data.pixels import encode_png
+
+    return ".png", encode_png(decode(data))
+
+
+def _of_one_type(row: Mapping[str, Any], has_blanks: Collection[str]) -> dict[str, Any]:
+    """A row whose fields have one type in every row: what is missing in some row is a text in all, "" for nothing."""
+    return {key: _text(value) if key in has_blanks else value for key, value in row.items()}
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
 def _member(tar: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -84,9 +84,12 @@ def resize(picture: Any, size: int | None) -> Any:
 
 def original(data: bytes, image: Tensor, writing: Writing) -> tuple[bytes, str]:
     """The bytes and extension under which an original is kept: unchanged where a plain reader shows it right,
-    re-encoded where it is rotated by EXIF, animated, of an unusual mode or format, or has to be resized. Raises
-    ImageError for one that is too large for that."""
+    re-encoded where it is rotated by EXIF, animated, of an unusual mode or format, or has to be resized. WebP is kept
+    in a run of WebP alone: timm and Keras list PNG and JPEG, and would train on the copies without their originals.
+    Raises ImageError for one that is too large for that."""
     extension = None if writing.output_size else plain_extension(data)
+    if (extension == EXTENSIONS["webp"]) != (writing.format == "webp"):
+        extension = None
     if extension is not None:
         return data, extension
     if reason := reason_not_to_write(image, writing):
