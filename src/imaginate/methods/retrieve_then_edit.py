@@ -22,9 +22,9 @@ class RetrieveThenEdit:
     """Retrieve real images of the class, then edit each: new content from the pool, a new style from the prior.
 
     A hybrid as RET's conclusion hopes for ("which combine retrieval and generation"); RET has none. Neighbours are
-    found and filtered as by `retrieval` (RET 3.2); each is noised and denoised under a prompt of its class (SDEdit), and with
-    `edit: gif` its latent is guided as well (GIF Eqs. 1 and 2; one copy a neighbour, so the diversity term is silent).
-    Copy i edits neighbour i. The neighbour's source and licence stay with the image.
+    found and filtered as by `retrieval` (RET 3.2); each is noised and denoised under a prompt of its class (SDEdit),
+    and with `edit: gif` its latent is guided as well (GIF Eqs. 1 and 2; one copy a neighbour, so the diversity term is
+    silent). Copy i edits neighbour i. The neighbour's source and licence stay with the image.
     """
 
     starts_from: ClassVar[StartsFrom] = "class"
