@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from imaginate import devices
 from imaginate.cli import main
 from imaginate.devices import check_device, pick_device
 from imaginate.errors import ConfigError
@@ -59,3 +63,12 @@ def test_every_command_says_so_in_one_line(
     error = capsys.readouterr().err
     assert f"device {device!r} cannot be used" in error
     assert error.count("\n") == 1, error
+
+
+def test_memory_is_kept_where_malloc_is_glibcs_and_nobody_has_set_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("MALLOC_")]:
+        monkeypatch.delenv(name)
+    is_glibc = sys.platform == "linux" and platform.libc_ver()[0] == "glibc"
+    assert devices.keep_memory() == is_glibc
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
+    assert not devices.keep_memory()

@@ -28,15 +28,37 @@ def pick_device(name: str = "auto") -> str:
     check_device(name)
     import torch
 
-    if name == "auto":
-        if torch.cuda.is_available():
-            return "cuda"
-        return "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "auto" and torch.cuda.is_available():
+        return "cuda"
+    if name == "auto" and torch.backends.mps.is_available():
+        return "mps"
+    if name in ("auto", "cpu"):
+        keep_memory()
+        return "cpu"
     try:
         torch.empty(0, device=name)
     except (RuntimeError, AssertionError) as error:
         raise ConfigError(f"device {name!r} cannot be used: {str(error).splitlines()[0]}") from None
     return name
+
+
+def keep_memory() -> bool:
+    """Let this process keep what it frees, for the next batch. Returns whether it does.
+
+    glibc gives large blocks back to the system at once, so a network on a CPU gets every activation as fresh pages,
+    which the kernel clears: a third of the time of an EfficientNet. Nothing is done where the user has set malloc's
+    own variables, or on systems without glibc.
+    """
+    import ctypes
+
+    if sys.platform != "linux" or any(name.startswith("MALLOC_") for name in os.environ):
+        return False
+    most_mapped, trim_above = -4, -1  # M_MMAP_MAX and M_TRIM_THRESHOLD of malloc.h
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except AttributeError:
+        return False
+    return bool(mallopt(most_mapped, 0)) and bool(mallopt(trim_above, 2**31 - 1))
 
 
 PACKAGES = (

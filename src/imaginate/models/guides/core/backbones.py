@@ -59,7 +59,7 @@ class Backbone:
 
     def features(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1], any size -> (b, dim) float32, differentiable, not normalised."""
-        pixels = self.preprocess(images.to(self.device).float())
+        pixels = self.preprocess(images.to(self.device).float()).contiguous(memory_format=torch.channels_last)
         return self.forward(pixels.to(self.dtype)).float()
 
     @property
@@ -89,6 +89,7 @@ def load_backbone(
         network, forward, preprocess = _transformers(asked, pretrained=pretrained)
     if side:
         preprocess = replace(preprocess, size=side, crop=(side, side))
+    network = network.to(memory_format=torch.channels_last)  # convolutions are faster so
     found = Backbone(spec, checkpoints.freeze(network, device, kind), forward, preprocess, kind, device)
     if side:
         _check_side(found, side)

@@ -94,9 +94,7 @@ class HeadedNetwork(nn.Module):
 @lru_cache(maxsize=2)
 def _frozen(spec: str, device: str) -> Backbone:
     """A backbone whose weights never change, loaded once for all classifiers of this process."""
-    found = load_backbone(spec, device=device, dtype=torch.float32)
-    found.network.to(memory_format=torch.channels_last)
-    return found
+    return load_backbone(spec, device=device, dtype=torch.float32)
 
 
 def spec_of(model: str) -> str:
