@@ -68,7 +68,11 @@ class Retrieval:
         "a class with too few images: keep what there is, drop all of its images (RET sec. 3 leaves such a class out "
         "of training and measuring too), stop, or cut every class to as many",
     )
-    share: bool = knobs.share()
+    share: bool = setting(
+        False,
+        "an image may serve every class that finds it (RET searches each class alone); by default only the one whose "
+        "query is nearest",
+    )
     exclude: str | None = knobs.exclude()
 
     def __post_init__(self) -> None:

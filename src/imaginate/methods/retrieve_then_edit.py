@@ -24,7 +24,8 @@ class RetrieveThenEdit:
     A hybrid as RET's conclusion hopes for ("which combine retrieval and generation"); RET has none. Neighbours are
     found and filtered as by `retrieval` (RET 3.2); each is noised and denoised under a prompt of its class (SDEdit),
     and with `edit: gif` its latent is guided as well (GIF Eqs. 1 and 2; one copy a neighbour, so the diversity term is
-    silent). Copy i edits neighbour i. The neighbour's source and licence stay with the image.
+    silent).
+    Copy i edits neighbour i. The neighbour's source and licence stay with the image.
     """
 
     starts_from: ClassVar[StartsFrom] = "class"
@@ -40,7 +41,6 @@ class RetrieveThenEdit:
     purity: float = knobs.purity()
     consistency: float = knobs.consistency()
     aesthetic: float = knobs.aesthetic()
-    share: bool = knobs.share()
     exclude: str | None = knobs.exclude()
     strength: float = setting(0.5, "how much of the neighbour is noised away", gt=0, le=1, source="GIF B.4.1")
     noise: float | None = knobs.noise()
@@ -125,12 +125,7 @@ class RetrieveThenEdit:
             exclude=exclusions(self.exclude),
         )
         return PoolSearch(
-            score=self.score,
-            query=self.query,
-            prompts=self.prompts,
-            rules=rules,
-            plan=SearchPlan(wanted=1),
-            share=self.share,
+            score=self.score, query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1)
         )
 
 

@@ -93,12 +93,6 @@ query_prompts = partial(
 )
 consistency = partial(setting, 0.0, "least probability that the guide gives the class", ge=0, le=1)
 aesthetic = partial(setting, 5.0, "least aesthetic score, where the pool has scores", source="RET 3.2")
-share = partial(
-    setting,
-    False,
-    "an image may serve every class that finds it (RET searches each class alone); by default only the one whose "
-    "query is nearest",
-)
 exclude = partial(setting, None, "file of ids, perceptual hashes, sources or URLs (* and ?) never to be used")
 
 
