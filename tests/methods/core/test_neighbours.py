@@ -85,14 +85,20 @@ def test_asks_for_1_4_times_and_widens_ten_times() -> None:
 def test_an_image_in_several_lists_goes_to_the_nearest_class(seed: int, wanted: int) -> None:
     plan, pool = SearchPlan(wanted=wanted, ask=1.0, widen=2), random_pool(60, seed)
     near = ColourGuide().embed_text(["red", "green", "blue"]) @ pool._vectors.T
-    lists = [set(row.argsort(descending=True)[: 2 * wanted].tolist()) for row in near]
-    reach = near.double().sort(dim=1, descending=True).values[:, min(2 * wanted, 60) - 1]
+    first = [set(row.argsort(descending=True)[:wanted].tolist()) for row in near]
+    reach = near.double().sort(dim=1, descending=True).values[:, wanted - 1]
+    used = []
     for label in range(3):
         found = taken(listed(pool, plan, label=label, reach=reach))
-        rivals = {int(key): [o for o in range(3) if o != label and int(key) in lists[o]] for key, _ in found}
-        lost = [key for key, _ in found if any(near[o, int(key)] > near[label, int(key)] for o in rivals[int(key)])]
-        assert [key for key, refused in found if refused == "goes to another class"] == lost
+        rivals = {int(key): [o for o in range(3) if o != label and int(key) in first[o]] for key, _ in found}
+        lost = [
+            i for i, over in rivals.items()
+            if any(i not in first[label] or near[o, i] > near[label, i] for o in over)
+        ]  # fmt: skip
+        assert [int(key) for key, refused in found if refused == "goes to another class"] == lost
+        used.append({int(key) for key, refused in found if not refused})
         assert {refused for _, refused in found} <= {"", "goes to another class"}
+    assert all(sum(i in ids for ids in used) <= 1 for i in set.union(*first))
 
 
 def test_a_small_pool_ends_early_and_a_silent_one_is_an_error() -> None:

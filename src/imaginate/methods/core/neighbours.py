@@ -74,8 +74,8 @@ class Neighbour:
 class Neighbours:
     """The list of one class. `queries` (classes, dim) unit norm: this class's own, and the others' for contrast.
     `seeds`: embeddings (n, dim) and hashes of the class's own images, whose near-duplicates are refused.
-    `reach` (classes,): the least similarity in the longest list of each class; an image that several lists hold goes to
-    the class whose query is nearest. None: it goes to each of them.
+    `reach` (classes,): the least similarity in the first list of each class; an image in a first list goes to that
+    class, to the nearest where it is in several. None: to each that finds it.
     `head`: gives each image to the class that scores best, and says how probable it is."""
 
     def __init__(
@@ -220,15 +220,17 @@ class Neighbours:
             self._judged.append(Neighbour(row=rows[-1], refused="pool stopped answering"))
 
     def _goes_elsewhere(self, vectors: Tensor) -> Tensor:
-        """(n,) of n embeddings: whether another class has the image in its list and is nearer (or as near and before
-        this one). In double precision: the classes, each at its own list, must agree."""
+        """(n,) of n embeddings: whether another class has the image in its first list, and this one has not, or is
+        farther (or as near and behind it). In double precision: the classes, each at its own list, must agree."""
         if self._reach is None:
             return torch.zeros(len(vectors), dtype=torch.bool)
         near = vectors.double().cpu() @ self._queries.double().cpu().T  # (n, classes)
         own = near[:, self._label : self._label + 1]
         is_before = torch.arange(near.shape[1]) < self._label
         wins = (near > own) | ((near == own) & is_before)
-        return (wins & (near >= self._reach - 1e-6)).any(dim=1)
+        is_first = near >= self._reach - 1e-6
+        others = is_first & (torch.arange(near.shape[1]) != self._label)
+        return (others & (wins | ~is_first[:, self._label : self._label + 1])).any(dim=1)
 
     def _refused(self, row: Row, scores: dict[str, float], closest: int, *, is_lost: bool) -> str:
         rules = self._rules

@@ -24,7 +24,7 @@ from imaginate.prompts import sets as prompt_sets
 from imaginate.records import Candidate, Request, image_seed
 
 log = logging.getLogger("imaginate")
-TOGETHER = 32  # classes whose longest lists are searched together
+TOGETHER = 32  # classes whose first lists are searched together
 Query = Literal["text", "seeds", "both"]
 Short = Literal["keep", "drop", "fail", "even"]
 Seeds = tuple[Tensor, list[str]]
@@ -119,8 +119,9 @@ class Lists:
         )  # fmt: skip
 
     def _reach(self, plan: SearchPlan) -> Tensor:
-        """(classes,): the least similarity in the longest list that each class may come to."""
-        limit = plan.limit(plan.widen - 1)
+        """(classes,): the least similarity in the first list of each class. (Beyond it a class that needs no more does
+        not compete: else one whose query is near to everything would leave the others nothing.)"""
+        limit = plan.limit(0)
         if limit not in self._reaches:
             least = []
             for queries in self._queries.split(TOGETHER):
