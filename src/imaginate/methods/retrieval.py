@@ -24,8 +24,8 @@ class Retrieval:
     Burg et al. 2023 (RET) section 3.2, circled 10: neighbours of "A photo of {class name without spaces}." in CLIP
     space, 1.4 times the wanted number at first and up to ten times that, aesthetic score at least 5, unsafe ones and
     near-duplicates left out. Differs: duplicates are found by perceptual hash *and* embedding (RET's detector missed
-    some), near-duplicates of the class's own seeds are refused too, an image in the first lists of
-    several classes goes to the nearest (RET searches each class alone: `share`), and every refused neighbour is counted by reason.
+    some), near-duplicates of the class's own seeds are refused too, an image in the first lists of several classes
+    goes to the nearest (RET searches each class alone: `share`), and every refused neighbour is counted by reason.
     Copy i of a class is neighbour i of its list. Classes that end short are named, with their count.
     `contrastive`, `consistency`, `order` and `short: even` go beyond RET, and so does `score: head` (ours): a ridge
     head w_c . x + b_c on the guide's unit embeddings x of the seeds, its penalty chosen by left-out seeds in closed
