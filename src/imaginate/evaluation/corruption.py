@@ -1,7 +1,8 @@
-"""Corruption accuracy: ImageNet-C's 15 corruptions x 5 severities (Hendrycks & Dietterich 2019), as in GIF Table 2.
+"""Corruption accuracy: 15 corruptions x 5 severities (Hendrycks & Dietterich 2019), as in GIF Table 2.
 
-The corruptions themselves are `imagecorruptions`' (a kept library); here they are only seeded, so that every arm sees
-the same corrupted images, applied at the classifier's input size, and kept on disk while they are small.
+With the constants of ImageNet-C the corruptions are `imagecorruptions`' (a kept library); with those of CIFAR-C, which
+GIF Table 2 (CIFAR100-C) has, they are `cifar_c`'s. Here they are only seeded, so that every arm sees the same corrupted
+images, applied at the classifier's input size, and kept on disk while they are small.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from imaginate.errors import ConfigError
+from imaginate.evaluation.cifar_c import corrupt_small
 from imaginate.files import derive_seed, replace_file, short_hash
 from imaginate.training.plan import TrainPlan
 from imaginate.training.predict import logits_of
@@ -22,22 +24,30 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from imaginate.evaluation.job import Corrupting
+
 # GIF Table 2's order: noise, blur, weather, digital.
 KINDS = (
     "gaussian_noise", "shot_noise", "impulse_noise", "defocus_blur", "glass_blur", "motion_blur", "zoom_blur", "snow",
     "frost", "fog", "brightness", "contrast", "elastic_transform", "pixelate", "jpeg_compression",
 )  # fmt: skip
+IMAGENET_C, CIFAR_C = "imagenet-c", "cifar-c"
 _SEEDED = ("impulse_noise", "glass_blur")
 SMALLEST = 32
 _KEEP_BYTES = 2 * 2**30
 
 
-def check_corruptions(size: int) -> None:
-    """ConfigError where the library is missing or the classifier's input is too small for it."""
+def check_corruptions(size: int, constants: str = IMAGENET_C) -> None:
+    """ConfigError where the library is missing, or the constants are not for the size of the classifier's input."""
     if find_spec("imagecorruptions") is None:
         raise ConfigError("corruption accuracy needs imagecorruptions: pip install imagecorruptions-imaug")
     if size < SMALLEST:
         raise ConfigError(f"corruptions need images of at least {SMALLEST} px, got {size}")
+    if constants == CIFAR_C and size != SMALLEST:
+        raise ConfigError(
+            f"the corruption constants of CIFAR-C are for images of {SMALLEST} px, got {size}: "
+            f"--image-size {SMALLEST}, or --corruption-constants imagenet-c"
+        )
 
 
 def chosen(label: np.ndarray, count: int) -> np.ndarray:
@@ -50,29 +60,30 @@ def chosen(label: np.ndarray, count: int) -> np.ndarray:
     return np.sort(np.argsort(keys, kind="stable")[:count])
 
 
-def corrupt(image: np.ndarray, kind: str, severity: int, seed: int) -> np.ndarray:
+def corrupt(image: np.ndarray, kind: str, severity: int, seed: int, constants: str = IMAGENET_C) -> np.ndarray:
     """(s, s, 3) uint8, s >= 32 -> the same image corrupted; the draw depends on `seed` alone."""
-    check_corruptions(min(image.shape[:2]))
+    check_corruptions(min(image.shape[:2]), constants)
     from imagecorruptions import corrupt as library
 
     before = np.random.get_state()
     np.random.seed(seed % 2**32)
     try:
+        if constants == CIFAR_C:
+            return corrupt_small(image, kind, severity)
         options = {"seed": seed % 2**31} if kind in _SEEDED else {}
         return library(image, corruption_name=kind, severity=severity, **options)  # type: ignore[no-any-return]
     finally:
         np.random.set_state(before)
 
 
-def corruption_correct(
-    plan: TrainPlan, model: nn.Module, held: TrainingSet, rows: np.ndarray, severities: tuple[int, ...]
-) -> np.ndarray:
+def corruption_correct(plan: TrainPlan, model: nn.Module, held: TrainingSet, how: Corrupting) -> np.ndarray:
     """Whether each corrupted image is classified right. (15, severities, n) bool"""
+    rows, severities = how.rows, how.severities
     correct = np.zeros((len(KINDS), len(severities), len(rows)), bool)
     keep = correct.size * plan.size**2 * 3 <= _KEEP_BYTES
     for i, kind in enumerate(KINDS):
         for j, severity in enumerate(severities):
-            images = _images(held, rows, plan.size, kind, severity, keep)
+            images = _images(held, how, plan.size, kind, severity, keep)
             predicted = [
                 logits_of(plan, model, _tensor(images[start : start + 256])).argmax(1).numpy()
                 for start in range(0, len(rows), 256)
@@ -81,9 +92,10 @@ def corruption_correct(
     return correct
 
 
-def _images(held: TrainingSet, rows: np.ndarray, size: int, kind: str, severity: int, keep: bool) -> np.ndarray:
+def _images(held: TrainingSet, how: Corrupting, size: int, kind: str, severity: int, keep: bool) -> np.ndarray:
     """(n, s, s, 3) uint8: the rows corrupted, from disk where an earlier classifier left them."""
-    key = short_hash([[p.name for p in held.stores], held.row[rows].tolist(), size])
+    rows, other = how.rows, [] if how.constants == IMAGENET_C else [how.constants]
+    key = short_hash([[p.name for p in held.stores], held.row[rows].tolist(), size, *other])
     path = Path(held.stores[0]).parent / f"corrupted-{key}-{kind}-{severity}.npy"
     if path.exists():
         return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
@@ -92,7 +104,8 @@ def _images(held: TrainingSet, rows: np.ndarray, size: int, kind: str, severity:
         image = held.images(np.array([row]))[0]
         gap = (image.shape[-1] - size) // 2
         image = image[:, gap : gap + size, gap : gap + size].permute(1, 2, 0).contiguous()
-        out[place] = corrupt(image.numpy(), kind, severity, derive_seed("corrupt", int(row), kind, severity))
+        seed = derive_seed("corrupt", int(row), kind, severity)
+        out[place] = corrupt(image.numpy(), kind, severity, seed, how.constants)
     if keep:
         replace_file(path, lambda partial: _save(partial, out))
     return out

@@ -18,10 +18,11 @@ RESULT, PREDICTIONS, HISTORY = "result.json", "predictions.npz", "history.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Corrupting:
-    """Which held-out images are corrupted, and how strongly."""
+    """Which held-out images are corrupted, how strongly, and by whose constants."""
 
     rows: np.ndarray
     severities: tuple[int, ...]
+    constants: str = "imagenet-c"
 
 
 @dataclass(frozen=True, kw_only=True)

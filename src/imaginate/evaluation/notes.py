@@ -11,6 +11,8 @@ from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.protocol import Protocol
 from imaginate.runs import Facts
 
+NAMES = {"imagenet-c": "ImageNet-C", "cifar-c": "CIFAR-C"}
+
 
 def warnings(
     protocol: Protocol, arms: Sequence[Arm], measured: Mapping[str, Answers], rows: Sequence[Facts]
@@ -32,8 +34,9 @@ def warnings(
         found.append("fewer than 3 seeds: the spread between seeds is hardly known")
     if protocol.severities:
         found.append(
-            f"corruptions are those of ImageNet-C at {protocol.size} pixels: the same severity is another one at "
-            "another size, so these accuracies compare only with others at this size"
+            f"corruptions are those of {NAMES[protocol.corruption_constants]} at {protocol.size} pixels: the same "
+            "severity is another one at another size or with other constants, so these accuracies compare only with "
+            "others of both"
         )
     if not protocol.learner.sees_views and any(arm.path or arm.kind in ("duplicate", "online-aug") for arm in arms):
         found.append(

@@ -95,6 +95,12 @@ class Protocol(ClassifierSettings):
     )
     online_aug: Policy = reworded(ClassifierSettings, "online_aug", "on-line augmentation of every arm alike")
     corruptions: Literal["none", "3", "all"] = setting("none", "corruption accuracy at severity 3, or at all five")
+    corruption_constants: Literal["imagenet-c", "cifar-c"] = setting(
+        "imagenet-c",
+        "how strong a severity is: as in ImageNet-C, at any size, or as in CIFAR100-C, which GIF Table 2 has, at 32 "
+        "pixels",
+        source="Hendrycks & Dietterich",
+    )
     corruption_images: int = setting(1000, "held-out images that are corrupted, by class", ge=1)
     clip: str = setting("nano", "guide of the clip-... arms")
     reference: str = setting("original", "arm that the others are compared with")
@@ -115,6 +121,8 @@ class Protocol(ClassifierSettings):
         check(self)
         if self.replace_p != 1 and self.mode != "replace":
             raise ConfigError("replace-p does nothing without --mode replace")
+        if self.corruption_constants != "imagenet-c" and self.corruptions == "none":
+            raise ConfigError("corruption-constants does nothing without --corruptions 3 or all")
         if self.arch is not None and self.learners:
             raise ConfigError(f"give one of arch and learners, got arch {self.arch} and learners {self.learners}")
         self._check_held_out()

@@ -229,6 +229,7 @@ def _corruption(own: Answers, protocol: Protocol) -> Values | None:
     return {
         **statistics.summary(list(own.corruption), each.mean((1, 2)).tolist()),
         "image_size": protocol.size,
+        "constants": protocol.corruption_constants,
         "severities": list(protocol.severities),
         "by_kind": {kind: table[i].tolist() for i, kind in enumerate(KINDS)},
         "by_severity": table.mean(0).tolist(),

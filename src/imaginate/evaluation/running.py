@@ -37,7 +37,7 @@ def run_job(job: Job, advance: Callable[[int], None] = lambda _: None, team: Tea
     if job.corrupting is not None:
         from imaginate.evaluation.corruption import corruption_correct
 
-        right = corruption_correct(plan, model, job.held_out, job.corrupting.rows, job.corrupting.severities)
+        right = corruption_correct(plan, model, job.held_out, job.corrupting)
         arrays |= {"corruption_rows": job.corrupting.rows, "corruption_correct": right}
     save_arrays(job.folder / PREDICTIONS, arrays)
     write_json(job.folder / HISTORY, state.history)

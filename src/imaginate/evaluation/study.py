@@ -349,7 +349,7 @@ class Study:
         from imaginate.evaluation.corruption import chosen
 
         rows = chosen(material.held.label[material.held_rows], self.protocol.corruption_images)
-        return Corrupting(rows=rows, severities=self.protocol.severities)
+        return Corrupting(rows=rows, severities=self.protocol.severities, constants=self.protocol.corruption_constants)
 
     def _train(self, jobs: list[Job], cost: Cost | None, finished: Callable[[Job], None]) -> None:
         """Train them, here or on Ray; `finished` after each job on Ray, here after the last one of each arm."""
@@ -421,7 +421,7 @@ def _check(protocol: Protocol, arms: Sequence[Arm]) -> None:
         if protocol.severities:
             from imaginate.evaluation.corruption import check_corruptions
 
-            check_corruptions(own.size)
+            check_corruptions(own.size, protocol.corruption_constants)
         for arm in arms:
             if not _has(arch, arm) and len(protocol.archs) == 1:
                 raise ConfigError(

@@ -237,6 +237,9 @@ def _case(point: Facts) -> tuple[float, float] | None:
     return None if known is None else (100 * known["worst"], 100 * known["best"])
 
 
+CONSTANTS = {"imagenet-c": "ImageNet-C", "cifar-c": "CIFAR-C"}
+
+
 def corruption_view(arms: Sequence[Facts], protocol: Facts) -> View | None:
     """Accuracy under the common corruptions (GIF Table 2), averaged over the severities that were measured."""
     known = [a for a in arms if a.get("corruption")]
@@ -256,7 +259,8 @@ def corruption_view(arms: Sequence[Facts], protocol: Facts) -> View | None:
             }
         )
     size = known[0]["corruption"].get("image_size") or protocol.get("image_size")
-    return {"kinds": [k.replace("_", " ") for k in kinds], "rows": rows, "size": size}
+    constants = CONSTANTS[known[0]["corruption"].get("constants", "imagenet-c")]
+    return {"kinds": [k.replace("_", " ") for k in kinds], "rows": rows, "size": size, "constants": constants}
 
 
 def _mean(values: Sequence[float]) -> float | None:
