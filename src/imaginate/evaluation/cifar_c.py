@@ -46,7 +46,7 @@ CONSTANTS: dict[str, tuple[Any, ...]] = {
 def corrupt_small(image: np.ndarray, kind: str, severity: int) -> np.ndarray:
     """(32, 32, 3) uint8 -> the same, corrupted."""
     made = OPERATORS[kind](image / 255.0, CONSTANTS[kind][severity - 1])
-    return (np.clip(made, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.clip(made, 0, 1) * 255).astype(np.uint8)
 
 
 def _gaussian_noise(x: np.ndarray, deviation: float) -> np.ndarray:
@@ -147,7 +147,7 @@ def _frost_picture(index: int) -> np.ndarray:
 
     name = ("frost1.png", "frost2.png", "frost3.png", "frost4.jpg", "frost5.jpg")[index]
     with as_file(files("imagecorruptions") / "frost" / name) as path, Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))[2::5, 2::5] / 255.0
+        return np.asarray(np.asarray(image.convert("RGB"))[2::5, 2::5] / 255.0)
 
 
 def _fog(x: np.ndarray, how: tuple[float, float]) -> np.ndarray:

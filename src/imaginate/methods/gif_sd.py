@@ -56,8 +56,8 @@ class GifSd:
 
     @property
     def cautious(self) -> Mapping[str, Any]:
-        """Little noise, so that a weak prior keeps the class."""
-        return knobs.little_noise(self.steps, self.noise, self.scheduler)
+        """Little noise and a small ball, so that a weak prior keeps the class."""
+        return {**knobs.little_noise(self.steps, self.noise, self.scheduler), "eps": knobs.SMALL_EPS}
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""

@@ -68,8 +68,9 @@ class RetrieveThenEdit:
 
     @property
     def cautious(self) -> Mapping[str, Any]:
-        """Little noise, so that a weak prior keeps the class."""
-        return knobs.little_noise(self.steps, self.noise, self.scheduler)
+        """Little noise and a small ball, so that a weak prior keeps the class."""
+        ball = {"eps": knobs.SMALL_EPS} if self.edit == "gif" else {}
+        return {**knobs.little_noise(self.steps, self.noise, self.scheduler), **ball}
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i edited for copy i; refused neighbours come back as failed, with the reason."""
