@@ -83,7 +83,7 @@ def test_tallies_add_up() -> None:
         ("sd", {"noise": 0.3}, {"strength": 0.5, "noise": 0.3}),
         ("sd", {"scheduler": "euler"}, {"noise": 0.1}),
         ("sd", {"scheduler": "euler", "strength": 0.7}, {"strength": 0.7, "noise": None}),
-        ("gif-sd", {}, {"strength": 0.1, "eps": 0.2}),
+        ("gif-sd", {}, {"strength": 0.1, "eps": 0.1}),
         ("gif-sd", {"strength": 0.5, "eps": 0.8}, {"strength": 0.5, "eps": 0.8}),
         ("boomerang", {}, {"strength": 0.1}),
         ("da-fusion", {}, {"strengths": (0.1,), "noise": None}),

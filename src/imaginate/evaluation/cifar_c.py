@@ -162,7 +162,7 @@ def _brightness(x: np.ndarray, more: float) -> np.ndarray:
     """A greater value in HSV; hue and saturation stay."""
     value = x.max(-1, keepdims=True)
     brighter = np.clip(value + more, 0, 1)
-    return np.where(value > 0, x * brighter / np.where(value > 0, value, 1), brighter)
+    return np.asarray(np.where(value > 0, x * brighter / np.where(value > 0, value, 1), brighter))
 
 
 def _contrast(x: np.ndarray, share: float) -> np.ndarray:

@@ -58,7 +58,7 @@ ascent_step = partial(setting, None, "size of a step on z and b; none is the var
 level = partial(setting, "channel", "entries that share z and b", source="GIF B.2")
 
 # Where the prior is weak (nano).
-SMALL_EPS = 0.2  # radius of the ball around a latent
+SMALL_EPS = 0.1  # radius of the ball around a latent
 LITTLE = 0.1  # strength, or share of noise, at which a weak prior still shows the class
 
 
