@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imaginate.data import splits
 from imaginate.data.archives import Member
 from imaginate.data.decoding import has_image_suffix
+from imaginate.data.downloads import resized_by
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, text
 from imaginate.data.listing import nothing
+from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.errors import DataError, ImageError
 from imaginate.records import Listing, Sample, Skipped
 
@@ -56,7 +58,7 @@ def list_shards(path: str, shards: Iterable[Shard]) -> Listing:
             if image is None or reason:
                 skipped.append(Skipped(name, reason, split))
             else:
-                rows.append((name, image, split, value))
+                rows.append((name, _as_taken(image, group), split, value))
     return _listing(path, rows, skipped, numbered)
 
 
@@ -92,6 +94,12 @@ def _groups(found: Sequence[Member]) -> dict[str, Group]:
 
 def _image(group: Group) -> Member | None:
     return next((member for extension, member in group.items() if has_image_suffix("x." + extension)), None)
+
+
+def _as_taken(image: Member, group: Group) -> Member:
+    """The image, without the border that the JSON next to it speaks of."""
+    resized = resized_by(_json(group["json"])) if "json" in group else None
+    return image if resized is None else replace(image, source=DownloadedSource(image.source, resized))
 
 
 def _label(group: Group, numbered: dict[int, str]) -> Any:

@@ -16,14 +16,14 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from imaginate.contract import Guide
-from imaginate.errors import ConfigError, RunError
+from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.pool.listing import units_of
 from imaginate.pool.prepare import Prepared, prepare, unusable
 from imaginate.pool.probe import check_guide, new_header
 from imaginate.pool.recall import measure_recall
 from imaginate.pool.settings import Building
 from imaginate.pool.table import PoolTable
-from imaginate.pool.units import Item, Unit
+from imaginate.pool.units import KEYS, Item, Unit
 
 COMMIT_ROWS, COMMIT_BYTES, COMMIT_SECONDS = 8192, 64 * 2**20, 60.0
 T = TypeVar("T")
@@ -68,8 +68,20 @@ def build_pool(
         for done in _window(threads, writer.prepare, work, settings.threads + 2):
             writer.take(done)
     writer.flush()
+    _refuse_empty(table, writer.tally, path)
     _finish(table, settings, guide)
     return writer.tally
+
+
+def _refuse_empty(table: PoolTable, tally: Tally, path: str) -> None:
+    """DataError for a pool without an image, with the reasons."""
+    if len(table) or not tally.skipped:
+        return
+    why = ", ".join(f"{count:,} {reason}" for reason, count in tally.skipped.most_common(3))
+    way_on = ""
+    if KEYS in tally.skipped:
+        way_on = "; name the tars themselves as the source, or write the index again with its metadata (urls)"
+    raise DataError(f"no image could be added to {path}: {why}{way_on}")
 
 
 def _finish(table: PoolTable, settings: Building, guide: Guide) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from imaginate.records import Scalar
+from imaginate.data import downloads
+from imaginate.data.sources.downloaded import DownloadedSource
+from imaginate.records import ImageSource, Scalar
 
 NAMES: dict[str, tuple[str, ...]] = {
     "caption": ("caption", "text", "txt", "top_caption", "title", "class_name"),
@@ -31,9 +33,15 @@ def facts(row: Mapping[str, Any]) -> dict[str, Scalar]:
     }
 
 
+def as_taken(source: ImageSource, row: Mapping[str, Any]) -> ImageSource:
+    """The image upright and without a border, where img2dataset says in its row that it may have one."""
+    resized = downloads.resized_by(row)
+    return source if resized is None else DownloadedSource(source, resized)
+
+
 def columns(names: list[str]) -> list[str]:
     """Those of a table's columns that `facts` reads."""
-    wanted = {key for keys in NAMES.values() for key in keys}
+    wanted = {key for keys in NAMES.values() for key in keys} | set(downloads.NAMES)
     return [name for name in names if name.lower() in wanted]
 
 

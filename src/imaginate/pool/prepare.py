@@ -58,7 +58,8 @@ def prepare(items: Sequence[Item], guide: Guide, *, store: str, known: Callable[
     read: list[tuple[Item, str, bytes | None]] = []
     for item in items:
         try:
-            data = None if item.vector is not None else item.read()
+            is_read = item.vector is None or (store == "bytes" and item.source is not None)
+            data = item.read() if is_read else None
             if item.bad:
                 raise ImageError(item.bad)
             place = data if data is not None else (item.ref or "").encode()
@@ -79,12 +80,16 @@ def prepare(items: Sequence[Item], guide: Guide, *, store: str, known: Callable[
 
 
 def _add(out: Prepared, item: Item, key: str, data: bytes | None, guide: Guide, store: str) -> None:
+    from imaginate.ops.similarity import signature
+
     row: dict[str, Any] = {**item.facts, "id": key, "source": item.name, "image": None}
     row["ref"] = item.ref or item.facts.get("url")
     try:
         if data is None:
             if item.vector is not None:
                 _check_width(item.vector, guide)
+            if store == "bytes":
+                raise ImageError("only its address is known: use --store reference")
             row.update(signature=None, width=None, height=None)
             out.inputs.append(item.vector)
         else:
@@ -92,7 +97,11 @@ def _add(out: Prepared, item: Item, key: str, data: bytes | None, guide: Guide, 
                 row.update(image=data, ref=None)
             elif row["ref"] is None:
                 raise ImageError("no reference to keep; use --store bytes")
-            out.inputs.append(_pixels(row, data))
+            pixels = _pixels(row, data)
+            if item.vector is not None:
+                _check_width(item.vector, guide)
+                row["signature"] = signature(pixels[None])[0]
+            out.inputs.append(pixels if item.vector is None else item.vector)
     except ImageError as error:
         out.skipped.append((item.name, str(error)))
         return

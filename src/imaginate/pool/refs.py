@@ -16,6 +16,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from imaginate import registry
+from imaginate.data.downloads import Resized
+from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.data.sources.file import FileSource
 from imaginate.data.sources.rendered import RenderedSource
 from imaginate.errors import ConfigError, ImageError
@@ -45,6 +47,9 @@ def encoded(source: ImageSource) -> str | None:
         return (
             None if inner is None else json.dumps({"inner": inner, "rendering": dataclasses.asdict(source.rendering)})
         )
+    if isinstance(source, DownloadedSource):
+        inner = encoded(source.inner)
+        return None if inner is None else json.dumps({"inner": inner, "resized": dataclasses.asdict(source.resized)})
     kind = _kinds().get(type(source))
     if kind is None or not dataclasses.is_dataclass(source):
         return None
@@ -74,6 +79,8 @@ def _source(ref: str) -> ImageSource:
         return FileSource(ref.removeprefix("file:"))
     try:
         values = json.loads(ref)
+        if "resized" in values:
+            return DownloadedSource(_source(values["inner"]), Resized(**values["resized"]))
         if "inner" in values:
             return RenderedSource(_source(values["inner"]), _rendering(values["rendering"]))
         kind = values.pop("kind")

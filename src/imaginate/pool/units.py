@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+KEYS = "image_path holds a key of a tar"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One image of a source, not yet read. `bad` is the reason why there is none; `vector` is an embedding that the

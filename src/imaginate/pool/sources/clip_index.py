@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError
 from imaginate.pool import fields, refs
-from imaginate.pool.units import Item, Unit, base_name, file_stamp
+from imaginate.pool.units import KEYS, Item, Unit, base_name, file_stamp
 from imaginate.records import Place
 
 if TYPE_CHECKING:
@@ -69,12 +69,17 @@ def _items(path: str, name: str, table: str, place: str, start: int) -> Iterator
 def _item(name: str, values: dict[str, Any], vector: NDArray[np.float32]) -> Item:
     known = fields.facts(values)
     local = values.get("image_path")
+    if local and os.path.isfile(local):  # most addresses are dead after a few years
+        source = fields.as_taken(FileSource(os.path.abspath(local)), values)
+        return Item(name=name, source=source, ref=refs.encoded(source), facts=known, vector=vector)
     if known["url"]:
         return Item(name=name, ref=str(known["url"]), facts=known, vector=vector)
-    if local and os.path.isfile(local):
-        source = FileSource(os.path.abspath(local))
-        return Item(name=name, source=source, ref=refs.encoded(source), facts=known, vector=vector)
-    return Item(name=name, bad="source disappeared" if local else "no url")
+    return Item(name=name, bad=_why(str(local)) if local else "no url")
+
+
+def _why(local: str) -> str:
+    """Why there is nothing at an `image_path`: over tars, clip-retrieval writes the keys of their members there."""
+    return "source disappeared" if "/" in local or "\\" in local or "." in local else KEYS
 
 
 class _Array:

@@ -11,7 +11,7 @@ from imaginate.data import layout
 from imaginate.data.decoding import has_image_suffix
 from imaginate.data.sources.file import FileSource
 from imaginate.pool import refs
-from imaginate.pool.fields import facts
+from imaginate.pool.fields import as_taken, facts
 from imaginate.pool.units import Item, Unit, base_name, folder_stamp
 from imaginate.records import Place
 
@@ -52,16 +52,14 @@ def _files(folder: str, prefix: str) -> Iterator[Item]:
         if not os.path.isfile(path) or layout.is_system_file(name) or layout.is_own_file(name):
             continue
         if has_image_suffix(name):
-            source = FileSource(path)
-            place = refs.encoded(FileSource(os.path.abspath(path)))
-            yield Item(
-                name=f"{prefix}/{name}", source=source, ref=place, facts=_facts_next_to(os.path.splitext(path)[0])
-            )
+            row = _row_next_to(os.path.splitext(path)[0])
+            source = as_taken(FileSource(os.path.abspath(path)), row)
+            yield Item(name=f"{prefix}/{name}", source=source, ref=refs.encoded(source), facts=facts(row))
         elif not name.lower().endswith(_COMPANIONS):
             yield Item(name=f"{prefix}/{name}", bad="not an image")
 
 
-def _facts_next_to(stem: str) -> dict[str, Any]:
+def _row_next_to(stem: str) -> dict[str, Any]:
     """Metadata and caption from `stem.json` and `stem.txt`, as img2dataset writes them."""
     row: dict[str, Any] = {}
     if os.path.exists(stem + ".json"):
@@ -74,4 +72,4 @@ def _facts_next_to(stem: str) -> dict[str, Any]:
     if os.path.exists(stem + ".txt"):
         with open(stem + ".txt", encoding="utf-8", errors="replace") as file:
             row["caption"] = file.read(10_000)
-    return facts(row)
+    return row

@@ -76,10 +76,10 @@ def _items(path: str, name: str, group: int, column: str, start: int) -> Iterato
             if label and values.get(label) is not None and names:
                 values.setdefault("caption", names[values[label]])
             place = f"{name}/{start + row}"
-            ref = refs.encoded(ParquetSource(os.path.abspath(path), group, row, column))
+            ref = refs.encoded(fields.as_taken(ParquetSource(os.path.abspath(path), group, row, column), values))
             row += 1
             if data:
-                yield Item(name=place, source=Held(data), ref=ref, facts=fields.facts(values))
+                yield Item(name=place, source=fields.as_taken(Held(data), values), ref=ref, facts=fields.facts(values))
             else:
                 yield Item(name=place, bad=str(values.get(_STATUS) or "no image"))
 

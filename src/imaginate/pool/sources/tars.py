@@ -13,7 +13,7 @@ from typing import IO, Any, ClassVar
 from imaginate.data import layout
 from imaginate.data.decoding import has_image_suffix
 from imaginate.errors import DataError
-from imaginate.pool.fields import facts
+from imaginate.pool.fields import as_taken, facts
 from imaginate.pool.units import Held, Item, Unit, file_stamp
 from imaginate.records import Place
 
@@ -100,7 +100,7 @@ def _item(base: str, key: str, group: dict[str, bytes]) -> Iterator[Item]:
     row = _json(group.get("json"))
     if "txt" in group:
         row["caption"] = group["txt"].decode("utf-8", "replace")
-    yield Item(name=f"{base}/{key}.{image}", source=Held(group[image]), facts=facts(row))
+    yield Item(name=f"{base}/{key}.{image}", source=as_taken(Held(group[image]), row), facts=facts(row))
 
 
 def _json(data: bytes | None) -> dict[str, Any]:
