@@ -129,7 +129,8 @@ class RunFolder:
                 missing = [column for column in needed if column not in there]
                 if missing:
                     raise RunError(f"{path} is not a run's table: it has no column {', '.join(missing)}")
-                return source.read(columns=_chosen(there, columns, needed))
+                # a pool of threads that reads through a Python file may abort the process at its end
+                return source.read(columns=_chosen(there, columns, needed), use_threads=False)
         except (OSError, pa.ArrowException) as error:
             raise RunError(f"{path} cannot be read: {first_line(error)}") from None
 

@@ -217,3 +217,11 @@ def test_the_raw_of_a_jpeg_is_no_second_image(tmp_path: Path, monkeypatch: pytes
     data = open_dataset(tmp_path)
     assert len(data) == 2
     assert data.reasons() == {"raw of a JPEG that is there": 2}
+
+
+def test_a_jpeg_of_12_bits_is_not_called_damaged() -> None:
+    data = bytearray(zoo.jpeg())
+    at = data.index(b"\xff\xc0")
+    data[at : at + 2], data[at + 4] = b"\xff\xc1", 12
+    with pytest.raises(ImageError, match="JPEG of 12 bits: save it as PNG first"):
+        decode(bytes(data))

@@ -62,13 +62,21 @@ def open_picture(data: bytes) -> Image.Image:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ImageError("too many pixels") from None
     except UnidentifiedImageError:
-        raise ImageError("damaged" if is_picture(data[:32]) else "not an image") from None
+        raise ImageError(_unknown(data)) from None
     except DAMAGE as error:
         if (less := _readable_part(data, error)) is not None:
             return open_picture(less)
         raise ImageError(damage(error)) from None
     check_size(image.width, image.height)
     return image
+
+
+def _unknown(data: bytes) -> str:
+    """Why Pillow knows no picture in the bytes: a sound JPEG of 12 bits is none that it reads."""
+    at = next((data.find(mark) for mark in (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2") if mark in data), -1)
+    if data.startswith(b"\xff\xd8\xff") and at >= 0 and data[at + 4 : at + 5] == b"\x0c":
+        return "JPEG of 12 bits: save it as PNG first"
+    return "damaged" if is_picture(data[:32]) else "not an image"
 
 
 def check_size(width: int, height: int) -> None:

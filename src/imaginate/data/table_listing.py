@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 from imaginate.data import splits
 from imaginate.data.columns import Roles, Row, find_roles, marked, unknown_columns
@@ -175,7 +176,13 @@ def _path(value: Any) -> str:
     """A path as text; numbers that a program wrote with a fraction (`12.0`) are ids."""
     if isinstance(value, Mapping):  # a struct of bytes and path, without bytes
         value = value.get("path") or ""
-    return text(value) if isinstance(value, float) else str(value).strip()
+    return text(value) if isinstance(value, float) else _of_label_studio(str(value).strip())
+
+
+def _of_label_studio(path: str) -> str:
+    """The file behind Label Studio's address of a local one (`/data/local-files/?d=cats/1.jpg`); other paths as is."""
+    before, mark, inner = path.partition("/data/local-files/?d=")
+    return unquote(inner) if mark and (not before or "://" in before) else path
 
 
 def _class(row: Row, roles: Roles, *, is_exact: bool) -> tuple[Any, str | None]:

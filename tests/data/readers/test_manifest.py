@@ -285,3 +285,12 @@ def test_rows_name_files_and_stores_alone(tmp_path: Path) -> None:
     for url in ("reference://a::file:///x.json", "github://me:r@main/a.csv", "simplecache::s3://b/a.csv"):
         with pytest.raises(DataError, match="protocol not allowed"):
             open_dataset(url)
+
+
+def test_local_files_of_label_studio_are_found(tmp_path: Path) -> None:
+    (tmp_path / "big cats").mkdir()
+    for number in (1, 2):
+        (tmp_path / "big cats" / f"{number}.png").write_bytes(zoo.png(number))
+    lines = ["image,id,choice", *(f"/data/local-files/?d=big%20cats/{n}.png,{n},kind {n}" for n in (1, 2))]
+    (tmp_path / "export.csv").write_text("\n".join(lines))
+    assert open_dataset(tmp_path / "export.csv").counts() == {"kind 1": 1, "kind 2": 1}
