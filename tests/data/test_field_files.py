@@ -150,16 +150,33 @@ def test_colours_of_a_palette_are_in_the_high_byte() -> None:
     assert (shown[..., 0] == np.array([0, 20, 200, 255])[indices]).all()
 
 
-def test_burnt_in_text_is_refused_and_frames_are_pages(tmp_path: Path) -> None:
+def test_text_that_is_burnt_in_is_refused() -> None:
     with pytest.raises(ImageError, match="text burnt into"):
         decode(dicom(RAMP, BurnedInAnnotation="YES"))
+
+
+def test_frames_are_images_and_a_patient_is_one_group(tmp_path: Path) -> None:
+    from imaginate.data.relatives import named_pairs, relatives_of
+
     window = {"WindowCenter": 2048, "WindowWidth": 4096}
-    for name in ("a", "b"):
+    for at, name in enumerate(("a", "b")):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "1").write_bytes(dicom(np.stack([RAMP, RAMP[::-1]]), **window))
-    second = open_dataset(tmp_path, page=2)
-    assert np.array_equal(pixels_of(second.samples[0]), decode(dicom(RAMP[::-1], **window)))
-    assert any("several pages" in note for note in open_dataset(tmp_path).notes)
+        (tmp_path / name / "film").write_bytes(dicom(np.stack([RAMP + at, RAMP[::-1]]), PatientID=name, **window))
+        (tmp_path / name / "still.dcm").write_bytes(dicom(RAMP[:, ::-1] + at, PatientID=name, **window))
+    data = open_dataset(tmp_path)
+    assert [s.id for s in data.samples] == [
+        "a/film#1",
+        "a/film#2",
+        "a/still.dcm",
+        "b/film#1",
+        "b/film#2",
+        "b/still.dcm",
+    ]
+    assert np.array_equal(pixels_of(data.samples[1]), decode(dicom(RAMP[::-1], **window)))
+    assert any("2 files hold 4 frames" in note for note in data.notes)
+    assert named_pairs(data.samples, "near") == [(0, 1), (0, 2), (3, 4), (3, 5)]
+    assert relatives_of(data).related_to(["a/still.dcm"]) == {"a/film#1", "a/film#2", "a/still.dcm"}
+    assert not any(name in str(sample.meta) for sample in data.samples for name in ("'a'", "Doe", "1.2.3"))
 
 
 def test_no_tag_of_a_patient_is_in_a_run(tmp_path: Path) -> None:

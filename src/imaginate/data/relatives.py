@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from imaginate.data.dataset import Dataset
+from imaginate.data.dicom_files import GROUP
 from imaginate.data.image_hashes import ImageHashes, matching
 from imaginate.data.lineage import read_lineage
 from imaginate.errors import ConfigError
@@ -25,7 +26,7 @@ NEAR, NONE = "near", "none"  # words of --group-by: near-duplicates alone, nothi
 
 
 def relatives_of(dataset: Dataset) -> Relatives:
-    """Who is related in a dataset: nobody, unless it is a run."""
+    """Who is related in a dataset: the images of one patient or series, and in a run what descends from the same."""
     return relatives_in(dataset.spec.path, dataset.samples)
 
 
@@ -33,7 +34,8 @@ def relatives_in(path: str, samples: Sequence[Sample]) -> Relatives:
     """Who is related among the samples of what is at a path."""
     new = frozenset(s.id for s in samples if s.meta.get("origin", "original") != "original")
     if not new:
-        return Relatives()
+        groups = {s.id: frozenset({s.id, f"group {s.meta[GROUP]}"}) for s in samples if GROUP in s.meta}
+        return Relatives(names=groups)
     lineage = read_lineage(RunFolder(path))
     return Relatives(names={s.id: lineage.names_of(s.id) | lineage.ancestors_of(s.id) for s in samples}, new=new)
 
@@ -66,15 +68,23 @@ def joined(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
 
 
 def named_pairs(samples: Sequence[Sample], group_by: str) -> list[tuple[int, int]]:
-    """Pairs of samples that a person groups: by a column of the dataset's metadata, or by a regular expression that is
-    searched in the ids (its first bracket names the group, else all of what is found).
+    """Pairs of samples that belong together: as their reader says (one patient), or as a person groups: by a column of
+    the dataset's metadata, or by a regular expression that is searched in the ids (its first bracket names the group,
+    else all of what is found).
 
     Raises ConfigError for what is neither a column nor a pattern that any id has.
     """
-    if group_by in (NEAR, NONE):
+    if group_by == NONE:
         return []
+    if group_by == NEAR:
+        return _sharing([s.meta.get(GROUP) for s in samples])
     columns = sorted({key for sample in samples for key in sample.meta})
     names = [s.meta.get(group_by) for s in samples] if group_by in columns else _found(samples, group_by, columns)
+    return _sharing(names)
+
+
+def _sharing(names: Sequence[object]) -> list[tuple[int, int]]:
+    """Pairs of rows of one name; None is no name."""
     first: dict[object, int] = {}
     pairs = [(first.setdefault(name, row), row) for row, name in enumerate(names) if name is not None]
     return [(i, j) for i, j in pairs if i != j]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Literal
 
+from imaginate.data.dicom_files import with_frames
 from imaginate.data.known_formats import RAW_SUFFIXES
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.scanning import scan, scan_url
@@ -41,7 +42,7 @@ class ImageFolder:
             else:
                 images.append((name, FileSource(full)))
         try:
-            return from_paths("image folder", images, skipped, place.path, part.layout)
+            return with_frames(from_paths("image folder", images, skipped, place.path, part.layout))
         except DataError as problem:
             on_disk = not place.is_remote
             return by_lone_table(problem, _files(found), part, place.path, "image folder", on_disk=on_disk)
