@@ -208,3 +208,35 @@ def test_side_files_of_an_unknown_set_are_named(tmp_path: Path) -> None:
     (note,) = (note for note in open_dataset(tmp_path).notes if "not read" in note)
     assert note.startswith("lists/test_split.txt is not read")
     assert not any("not read" in note for note in open_dataset(tmp_path, layout="folders").notes)
+
+
+def test_the_tars_of_imagenet_are_read_where_they_are(tmp_path: Path) -> None:
+    case = case_of("imagenet", tmp_path / "unpacked")
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    with tarfile.open(packed / "ILSVRC2012_img_train.tar", "w") as outer:
+        for folder in sorted((case.path / "train").iterdir()):
+            with tarfile.open(tmp_path / f"{folder.name}.tar", "w") as inner:
+                for file in sorted(folder.iterdir()):
+                    inner.add(file, file.name)
+            outer.add(tmp_path / f"{folder.name}.tar", f"{folder.name}.tar")
+    with tarfile.open(packed / "ILSVRC2012_img_val.tar", "w") as tar:
+        for file in sorted((case.path / "val").iterdir()):
+            tar.add(file, file.name)
+    with tarfile.open(packed / "ILSVRC2012_devkit_t12.tar.gz", "w:gz") as tar:
+        tar.add(case.path / "ILSVRC2012_devkit_t12", "ILSVRC2012_devkit_t12")
+    for split, wanted in case.splits.items():
+        assert read(packed, split) == Counter(wanted)
+
+
+def test_a_folder_is_listed_once_however_many_layouts_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(50):
+        (tmp_path / f"{number}.txt").write_text("a")
+    calls: list[str] = []
+    scandir = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: calls.append(str(path)) or scandir(path))
+    from imaginate.data.place import examine
+    from imaginate.data.readers.official import Official
+
+    assert not Official().recognises(examine(str(tmp_path)))
+    assert calls.count(os.path.join(tmp_path, "")) == 1

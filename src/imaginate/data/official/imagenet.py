@@ -76,7 +76,7 @@ def _val_folders(tree: Tree) -> list[str]:
 
 def _flat(tree: Tree, folder: str) -> bool:
     """Whether validation images are directly in a folder."""
-    return any(_VAL.fullmatch(name) for name in tree.names(folder))
+    return any(name.startswith("ILSVRC2012_val_") for name in tree.names(folder))
 
 
 def _train(tree: Tree) -> list[tuple[str, str]]:

@@ -26,6 +26,10 @@ class Tree(Protocol):
         """What is directly in a folder, without what file managers leave; nothing where there is no such folder."""
         ...
 
+    def folders(self, folder: str = "") -> frozenset[str]:
+        """Those of the names that are folders."""
+        ...
+
     def files(self, folder: str = "") -> list[str]:
         """Every file below a folder, by its name from the root, sorted."""
         ...
@@ -52,6 +56,7 @@ class FolderTree:
 
     def __init__(self, root: str, prefix: str = "") -> None:
         self._root, self._prefix = root, prefix
+        self._seen: dict[str, dict[str, bool]] = {}
 
     @property
     def path(self) -> str:
@@ -59,11 +64,22 @@ class FolderTree:
         return self._root
 
     def names(self, folder: str = "") -> frozenset[str]:
-        """By `os.listdir`."""
-        try:
-            return frozenset(name for name in os.listdir(os.path.join(self._root, folder)) if not _is_left(name))
-        except OSError:
-            return frozenset()
+        """Listed once."""
+        return frozenset(self._listed(folder))
+
+    def folders(self, folder: str = "") -> frozenset[str]:
+        """Listed once."""
+        return frozenset(name for name, is_folder in self._listed(folder).items() if is_folder)
+
+    def _listed(self, folder: str) -> dict[str, bool]:
+        """Name -> whether it is a folder: many layouts ask, and a folder may hold a million files."""
+        if folder not in self._seen:
+            try:
+                with os.scandir(os.path.join(self._root, folder)) as entries:
+                    self._seen[folder] = {e.name: e.is_dir() for e in entries if not _is_left(e.name)}
+            except OSError:
+                self._seen[folder] = {}
+        return self._seen[folder]
 
     def files(self, folder: str = "") -> list[str]:
         """Links are followed, loops not."""
@@ -116,6 +132,11 @@ class ListedTree:
         """From the list."""
         return frozenset(self._inside.get(folder, ()))
 
+    def folders(self, folder: str = "") -> frozenset[str]:
+        """Names that others begin with."""
+        start = f"{folder}/" if folder else ""
+        return frozenset(name for name in self._inside.get(folder, ()) if start + name in self._inside)
+
     def files(self, folder: str = "") -> list[str]:
         """From the list."""
         return sorted(name for name in self._files if not folder or name.startswith(folder + "/"))
@@ -163,8 +184,7 @@ def pictures(tree: Tree, folder: str) -> list[str]:
 
 def folders(tree: Tree, folder: str = "") -> list[str]:
     """The folders directly in a folder, sorted by code point."""
-    start = f"{folder}/" if folder else ""
-    return sorted(name for name in tree.names(folder) if not tree.has(start + name))
+    return sorted(tree.folders(folder))
 
 
 def first(tree: Tree, names: Iterable[str]) -> str | None:
