@@ -146,3 +146,6 @@ def test_originals_of_webp_are_listed_where_the_copies_are(form: str, ending: st
     imaginate.expand(tmp_path / "data", tmp_path / "run", method="duplicate", copies=1, format=form, progress=False)
     endings = {Path(row["file_name"]).suffix for row in RunFolder(tmp_path / "run").rows()}
     assert endings == ({ending} if form != "png" else {".png", ".jpg"})
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert ("timm and Keras do not list" in card) == (form == "webp")
+    assert "Cut a validation part by `seed_image`" in card

@@ -40,6 +40,9 @@ datasets.load_dataset("imagefolder", data_dir=".")   # with every column of meta
 imaginate.open_dataset(".")
 ```
 
+Cut a validation part by `seed_image`, never at random: a copy of a validation image among the training images measures
+memory. `label` is the number that these readers give to the class folder.{format}
+
 `metadata.parquet` has one row for each image of `images/`; `rejected.parquet` has the same columns for those that were
 made and not kept, with the reason. `recipe.yaml` repeats the run: `imaginate expand --recipe recipe.yaml OUT`.
 
@@ -57,6 +60,8 @@ made and not kept, with the reason. `recipe.yaml` repeats the run: `imaginate ex
 Made with imaginate {version}. The new images inherit the licence terms of the seed images, of the prior and of the pool
 that they come from; check them before you pass the folder on.
 """
+
+WEBP = " The images are WebP, which the folder readers of timm and Keras do not list."
 
 
 def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
@@ -83,6 +88,7 @@ def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         rows="\n".join(f"| {c['name'].replace('|', '¦')} | {c['seeds']} | {c['new']} |" for c in classes),
         recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True),
         version=facts["imaginate"],
+        format=WEBP if recipe["write"]["format"] == "webp" else "",
     )
     return text.replace("\n\n\n", "\n\n")
 

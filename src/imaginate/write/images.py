@@ -88,11 +88,11 @@ def original(data: bytes, image: Tensor, writing: Writing) -> tuple[bytes, str]:
     in a run of WebP alone: timm and Keras list PNG and JPEG, and would train on the copies without their originals.
     Raises ImageError for one that is too large for that."""
     extension = None if writing.output_size else plain_extension(data)
-    if (extension == EXTENSIONS["webp"]) != (writing.format == "webp"):
-        extension = None
-    if extension is not None:
+    reason = reason_not_to_write(image, writing)
+    is_other_kind = (extension == EXTENSIONS["webp"]) != (writing.format == "webp")
+    if extension is not None and (not is_other_kind or (reason and writing.format == "webp")):
         return data, extension
-    if reason := reason_not_to_write(image, writing):
+    if reason:
         raise ImageError(reason)
     return encode(image, writing), EXTENSIONS[writing.format]
 
