@@ -133,27 +133,58 @@ def test_the_reader_of_contributing_runs_as_it_is_printed(tmp_path: Path) -> Non
     assert [(s.id, s.reason) for s in found.skipped] == [("d.png", "no label")]
 
 
-def test_the_page_of_the_laboratory_links_its_rows_and_lists_no_empty_rate(
+def _gap(mean: float, p: float) -> dict[str, object]:
+    verdict = "gain" if mean > 0 else "loss"
+    half = 0.01
+    return {
+        "mean": mean, "low": mean - half, "high": mean + half, "verdict": verdict, "p": p, "p_holm": p, "smallest": 0.02,
+    }  # fmt: skip
+
+
+def test_the_page_of_the_laboratory_says_of_each_claim_what_was_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "lab"))
-    found = json.loads((ROOT / "benchmarks/results/lab.json").read_text(encoding="utf-8"))
-    line = {"arm": "cutout", "synthetic": 90, "real": 30.0, "rate": 3.0, "low": 2.0, "high": None, "note": ""}
-    next(one for one in found["targets"].values() if one["exchange"])["exchange"].append(line)
-    importlib.import_module("page").write_page(found, tmp_path / "results.md")
+    value = {"mean": 0.5, "se": 0.01, "n": 11}
+    arms = [
+        {
+            "name": name, "kind": kind, "method": None, "ratio": 4.0, "images": {"real": 0}, "top1": value,
+            "seconds": 1.0, "mean_per_class": value, "predictors": None, "difference": gap,
+        }
+        for name, kind, gap in (
+            ("original", "original", None), ("gif-mae", "run", _gap(0.03, 0.001)), ("mae", "run", _gap(-0.03, 0.2)),
+        )
+    ]  # fmt: skip
+    record = {
+        "protocol": {"arch": "probe:x", "image_size": 112, "updates": 1, "seeds": 11}, "arms": arms, "controls": None,
+        "data": {"train": 8, "validation": 2, "held_out": 9}, "removed": 0, "missing": {"cutout": "not run yet"},
+        "worth": [{"arm": "gif-mae", "value": 4.0, "low": -8.0, "high": None}],
+        "pairs": {
+            "gif-mae|mae": _gap(0.06, 0.001), "gif-mae|original": _gap(-0.03, 0.01),
+            "gif-mae|randaugment": _gap(0.0, 0.9),
+        },
+    }  # fmt: skip
+    found = {"targets": {"flowers102": {"title": "Flowers-102", "learners": {"probe": record}}}}
+    page = importlib.import_module("page")
+    page.write_page(found, tmp_path / "results.md")
     text = (tmp_path / "results.md").read_text(encoding="utf-8")
     for place, heading in LINK.findall(text):
         assert heading in anchors(ROOT / "docs" / place) if heading else (ROOT / "docs" / place).exists()
-    rates = text.split("### Exchange rate")[1].split("## ")[0]
-    rows = [row.split(" | ")[1:] for row in rates.splitlines() if row.startswith("| ")][2:]
-    assert rows.count(["[cutout](methods.md#cutout)", "90", "30", "3.0 (2.0 to ?) |"]) == 1
-    lines = [line for one in found["targets"].values() for line in one["exchange"]]
-    assert len(rows) == sum(line["rate"] is not None for line in lines)
-    told = sum(int(n) for n in re.findall(r"no rate for (\d+) of", rates))
-    assert told == len(lines) - len(rows)
-    assert text.count("not run yet") == sum(
-        "not run yet" in one["missing"].values() for one in found["targets"].values()
-    )
+    rows = {row.split(":")[0][2:]: row for row in text.splitlines() if row.startswith("| C")}
+    assert "**shown** here (1 of 1 comparisons, no loss)" in rows["C2"]
+    assert "**refuted** here (1 of 1 comparisons are losses" in rows["C1"]
+    assert "**open** here" in rows["C3"]
+    assert "not measured here" in rows["C9"]
+    assert "Better than the originals: gif-mae +3.0. Worse: none. No difference shown: 1;" in text
+    assert "+50 % of the originals (-100 to ?)" in text
+    assert "Flowers-102, probe, not run yet: cutout" in text
+
+
+def test_the_page_of_the_laboratory_is_that_of_its_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks" / "lab"))
+    found = json.loads((ROOT / "benchmarks/results/lab.json").read_text(encoding="utf-8"))
+    importlib.import_module("page").write_page(found, tmp_path / "results.md")
+    assert (tmp_path / "results.md").read_text() == (ROOT / "docs" / "results.md").read_text()
 
 
 TRANSLATED = r"told|knock|insist|insists|march|marches|beside|lies|settle|settles|settled|company|whence|therein"
