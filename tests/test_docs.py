@@ -137,7 +137,8 @@ def _gap(mean: float, p: float) -> dict[str, object]:
     verdict = "gain" if mean > 0 else "loss"
     half = 0.01
     return {
-        "mean": mean, "low": mean - half, "high": mean + half, "verdict": verdict, "p": p, "p_holm": p, "smallest": 0.02,
+        "mean": mean, "low": mean - half, "high": mean + half, "verdict": verdict, "p": p, "p_holm": p,
+        "smallest": 0.02,
     }  # fmt: skip
 
 
