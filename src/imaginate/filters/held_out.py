@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby, islice
 from typing import Any, ClassVar, Literal
 from weakref import WeakKeyDictionary
 
 from imaginate.contract import Context, Guide
 from imaginate.records import Candidate, Request, Verdict
 from imaginate.settings import check, setting
+
+TOGETHER = 64  # held-out images of one size that are hashed at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,11 +84,16 @@ def _images(path: str, split: str | None) -> Any:
 @lru_cache(maxsize=4)
 def _signatures(path: str, split: str | None, bits: int) -> Any:
     """The index of the held-out images; built once a process."""
+    import torch
+
     from imaginate.ops.similarity import SignatureIndex, signature
 
     index = SignatureIndex(bits)
-    for key, image in _images(path, split):
-        index.add(key, signature(image.unsqueeze(0))[0])
+    for _, alike in groupby(_images(path, split), key=lambda found: tuple(found[1].shape)):
+        while some := list(islice(alike, TOGETHER)):
+            marks = signature(torch.stack([image for _, image in some]))
+            for (key, _), mark in zip(some, marks, strict=True):
+                index.add(key, mark)
     return index
 
 
