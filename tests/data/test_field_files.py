@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import imaginate
 from data import zoo
 from imaginate.data import known_formats, open_dataset
 from imaginate.data.decoding import decode, pixels_of
@@ -242,3 +243,14 @@ def test_a_jpeg_of_12_bits_is_not_called_damaged() -> None:
     data[at : at + 2], data[at + 4] = b"\xff\xc1", 12
     with pytest.raises(ImageError, match="JPEG of 12 bits: save it as PNG first"):
         decode(bytes(data))
+
+
+def test_plan_says_what_the_seed_images_are_read_as(tmp_path: Path) -> None:
+    for at, label in enumerate(("a", "b")):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        (tmp_path / "data" / label / "scan.dcm").write_bytes(dicom(RAMP + at, WindowCenter=2048, WindowWidth=4096))
+    forecast = imaginate.plan(str(tmp_path / "data"), "duplicate")
+    assert (
+        str(forecast).splitlines()[-1]
+        == "note: of the 2 seed images that were looked at, these are no ordinary pictures: 2 DICOM"
+    )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -104,3 +105,20 @@ def unreadable(head: bytes, name: str = "") -> str:
 def raw_reason() -> str:
     """Why a camera raw that is a TIFF cannot be used here: without its library only a thumbnail would be read."""
     return "" if is_installed("rawpy") else "camera raw: pip install 'imaginate[photo]'"
+
+
+def format_of(head: bytes) -> str:
+    """The name of the format that these first bytes are of; "" for an ordinary picture."""
+    return next((known.name for known in KNOWN if known.recognises(head)), "")
+
+
+def formats_of(paths: Iterable[str]) -> dict[str, int]:
+    """How many of these files are of each format that is no ordinary picture; files that are gone are not counted."""
+    found: Counter[str] = Counter()
+    for path in paths:
+        try:
+            with open(path, "rb") as file:
+                found[format_of(file.read(HEAD))] += 1
+        except OSError:
+            continue
+    return {name: count for name, count in found.items() if name}

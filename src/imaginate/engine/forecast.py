@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imaginate.data import open_dataset
+from imaginate.data.known_formats import formats_of
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.gather import gather
 from imaginate.engine.plan import Plan, Unit, make_plan
@@ -18,7 +19,10 @@ from imaginate.engine.recipe import SECTIONS, Recipe
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker
 from imaginate.engine.sizes import shrinking
+from imaginate.records import FileBacked
 from imaginate.settings import with_keywords
+
+LOOKED_AT = 100  # seed images whose format is found out
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,17 @@ def forecast(recipe: ResolvedRecipe) -> Forecast:
     images = max(1, sum(unit.wanted for unit in trial.shards[1]))
     note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
     lost = remark(*(Tally.of([summary.get(key, {})]) for key in ("judged_copies", "judged_seeds")))
-    notes = (*worker.context.notes, *filter(None, (note, lost)))
+    notes = (*worker.context.notes, *filter(None, (note, lost, _formats(plan))))
     return Forecast(recipe.method_name, plan, seconds / images, size / images, images, notes)
+
+
+def _formats(plan: Plan) -> str:
+    """What the first seed images are read as, where they are no ordinary pictures."""
+    sources = [sample.source for sample in plan.samples[:LOOKED_AT]]
+    paths = [source.path for source in sources if isinstance(source, FileBacked) and source.path]
+    named = ", ".join(f"{count} {name}" for name, count in formats_of(paths).items())
+    front = f"of the {len(sources)} seed images that were looked at, these are no ordinary pictures"
+    return f"{front}: {named}" if named else ""
 
 
 def _few(plan: Plan, limit: int) -> Iterator[Unit]:
