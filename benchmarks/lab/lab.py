@@ -96,7 +96,7 @@ def _make(entry: Entry, target: Target, args: argparse.Namespace) -> None:
         from_class = entry.method in ("retrieval", "prompt", *FITTED)
         flags += ["--per-class", str(target.per_class)] if from_class else ["--copies", str(target.copies)]
         data = str(target.place(args.data, args.work))
-        command = ["expand", data, str(out), "--method", entry.method, *flags]
+        command = ["expand", data, str(out), "--method", entry.method, "--judge", "none", *flags]
         _command(command, args.minutes, place / "logs" / f"{entry.name}.log")
         _forget(place, entry.name)
     except _Failed as failure:

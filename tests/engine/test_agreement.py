@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 import imaginate
-from imaginate.engine.agreement import Tally, remark
+from imaginate.engine import agreement
+from imaginate.engine.agreement import MOST, Tally, is_judged, remark, share_judged
+from imaginate.files import derive_seed
 from worlds import folder
 
 JUDGE = "prototypes:nano"
@@ -103,3 +105,23 @@ def test_a_weak_prior_has_defaults_that_keep_the_class(method: str, given: dict,
     assert {name: getattr(weak, name) for name in found} == found
     defaults = type(other)(**given)
     assert other == defaults
+
+
+def test_a_long_run_is_judged_by_a_sample_that_is_always_the_same() -> None:
+    assert share_judged(10) == 1
+    share = share_judged(20_000)
+    seeds = [derive_seed("copy", i) for i in range(20_000)]
+    judged = [seed for seed in seeds if is_judged(seed, share)]
+    assert 0.9 * MOST < len(judged) < 1.1 * MOST
+    assert judged == [seed for seed in reversed(seeds) if is_judged(seed, share)][::-1]
+    assert all(is_judged(seed, 1.0) for seed in seeds)
+
+
+def test_the_first_shard_is_judged_whole_and_the_others_in_part(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "MOST", 0)
+    imaginate.expand(str(data), tmp_path / "run", "duplicate", copies=2, judge=JUDGE, shard=4, progress=False)
+    classes = _facts(tmp_path / "run")["classes"].values()
+    assert sum(c["copies"][1] for c in classes) == 4
+    assert sum(c["seeds"][1] for c in classes) == 12

@@ -14,7 +14,7 @@ from typing import Any
 
 from imaginate import select
 from imaginate.contract import Tensor
-from imaginate.engine.agreement import Tally, judge_for
+from imaginate.engine.agreement import Tally, is_judged, judge_for, share_judged
 from imaginate.engine.canvas import Canvas
 from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan, Unit
@@ -73,6 +73,7 @@ class ShardWorker:
             _one_thread()
         self.context.prepare(self.method, *(f.filter for f in recipe.filters))
         self.judge = judge_for(recipe, self.context)
+        self.judged_share = 1.0  # of the kept copies, by the judge
         self.wanted: set[str] | None = None  # the only files to write; None: all
 
     def make(self, number: int) -> dict[str, Any]:
@@ -82,6 +83,7 @@ class ShardWorker:
             return json.loads(self.store.get(marker))  # type: ignore[no-any-return]
         self.sizes: tuple[list[Size], list[Size]] = ([], [])
         self.tallies = (Tally(), Tally())
+        self.judged_share = 1.0 if number == 0 else share_judged(self.plan.wanted)
         rows, skipped = self._rows(self.plan.shards[number])
         self.context.keep()
         data = tables.encoded(rows)
@@ -134,6 +136,7 @@ class ShardWorker:
         units = [w.unit for w in works if w.unit.index is not None and w.unit.start == 0]
         seeds = self.judge.seeds([unit.key for unit in units], [unit.label for unit in units])
         kept = [(w.judged[i][0], w) for w, some in zip(works, chosen, strict=True) for i in sorted(some)]
+        kept = [(c, w) for c, w in kept if is_judged(c.seed, self.judged_share)]
         keys = [None if w.unit.index is None else w.unit.key for _, w in kept]
         copies = self.judge.copies([c.image for c, _ in kept], [c.label for c, _ in kept], keys)
         for tally, more in zip(self.tallies, (seeds, copies), strict=True):
