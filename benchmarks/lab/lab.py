@@ -277,6 +277,7 @@ def _record(target: Target, args: argparse.Namespace, study: Path, results: dict
         "machine": environment()["machine"],
         "arms": arms,
         "pairs": _pairs(study, target.medical),
+        "right": _right(args.work / target.name / "runs") if target.covered else {},
         "missing": missing,
     }
 
@@ -299,6 +300,18 @@ def _pairs(study: Path, medical: bool) -> dict[str, dict]:
         found[f"{arm}|{other}"] = difference(a, b, weight, level=0.95, strata=label[0] if medical else None)
     corrected = holm([gap["p"] for gap in found.values()])
     return {name: gap | {"p_holm": p} for (name, gap), p in zip(found.items(), corrected, strict=True)}
+
+
+def _right(runs: Path) -> dict[str, float]:
+    """Of each run of retrieved images, the share whose name in the pool is that of the class."""
+    import pyarrow.parquet as pq
+
+    found = {}
+    for path in sorted(runs.glob("retrieval*/metadata.parquet")):
+        rows = pq.read_table(path, columns=["class_name", "info_caption"]).to_pylist()
+        named = [row["class_name"] == row["info_caption"] for row in rows if row["info_caption"]]
+        found[path.parent.name] = round(sum(named) / max(1, len(named)), 4)
+    return found
 
 
 def _answers(folder: Path) -> tuple[dict, object]:
