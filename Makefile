@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 DEMO ?= demo
 
-.PHONY: demo test test-lowest check integration docs bench wheel lock clean
+.PHONY: demo test test-lowest check integration docs bench findings wheel lock clean
 
 $(VENV)/ready: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,9 @@ docs: $(VENV)/ready        ## write the generated pages
 
 bench: $(VENV)/ready       ## the main job's benchmark; numbers go to benchmarks/results/
 	$(BIN)/python benchmarks/expand.py
+
+findings:                  ## what surprised us in other software: does it still behave so? Needs the network
+	@for script in findings/*.sh; do echo "== $$script"; bash $$script || exit 1; done
 
 wheel: $(VENV)/ready
 	$(BIN)/python -m build --wheel
