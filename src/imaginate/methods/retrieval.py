@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core import knobs
-from imaginate.methods.core.knobs import check_purity
 from imaginate.methods.core.score_names import NEIGHBOUR
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
@@ -77,7 +76,7 @@ class Retrieval:
 
     def __post_init__(self) -> None:
         check(self)
-        check_purity(self.purity, self.score)
+        knobs.check_purity(self.purity, self.score)
 
     def prepare(self, context: Context) -> None:
         """The queries, so that a pool of another guide or a missing file is refused before the first image."""
@@ -103,6 +102,7 @@ class Retrieval:
             consistency=self.consistency,
             purity=self.purity,
             contrastive=self.contrastive,
+            share=self.share,
             bits=self.duplicate_bits,
             cosine=self.duplicate_cosine,
             exclude=exclusions(self.exclude),
@@ -117,5 +117,4 @@ class Retrieval:
             rules=rules,
             plan=plan,
             short=self.short,
-            share=self.share,
         )

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.methods.core import knobs
-from imaginate.methods.core.knobs import check_purity
 from imaginate.methods.core.score_names import GUIDED, NEIGHBOUR
 from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
@@ -24,8 +23,7 @@ class RetrieveThenEdit:
     A hybrid as RET's conclusion hopes for ("which combine retrieval and generation"); RET has none. Neighbours are
     found and filtered as by `retrieval` (RET 3.2); each is noised and denoised under a prompt of its class (SDEdit),
     and with `edit: gif` its latent is guided as well (GIF Eqs. 1 and 2; one copy a neighbour, so the diversity term is
-    silent).
-    Copy i edits neighbour i. The neighbour's source and licence stay with the image.
+    silent). Copy i edits neighbour i. The neighbour's source and licence stay with the image.
     """
 
     starts_from: ClassVar[StartsFrom] = "class"
@@ -53,7 +51,7 @@ class RetrieveThenEdit:
 
     def __post_init__(self) -> None:
         check(self)
-        check_purity(self.purity, self.score)
+        knobs.check_purity(self.purity, self.score)
 
     def prepare(self, context: Context) -> None:
         """The queries, so that a pool of another guide or a missing file is refused before the first image."""

@@ -69,6 +69,23 @@ def test_a_list_ends_where_the_head_expects_less_than_the_purity() -> None:
     assert counts[0] > counts[2]
 
 
+def test_a_shared_image_may_serve_several_classes_and_purity_still_holds() -> None:
+    vectors, _ = _world(40, spread=1.2, seed=8)
+    scorer = head_scorer(_seeds(5, seed=9), NAMES)
+    assert scorer.head is not None
+    for purity in (0.0, 0.6):
+        taken_by = []
+        for label in range(3):
+            found = Neighbours(
+                MemoryPool(vectors), ColourGuide(), label, scorer.queries, (torch.zeros(0, 12), []),
+                Rules(cosine=1.01, share=True, purity=purity), SearchPlan(wanted=60), None, scorer.head,
+            )  # fmt: skip
+            rows = [int(key) for key, refused in taken(found) if not refused]
+            assert float(scorer.head.logits(vectors[rows]).softmax(1)[:, label].mean()) >= purity
+            taken_by += rows
+        assert len(taken_by) == 3 * len(vectors) if not purity else len(taken_by) < 3 * len(vectors)
+
+
 def test_the_best_of_text_seeds_and_head_is_chosen_by_seeds_that_it_has_not_seen() -> None:
     seeds = _seeds(6, seed=5)
     useless = F.normalize(torch.ones(3, 12), dim=1)

@@ -32,13 +32,15 @@ ALIKE = 0.95  # CLIP embeddings this close show one picture (clip-retrieval uses
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a neighbour must hold. Scores that the pool does not have are not asked for."""
+    """What a neighbour must hold. Scores that the pool does not have are not asked for. `share`: an image may serve
+    several classes."""
 
     aesthetic: float = 5.0
     unsafe: float = 0.5
     similarity: float = -1.0
     consistency: float = 0.0
     contrastive: bool = False
+    share: bool = False
     purity: float = 0.0
     bits: int = 3
     colour: float = 0.06
@@ -76,7 +78,7 @@ class Neighbours:
     `seeds`: embeddings (n, dim) and hashes of the class's own images, whose near-duplicates are refused.
     `reach` (classes,): the least similarity in the first list of each class; an image in a first list goes to that
     class, to the nearest where it is in several. None: to each that finds it.
-    `head`: gives each image to the class that scores best, and says how probable it is."""
+    `head`: says how probable the class is, and gives each image to the class that scores best (unless shared)."""
 
     def __init__(
         self, pool: Pool, guide: Guide, label: int, queries: Tensor, seeds: tuple[Tensor, list[str]], rules: Rules,
@@ -203,7 +205,8 @@ class Neighbours:
         probability = self._guide.logits(vectors.to(self._queries)).softmax(dim=1).cpu() if real else vectors
         closest = (vectors @ self._queries.float().cpu().T).argmax(dim=1) if real else vectors
         logits = None if self._head is None else self._head.logits(vectors)
-        elsewhere = self._goes_elsewhere(vectors) if logits is None else logits.argmax(dim=1) != self._label
+        is_best = None if logits is None or self._rules.share else logits.argmax(dim=1) == self._label
+        elsewhere = self._goes_elsewhere(vectors) if is_best is None else ~is_best
         for i, row in enumerate(real):
             scores = {"similarity": float(row["similarity"] or 0), "consistency": float(probability[i, self._label])}
             scores |= {name: float(row[name]) for name in ("aesthetic", "unsafe") if row.get(name) is not None}  # type: ignore[arg-type]

@@ -33,8 +33,7 @@ Seeds = tuple[Tensor, list[str]]
 @dataclass(frozen=True, kw_only=True)
 class PoolSearch:
     """A search of the pool: the kind of query, the prompt set, the rules, and how far to go (`wanted` unset).
-    `score`: by the query, by a head fitted on the seeds, or by what knows the seeds best; `share`: an image may serve
-    several classes."""
+    `score`: by the query, by a head fitted on the seeds, or by what knows the seeds best."""
 
     score: Score = "query"
     query: Query = "text"
@@ -42,7 +41,6 @@ class PoolSearch:
     rules: Rules
     plan: SearchPlan
     short: Short = "keep"
-    share: bool = False
 
 
 class Lists:
@@ -112,11 +110,10 @@ class Lists:
         a = self._search
         plan = replace(a.plan, wanted=wanted)
         head = self._scorer.head
-        reach = None if a.share or head is not None or len(self._queries) < 2 else self._reach(plan)
+        reach = None if a.rules.share or head is not None or len(self._queries) < 2 else self._reach(plan)
         return Neighbours(
-            self._pool, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan, reach,
-            None if a.share else head,
-        )  # fmt: skip
+            self._pool, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan, reach, head
+        )
 
     def _reach(self, plan: SearchPlan) -> Tensor:
         """(classes,): the least similarity in the first list of each class. (Beyond it a class that needs no more does
