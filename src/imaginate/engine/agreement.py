@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from imaginate.engine.context import RunContext
 
 AUTO = "prototypes:efficientnet-lite0"
-MOST = (
-    1000  # new images of a run that are judged, about: enough for three points, and a small part of a long run's time
-)
+MOST = 1000  # new images of a run that are judged, about: enough for three points, little of a long run's time
 ENOUGH = 8  # images from which on a share is worth a remark
 log = logging.getLogger("imaginate")
 

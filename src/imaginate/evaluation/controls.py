@@ -13,7 +13,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from imaginate.data import DataSpec, open_dataset
+from imaginate.data import open_dataset
 from imaginate.evaluation.answers import Answers, shared
 from imaginate.evaluation.arms import Arm, parse_arm
 from imaginate.evaluation.planning import holm
@@ -29,7 +29,9 @@ GRID = 81  # places of the yardstick at which an arm is compared with it
 
 def with_controls(arms: Sequence[Arm], protocol: Protocol) -> list[Arm]:
     """The arms, and the controls that are not among them and make sense on these images."""
-    counts = _counts(protocol)
+    sizes = open_dataset(protocol.originals).counts().values()
+    trained = 1.0 if protocol.validation_split else 1 - protocol.validation
+    counts = [max(1, round(trained * n)) for n in sizes]
     specs = ["original", "duplicate"]
     taken = [counts]
     for share in SHARES:
@@ -37,7 +39,8 @@ def with_controls(arms: Sequence[Arm], protocol: Protocol) -> list[Arm]:
         if part not in taken:
             taken.append(part)
             specs.append(f"original@{share:g}")
-    if protocol.held_out_split != "rest" and (protocol.real or protocol.real_split or _leaves_out(protocol)):
+    has_real = protocol.real or protocol.real_split or _leaves_out(protocol, sum(sizes))
+    if protocol.held_out_split != "rest" and has_real:
         specs.append(f"real:{max(1, math.ceil(sum(counts) / len(counts)))}")
     there = {(arm.kind, arm.share) for arm in arms}
     added = [arm for arm in map(parse_arm, specs) if (arm.kind, arm.share) not in there]
@@ -45,23 +48,12 @@ def with_controls(arms: Sequence[Arm], protocol: Protocol) -> list[Arm]:
     return [*arms, *(arm for arm in added if arm.name not in names)]
 
 
-def _counts(protocol: Protocol) -> list[int]:
-    """The original images of each class that every arm starts from, the validation part left out."""
-    spec = DataSpec(
-        path=protocol.data, split=protocol.split, shots=protocol.shots, fraction=protocol.fraction, origin="all",
-        imbalance=protocol.imbalance, subset_seed=protocol.subset_seed,
-    )  # fmt: skip
-    share = 1.0 if protocol.validation_split else 1 - protocol.validation
-    return [max(1, round(share * n)) for n in open_dataset(spec).counts().values()]
-
-
-def _leaves_out(protocol: Protocol) -> bool:
+def _leaves_out(protocol: Protocol, taken: int) -> bool:
     """Whether shots or fraction leaves real images out: a number of shots that every class is below leaves none."""
     if not (protocol.shots or protocol.fraction or protocol.imbalance):
         return False
-    spec = DataSpec(path=protocol.data, split=protocol.split, origin="all", subset_seed=protocol.subset_seed)
-    some = replace(spec, shots=protocol.shots, fraction=protocol.fraction, imbalance=protocol.imbalance)
-    return sum(open_dataset(some).counts().values()) < sum(open_dataset(spec).counts().values())
+    whole = replace(protocol.originals, shots=None, fraction=None, imbalance=None)
+    return taken < sum(open_dataset(whole).counts().values())
 
 
 def judged(arms: Sequence[Arm], answers: Mapping[str, Answers], level: float) -> Values | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
+from imaginate.data import DataSpec
 from imaginate.errors import ConfigError, RunError
 from imaginate.runs import Facts, Values
 from imaginate.settings import build, check, reworded, setting
@@ -159,6 +160,14 @@ class Protocol(ClassifierSettings):
     def archs(self) -> tuple[str, ...]:
         """The classifiers, the main one first."""
         return self.learners or ((self.arch,) if self.arch else ())
+
+    @property
+    def originals(self) -> DataSpec:
+        """The original images that every arm starts from."""
+        return DataSpec(
+            path=self.data, split=self.split, shots=self.shots, fraction=self.fraction, imbalance=self.imbalance,
+            origin="all", subset_seed=self.subset_seed,
+        )  # fmt: skip
 
     def of(self, arch: str) -> Protocol:
         """The protocol of one of its classifiers."""

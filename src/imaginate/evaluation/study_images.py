@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imaginate.data import Dataset, DataSpec, load, open_dataset
+from imaginate.data import Dataset, load, open_dataset
 from imaginate.data.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
 from imaginate.errors import DataError, some
 from imaginate.evaluation.arms import Arm
@@ -172,11 +172,7 @@ def gather(
 
 def open_study(protocol: Protocol, arms: Sequence[Arm]) -> OpenedStudy:
     """List everything, without reading an image."""
-    spec = DataSpec(
-        path=protocol.data, split=protocol.split, shots=protocol.shots, fraction=protocol.fraction,
-        imbalance=protocol.imbalance, origin="all", subset_seed=protocol.subset_seed,
-    )  # fmt: skip
-    train = open_dataset(spec)
+    train = open_dataset(protocol.originals)
     check_classes(train)
     validation = None
     if protocol.validation_split:

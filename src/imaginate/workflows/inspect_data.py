@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from imaginate.data import Dataset, open_dataset
 from imaginate.errors import listed
+from imaginate.files import RECIPE, RUN
 from imaginate.records import LayoutWord
 
-_OF_A_RUN = frozenset({"recipe.yaml", "run.json", "shards"})
+_OF_A_RUN = frozenset({RECIPE, RUN, "shards"})
 SHOWN = 12
 
 

@@ -25,7 +25,6 @@ class Features:
 
     def __init__(self, backbone: Backbone, folder: Path, size: int) -> None:
         self.backbone, self.size = backbone, size
-        self._normalise = backbone.preprocess
         owner = f"{weights_key(backbone.network)}-{size}"
         with _LOCK:
             if (folder, owner) not in _OPEN:
