@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,3 +57,18 @@ def test_what_goes_wrong_is_one_line_and_the_libraries_are_as_before(tmp_path: P
     with quiet():
         assert not any(library.is_progress_bar_enabled() for library in libraries)
     assert [(library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries] == before
+
+
+def test_one_checkpoint_is_loaded_at_a_time() -> None:
+    """Loaders of transformers set torch's default type while they run: two at once leave it at half precision."""
+    inside, most = [0], [0]
+
+    def load() -> None:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.02)
+        inside[0] -= 1
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda _: read(load, "nano", "a network"), range(4)))
+    assert most == [1]

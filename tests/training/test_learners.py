@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from imaginate import registry
 from imaginate.errors import ConfigError, ModelError
 from imaginate.training import loop
 from imaginate.training.learners import fit, learner_of
+from imaginate.training.learners.core import networks
 from imaginate.training.loop import Source
 from imaginate.training.predict import predict
 from imaginate.training.recipes import RECIPES, Recipe
@@ -192,3 +195,17 @@ def test_the_schedules_of_guided_imagination_go_by_data_set() -> None:
         at = [recipe.factor(epoch, 100) for epoch in (0, 20, 21, 30, 31, 99)]
         if is_step:
             assert at == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+
+
+def test_classifiers_that_are_fitted_side_by_side_load_a_backbone_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads: list[str] = []
+
+    def load(spec: str, **_: Any) -> object:
+        loads.append(spec)
+        time.sleep(0.05)
+        return object()
+
+    monkeypatch.setattr(networks, "load_backbone", load)
+    with ThreadPoolExecutor(4) as threads:
+        found = set(threads.map(lambda _: networks._frozen("side by side", "cpu"), range(4)))
+    assert (len(loads), len(found)) == (1, 1)

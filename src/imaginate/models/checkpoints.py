@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ Module = TypeVar("Module", bound=nn.Module)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
 LIBRARIES = ("transformers", "diffusers")
+_LOADING = threading.RLock()
 
 
 def locate(spec: str, nano_name: str, *, missing: str = "no such checkpoint folder") -> str:
@@ -77,9 +79,12 @@ def quiet() -> Iterator[None]:
 
 
 def read(load: Callable[[], T], spec: str, what: str) -> T:
-    """Run a `from_pretrained`; whatever it finds wrong with the files becomes one ModelError line."""
+    """Run a `from_pretrained`; whatever it finds wrong with the files becomes one ModelError line.
+
+    One at a time: the loaders set torch's default type for all threads, and two at once may leave it at half precision.
+    """
     try:
-        with quiet():
+        with _LOADING, quiet():
             return load()
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import threading
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT = LITE
 LITE_SIZE, NANO_SIZE, OTHER_SIZE = 112, 64, 224
+_LOADING = threading.Lock()
 FASTER = 10.0  # how much faster the head learns than the weights that are published
 
 
@@ -91,9 +93,14 @@ class HeadedNetwork(nn.Module):
         return self
 
 
-@lru_cache(maxsize=2)
 def _frozen(spec: str, device: str) -> Backbone:
-    """A backbone whose weights never change, loaded once for all classifiers of this process."""
+    """A backbone whose weights never change, loaded once for all classifiers of this process, in whatever thread."""
+    with _LOADING:
+        return _loaded(spec, device)
+
+
+@lru_cache(maxsize=2)
+def _loaded(spec: str, device: str) -> Backbone:
     return load_backbone(spec, device=device, dtype=torch.float32)
 
 
