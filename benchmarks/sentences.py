@@ -9,7 +9,8 @@ their 40 nearest. In turns, in one process, on one thread: the pool's own search
 time, as version 0.1.0 searched exactly), and faiss IndexHNSWFlat at the first breadth that reaches recall 0.95.
 
 `commands`: `imaginate guide`, `pool build` and `expand --method retrieval` over the same images with this tree and with
-another, in turns. A ratio below 1: this tree is faster.
+another, in turns. A ratio below 1: this tree is faster. `retrieval, same work`: without the judge, which says whether
+new images still show their class; the first build of 0.1.0 had none.
 """
 
 from __future__ import annotations
@@ -161,7 +162,12 @@ def commands(images: int, other: Path, rounds: int) -> dict[str, Any]:
                     "pool build": ["pool", "build", pool, str(source), "--guide", "nano", "--quiet"],
                     "retrieval": ["expand", str(source), run, "--method", "retrieval", "--pool", pool,
                                   "--guide", "nano", "--per-class", "5", "--shots", "2", "--quiet"],
+                    "retrieval, same work": ["expand", str(source), f"{run}-same", "--method", "retrieval",
+                                             "--pool", pool, "--guide", "nano", "--per-class", "5", "--shots", "2",
+                                             "--quiet"],
                 }.items():  # fmt: skip
+                    if what.endswith("same work") and name == "this":
+                        words += ["--judge", "none"]
                     spent.setdefault(what, {}).setdefault(name, []).append(_run(words, tree))
     return {
         "images": images,
