@@ -29,6 +29,8 @@ AUGMENTATIONS = (
     Entry(name="cutout", title="Cutout", method="cutout", gif="Cutout"),
     Entry(name="gridmask", title="GridMask", method="gridmask", gif="GridMask"),
     Entry(name="randaugment", title="RandAugment", method="randaugment", gif="RandAugment"),
+    Entry(name="trivialaugment", title="TrivialAugment", method="trivialaugment"),
+    Entry(name="augmix", title="AugMix", method="augmix"),
     Entry(
         name="randaugment-selective",
         title="RandAugment, informative ones chosen",

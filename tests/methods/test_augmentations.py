@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 import torch
 
 from imaginate.errors import ConfigError
+from imaginate.methods.augmix import Augmix
 from imaginate.methods.cutmix import Cutmix
 from imaginate.methods.cutout import Cutout
 from imaginate.methods.duplicate import Duplicate
@@ -15,6 +17,7 @@ from imaginate.methods.flip_crop import FlipCrop
 from imaginate.methods.gridmask import Gridmask
 from imaginate.methods.mixup import Mixup
 from imaginate.methods.randaugment import Randaugment
+from imaginate.methods.trivialaugment import Trivialaugment
 from worlds import World
 
 
@@ -117,11 +120,42 @@ def test_randaugment_operators_on_ugly_images() -> None:
             assert torch.equal(torch.from_numpy(ours(image.numpy())), expected)
 
 
-def test_randaugment_leaves_the_global_generator_alone() -> None:
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        (Trivialaugment(fill=7), {"name": "TrivialAugmentWide", "fill": 7}),
+        (Augmix(), {"name": "AugMix", "all_ops": False, "fill": 128}),
+        (
+            Augmix(severity=9, width=2, depth=4, alpha=0.3, all_ops=True),
+            {"name": "AugMix", "severity": 9, "mixture_width": 2, "chain_depth": 4, "alpha": 0.3, "fill": 128},
+        ),
+    ],
+    ids=["trivialaugment", "augmix", "augmix with all settings"],
+)
+def test_it_is_the_transform_of_torchvision_under_the_image_seed(
+    method: Trivialaugment | Augmix, settings: dict[str, Any]
+) -> None:
+    from torchvision.transforms import v2
+    from torchvision.transforms.v2 import functional as tvf
+
+    world = World()
+    settings = dict(settings)
+    transform = getattr(v2, settings.pop("name"))(interpolation=v2.InterpolationMode.BILINEAR, **settings)
+    made = method.expand(world.requests("augment", copies=20), world)
+    for candidate in made:
+        torch.manual_seed(candidate.seed)
+        expected = transform(tvf.to_pil_image(world.samples.image(int(candidate.key[1:]))))
+        assert torch.equal(candidate.image, tvf.pil_to_tensor(expected))
+
+
+@pytest.mark.parametrize(
+    "method", [Randaugment(), Trivialaugment(), Augmix()], ids=lambda method: type(method).__name__
+)
+def test_it_leaves_the_global_generator_alone(method: Randaugment | Trivialaugment | Augmix) -> None:
     world = World()
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    Randaugment().expand(world.requests("randaugment"), world)
+    method.expand(world.requests("augment"), world)
     assert torch.equal(before, torch.get_rng_state())
 
 

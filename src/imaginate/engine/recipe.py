@@ -62,8 +62,8 @@ class Roles:
     judge: str = setting(
         "auto",
         "who says whether copies still show their class: prototypes:BACKBONE, none, or auto "
-        "(prototypes:efficientnet-lite0@160 where images come from a prior or a pool); it sees the first shard and about "
-        "500 images more",
+        "(prototypes:efficientnet-lite0@160 where images come from a prior or a pool); it sees the first shard and "
+        "about 500 images more",
     )
 
     def __post_init__(self) -> None:
