@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.answers import Answer, answer_each
-from imaginate.methods.core.transforms import transformed
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -40,6 +39,8 @@ class Augmix:
         """(3, h, w) uint8 -> the same size."""
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms.v2 import AugMix
+
+        from imaginate.methods.core.transforms import transformed
 
         transform = AugMix(
             severity=self.severity, mixture_width=self.width, chain_depth=self.depth or -1, alpha=self.alpha,

@@ -6,7 +6,6 @@ from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.answers import Answer, answer_each
-from imaginate.methods.core.transforms import transformed
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -32,6 +31,8 @@ class Trivialaugment:
         """(3, h, w) uint8 -> the same size."""
         from torchvision.transforms import InterpolationMode
         from torchvision.transforms.v2 import TrivialAugmentWide
+
+        from imaginate.methods.core.transforms import transformed
 
         transform = TrivialAugmentWide(interpolation=InterpolationMode.BILINEAR, fill=self.fill)
         return answer_each(requests, lambda request, seed: Answer(transformed(transform, request.image, seed)))
