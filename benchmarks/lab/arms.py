@@ -8,7 +8,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One arm. `flags` go to `imaginate expand`; `fit` names the technique that has to be fitted first; `pool` says
-    which retrieval pool is needed; `gif` and `ret` are the rows of the papers' tables."""
+    which retrieval pool is needed; `of`: the runs that it chooses from, as far as they are there; `gif` and `ret` are the rows of the papers' tables."""
 
     name: str
     title: str
@@ -16,6 +16,7 @@ class Entry:
     flags: tuple[str, ...] = ()
     fit: str | None = None
     pool: str | None = None
+    of: tuple[str, ...] = ()
     gif: str | None = None
     ret: str | None = None
 
@@ -183,8 +184,17 @@ RET = (
         ret="Pseudoword+DM",
     ),
 )
-ENTRIES = {entry.name: entry for entry in (*AUGMENTATIONS, *GIF, *RET)}
-GROUPS = {"augmentation": AUGMENTATIONS, "gif": GIF, "ret": RET}
+OURS = (
+    Entry(
+        name="mix",
+        title="Chosen among runs by influence (ours)",
+        method="mix",
+        flags=_LITE,
+        of=("randaugment", "mae", "gif-mae", "sd", "retrieval-head"),
+    ),
+)
+ENTRIES = {entry.name: entry for entry in (*AUGMENTATIONS, *GIF, *RET, *OURS)}
+GROUPS = {"augmentation": AUGMENTATIONS, "gif": GIF, "ret": RET, "ours": OURS}
 
 # Arms that `imaginate compare` makes itself: title, row of GIF Table 1, row of RET Table 1.
 BUILT_IN = {

@@ -93,7 +93,11 @@ def _make(entry: Entry, target: Target, args: argparse.Namespace) -> None:
         if entry.pool:
             flags += ["--pool", str(_pool(entry.pool, args))]
             flags += target.filled(target.held, args.data, args.work) if target.guarded else []
-        from_class = entry.method in ("retrieval", "prompt", *FITTED)
+        there = [place / "runs" / name for name in entry.of if (place / "runs" / name / "metadata.parquet").exists()]
+        if entry.of and not there:
+            raise _Failed("none of the runs that it chooses from is there")
+        flags += ["--runs", ",".join(map(str, there))] if there else []
+        from_class = entry.method in ("retrieval", "prompt", "mix", *FITTED)
         flags += ["--per-class", str(target.per_class)] if from_class else ["--copies", str(target.copies)]
         data = str(target.place(args.data, args.work))
         command = ["expand", data, str(out), "--method", entry.method, "--judge", "none", *flags]

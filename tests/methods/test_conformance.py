@@ -36,7 +36,7 @@ def world(name: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return world_for(name, tmp_path_factory)
 
 
-NOTHING_REFUSED: dict[str, dict[str, Any]] = {"real-guidance": {"min_probability": 0}}
+NOTHING_REFUSED: dict[str, dict[str, Any]] = {"real-guidance": {"min_probability": 0}, "mix": {"force": True}}
 
 
 def make(name: str) -> Any:

@@ -5,3 +5,4 @@ from __future__ import annotations
 _PARTS = ("kept", "entropy_gain", "informativeness", "diversity", "total")
 GUIDED = tuple(f"{part}_{when}" for when in ("before", "after") for part in _PARTS)
 NEIGHBOUR = ("similarity", "consistency", "probability", "aesthetic", "unsafe")
+INFLUENCE = ("influence",)

@@ -1,0 +1,179 @@
+"""What an image would change if it were trained on: its influence on the loss of held-back images, in closed form.
+
+A ridge head W = (X'X + l I)^-1 X'Y on features x with one-hot targets y. A new image (z, t) of weight w moves it by
+
+    W' - W = w A^-1 z (t - W'z)' / (1 + w z'A^-1 z),   A = X'X + l I      (Sherman & Morrison 1950)
+
+so that the loss of a held-back image with error e = W'x - y becomes |e + p r|^2, with r = t - W'z its residual and
+p = w x'A^-1 z / (1 + w z'A^-1 z): no head is fitted again. Compare Koh & Liang 2017, whose influence is the first order
+of this. Ours: cross-fitted, every fold of the seeds held back in turn, and an image that comes from a seed of a fold
+says nothing there, so that no image judges itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from imaginate.ops.ridge import ridge_head
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offers:
+    """Images that may be taken. `features` (m, d), unit norm; `labels` (m,); `banned` (m, folds): whether an image
+    comes from a seed of the fold."""
+
+    features: Tensor
+    labels: Tensor
+    banned: Tensor
+
+    def only(self, rows: Tensor) -> Offers:
+        """Some of them, by row."""
+        return Offers(features=self.features[rows], labels=self.labels[rows], banned=self.banned[rows])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """Of held-back seeds, mean over classes: `squared` error of the head, `wrong` share in [0, 1]."""
+
+    squared: float
+    wrong: float
+
+
+class HeldBack:
+    """A ridge head for each fold of the seeds, fitted on the other folds; images are added to all of them."""
+
+    def __init__(
+        self,
+        features: Tensor,
+        labels: Tensor,
+        folds: Tensor,
+        classes: int,
+        *,
+        weight: float = 1.0,
+        only: Sequence[int] | None = None,
+    ) -> None:
+        """Features (n, d), unit norm; labels and folds (n,). `weight`: of a new image next to a seed's 1. `only`: the
+        folds that are held back, all by default."""
+        self.classes, self.weight = classes, weight
+        self._x, self._y = _with_one(features), F.one_hot(labels, classes).double()
+        self._folds, self._numbers = folds, [int(k) for k in folds.unique()] if only is None else list(only)
+        count = self._y.sum(0)
+        self._share = 1 / (count[labels] * (count > 0).sum())  # every class weighs the same; sums to 1
+        penalty = ridge_head(features, labels, classes).penalty
+        spread = float(((features.double() - features.double().mean(0)) ** 2).sum(1).mean())
+        eye = torch.full((self._x.shape[1],), penalty * spread * len(features), dtype=torch.float64)
+        eye[-1] = 1e-6  # the constant is hardly held back
+        self._fits = {k: _fit(self._x[folds != k], self._y[folds != k], torch.diag(eye)) for k in self._numbers}
+
+    def add(self, offers: Offers) -> None:
+        """Train on these images too, in each fold but those that they come from."""
+        z, t = _with_one(offers.features), F.one_hot(offers.labels, self.classes).double()
+        for k, fit in self._fits.items():
+            own = ~offers.banned[:, k]
+            gram = fit.gram + self.weight * z[own].T @ z[own]
+            self._fits[k] = _solved(gram, fit.moment + self.weight * z[own].T @ t[own])
+
+    def influence(self, offers: Offers) -> Tensor:
+        """(m,): the mean change of the held-back loss if the image alone were added; below 0 it helps. Infinite for an
+        image that comes from seeds of every fold."""
+        z, t = _with_one(offers.features), F.one_hot(offers.labels, self.classes).double()
+        total, heard = torch.zeros(len(z), dtype=torch.float64), torch.zeros(len(z), dtype=torch.float64)
+        for k, fit in self._fits.items():
+            x, share, error = self._held(k, fit)
+            moved = torch.cholesky_solve(z.T, fit.root)  # (d, m): A^-1 z
+            pull = self.weight * (x @ moved) / (1 + self.weight * (z.T * moved).sum(0))
+            rest = t - z @ fit.head
+            change = 2 * (pull * (share[:, None] * (error @ rest.T))).sum(0)
+            change += (share[:, None] * pull**2).sum(0) * (rest**2).sum(1)
+            heard_here = (~offers.banned[:, k]).double()
+            total += heard_here * change / share.sum()
+            heard += heard_here
+        return torch.where(heard > 0, total / heard.clamp(min=1), torch.inf)
+
+    def loss(self) -> Loss:
+        """Of all seeds, each by the head that did not see it."""
+        squared = wrong = 0.0
+        for k, fit in self._fits.items():
+            x, share, error = self._held(k, fit)
+            squared += float((share * (error**2).sum(1)).sum())
+            wrong += float((share * ((x @ fit.head).argmax(1) != self._y[self._folds == k].argmax(1))).sum())
+        return Loss(squared=squared, wrong=wrong)
+
+    def _held(self, k: int, fit: _Fit) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, weights and errors of the fold's own seeds."""
+        own = self._folds == k
+        x = self._x[own]
+        return x, self._share[own], x @ fit.head - self._y[own]
+
+
+class Chooser:
+    """The offers of each class in the order in which they are taken, `step` of each class a round; after each round
+    every influence is computed again, so that more of the same helps less and less.
+
+    An image that would harm is not taken, nor one whose cosine with a taken image of its class is at least `alike`.
+    `force`: those that would harm too, the least harmful first.
+    """
+
+    def __init__(self, held: HeldBack, offers: Offers, *, step: int, alike: float, force: bool) -> None:
+        self.held = held
+        self.taken: list[list[int]] = [[] for _ in range(held.classes)]  # rows, by class
+        self.scores: dict[int, float] = {}  # row -> its influence when it was taken
+        self._offers, self._step, self._alike, self._force = offers, step, alike, force
+        self._open = torch.ones(len(offers.labels), dtype=torch.bool)
+
+    def up_to(self, count: int, label: int) -> list[int]:
+        """The rows of a class, `count` of them where there are as many."""
+        while len(self.taken[label]) < count and self.take():
+            pass
+        return self.taken[label][:count]
+
+    def take(self) -> bool:
+        """One more round; whether it found any."""
+        score = torch.where(self._open, self.held.influence(self._offers), torch.inf)
+        fresh = [row for label in range(self.held.classes) for row in self._best(score, label)]
+        if not fresh:
+            return False
+        for row in fresh:
+            self.taken[int(self._offers.labels[row])].append(row)
+            self.scores[row] = float(score[row])
+        self._open[fresh] = False
+        self.held.add(self._offers.only(torch.tensor(fresh)))
+        return True
+
+    def _best(self, score: Tensor, label: int) -> list[int]:
+        own = (self._offers.labels == label).nonzero().flatten()
+        found: list[int] = []
+        for row in own[score[own].argsort(stable=True)].tolist():
+            worst = float(score[row])
+            if len(found) >= self._step or worst == torch.inf or (worst >= 0 and not self._force):
+                break
+            near = self._offers.features[self.taken[label] + found] @ self._offers.features[row]
+            if not bool((near >= self._alike).any()):
+                found.append(row)
+        return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fit:
+    gram: Tensor
+    moment: Tensor
+    root: Tensor
+    head: Tensor
+
+
+def _fit(x: Tensor, y: Tensor, held: Tensor) -> _Fit:
+    return _solved(x.T @ x + held, x.T @ y)
+
+
+def _solved(gram: Tensor, moment: Tensor) -> _Fit:
+    root = torch.linalg.cholesky(gram)
+    return _Fit(gram=gram, moment=moment, root=root, head=torch.cholesky_solve(moment, root))
+
+
+def _with_one(features: Tensor) -> Tensor:
+    return torch.cat([features.double().cpu(), torch.ones(len(features), 1, dtype=torch.float64)], 1)

@@ -1,0 +1,102 @@
+"""Influence in closed form against heads that are really fitted again, and what is chosen by it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from imaginate.ops.influence import Chooser, HeldBack, Offers
+
+CLASSES, DIM = 3, 8
+
+
+def _blobs(count: int, seed: int, spread: float = 0.6) -> tuple[torch.Tensor, torch.Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % CLASSES
+    centres = torch.eye(CLASSES, DIM, dtype=torch.float64)
+    noise = torch.randn(count, DIM, generator=draw, dtype=torch.float64)
+    return F.normalize(centres[labels] + spread * noise, dim=1), labels
+
+
+def _held(weight: float = 1.0, spread: float = 0.6) -> HeldBack:
+    features, labels = _blobs(24, 0, spread)
+    return HeldBack(features, labels, torch.arange(24) // 3 % 4, CLASSES, weight=weight)
+
+
+def _chosen(
+    held: HeldBack, offers: Offers, wanted: int, *, step: int, alike: float = 1.01, force: bool = False
+) -> list[int]:
+    chooser = Chooser(held, offers, step=step, alike=alike, force=force)
+    return [row for label in range(CLASSES) for row in chooser.up_to(wanted, label)]
+
+
+def _offers(count: int = 30, seed: int = 1, banned: torch.Tensor | None = None) -> Offers:
+    features, labels = _blobs(count, seed)
+    return Offers(
+        features=features, labels=labels, banned=torch.zeros(count, 4, dtype=torch.bool) if banned is None else banned
+    )
+
+
+@pytest.mark.parametrize("weight", [1.0, 0.3])
+def test_influence_is_the_change_of_the_loss_of_heads_that_are_fitted_again(weight: float) -> None:
+    offers = _offers(9)
+    fast = _held(weight).influence(offers)
+    before = _held(weight).loss().squared
+    for row in range(9):
+        again = _held(weight)
+        again.add(offers.only(torch.tensor([row])))
+        assert float(fast[row]) == pytest.approx(again.loss().squared - before, rel=1e-6, abs=1e-12)
+
+
+def test_an_image_says_nothing_on_the_fold_that_it_comes_from() -> None:
+    banned = torch.zeros(9, 4, dtype=torch.bool)
+    banned[0] = True
+    banned[1, 2] = True
+    found, free = _held().influence(_offers(9, banned=banned)), _held().influence(_offers(9))
+    assert found[0] == torch.inf
+    assert found[1] != free[1]
+    assert torch.equal(found[2:], free[2:])
+    held = _held()
+    before = held.loss()
+    held.add(_offers(9, banned=torch.ones(9, 4, dtype=torch.bool)))
+    assert held.loss() == before
+
+
+def test_what_is_chosen_helps_and_wrong_labels_are_left() -> None:
+    offers = _offers(60)
+    wrong = torch.arange(60) >= 30
+    labels = torch.where(wrong, (offers.labels + 1) % CLASSES, offers.labels)
+    mixed = Offers(features=offers.features, labels=labels, banned=offers.banned)
+    held = _held()
+    before = held.loss().squared
+    rows = _chosen(held, mixed, 5, step=2)
+    assert held.loss().squared < before
+    assert rows
+    assert len(rows) == len(set(rows))
+    assert all(int((labels[rows] == label).sum()) <= 5 for label in range(CLASSES))
+    assert float(wrong[rows].double().mean()) <= 0.2  # half of the offers are wrong
+    clear, label = _blobs(30, 2, spread=0.05)
+    bad = Offers(features=clear, labels=(label + 1) % CLASSES, banned=offers.banned[:30])
+    assert _chosen(_held(spread=0.1), bad, 5, step=2) == []
+    assert len(_chosen(_held(spread=0.1), bad, 5, step=2, force=True)) == 15
+
+
+def test_no_two_chosen_ones_are_alike_and_the_order_does_not_matter() -> None:
+    offers = _offers(30)
+    twice = Offers(
+        features=offers.features.repeat(2, 1), labels=offers.labels.repeat(2), banned=offers.banned.repeat(2, 1)
+    )
+    rows = _chosen(_held(), twice, 8, step=2, alike=0.999, force=True)
+    pictures = [row % 30 for row in rows]
+    assert len(pictures) == len(set(pictures)) > 0
+    turned = torch.arange(30).flip(0)
+    straight = _chosen(_held(), offers, 4, step=2)
+    back = _chosen(_held(), offers.only(turned), 4, step=2)
+    assert {int(turned[row]) for row in back} == set(straight)
+
+
+def test_fewer_are_the_first_of_more() -> None:
+    few, many = (Chooser(_held(), _offers(40), step=2, alike=1.01, force=True) for _ in range(2))
+    for label in range(CLASSES):
+        assert few.up_to(3, label) == many.up_to(7, label)[:3]
