@@ -8,7 +8,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """One arm. `flags` go to `imaginate expand`; `fit` names the technique that has to be fitted first; `pool` says
-    which retrieval pool is needed; `of`: the runs that it chooses from, as far as they are there; `gif` and `ret` are the rows of the papers' tables."""
+    which retrieval pool is needed; `of`: the runs that it chooses from, as far as they are there; `gif` and `ret` are
+    the rows of the papers' tables."""
 
     name: str
     title: str
