@@ -76,10 +76,23 @@ def test_sample_agnostic_takes_the_best_and_no_more_than_wanted(scores, total):
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=12), st.integers(1, 9))
 def test_balance_is_an_even_count(sizes, copies):
-    even = select.allocate(sizes, copies, True)
+    even = select.allocate(sizes, copies, Selection(balance=True))
     totals = {size + new for size, new in zip(sizes, even, strict=True) if size}
     assert len(totals) <= 1
     assert all(new >= 0 for new in even)
-    assert select.allocate(sizes, copies, False) == [copies * size for size in sizes]
+    assert select.allocate(sizes, copies, Selection()) == [copies * size for size in sizes]
     largest = max(sizes)
     assert all(new == copies * largest for size, new in zip(sizes, even, strict=True) if size == largest and size)
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=12), st.integers(1, 9), st.integers(1, 200))
+def test_up_to_a_target_and_never_beyond_a_ratio(sizes, copies, target):
+    for size, new in zip(sizes, select.allocate(sizes, copies, Selection(balance_to=target)), strict=True):
+        assert 0 <= new <= copies * size
+        assert size + new <= max(size, target)
+        assert new == copies * size or size + new >= target
+
+
+def test_two_ways_to_balance_are_refused():
+    with pytest.raises(ConfigError, match="balance-to to a count of yours: choose one"):
+        Selection(balance=True, balance_to=10)

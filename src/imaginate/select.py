@@ -37,9 +37,19 @@ class Selection:
     by: str = setting("entropy_gain", "score that best and sample-agnostic selection sort by", flag="select-by")
     tries: int = setting(4, "at most this many candidates for each wanted copy", ge=1)
     balance: bool = setting(False, "more copies for rarer classes, up to an even count")
+    balance_to: int | None = setting(
+        None,
+        "bring every class up to this many images, seeds included, by at most `copies` new ones of a seed; a class "
+        "that has as many gets none",
+        ge=1,
+    )
 
     def __post_init__(self) -> None:
         check(self)
+        if self.balance and self.balance_to is not None:
+            raise ConfigError(
+                "balance brings all classes to one even count, balance-to to a count of yours: choose one"
+            )
 
     @property
     def ranked(self) -> bool:
@@ -54,12 +64,15 @@ def required_filters(selection: Selection) -> list[tuple[str, dict[str, Any]]]:
     return [("consistency", {})] if selection.ranked and selection.by == "consistency" else []
 
 
-def allocate(sizes: Sequence[int], copies: int, balance: bool) -> list[int]:
+def allocate(sizes: Sequence[int], copies: int, selection: Selection) -> list[int]:
     """New images per class, from the number of seeds per class: `copies` of each seed, or up to an even count.
 
-    Balanced, originals and copies of every class add up to what the largest class has after expansion.
+    Balanced, originals and copies of every class add up to what the largest class has after expansion; with
+    `balance_to`, to that number, as far as `copies` of each seed reach.
     """
-    if not balance:
+    if selection.balance_to is not None:
+        return [min(copies * size, max(0, selection.balance_to - size)) for size in sizes]
+    if not selection.balance:
         return [copies * size for size in sizes]
     even = max(sizes, default=0) * (1 + copies)
     return [even - size if size else 0 for size in sizes]

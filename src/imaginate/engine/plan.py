@@ -125,7 +125,7 @@ def _first(skipped: Sequence[tuple[str, str]]) -> str:
 
 def _sample_units(recipe: ResolvedRecipe, classes: int, samples: Sequence[Sample]) -> list[Unit]:
     sizes = _sizes(classes, samples)
-    per_sample = allocate(sizes, recipe.expand.copies, recipe.select.balance)
+    per_sample = allocate(sizes, recipe.expand.copies, recipe.select)
     seen = [0] * classes
     units = []
     for index, sample in enumerate(samples):
@@ -143,9 +143,10 @@ def _share(total: int, size: int, place: int) -> int:
 def _class_units(recipe: ResolvedRecipe, labels: LabelSpace, samples: Sequence[Sample], *, whole: bool) -> list[Unit]:
     sizes = _sizes(len(labels), samples)
     if recipe.expand.per_class is not None:
-        totals = [recipe.expand.per_class] * len(labels)
+        most, to = recipe.expand.per_class, recipe.select.balance_to
+        totals = [most if to is None else min(most, max(0, to - size)) for size in sizes]
     else:
-        totals = allocate(sizes, recipe.expand.copies, recipe.select.balance)
+        totals = allocate(sizes, recipe.expand.copies, recipe.select)
     units = []
     if recipe.write.originals != "none":
         units = [Unit(s.id, s.label, index) for index, s in enumerate(samples)]

@@ -152,6 +152,10 @@ def resolve(recipe: Recipe) -> ResolvedRecipe:
     if recipe.expand.per_class is not None and method.starts_from != "class":
         name = recipe.method
         raise ConfigError(f"per_class is for class-started methods, {name} starts from seed images: use copies")
+    if recipe.expand.per_class is not None and recipe.select.balance:
+        raise ConfigError(
+            "per_class makes as many of every class, balance more of rare ones: use balance-to, or copies"
+        )
     return _resolved(recipe, method, filters)
 
 
