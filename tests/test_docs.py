@@ -165,7 +165,9 @@ def test_the_page_of_the_laboratory_says_of_each_claim_what_was_found(
             "gif-mae|randaugment": _gap(0.0, 0.9),
         },
     }  # fmt: skip
-    found = {"targets": {"flowers102": {"title": "Flowers-102", "learners": {"probe": record}}}}
+    broken = {**record, "arms": [{**arms[1], "corruption": _gap(0.02, 0.01)}]}
+    learners = {"probe": record, "robustness": broken}
+    found = {"targets": {"flowers102": {"title": "Flowers-102", "learners": learners}}}
     page = importlib.import_module("page")
     page.write_page(found, tmp_path / "results.md")
     text = (tmp_path / "results.md").read_text(encoding="utf-8")
@@ -175,7 +177,8 @@ def test_the_page_of_the_laboratory_says_of_each_claim_what_was_found(
     assert "**shown** here (1 of 1 comparisons, no loss)" in rows["C2"]
     assert "**refuted** here (1 of 1 comparisons are losses" in rows["C1"]
     assert "**open** here" in rows["C3"]
-    assert "not measured here" in rows["C9"]
+    assert "**shown** here (1 of 1 comparisons, no loss) | Flowers-102: gif-mae - original +2.0" in rows["C9"]
+    assert "**refuted** here" in rows["C10"]
     assert "Better than the originals: gif-mae +3.0. Worse: none. No difference shown: 1;" in text
     assert "+50 % of the originals (-100 to ?)" in text
     assert "Flowers-102, probe, not run yet: cutout" in text

@@ -76,7 +76,8 @@ def _target(target: Target, args: argparse.Namespace) -> None:
             if not args.arm or entry.name in args.arm:
                 _make(entry, target, args)
     for name in args.learner or list(LEARNERS):
-        _compare(target, LEARNERS[name], args, groups)
+        if (wanted := LEARNERS[name].targets) is None or target.name in wanted:
+            _compare(target, LEARNERS[name], args, groups)
 
 
 def _make(entry: Entry, target: Target, args: argparse.Namespace) -> None:
@@ -269,6 +270,8 @@ def _record(target: Target, args: argparse.Namespace, study: Path, results: dict
     for arm in results["arms"]:
         gap = (arm["difference"] or {}).get("mean_per_class" if target.medical else "top1")
         arms.append({k: arm[k] for k in keep} | {"difference": gap and {k: gap.get(k) for k in gaps}})
+        if broken := (arm["difference"] or {}).get("corruption"):
+            arms[-1]["corruption"] = {k: broken.get(k) for k in gaps}
     return {
         "protocol": {k: results["protocol"][k] for k in shown},
         "data": {k: results["data"][k] for k in ("train", "validation", "held_out")},

@@ -13,13 +13,16 @@ MAIN = (
 @dataclass(frozen=True, kw_only=True)
 class LabLearner:
     """`flags` of `imaginate compare`; `arms`: the runs that take part, None for all; `by_updates`: whether the target's
-    number of updates is its budget."""
+    number of updates is its budget; `corrupted`: measured on corrupted images, for claim C9 alone, on these `targets`
+    (None: all)."""
 
     name: str
     title: str
     flags: tuple[str, ...]
     arms: tuple[str, ...] | None = None
     by_updates: bool = True
+    corrupted: bool = False
+    targets: tuple[str, ...] | None = None
 
 
 LEARNERS = {
@@ -35,6 +38,12 @@ LEARNERS = {
         LabLearner(
             name="scratch", title="from scratch", arms=MAIN,
             flags=("--arch", "small", "--seeds", "3", "--image-size", "48"),
+        ),
+        LabLearner(
+            name="robustness", title="probe, corrupted images", by_updates=False, corrupted=True,
+            arms=("randaugment", "gif-mae", "gif-sd", "retrieval-head"), targets=("imagenette", "tiny-5"),
+            flags=("--arch", "probe:efficientnet-lite0", "--seeds", "5", "--corruptions", "3")
+            + ("--corruption-images", "100"),
         ),
     )
 }  # fmt: skip
