@@ -42,8 +42,10 @@ LEARNERS = {
         LabLearner(
             name="robustness", title="probe, corrupted images", by_updates=False, corrupted=True,
             arms=("randaugment", "gif-mae", "gif-sd", "retrieval-head"), targets=("imagenette", "tiny-5"),
-            flags=("--arch", "probe:efficientnet-lite0", "--seeds", "5", "--corruptions", "3")
-            + ("--corruption-images", "100"),
+            flags=(
+                "--arch", "probe:efficientnet-lite0", "--seeds", "5",
+                "--corruptions", "3", "--corruption-images", "100",
+            ),
         ),
     )
 }  # fmt: skip
