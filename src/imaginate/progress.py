@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any, Protocol
 
 MINUTE = 60.0  # seconds between two lines where there is no terminal
+_SHOWN = [True]
 
 
 class Bar(Protocol):
@@ -48,13 +49,23 @@ class _Shown:
 
 
 @contextmanager
+def hidden() -> Iterator[None]:
+    """No bar is shown while it lasts."""
+    before, _SHOWN[0] = _SHOWN[0], False
+    try:
+        yield
+    finally:
+        _SHOWN[0] = before
+
+
+@contextmanager
 def bar(text: str, total: float | None, *, unit: str = "images", done: float = 0, show: bool = True) -> Iterator[Bar]:
     """A progress bar over `total` pieces, of which `done` were finished earlier (they do not count in the rate).
 
     Where the total is not known beforehand, it is what was counted in the end. Without a `unit` the pieces are not
     shown, only the share that is done and the time left.
     """
-    if not show:
+    if not show or not _SHOWN[0]:
         yield Silent()
         return
     from rich.console import Console

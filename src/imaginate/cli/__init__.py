@@ -23,8 +23,33 @@ DESCRIPTION = (
 )
 
 
+GROUPS = {  # every command once, the first ones first
+    "begin here": ("demo", "plan", "expand", "inspect", "compare", "report"),
+    "judge and choose": ("guide", "refilter", "evaluate"),
+    "use elsewhere": ("train", "export", "adopt"),
+    "models and pools": ("fit", "pool"),
+    "help": ("methods", "completion"),
+}
+
+
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, with the nearest flag, where argparse prints the whole usage."""
+    """Says what is wrong in one line, with the nearest flag, where argparse prints the whole usage; and begins its help
+    with the flags in `first`, where there are some."""
+
+    first: tuple[str, ...] = ()
+
+    def format_help(self) -> str:
+        """The help of the first flags, and how to see the others; all of it where no flag is first."""
+        from imaginate.cli._common import only
+
+        if not self.first:
+            return super().format_help()
+        with only(self, ("-h", *self.first)) as left:
+            return f"{super().format_help()}\n{left} more flags: {self.prog} --help-all\n"
+
+    def format_all(self) -> str:
+        """The help of all flags."""
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """ConfigError in place of usage and exit."""
@@ -51,8 +76,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         _use_utf8(args)
     _write_any_text()
     try:
-        with _noted():
-            return _dispatch(args)
+        with _noted() as notes:
+            return _dispatch(args, notes)
     except ImaginateError as error:
         print(f"imaginate: {error}", file=sys.stderr)
         return 2
@@ -88,12 +113,12 @@ class _Notes(logging.Handler):
 
 
 @contextmanager
-def _noted() -> Iterator[None]:
+def _noted() -> Iterator[logging.Handler]:
     """The library's remarks are printed while a command runs."""
     log, notes = logging.getLogger("imaginate"), _Notes()
     log.addHandler(notes)
     try:
-        yield
+        yield notes
     finally:
         log.removeHandler(notes)
 
@@ -105,7 +130,7 @@ def _write_any_text() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _dispatch(args: list[str]) -> int:
+def _dispatch(args: list[str], notes: logging.Handler) -> int:
     if not args or args[0].startswith("-"):
         _top().parse_args(args or ["--help"])
         return 0
@@ -114,9 +139,16 @@ def _dispatch(args: list[str]) -> int:
         from imaginate.settings import nearest
 
         raise ConfigError(f"unknown command {name!r}{nearest(name, commands())}")
+    from imaginate.cli._common import configured, heard
+
     module = importlib.import_module(f"imaginate.cli.{name.replace('-', '_')}")
-    parser = parser_of(name, rest)
-    return int(module.run(_parsed(parser, rest)))
+    parser, words = configured(rest, lambda some: parser_of(name, some))
+    if "--help-all" in words and isinstance(parser, _Parser):
+        print(parser.format_all())
+        return 0
+    parsed = _parsed(parser, words)
+    with heard(parsed, notes):
+        return int(module.run(parsed))
 
 
 def _parsed(parser: argparse.ArgumentParser, rest: list[str]) -> argparse.Namespace:
@@ -134,9 +166,13 @@ def parser_of(name: str, rest: Sequence[str] = ()) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    from imaginate.cli._common import add_common
+
     module.add_arguments(parser)
     if "add_dynamic" in vars(module):
         module.add_dynamic(parser, list(rest))
+    add_common(parser)
+    parser.first = vars(module).get("FIRST", ())
     return parser
 
 
@@ -148,13 +184,13 @@ def summary(name: str) -> str:
 
 def _top() -> argparse.ArgumentParser:
     lines = []
-    for name in commands():
-        lines.append(f"  {name:<12}{summary(name)}")
+    for title, names in GROUPS.items():
+        lines += ["", f"{title}:", *(f"  {name:<12}{summary(name)}" for name in names)]
     parser = argparse.ArgumentParser(
         prog="imaginate",
         usage="imaginate COMMAND ...",
         description=DESCRIPTION,
-        epilog="commands:\n" + "\n".join(lines) + "\n\n`imaginate COMMAND --help` shows the flags of one.",
+        epilog="\n".join(lines[1:]) + "\n\n`imaginate COMMAND --help` shows the flags of one.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -20,6 +20,8 @@ _GROUPS = {
     "write": "writing",
 }
 
+FIRST = ("--data", "--config", "--split", "--folder-split", "--filter", "--held-out", "--format", "--quiet")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The two folders, the dataset, filters, and how it is written."""

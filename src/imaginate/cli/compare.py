@@ -21,6 +21,11 @@ ARMS = """arms (--arm, repeated):
                         what --clip itself is worth; clip-finetune:FOLDER fine-tunes it on the expanded set
 NAME=ARM gives an arm another name. An arm that the study already has is not trained again."""
 
+FIRST = (
+    "--arm", "--out", "--config", "--split", "--held-out", "--held-out-split", "--folds", "--shots", "--learners",
+    "--arch", "--seeds", "--real", "--detect", "--quick", "--plan", "--yes", "--device", "--workers", "--quiet",
+)  # fmt: skip
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags: the arms, the folders, where to compute, and every setting of the protocol."""

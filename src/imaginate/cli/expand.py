@@ -16,6 +16,12 @@ from imaginate.errors import ConfigError
 
 __all__ = ["add_arguments", "add_dynamic", "run"]
 
+FIRST = (
+    "--method", "--recipe", "--config", "--copies", "--per-class", "--split", "--shots", "--guide", "--prior",
+    "--adaptation", "--pool", "--filter", "--select", "--held-out", "--format", "--originals", "--seed", "--device",
+    "--workers", "--quiet",
+)  # fmt: skip
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Paths, recipe, and where the work is done."""

@@ -8,6 +8,11 @@ from imaginate.cli._recipe import add_dynamic, add_recipe_flags, need_data, reci
 
 __all__ = ["add_arguments", "add_dynamic", "run"]
 
+FIRST = (
+    "--method", "--recipe", "--config", "--copies", "--per-class", "--split", "--shots", "--guide", "--prior",
+    "--adaptation", "--pool", "--filter", "--select", "--held-out", "--device",
+)  # fmt: skip
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The dataset, and the recipe flags of `expand`."""

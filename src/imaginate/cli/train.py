@@ -7,6 +7,11 @@ import argparse
 from imaginate.cli._flags import add_settings, take
 from imaginate.runs import Facts
 
+FIRST = (
+    "--out", "--config", "--split", "--held-out", "--held-out-split", "--validation", "--arch", "--epochs", "--updates",
+    "--seed", "--device", "--quiet",
+)  # fmt: skip
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The folder, the device and the training settings."""

@@ -1,0 +1,155 @@
+"""What every command takes: its flags from a file, how much it says, and where; and help that begins with what most
+people need."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from imaginate.errors import ConfigError
+from imaginate.settings import nearest
+
+Leaf = argparse.ArgumentParser
+
+
+def add_common(parser: Leaf) -> None:
+    """The flags that every command has; sub-commands have them each."""
+    nested = sub_parsers(parser)
+    for one in nested.values() if nested else [parser]:
+        group = one.add_argument_group("everywhere")
+        group.add_argument(
+            "--config", metavar="FILE", help="flags by name in a YAML file; what is given here overrides it"
+        )
+        if "--quiet" not in one._option_string_actions:
+            group.add_argument("--quiet", dest="is_quiet", action="store_true", help="no progress bar")
+        group.add_argument("--verbose", action="store_true", help="say more of what is done")
+        group.add_argument("--log-file", metavar="FILE", help="keep all remarks in a file too, with the time")
+
+
+def sub_parsers(parser: Leaf) -> Mapping[str, Leaf]:
+    """The parsers of the sub-commands; empty where there are none."""
+    for action in parser._get_positional_actions():
+        if isinstance(action, argparse._SubParsersAction):
+            return dict(action.choices)
+    return {}
+
+
+def configured(rest: Sequence[str], parser_of: Callable[[Sequence[str]], Leaf]) -> tuple[Leaf, list[str]]:
+    """The parser, and the words of the command line after those of its --config file. `parser_of` makes the parser for
+    such words: a method that is named brings its flags."""
+    path = _config(rest)
+    if path is None:
+        return parser_of(rest), list(rest)
+    values = _read(path)
+    named = ["--method", str(values["method"])] if "method" in values and "--method" not in rest else []
+    parser = parser_of([*named, *rest])
+    nested = sub_parsers(parser)
+    front = [word for word in rest[:1] if word in nested]
+    leaf = nested[front[0]] if front else parser
+    words = [word for key, value in values.items() for word in _words(leaf, key, value, rest, path)]
+    return parser, [*front, *words, *rest[len(front) :]]
+
+
+def _config(rest: Sequence[str]) -> str | None:
+    for place, word in enumerate(rest):
+        if word == "--config":
+            if place + 1 == len(rest):
+                raise ConfigError("--config needs a file")
+            return rest[place + 1]
+        if word.startswith("--config="):
+            return word.removeprefix("--config=")
+    return None
+
+
+def _read(path: str) -> dict[str, Any]:
+    import yaml
+
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            found = yaml.safe_load(file)
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise ConfigError(f"{path} must hold flags by name, such as `copies: 5`")
+    return {str(key): value for key, value in found.items()}
+
+
+def _words(leaf: Leaf, key: str, value: object, rest: Sequence[str], path: str) -> list[str]:
+    """A flag of the file as words of a command line; none where the command line has it."""
+    flag = "--" + key.removeprefix("--").replace("_", "-")
+    action = leaf._option_string_actions.get(flag)
+    if action is None or flag == "--config":
+        known = [name for name in leaf._option_string_actions if name.startswith("--")]
+        raise ConfigError(f"{path}: {leaf.prog} has no flag {flag}{nearest(flag, known)}")
+    given = {word.split("=")[0] for word in rest}
+    if given & set(action.option_strings) or value is None:
+        return []
+    if isinstance(value, dict):
+        raise ConfigError(f"{path}: {key} is a section; a whole recipe is given with --recipe")
+    if action.nargs == 0:
+        if not isinstance(value, bool):
+            raise ConfigError(f"{path}: {key} must be true or false, got {value!r}")
+        off = f"--no-{flag[2:]}"
+        return [flag] if value else [off] if off in action.option_strings else []
+    if isinstance(value, list):
+        if isinstance(action, argparse._AppendAction):
+            return [f"{flag}={one}" for one in value]
+        value = ",".join(map(str, value))
+    return [f"{flag}={str(value).lower() if isinstance(value, bool) else value}"]
+
+
+@contextmanager
+def heard(args: argparse.Namespace, notes: logging.Handler) -> Iterator[None]:
+    """What --quiet, --verbose and --log-file ask for, while a command runs."""
+    from imaginate import progress
+
+    log = logging.getLogger("imaginate")
+    level, said = log.level, notes.level
+    with ExitStack() as stack:
+        if getattr(args, "is_quiet", False):
+            stack.enter_context(progress.hidden())
+        if args.verbose:
+            notes.setLevel(logging.INFO)
+        if args.log_file:
+            file = _log_file(args.log_file)
+            log.addHandler(file)
+            stack.callback(file.close)
+            stack.callback(log.removeHandler, file)
+        if args.verbose or args.log_file:
+            log.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            log.setLevel(level)
+            notes.setLevel(said)
+
+
+def _log_file(path: str) -> logging.Handler:
+    try:
+        file = logging.FileHandler(path, encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror}") from None
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    return file
+
+
+@contextmanager
+def only(parser: Leaf, first: Sequence[str]) -> Iterator[int]:
+    """While it lasts, help shows the flags in `first`, those of the method that is named, and what has no dashes; the
+    number of the flags that are left out."""
+    hidden = []
+    for action in parser._actions:
+        is_first = not action.option_strings or not set(first).isdisjoint(action.option_strings)
+        if not is_first and not action.dest.startswith("method.") and action.help != argparse.SUPPRESS:
+            hidden.append((action, action.help))
+            action.help = argparse.SUPPRESS
+    try:
+        yield len(hidden)
+    finally:
+        for action, words in hidden:
+            action.help = words
