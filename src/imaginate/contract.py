@@ -239,6 +239,15 @@ class NumberDecoder(Decoder, Protocol):
 
 
 @runtime_checkable
+class VolumeDecoder(Decoder, Protocol):
+    """A decoder of volumes, of which a slice is a picture."""
+
+    def volume(self, data: bytes) -> Any:
+        """The whole (`data.rendering.Volume`). Raises ImageError."""
+        ...
+
+
+@runtime_checkable
 class NumberSource(Protocol):
     """An image source that has its numbers without decoding (a row of an array)."""
 

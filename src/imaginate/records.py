@@ -20,6 +20,11 @@ Image: TypeAlias = Any
 Scalar: TypeAlias = str | int | float | bool | None
 LayoutWord: TypeAlias = Literal["auto", "folders", "classes", "splits"]
 ClassNames: TypeAlias = Literal["given", "wordnet"]
+LabelTag: TypeAlias = Literal[
+    "Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "PatientPosition", "PatientSex",
+    "PresentationIntentType", "ScanningSequence", "Manufacturer", "ManufacturerModelName",
+]  # of DICOM: the tags that name no person, place or time  # fmt: skip
+GROUP = "group"  # the key of `Sample.meta` that images share which must stay on one side of a cut
 
 
 class ImageSource(Protocol):
@@ -144,12 +149,13 @@ class Part:
     origin of its images. A reader may list less than everything by it.
 
     What the user says of the source: `layout` (what folders mean), the columns of a table that hold paths and labels,
-    and the `encoding` of its text, or of the names in a zip.
+    the `encoding` of its text, or of the names in a zip, and the tag of DICOM files that is their class.
     """
 
     split: str | None = None
     origin: Literal["all", "original", "synthetic"] = "all"
     layout: LayoutWord = "auto"
+    label_tag: LabelTag | None = None
     path_column: str | None = None
     label_column: str | None = None
     encoding: str | None = None

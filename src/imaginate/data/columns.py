@@ -9,7 +9,7 @@ from typing import Any
 
 from imaginate.data.decoding import has_image_suffix
 from imaginate.errors import DataError
-from imaginate.records import Part
+from imaginate.records import GROUP, Part
 from imaginate.settings import nearest
 
 PATHS = (
@@ -32,7 +32,8 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Roles:
     """Which column is what. The class is in `label` (a number or name), in `name`, or in `marks`: a column a class,
-    with a 1 in that of the image's own. `notes`: what was concluded from the content alone."""
+    with a 1 in that of the image's own. `notes`: what was concluded from the content alone. `groups`: the columns, in a
+    table that `export` wrote, whose first value is shared by images that belong together."""
 
     path: str
     label: str | None = None
@@ -40,6 +41,7 @@ class Roles:
     split: str | None = None
     marks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
 
 
 def find_roles(columns: Sequence[str], rows: Sequence[Row], part: Part, where: str) -> Roles | None:
@@ -60,7 +62,7 @@ def find_roles(columns: Sequence[str], rows: Sequence[Row], part: Part, where: s
     if path is None or path == label:
         return None
     if label is not None or name is not None:
-        return Roles(path, label, name, split, notes=tuple(notes))
+        return Roles(path, label, name, split, notes=tuple(notes), groups=groups_of(columns))
     others = [column for column in columns if column and column not in (path, split)]
     if len(others) == 1:
         notes.append(f"the classes are read from the column {others[0]!r}, the only one left")
@@ -69,6 +71,12 @@ def find_roles(columns: Sequence[str], rows: Sequence[Row], part: Part, where: s
     if len(marks) > 1:
         return Roles(path, None, None, split, marks, tuple(notes))
     return None
+
+
+def groups_of(columns: Sequence[str]) -> tuple[str, ...]:
+    """The columns that say, in an export of a run, what belongs together: the patient or slide, else the seed image."""
+    is_export = {"origin", "seed_image", "rng_seed"} <= set(columns)
+    return tuple(name for name in (GROUP, "seed_image") if name in columns) if is_export else ()
 
 
 def marked(row: Row, marks: Sequence[str]) -> list[str]:

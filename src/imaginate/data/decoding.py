@@ -6,14 +6,14 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from imaginate import registry
-from imaginate.contract import Decoder, NumberDecoder, NumberSource, PixelSource
+from imaginate.contract import Decoder, NumberDecoder, NumberSource, PixelSource, VolumeDecoder
 from imaginate.data.known_formats import HEAD, unreadable
 from imaginate.errors import ImageError
 from imaginate.records import Image, ImageSource, Sample
 
 if TYPE_CHECKING:
     from imaginate.data.pixels import Pixels
-    from imaginate.data.rendering import Numbers, Rendering
+    from imaginate.data.rendering import Numbers, Rendering, Volume
 
 
 @cache
@@ -82,6 +82,16 @@ def numbers_in(
     decoder = _decoder_of(data) if data else None
     numbers = decoder.numbers(data, page, channels) if isinstance(decoder, NumberDecoder) else None
     return data if numbers is None else numbers
+
+
+def volume_of(source: ImageSource) -> Volume:
+    """The whole volume that a source's file holds. Raises ImageError."""
+    data = source.read()
+    decoder = _decoder_of(data) if data else None
+    if not isinstance(decoder, VolumeDecoder):
+        raise ImageError("not a volume")
+    found: Volume = decoder.volume(data)
+    return found
 
 
 def _eight_bits(pixels: Pixels, rendering: Rendering) -> Numbers:

@@ -10,13 +10,14 @@ from typing import Any
 
 from imaginate.data import splits
 from imaginate.data.archives import Member
+from imaginate.data.columns import groups_of
 from imaginate.data.decoding import has_image_suffix
 from imaginate.data.downloads import resized_by
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, text
 from imaginate.data.listing import nothing
 from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.errors import DataError, ImageError
-from imaginate.records import Listing, Sample, Skipped
+from imaginate.records import GROUP, Listing, Sample, Skipped
 
 _NAME_KEYS = ("class_name", "label_name")
 _LABEL_KEYS = ("label", "cls", "class", "class_id", "target", "labels", "category")
@@ -25,6 +26,7 @@ UNLABELLED = (
     "folders: unpack them, or give one of them"
 )
 Group = dict[str, Member]
+_NOTHING: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,17 @@ class Shard:
     skipped: Sequence[Skipped]
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """An image of a shard. `value`: its label as it is written; `family`: what it belongs together with."""
+
+    name: str
+    image: Member
+    split: str | None
+    value: Any
+    family: Mapping[str, str]
+
+
 def is_keyed(found: Sequence[Member]) -> bool:
     """Whether some image has a label file of the same key."""
     return any(_image(group) and ("cls" in group or "json" in group) for group in _groups(found).values())
@@ -43,7 +56,7 @@ def is_keyed(found: Sequence[Member]) -> bool:
 
 def list_shards(path: str, shards: Iterable[Shard]) -> Listing:
     """All samples of all shards. Label files are read, images are not."""
-    rows: list[tuple[str, Member, str | None, Any]] = []
+    rows: list[_Row] = []
     skipped: list[Skipped] = []
     numbered: dict[int, str] = {}
     for shard in shards:
@@ -54,30 +67,30 @@ def list_shards(path: str, shards: Iterable[Shard]) -> Listing:
             name = f"{os.path.relpath(shard.file, path) if os.path.isdir(path) else stem}/{key}"
             image = _image(group)
             reason = "no image" if image is None else image.reason
-            value = None if reason else _label(group, numbered)
+            facts = _json(group["json"]) if "json" in group and not reason else {}
+            value = None if reason else _label(group, facts, numbered)
             if image is None or reason:
                 skipped.append(Skipped(name, reason, split))
             else:
-                rows.append((name, _as_taken(image, group), split, value))
+                rows.append(_Row(name, _as_taken(image, facts), split, value, _family(facts)))
     return _listing(path, rows, skipped, numbered)
 
 
-def _listing(
-    path: str, rows: Sequence[tuple[str, Member, str | None, Any]], skipped: list[Skipped], numbered: Mapping[int, str]
-) -> Listing:
+def _listing(path: str, rows: Sequence[_Row], skipped: list[Skipped], numbered: Mapping[int, str]) -> Listing:
     labeller = Labeller(_names(path, rows, numbered), where=path)
     if not labeller.fixed:
-        labeller.see(value for *_, value in rows)
+        labeller.see(row.value for row in rows)
     samples: list[Sample] = []
-    for name, image, split, value in rows:
-        label = labeller.label(value)
+    for row in rows:
+        label = labeller.label(row.value)
         if isinstance(label, str):
-            skipped.append(Skipped(name, label, split))
+            skipped.append(Skipped(row.name, label, row.split))
         else:
-            samples.append(Sample(id=name, label=label, source=image.source, split=split))
+            source = row.image.source
+            samples.append(Sample(id=row.name, label=label, source=source, split=row.split, meta=row.family))
     if not samples and any(item.reason == NO_LABEL for item in skipped):
         raise DataError(nothing(path, skipped, UNLABELLED))
-    there = splits.ordered(split for _, _, split, _ in rows if split)
+    there = splits.ordered(row.split for row in rows if row.split)
     return Listing(format="WebDataset", labels=labeller.space, samples=samples, skipped=skipped, splits=there)
 
 
@@ -96,15 +109,19 @@ def _image(group: Group) -> Member | None:
     return next((member for extension, member in group.items() if has_image_suffix("x." + extension)), None)
 
 
-def _as_taken(image: Member, group: Group) -> Member:
+def _family(facts: Mapping[str, Any]) -> Mapping[str, str]:
+    """What an image belongs together with, in an export of a run."""
+    return next(({GROUP: str(facts[name])} for name in groups_of(list(facts)) if facts[name]), _NOTHING)
+
+
+def _as_taken(image: Member, facts: Mapping[str, Any]) -> Member:
     """The image, without the border that the JSON next to it speaks of."""
-    resized = resized_by(_json(group["json"])) if "json" in group else None
+    resized = resized_by(facts) if facts else None
     return image if resized is None else replace(image, source=DownloadedSource(image.source, resized))
 
 
-def _label(group: Group, numbered: dict[int, str]) -> Any:
+def _label(group: Group, facts: Mapping[str, Any], numbered: dict[int, str]) -> Any:
     """The label of a group: a number, a name or None. Where the JSON gives both, `numbered` learns the name."""
-    facts = _json(group["json"]) if "json" in group else {}
     name = next((facts[key] for key in _NAME_KEYS if isinstance(facts.get(key), str)), None)
     value = _number(_text(group["cls"])) if "cls" in group else None
     if value is None:
@@ -137,7 +154,7 @@ def _json(member: Member) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _names(path: str, rows: Sequence[Any], numbered: Mapping[int, str]) -> list[str] | None:
+def _names(path: str, rows: Sequence[_Row], numbered: Mapping[int, str]) -> list[str] | None:
     """Class names: `classes.txt` (one a line) or our `dataset_info.json` next to the shards, else from the JSON, else
     None."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
@@ -150,7 +167,7 @@ def _names(path: str, rows: Sequence[Any], numbered: Mapping[int, str]) -> list[
                 return [from_line(line) for line in lines if line.strip()]
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"cannot read {file}: {error}") from None
-    values = [value for *_, value in rows if value is not None]
+    values = [row.value for row in rows if row.value is not None]
     if numbered and all(isinstance(value, int) for value in values):
         return [numbered.get(number, str(number)) for number in range(max(values) + 1)]
     return [str(n) for n in range(max(values) + 1)] if values and all(type(v) is int for v in values) else None

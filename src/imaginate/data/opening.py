@@ -91,7 +91,10 @@ def list_samples(spec: DataSpec) -> Listing:
     """The listing of what is at the path, by the first reader that recognises it. Raises DataError that says what was
     found and what is supported."""
     place = examine(spec.path)
-    asked = [r for r in registry.in_order("readers") if spec.layout == "auto" or isinstance(r, PathReader)]
+    by_folders = spec.layout != "auto" or spec.label_tag is not None
+    asked = [r for r in registry.in_order("readers") if not by_folders or isinstance(r, PathReader)]
+    if spec.label_tag is not None and (place.kind != "folder" or place.is_remote):
+        raise DataError(f"--label-tag reads the DICOM files of a folder, and {place.path} is {words_for(place)}")
     reader = next((reader for reader in asked if reader.recognises(place)), None)
     if reader is None and place.kind == "missing":
         raise DataError(f"there is nothing at {place.path}")
@@ -101,7 +104,9 @@ def list_samples(spec: DataSpec) -> Listing:
     listing = reader.read(place, _part(spec))
     if spec.origin != "all" and not listing.has_origins:
         raise DataError(f"origin {spec.origin!r} needs a run; {place.path} is read as {listing.format}")
-    return listing
+    from imaginate.data.several import with_pictures  # numpy comes with it
+
+    return with_pictures(listing, spec)
 
 
 def _part(spec: DataSpec) -> Part:
@@ -112,6 +117,7 @@ def _part(spec: DataSpec) -> Part:
         path_column=spec.path_column,
         label_column=spec.label_column,
         encoding=spec.encoding,
+        label_tag=spec.label_tag,
     )
 
 

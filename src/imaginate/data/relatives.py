@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 
 from imaginate.data.dataset import Dataset
-from imaginate.data.dicom_files import GROUP
 from imaginate.data.image_hashes import ImageHashes, matching
 from imaginate.data.lineage import read_lineage
 from imaginate.errors import ConfigError
-from imaginate.records import Relatives, Sample
+from imaginate.records import GROUP, Relatives, Sample
 from imaginate.runs import RunFolder
 
 # The borders at which altered copies are found and different pictures are not (`benchmarks/leak_control.py`).
@@ -33,11 +32,17 @@ def relatives_of(dataset: Dataset) -> Relatives:
 def relatives_in(path: str, samples: Sequence[Sample]) -> Relatives:
     """Who is related among the samples of what is at a path."""
     new = frozenset(s.id for s in samples if s.meta.get("origin", "original") != "original")
+    groups = {s.id: f"group {s.meta[GROUP]}" for s in samples if GROUP in s.meta}
     if not new:
-        groups = {s.id: frozenset({s.id, f"group {s.meta[GROUP]}"}) for s in samples if GROUP in s.meta}
-        return Relatives(names=groups)
+        return Relatives(names={name: frozenset({name, group}) for name, group in groups.items()})
     lineage = read_lineage(RunFolder(path))
-    return Relatives(names={s.id: lineage.names_of(s.id) | lineage.ancestors_of(s.id) for s in samples}, new=new)
+    names = {s.id: lineage.names_of(s.id) | lineage.ancestors_of(s.id) for s in samples}
+    shown = {name: group for own, group in groups.items() if own not in new for name in lineage.names_of(own)}
+    related = {
+        own: found | {shown[name] for name in found if name in shown} | ({groups[own]} if own in groups else set())
+        for own, found in names.items()
+    }
+    return Relatives(names=related, new=new)
 
 
 def near_duplicates(hashes: ImageHashes, mirrored: ImageHashes, content: np.ndarray) -> list[tuple[int, int]]:

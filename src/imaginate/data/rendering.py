@@ -38,6 +38,22 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True)
+class Volume:
+    """(slices, h, w): pictures that are right way up, one behind the other."""
+
+    values: NDArray[Any]
+
+    @property
+    def count(self) -> int:
+        """How many slices there are."""
+        return int(self.values.shape[0])
+
+    def slice(self, page: int) -> NDArray[Any]:
+        """(h, w) of a slice, from 1."""
+        return np.ascontiguousarray(self.values[page - 1])
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """Which number of a kind is black, and which is white."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from imaginate.data.slices import Slices
 from imaginate.errors import ConfigError
-from imaginate.records import ClassNames, LayoutWord
+from imaginate.records import ClassNames, LabelTag, LayoutWord
 from imaginate.settings import check, setting
 
 # Settings that came after the first runs: they do not count in a run's fingerprint while they have these values.
@@ -21,6 +22,9 @@ UNSAID = {
     "range": None,
     "channels": None,
     "page": None,
+    "slices": None,
+    "tiles": None,
+    "label_tag": None,
 }
 
 
@@ -67,6 +71,17 @@ class DataSpec:
         None, "bands or pages of an image, from 1, that become red, green and blue (3,2,1), or grey (4)", ge=1
     )
     page: int | None = setting(None, "which page, from 1, of images with several; by default the first", ge=1)
+    slices: str | None = setting(
+        None,
+        "which slices of a volume (NIfTI, NRRD, MHA), or frames of a DICOM film, are images: middle, every:N, or mask, "
+        "those in which a volume case_mask next to case is not 0; by default the middle slice, and every frame",
+    )
+    tiles: int | None = setting(
+        None, "cut slides (large TIFF, SVS, NDPI, ...) into tiles of so many pixels, without those of background", ge=32
+    )
+    label_tag: LabelTag | None = setting(
+        None, "the tag of DICOM files that is their class, whatever their folders are; tags that name a person are none"
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -74,6 +89,10 @@ class DataSpec:
             raise ConfigError(f"channels must be one number or three, got {','.join(map(str, self.channels))}")
         if self.window is not None and not self.window[0] < self.window[1]:
             raise ConfigError(f"range must rise from black to white, got {self.range!r}")
+
+        if self.slices is not None and self.page is not None:
+            raise ConfigError("slices says which slices are images, and page which one: give one of both")
+        Slices.of(self.slices)
 
     @property
     def window(self) -> tuple[float, float] | None:

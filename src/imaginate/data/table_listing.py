@@ -16,7 +16,7 @@ from imaginate.data.labelling import NO_LABEL, Labeller, from_line, listed, text
 from imaginate.data.listing import printable
 from imaginate.data.tables import SUFFIXES, TableFile
 from imaginate.errors import DataError
-from imaginate.records import ImageSource, Listing, Part, Sample, Skipped
+from imaginate.records import GROUP, ImageSource, Listing, Part, Sample, Skipped
 
 # Tables that stand next to their images under these names: Hugging Face's image folders, Roboflow's export.
 SIDE_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet", "_classes.csv")
@@ -44,6 +44,7 @@ class _Entry:
     number: str | None
     split: str | None
     line: int
+    group: str | None = None
 
 
 def roles_of(file: TableFile, part: Part) -> Roles | None:
@@ -152,7 +153,7 @@ def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manife
 
 def _entries(table: PlacedTable) -> Iterator[_Entry]:
     roles = table.roles
-    columns = [c for c in (roles.path, roles.label, roles.name, roles.split, *roles.marks) if c]
+    columns = [c for c in (roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups) if c]
     for line, row in enumerate(table.file.rows(columns)):
         path = "" if row.get(roles.path) in _BLANKS else _path(row[roles.path])
         split = row.get(roles.split) if roles.split else None
@@ -163,6 +164,7 @@ def _entries(table: PlacedTable) -> Iterator[_Entry]:
             number=number,
             split=splits.canonical(str(split)) if split not in _BLANKS else table.split,
             line=line,
+            group=next((str(row[c]) for c in roles.groups if row.get(c) not in _BLANKS), None),
         )
 
 
@@ -232,7 +234,9 @@ def _samples(entries: Iterable[_Entry], labeller: Labeller) -> tuple[list[Sample
             skipped.append(Skipped(name, reason, entry.split))
         else:
             seen.add(found.id)
-            samples.append(Sample(id=printable(found.id), label=label, source=found.source, split=entry.split))
+            meta = {} if entry.group is None else {GROUP: entry.group}
+            name = printable(found.id)
+            samples.append(Sample(id=name, label=label, source=found.source, split=entry.split, meta=meta))
     return samples, skipped
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from imaginate.errors import ImageError
 
 MAX_PAGES = 100_000
+MAX_PIECES = 2**24
+Bytes: TypeAlias = bytes | mmap.mmap
+Directory: TypeAlias = dict[int, tuple[Any, ...]]
 _FORMATS = {
     1: "B",
     2: "s",
@@ -17,6 +21,7 @@ _FORMATS = {
     4: "I",
     5: "II",
     6: "b",
+    7: "s",
     8: "h",
     9: "i",
     11: "f",
@@ -74,7 +79,7 @@ class Page:
 def pages(data: bytes) -> list[Page]:
     """All pages, in order. Raises ImageError where the file has none."""
     try:
-        found = [_page(tags) for tags in _directories(data)]
+        found = [_page(tags) for tags in directories(data)]
     except (struct.error, IndexError, ValueError):
         raise ImageError("damaged") from None
     if not found:
@@ -86,13 +91,14 @@ def is_camera_raw(data: bytes) -> bool:
     """Whether the first page is the thumbnail of a camera raw: a DNG says so, others have their picture in a directory
     below a page that is marked as reduced."""
     try:
-        tags = next(_directories(data), {})
+        tags = next(directories(data), {})
     except (struct.error, IndexError, ValueError, ImageError):
         return False
     return _DNG in tags or (_SUB_IFDS in tags and bool(tags.get(_SUBFILE, (0,))[0] & 1))
 
 
-def _directories(data: bytes) -> Iterator[dict[int, tuple[Any, ...]]]:
+def directories(data: Bytes, *, whole: bool = False) -> Iterator[Directory]:
+    """The tags of each page that say what its numbers are; or all of them. Raises ImageError, struct.error."""
     order = "<" if data[:2] == b"II" else ">"
     is_big = struct.unpack_from(order + "H", data, 2)[0] == 43
     offset = struct.unpack_from(order + ("Q" if is_big else "I"), data, 8 if is_big else 4)[0]
@@ -105,18 +111,21 @@ def _directories(data: bytes) -> Iterator[dict[int, tuple[Any, ...]]]:
             if len(seen) == 1:
                 raise ImageError("truncated")
             return
-        yield dict(_tags(data, order, at, count, is_big=is_big))
+        yield dict(_tags(data, order, at, count, is_big=is_big, whole=whole))
         offset = struct.unpack_from(order + ("Q" if is_big else "I"), data, at + count * size)[0]
 
 
-def _tags(data: bytes, order: str, at: int, count: int, *, is_big: bool) -> Iterator[tuple[int, tuple[Any, ...]]]:
+def _tags(
+    data: Bytes, order: str, at: int, count: int, *, is_big: bool, whole: bool
+) -> Iterator[tuple[int, tuple[Any, ...]]]:
     size, room = (20, 8) if is_big else (12, 4)
     for place in range(at, at + count * size, size):
         tag, kind = struct.unpack_from(order + "HH", data, place)
         number = struct.unpack_from(order + ("Q" if is_big else "I"), data, place + 4)[0]
-        if tag not in _WANTED or kind not in _FORMATS or number > 4096:
+        is_wanted = number <= MAX_PIECES if whole else tag in _WANTED and number <= 4096
+        if not is_wanted or kind not in _FORMATS or (kind == 7 and not whole):
             continue
-        form = f"{order}{number}s" if kind == 2 else order + _FORMATS[kind] * number
+        form = f"{order}{number}s" if kind in (2, 7) else order + _FORMATS[kind] * number
         start = place + (12 if is_big else 8)
         if struct.calcsize(form) > room:
             start = struct.unpack_from(order + ("Q" if is_big else "I"), data, start)[0]

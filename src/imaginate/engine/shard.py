@@ -23,7 +23,7 @@ from imaginate.engine.sizes import Size, typical
 from imaginate.errors import ImageError
 from imaginate.files import Folder
 from imaginate.ops.similarity import signature
-from imaginate.records import Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed, steady
+from imaginate.records import GROUP, Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed, steady
 from imaginate.write import names, tables
 from imaginate.write.images import EXTENSIONS, Writing, encode, original, reason_not_to_write, resized, to_uint8
 
@@ -241,6 +241,7 @@ class ShardWorker:
             "kept": kept,
             "reason": reason,
             "soft_label": None if c.soft_label is None else list(c.soft_label),
+            **_group(work.request.sample),
             **({"info_signature": signature(to_uint8(c.image)[None])[0]} if self.signs and kept else {}),
             **{f"score_{k}": float(v) for k, v in c.scores.items()},
             **{f"info_{k}": v for k, v in c.info.items() if k != "origin"},
@@ -263,6 +264,7 @@ class ShardWorker:
             "kept": True,
             "reason": "",
             "soft_label": None if soft is None else list(soft),
+            **_group(request.sample),
         }
 
     def _common(self, file_name: str | None, label: int) -> dict[str, Any]:
@@ -289,6 +291,12 @@ def _folders(classes: Sequence[str], store: Folder) -> list[str]:
         if not there.isdisjoint(earlier):
             return earlier
     return folders
+
+
+def _group(sample: Sample | None) -> dict[str, Any]:
+    """The column of what has to stay on one side of every cut (a patient, a volume, a slide), where the seed has it."""
+    group = None if sample is None else sample.meta.get(GROUP)
+    return {} if group is None else {GROUP: str(group)}
 
 
 def rows_name(number: int) -> str:

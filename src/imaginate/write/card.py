@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from imaginate.write.names import folders_in_label_order
 
 _CARD = """\
 ---
@@ -24,7 +27,7 @@ configs:
 # {title}
 
 {kept} new images and {originals} originals, {classes} classes, made by `{method}` ({copies}).
-
+{order}
 | | images |
 | --- | --- |
 | originals | {originals} |
@@ -64,6 +67,13 @@ that they come from; check them before you pass the folder on.
 WEBP = " The images are WebP, which the folder readers of timm and Keras do not list."
 
 
+ORDER = """
+`label` counts the class folders by code point, capitals first, as torchvision, `datasets`, Keras and fastai do. timm
+counts `2` before `10` and takes no notice of capitals: give it `class_map={name: label}` for the folders of `images/`,
+or other numbers come out.
+"""
+
+
 def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     """The card of a finished run, from its recipe and its `run.json`."""
     import yaml
@@ -78,6 +88,7 @@ def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         originals=totals["originals"],
         classes=len(classes),
         method=recipe["method"]["name"],
+        order=ORDER if _has_other_order([c["name"] for c in classes]) else "",
         copies=f"{per_class} per class" if per_class else f"{amount['copies']} copies of each",
         wanted=facts["wanted"],
         rejected=sum(totals["rejected"].values()),
@@ -91,6 +102,17 @@ def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         format=WEBP if recipe["write"]["format"] == "webp" else "",
     )
     return text.replace("\n\n\n", "\n\n")
+
+
+def _has_other_order(names: Sequence[str]) -> bool:
+    """Whether the class folders are counted otherwise by a reader that sorts them as a person would."""
+    folders = folders_in_label_order(names)
+    return sorted(folders, key=_as_a_person) != folders
+
+
+def _as_a_person(name: str) -> list[tuple[int, str]]:
+    """Numbers by their value, letters whatever their case."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name.lower())]
 
 
 def _sizes(totals: Mapping[str, Any]) -> str:

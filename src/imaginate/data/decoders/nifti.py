@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +18,7 @@ from imaginate.data.known_formats import is_nifti
 from imaginate.data.picture_files import check_size
 from imaginate.data.pixels import Pixels
 from imaginate.data.reading import MAX_BYTES
-from imaginate.data.rendering import Numbers, render
+from imaginate.data.rendering import Numbers, Volume, render
 from imaginate.errors import ImageError
 
 
@@ -37,16 +38,18 @@ class NiftiSlice:
 
     def numbers(self, data: bytes, page: int | None, channels: tuple[int, ...] | None) -> Numbers:
         """The numbers of a slice. Raises ImageError."""
-        volume = _volume(_unpacked(data))
-        count = volume.shape[2]
-        if page is not None and page > count:
+        volume = self.volume(data)
+        if page is not None and page > volume.count:
             raise ImageError(f"has no page {page}")
-        check_size(volume.shape[0], volume.shape[1])
-        values = np.asarray(volume[:, :, count // 2 if page is None else page - 1]).T[::-1]
+        values = volume.slice(volume.count // 2 + 1 if page is None else page)
         if values.dtype.kind == "f" and np.array_equal(values, np.rint(values)):
             values = values.astype(np.int32)
         kind = "float32" if values.dtype.kind == "f" else "int32"
-        return Numbers(np.ascontiguousarray(values), kind, pages=count, shown="the middle slice")
+        return Numbers(values, kind, pages=volume.count, shown="the middle slice")
+
+    def volume(self, data: bytes) -> Volume:
+        """All slices, from the feet up. Raises ImageError."""
+        return Volume(_volume(data).transpose(2, 1, 0)[:, ::-1])
 
 
 def _unpacked(data: bytes) -> bytes:
@@ -61,9 +64,12 @@ def _unpacked(data: bytes) -> bytes:
     return found
 
 
-def _volume(data: bytes) -> Any:
+@lru_cache(maxsize=1)  # its slices are asked for one after the other
+def _volume(packed: bytes) -> Any:
     """(x, y, z), scaled, in canonical orientation; of several volumes in time the first."""
     import nibabel
+
+    data = _unpacked(packed)
 
     kind = nibabel.Nifti2Image if data[4:8] == b"n+2\0" else nibabel.Nifti1Image
     try:
@@ -74,4 +80,5 @@ def _volume(data: bytes) -> Any:
     values = values[..., 0] if values.ndim == 4 else values
     if values.ndim != 3:
         raise ImageError(f"NIfTI of {values.ndim} dimensions")
+    check_size(values.shape[0], values.shape[1])
     return values

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import os
 import tempfile
+from functools import lru_cache
 from typing import Any, ClassVar
-
-import numpy as np
 
 from imaginate.data import known_formats
 from imaginate.data.known_formats import is_volume
 from imaginate.data.picture_files import check_size
 from imaginate.data.pixels import Pixels
-from imaginate.data.rendering import Numbers, render
+from imaginate.data.rendering import Numbers, Volume, render
 from imaginate.errors import ImageError
 
 
@@ -36,16 +35,19 @@ class VolumeSlice:
 
     def numbers(self, data: bytes, page: int | None, channels: tuple[int, ...] | None) -> Numbers:
         """The numbers of a slice. Raises ImageError."""
-        volume = _volume(data)
-        count = volume.shape[0]
-        if page is not None and page > count:
+        volume = self.volume(data)
+        if page is not None and page > volume.count:
             raise ImageError(f"has no page {page}")
-        check_size(volume.shape[2], volume.shape[1])
-        values = np.ascontiguousarray(volume[count // 2 if page is None else page - 1])
+        values = volume.slice(volume.count // 2 + 1 if page is None else page)
         kind = "float32" if values.dtype.kind == "f" else "int32"
-        return Numbers(values, kind, pages=count, shown="the middle slice")
+        return Numbers(values, kind, pages=volume.count, shown="the middle slice")
+
+    def volume(self, data: bytes) -> Volume:
+        """All slices, from the feet up. Raises ImageError."""
+        return Volume(_volume(data))
 
 
+@lru_cache(maxsize=1)  # its slices are asked for one after the other
 def _volume(data: bytes) -> Any:
     """(slice, row, column). SimpleITK reads files alone, so the bytes are one for a moment."""
     import SimpleITK as sitk
@@ -66,4 +68,5 @@ def _volume(data: bytes) -> Any:
         values = values[None]
     if values.ndim != 3:
         raise ImageError(f"volume of {values.ndim} dimensions")
+    check_size(values.shape[2], values.shape[1])
     return values

@@ -10,10 +10,11 @@ from typing import Any, ClassVar
 
 from imaginate.data import features, splits
 from imaginate.data.arrow import schema_of
+from imaginate.data.columns import groups_of
 from imaginate.data.labelling import Labeller
 from imaginate.data.sources.hf_parquet import ParquetSource
 from imaginate.errors import DataError
-from imaginate.records import Listing, Part, Place, Sample, Skipped
+from imaginate.records import GROUP, Listing, Part, Place, Sample, Skipped
 
 _NOTHING: Mapping[str, Any] = {}  # one for all: 64 bytes a sample saved
 
@@ -102,6 +103,14 @@ def _labels_of(file: str, column: str) -> Sequence[Any]:
     return values
 
 
+def _families(file: str, count: int) -> Sequence[Mapping[str, Any]]:
+    """What each row belongs together with, where `export` wrote the file."""
+    columns = groups_of(schema_of(file).names)
+    found = list(zip(*(_labels_of(file, column) for column in columns), strict=True)) if columns else [()] * count
+    names = (next((str(name) for name in row if name not in (None, "")), None) for row in found)
+    return [_NOTHING if name is None else {GROUP: name} for name in names]
+
+
 def _rows(
     file: str, stem: str, column: features.Columns, split: str | None, labeller: Labeller
 ) -> Iterator[Sample | Skipped]:
@@ -110,11 +119,12 @@ def _rows(
     metadata = pq.read_metadata(file)
     groups = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
     places = ((group, row) for group, count in enumerate(groups) for row in range(count))
-    for number, ((group, row), value) in enumerate(zip(places, _labels_of(file, column.label), strict=True)):
+    values = zip(places, _labels_of(file, column.label), _families(file, metadata.num_rows), strict=True)
+    for number, ((group, row), value, meta) in enumerate(values):
         label = labeller.label(value)
         name = f"{stem}/{number}"
         if isinstance(label, str):
             yield Skipped(name, label, split)
         else:
             source = ParquetSource(file, group, row, column.image)
-            yield Sample(id=name, label=label, source=source, split=split, meta=_NOTHING)
+            yield Sample(id=name, label=label, source=source, split=split, meta=meta)

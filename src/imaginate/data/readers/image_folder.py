@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Literal
 
-from imaginate.data.dicom_files import with_frames
+from imaginate.data.dicom_files import labelled_by
 from imaginate.data.known_formats import RAW_SUFFIXES
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.scanning import scan, scan_url
@@ -31,6 +31,8 @@ class ImageFolder:
         images: list[tuple[str, ImageSource]] = []
         skipped: list[Skipped] = []
         found = sorted(scan_url(place.path) if place.is_remote else scan(place.path))
+        if part.label_tag is not None:
+            return labelled_by(part.label_tag, [(printable(name), full) for name, full, _ in found], place.path)
         if any(name.endswith(SIDE_TABLES) for name, *_ in found) and (tables := tables_in(_files(found), part)):
             return list_tables(tables, place.path, "image folder")
         developed = {stem for name, *_ in found if (stem := _stem(name, (".jpg", ".jpeg")))}
@@ -42,7 +44,7 @@ class ImageFolder:
             else:
                 images.append((name, FileSource(full)))
         try:
-            return with_frames(from_paths("image folder", images, skipped, place.path, part.layout))
+            return from_paths("image folder", images, skipped, place.path, part.layout)
         except DataError as problem:
             on_disk = not place.is_remote
             return by_lone_table(problem, _files(found), part, place.path, "image folder", on_disk=on_disk)

@@ -10,10 +10,10 @@ from imaginate.data.labelling import NO_LABEL, OUT_OF_RANGE, one_form
 from imaginate.data.scanning import file_reason
 from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError, RunError
-from imaginate.records import ClassInfo, LabelSpace, Listing, Part, Place, Sample, Skipped
+from imaginate.records import GROUP, ClassInfo, LabelSpace, Listing, Part, Place, Sample, Skipped
 from imaginate.runs import Row, RunFolder
 
-META = ("origin", "method", "seed_image", "copy", "prompt", "prior", "guide", "rng_seed")
+META = ("origin", "method", "seed_image", "copy", "prompt", "prior", "guide", "rng_seed", GROUP)
 _NEEDED = ("file_name", "label", "origin")
 
 
