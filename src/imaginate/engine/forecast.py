@@ -6,11 +6,12 @@ import dataclasses
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from imaginate.data import open_dataset
+from imaginate.data import load, open_dataset
 from imaginate.data.known_formats import formats_of
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.gather import gather
@@ -19,10 +20,12 @@ from imaginate.engine.recipe import SECTIONS, Recipe
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker
 from imaginate.engine.sizes import shrinking
+from imaginate.errors import ImageError
 from imaginate.records import FileBacked
 from imaginate.settings import with_keywords
 
 LOOKED_AT = 100  # seed images whose format is found out
+PATIENCE = 5.0  # seconds for decoding seed images: broken ones give no copies
 
 
 @dataclass(frozen=True)
@@ -52,13 +55,16 @@ class Forecast:
         rate = 1 / self.seconds_per_image if self.seconds_per_image else float("inf")
         lines = [f"{'class':<{width}}  {'seeds':>7}  {'new':>8}"]
         lines += [f"{name:<{width}}  {c['seeds']:>7}  {c['new']:>8}" for name, c in plan.counts.items()]
-        lines += [f"{'total':<{width}}  {len(plan.samples):>7}  {plan.wanted:>8}", ""]
+        seeds = sum(c["seeds"] for c in plan.counts.values())
+        lines += [f"{'total':<{width}}  {seeds:>7}  {plan.wanted:>8}", ""]
         lines.append(f"{plan.wanted} new images by {self.method} in {len(plan.shards)} shards")
         lines.append(f"disk: about {_size_in_words(self.bytes)} ({_size_in_words(self.bytes_per_image)} an image)")
         time = _time_in_words(self.seconds)
         lines.append(f"time: about {time} with one worker ({rate:,.1f} images/s, measured on {self.measured})")
         if plan.skipped:
             lines.append(f"skipped: {len(plan.skipped)} seed images, first: {' - '.join(plan.skipped[0])}")
+            reasons = Counter(reason for _, reason in plan.skipped).most_common()
+            lines += [f"  {count:>7}  {reason}" for reason, count in reasons if len(reasons) > 1]
         lines += [f"note: {note}" for note in self.notes]
         return "\n".join(lines)
 
@@ -80,7 +86,7 @@ def plan(
 
 def forecast(recipe: ResolvedRecipe) -> Forecast:
     """Plan the run and make two small batches of it in a temporary folder: the first warms up, the second is timed."""
-    plan = make_plan(recipe, open_dataset(recipe.data))
+    plan, broken = _without_broken(make_plan(recipe, open_dataset(recipe.data)))
     few = list(_few(plan, recipe.expand.batch * 2))
     half = max(1, len(few) // 2)
     trial = dataclasses.replace(plan, shards=(tuple(few[:half]), tuple(few[half:] or few)))
@@ -93,8 +99,40 @@ def forecast(recipe: ResolvedRecipe) -> Forecast:
     images = max(1, sum(unit.wanted for unit in trial.shards[1]))
     note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
     lost = remark(*(Tally.of([summary.get(key, {})]) for key in ("judged_copies", "judged_seeds")))
-    notes = (*worker.context.notes, *filter(None, (note, lost, _formats(plan))))
+    notes = (*worker.context.notes, *filter(None, (note, lost, broken, _formats(plan))))
     return Forecast(recipe.method_name, plan, seconds / images, size / images, images, notes)
+
+
+def _without_broken(plan: Plan) -> tuple[Plan, str]:
+    """The plan without the seed images that cannot be decoded, as the run will leave them out, and a note where there
+    was no time to decode all of them."""
+    broken: dict[int, str] = {}
+    start, seen = time.perf_counter(), 0
+    for index in _spread(len(plan.samples)):
+        try:
+            load(plan.samples[index])
+        except ImageError as error:
+            broken[index] = str(error)
+        seen += 1
+        if time.perf_counter() - start > PATIENCE:
+            break
+    counts = {name: dict(count) for name, count in plan.counts.items()}
+    for index in broken:
+        counts[plan.labels[plan.samples[index].label].name]["seeds"] -= 1
+    for unit in (unit for shard in plan.shards for unit in shard if unit.index in broken):
+        counts[plan.labels[unit.label].name]["new"] -= unit.wanted
+    skipped = (*plan.skipped, *((plan.samples[index].id, broken[index]) for index in sorted(broken)))
+    shards = tuple(tuple(unit for unit in shard if unit.index not in broken) for shard in plan.shards)
+    note = "" if seen == len(plan.samples) else f"{seen} of {len(plan.samples)} seed images were decoded in advance"
+    if note and broken:
+        note += f": {len(broken)} of them cannot be used, and are not counted"
+    return dataclasses.replace(plan, counts=counts, skipped=skipped, shards=tuple(filter(None, shards))), note
+
+
+def _spread(count: int) -> Iterator[int]:
+    """Every number below `count`, those that are taken first far from one another."""
+    step = next((n for n in (7919, 104_729, 1_299_709) if count % n), 1)
+    return ((n * step) % count for n in range(count))
 
 
 def _formats(plan: Plan) -> str:

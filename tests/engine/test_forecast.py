@@ -1,0 +1,54 @@
+"""What `plan` says before a run is what the run then does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import imaginate
+from data import zoo
+from imaginate.data import known_formats
+from imaginate.engine import forecast
+from imaginate.runs import RunFolder
+
+
+def ugly(root: Path, each: int = 4) -> Path:
+    """Two classes of good images, and in the first one files whose names promise more than they hold."""
+    heic = b"\0\0\0\x1cftypheic\0\0\0\0mif1heic" + bytes(300)
+    dicom = b"II*\0".ljust(128, b"\0") + b"DICM" + bytes(400)
+    bad = {"heic.jpg": heic, "scan.tif": dicom, "cut.png": zoo.png(9)[:-60], "not.webp": b"RIFF" + bytes(99)}
+    for label, name in enumerate(("a", "b")):
+        (root / name).mkdir(parents=True)
+        for at in range(each):
+            (root / name / f"{at}.png").write_bytes(zoo.png(10 * label + at))
+    for name, data in bad.items():
+        (root / "a" / name).write_bytes(data)
+    return root
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_plan_counts_as_expand_does(balance: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_formats, "is_installed", lambda library: False)
+    ugly(tmp_path / "data")
+    say = {"copies": 3, "shard": 5, "balance": balance}
+    planned = imaginate.plan(str(tmp_path / "data"), "duplicate", **say)
+    run = imaginate.expand(str(tmp_path / "data"), str(tmp_path / "run"), "duplicate", **say)
+    rows = RunFolder(tmp_path / "run").rows()
+    for name, counts in planned.plan.counts.items():
+        mine = [row for row in rows if row["class_name"] == name]
+        assert counts == {
+            "seeds": sum(row["method"] is None for row in mine),
+            "new": sum(row["method"] is not None for row in mine),
+        }
+    assert planned.plan.wanted == run.kept
+    assert {item[0] for item in planned.plan.skipped} == {"a/heic.jpg", "a/scan.tif", "a/cut.png", "a/not.webp"}
+    assert "HEIC: pip install 'imaginate[photo]'" in str(planned)
+    assert "DICOM: pip install 'imaginate[medical]'" in str(planned)
+
+
+def test_plan_says_how_many_seed_images_it_has_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ugly(tmp_path)
+    monkeypatch.setattr(forecast, "PATIENCE", 0.0)
+    planned = imaginate.plan(str(tmp_path), "duplicate")
+    assert "1 of 12 seed images were decoded in advance" in str(planned)
