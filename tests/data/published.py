@@ -7,8 +7,10 @@ such class, the publisher's description) makes of the same files: split -> [(pix
 from __future__ import annotations
 
 import bz2
+import contextlib
 import csv
 import gzip
+import io
 import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,6 +31,7 @@ class Case:
     path: Path
     splits: Mapping[str, Sequence[Entry]]
     skipped: Mapping[str, int] = field(default_factory=dict)
+    say: Mapping[str, Any] = field(default_factory=dict)  # settings that the set needs
 
 
 def pixels(seed: int, size: int = 12, *, grey: bool = False) -> np.ndarray:
@@ -166,6 +169,72 @@ def caltech101(root: Path) -> Case:
         w.data(f"Annotations/{name}/annotation_0001.mat", b"an outline")
     data = Caltech101(root)
     return Case(w.root, {"": of(data, data.categories)})
+
+
+ATTRIBUTES = ("5_o_Clock_Shadow", "Smiling", "Wearing_Hat")
+
+
+def celeba(root: Path, column: str = "Smiling") -> Case:
+    from torchvision.datasets import CelebA
+
+    w = Writer(root / "celeba")
+    names = [f"{n:06d}.jpg" for n in range(1, 7)]
+    w.pictures(f"img_align_celeba/{name}" for name in [*names, "000009.jpg"])
+    signs = [[1 if n >> bit & 1 else -1 for bit in range(3)] for n in range(6)]
+    table = [f"{name} {' '.join(f'{s:2d}' for s in row)}" for name, row in zip(names, signs, strict=True)]
+    w.text("list_attr_celeba.txt", [str(len(names)), " ".join(ATTRIBUTES), *table])
+    w.text("list_eval_partition.txt", [f"{name} {n % 3}" for n, name in enumerate(names)])
+    w.text("identity_CelebA.txt", [f"{name} {n}" for name, n in zip(names, (3, 1, 2, 4, 3, 2), strict=True)])
+    for kind, columns in (("bbox_celeba", "image_id x_1 y_1 width height"), ("landmarks_align_celeba", "lefteye_x")):
+        width = len(columns.split()) - (kind == "bbox_celeba")
+        w.text(f"list_{kind}.txt", [str(len(names)), columns, *(f"{name} {' '.join('1' * width)}" for name in names)])
+    splits = {}
+    for theirs, ours in (("train", "train"), ("valid", "validation"), ("test", "test")):
+        data = CelebA(root, theirs, "identity" if column == "identity" else "attr")
+        at = ATTRIBUTES.index(column) if column != "identity" else 0
+        number = [int(y) - 1 if column == "identity" else int(y[at]) for _, y in data]
+        words = [str(n + 1) for n in range(4)] if column == "identity" else [f"not {column}", column]
+        images = [np.asarray(image.convert("RGB")).tobytes() for image, _ in data]
+        splits[ours] = [(image, n, words[n]) for image, n in zip(images, number, strict=True)]
+    return Case(w.root, splits, {"in no list of the publisher": 1}, {"label_column": column})
+
+
+def clevr(root: Path) -> Case:
+    from torchvision.datasets import CLEVRClassification
+
+    w = Writer(root / "clevr" / "CLEVR_v1.0")
+    for word in ("train", "val", "test"):
+        w.pictures(f"images/{word}/CLEVR_{word}_{n:06d}.png" for n in range(3))
+    for word, counts in (("train", (3, 10, 4)), ("val", (4, 4, 7))):
+        scenes = [
+            {"image_filename": f"CLEVR_{word}_{n:06d}.png", "objects": [{}] * count} for n, count in enumerate(counts)
+        ]
+        w.data(f"scenes/CLEVR_{word}_scenes.json", json.dumps({"scenes": scenes}).encode())
+    data = {ours: CLEVRClassification(root, word) for word, ours in (("train", "train"), ("val", "validation"))}
+    return Case(w.root, {split: of(one, [str(n) for n in range(11)]) for split, one in data.items()})
+
+
+def lsun(root: Path) -> Case:
+    import lmdb
+    from torchvision.datasets import LSUN
+
+    from imaginate.data.official.lsun import CATEGORIES
+
+    w = Writer(root / "lsun")
+    for at, name in enumerate(CATEGORIES):
+        for word in ("train", "val"):
+            w.at(f"{name}_{word}_lmdb/data.mdb")
+            with (
+                lmdb.open(str(w.root / f"{name}_{word}_lmdb"), map_size=2**22) as database,
+                database.begin(write=True) as to,
+            ):
+                for n in range(2):
+                    out = io.BytesIO()
+                    Image.fromarray(pixels(100 * at + 10 * n + len(word))).save(out, "WEBP", lossless=True)
+                    to.put(f"{n}{at:039x}".encode(), out.getvalue())
+    with contextlib.chdir(root):  # torchvision writes a file of its own to the working directory
+        data = {ours: LSUN(str(w.root), classes=word) for word, ours in (("train", "train"), ("val", "validation"))}
+    return Case(w.root, {split: of(one, CATEGORIES) for split, one in data.items()})
 
 
 def caltech256(root: Path) -> Case:
@@ -530,4 +599,5 @@ SETS: dict[str, Callable[[Path], Case]] = {
     "stl10": stl10, "cifar10": cifar10, "cifar100": cifar100, "mnist": _mnist_like("MNIST"),
     "fashion-mnist": _mnist_like("FashionMNIST"), "kmnist": _mnist_like("KMNIST"), "qmnist": qmnist,
     "emnist": emnist, "imagenet": imagenet, "tiny-imagenet": tiny_imagenet, "cub200": cub200, "medmnist": medmnist,
+    "celeba": celeba, "clevr": clevr, "lsun": lsun,
 }  # fmt: skip

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib
 import os
 import pickle
 import tarfile
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,23 @@ from imaginate.data import open_dataset
 from imaginate.data.decoding import pixels_of
 from imaginate.errors import DataError
 
-NEEDS = {"pcam": "h5py", **dict.fromkeys(("flowers102", "stanford-cars", "svhn", "imagenet"), "scipy")}
-TV_FILES = ("flowers102", "lfw", "mnist", "omniglot", "places365", "cifar", "stl10", "svhn", "semeion", "fer2013")
+NEEDS = {"pcam": "h5py", "lsun": "lmdb", **dict.fromkeys(("flowers102", "stanford-cars", "svhn", "imagenet"), "scipy")}
+TV_FILES = (
+    "celeba",
+    "flowers102",
+    "lfw",
+    "mnist",
+    "omniglot",
+    "places365",
+    "cifar",
+    "stl10",
+    "svhn",
+    "semeion",
+    "fer2013",
+)
+
+
+pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # torchvision leaves files open
 
 
 @pytest.fixture(autouse=True)
@@ -55,17 +72,17 @@ def test_every_layout_has_its_files_here() -> None:
 def test_images_labels_and_splits_are_those_of_torchvision(name: str, tmp_path: Path) -> None:
     case = case_of(name, tmp_path)
     title = registry.find("layouts", name).title
-    data = open_dataset(case.path)
+    data = open_dataset(case.path, **case.say)
     assert data.format == f"{title}, as published"
     assert any(title in note and "--layout folders" in note for note in data.notes)
     assert set(data.splits) == {split for split in case.splits if split}
     for split, wanted in case.splits.items():
-        found = read(case.path, split)
+        found = read(case.path, split, **case.say)
         if any(class_name is None for *_, class_name in wanted):
             assert Counter((image, label) for image, label, _ in found.elements()) == Counter(e[:2] for e in wanted)
         else:
             assert found == Counter(wanted)
-    assert Counter(item.reason for item in open_dataset(case.path, split="all").skipped) == case.skipped
+    assert Counter(item.reason for item in open_dataset(case.path, split="all", **case.say).skipped) == case.skipped
 
 
 @pytest.mark.parametrize("name", SETS)
@@ -98,6 +115,80 @@ def test_archives_of_one_set_are_read_together(tmp_path: Path) -> None:
             tar.add(case.path / part, part)
     for place in (packed, packed / "images.tar.gz"):
         assert read(place, "train") == read(case.path, "train")
+
+
+def test_every_set_of_torchvision_that_has_one_class_an_image_has_a_layout() -> None:
+    from torchvision import datasets
+
+    others = {  # no labels, several of an image, boxes, masks, pairs, flow, film
+        "CocoCaptions", "CocoDetection", "Cityscapes", "CREStereo", "CarlaStereo", "DatasetFolder", "ETH3DStereo",
+        "FakeData", "FallingThingsStereo", "Flickr30k", "Flickr8k", "FlyingChairs", "FlyingThings3D", "HD1K", "HMDB51",
+        "ImageFolder", "InStereo2k", "Kinetics", "Kitti", "Kitti2012Stereo", "Kitti2015Stereo", "KittiFlow",
+        "LFWPairs", "LSUNClass", "Middlebury2014Stereo", "MovingMNIST", "PhotoTour", "SBDataset", "SBU",
+        "SceneFlowStereo", "Sintel", "SintelStereo", "UCF101", "VOCDetection", "VOCSegmentation", "VisionDataset",
+        "WIDERFace", "wrap_dataset_for_transforms_v2",
+    }  # fmt: skip
+    ours = {name.replace("-", "") for name in SETS}
+    names = {"oxfordiiitpet": "oxfordpets", "clevrclassification": "clevr"}
+    theirs = {name.lower() for name in set(datasets.__all__) - others}
+    assert {names.get(name, name) for name in theirs} <= ours
+
+
+@pytest.mark.parametrize("column", ["Wearing_Hat", "5_o_Clock_Shadow", "identity"])
+def test_a_set_of_several_labels_is_read_by_the_one_that_is_asked_for(column: str, tmp_path: Path) -> None:
+    from data.published import celeba
+
+    case = celeba(tmp_path, column)
+    for split, wanted in case.splits.items():
+        assert read(case.path, split, **case.say) == Counter(wanted)
+    with pytest.raises(DataError, match="needs --label-column with one of them"):
+        open_dataset(case.path)
+    with pytest.raises(DataError, match="no attribute 'Smilling'; did you mean 'Smiling'"):
+        open_dataset(case.path, label_column="Smilling")
+
+
+def test_the_csv_edition_of_celeba_reads_as_the_texts(tmp_path: Path) -> None:
+    case = case_of("celeba", tmp_path)
+    (case.path / "img_align_celeba").rename(tmp_path / "images")
+    (case.path / "img_align_celeba").mkdir()
+    (tmp_path / "images").rename(case.path / "img_align_celeba" / "img_align_celeba")
+    for kind, head in (("attr_celeba", None), ("eval_partition", ["image_id", "partition"])):
+        lines = [line.split() for line in (case.path / f"list_{kind}.txt").read_text().splitlines()]
+        rows = [head, *lines] if head else [["image_id", *lines[1]], *lines[2:]]
+        (case.path / f"list_{kind}.txt").unlink()
+        (case.path / f"list_{kind}.csv").write_text("\n".join(",".join(row) for row in rows))
+    for split, wanted in case.splits.items():
+        assert read(case.path, split, **case.say) == Counter(wanted)
+
+
+def test_archives_in_an_archive_are_read_where_they_are(tmp_path: Path) -> None:
+    case = case_of("caltech101", tmp_path)
+    inner, outer = tmp_path / "101_ObjectCategories.tar.gz", tmp_path / "down" / "caltech-101.zip"
+    outer.parent.mkdir()
+    with tarfile.open(inner, "w:gz") as tar:
+        tar.add(case.path / "101_ObjectCategories", "101_ObjectCategories")
+    with zipfile.ZipFile(outer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(inner, "caltech-101/101_ObjectCategories.tar.gz")
+        archive.writestr("caltech-101/Annotations.tar", b"")
+        archive.writestr("__MACOSX/caltech-101/._x", b"x")
+    for place in (outer, outer.parent):
+        assert read(place, "") == read(case.path, "")
+
+
+def test_all_sets_of_emnist_are_read_in_their_zip(tmp_path: Path) -> None:
+    case = case_of("emnist", tmp_path)
+    outer = tmp_path / "down" / "gzip.zip"
+    outer.parent.mkdir()
+    with zipfile.ZipFile(outer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted((case.path / "raw").glob("*-ubyte")):
+            data = gzip.compress(file.read_bytes())
+            archive.writestr(f"gzip/{file.name}.gz", data)
+            archive.writestr(f"gzip/{file.name.replace('letters', 'digits')}.gz", data)
+    for place in (outer, outer.parent):
+        for split, wanted in case.splits.items():
+            assert read(place, split, label_column="letters") == Counter(wanted)
+    with pytest.raises(DataError, match="--label-column letters"):
+        open_dataset(outer)
 
 
 def test_folders_alone_are_read_where_that_is_asked(tmp_path: Path) -> None:

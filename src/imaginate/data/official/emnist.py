@@ -27,7 +27,7 @@ class Emnist:
     """Letters and digits under torchvision's names; as there, they are turned on their side, as the files hold them."""
 
     title: ClassVar[str] = "EMNIST"
-    archives: ClassVar[tuple[str, ...]] = ()
+    archives: ClassVar[tuple[str, ...]] = ("gzip.zip",)
 
     def recognises(self, tree: Tree) -> bool:
         """By the names of the files."""
@@ -36,10 +36,12 @@ class Emnist:
     def read(self, tree: Tree, part: Part) -> Published:
         """The images of both parts of the one set that is there."""
         there = _sets(tree)
-        if len(there) > 1:
+        if part.label_column in there:
+            there = [part.label_column]
+        elif len(there) > 1 or part.label_column is not None:
             raise DataError(
                 f"there are the sets {', '.join(there)}: give the file of images of one, such as "
-                f"{tree.path}/{_images(tree, there[0])}"
+                f"{tree.path}/{_images(tree, there[0])}, or its name: --label-column {there[0]}"
             )
         pairs = {
             split: (f"emnist-{there[0]}-{split}-images-idx3-ubyte", f"emnist-{there[0]}-{split}-labels-idx1-ubyte")

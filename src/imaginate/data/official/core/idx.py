@@ -15,11 +15,12 @@ import numpy as np
 from imaginate.data.official.core.published import Row
 from imaginate.data.official.core.tree import Tree, first, read
 from imaginate.data.sources.file import FileSource
+from imaginate.data.sources.nested import NestedSource, whole
 from imaginate.data.sources.packed import PackedSource
 from imaginate.data.sources.raw import RawSource
 from imaginate.data.sources.span import SpanSource
 from imaginate.data.unpacked import unpacked
-from imaginate.errors import DataError
+from imaginate.errors import DataError, ImageError
 from imaginate.records import ImageSource
 
 _TYPES = {8: ">u1", 9: ">i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
@@ -60,7 +61,7 @@ def values(tree: Tree, name: str) -> Any:
 def images(tree: Tree, name: str) -> list[ImageSource]:
     """One source for each picture of an idx file, none of them read."""
     source = tree.source(name)
-    if isinstance(source, SpanSource):
+    if isinstance(source, SpanSource) and not name.endswith(".gz"):
         path, at, packing = source.path, source.offset, ""
         head = header(SpanSource(path, at, 16).read(), name)
     elif isinstance(source, FileSource) and not name.endswith(".gz"):
@@ -70,10 +71,8 @@ def images(tree: Tree, name: str) -> list[ImageSource]:
         path, at, packing = source.path, 0, "gz"
         head = header(unpacked(path, "gz", 0, 0, 16), name)
     else:
-        raise DataError(f"{name} is packed twice: unpack the archive that holds it")
-    if len(head.shape) != 3 or head.dtype != ">u1":
-        raise DataError(f"{name} holds no grey pictures of 8 bits: its shape is {head.shape}")
-    count, height, width = head.shape
+        return _in_archive(source, name)
+    count, height, width = _grey(head, name)
     size, start = height * width, at + head.start
     place = (
         (lambda n: PackedSource(path, "gz", 0, start + n * size, size))
@@ -81,6 +80,24 @@ def images(tree: Tree, name: str) -> list[ImageSource]:
         else (lambda n: SpanSource(path, start + n * size, size))
     )
     return [RawSource(place(n), (height, width)) for n in range(count)]
+
+
+def _in_archive(source: ImageSource, name: str) -> list[ImageSource]:
+    """The pictures of a member of an archive, which may itself be packed: unpacked in memory."""
+    try:
+        head = header(whole(source)[:16], name)
+    except ImageError as problem:
+        raise DataError(f"{name}: {problem}") from None
+    count, height, width = _grey(head, name)
+    size = height * width
+    return [RawSource(NestedSource(source, head.start + n * size, size), (height, width)) for n in range(count)]
+
+
+def _grey(head: Header, name: str) -> tuple[int, int, int]:
+    """The shape. DataError where it is none of grey pictures."""
+    if len(head.shape) != 3 or head.dtype != ">u1":
+        raise DataError(f"{name} holds no grey pictures of 8 bits: its shape is {head.shape}")
+    return head.shape
 
 
 def idx_file(tree: Tree, name: str) -> str | None:

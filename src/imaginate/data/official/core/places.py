@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import tarfile
@@ -9,17 +10,19 @@ import zipfile
 from collections.abc import Collection, Iterator
 
 from imaginate.data import layout
-from imaginate.data.archives import is_zip
+from imaginate.data.archives import is_zip, skip_reason
 from imaginate.data.official.core.tree import FolderTree, ListedTree, Tree, folders
 from imaginate.data.sources.file import FileSource
+from imaginate.data.sources.nested import NestedSource, whole
 from imaginate.data.sources.span import SpanSource
 from imaginate.data.tar_members import members
 from imaginate.data.zip_members import zip_members
-from imaginate.errors import DataError
+from imaginate.errors import DataError, ImageError
 from imaginate.records import ImageSource, Place
 
 DEEPEST = 3  # folders that wrap a data set
 _IDX = re.compile(r"(.*?)(?:train|test|t10k)-(?:images|labels)-idx\d")
+_PACKED_TAR = (".tar.gz", ".tgz")
 _TAR = (".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
 
 
@@ -30,16 +33,16 @@ def trees(place: Place, archives: Collection[str]) -> Iterator[Tree]:
         yield from wrapped(tree)
         packed = sorted(name for name in place.names if name in archives and _is_archive(name))
         if packed:
-            yield from wrapped(ListedTree(place.path, _unpacked(place.path, packed)))
+            yield from wrapped(ListedTree(place.path, _unpacked(place.path, packed, archives)))
         return
     yield ListedTree(os.path.dirname(place.path) or ".", _with_companions(place.path))
     if not (is_zip(place) or _is_tar(place)):
         return
-    yield from wrapped(ListedTree(place.path, _members(place.path)))
+    yield from wrapped(ListedTree(place.path, _members(place.path, archives)))
     folder, name = os.path.split(place.path)
     if name in archives:
         packed = sorted(other for other in os.listdir(folder or ".") if other in archives and _is_archive(other))
-        yield from wrapped(ListedTree(place.path, _unpacked(folder or ".", packed)))
+        yield from wrapped(ListedTree(place.path, _unpacked(folder or ".", packed, archives)))
 
 
 def wrapped(tree: Tree) -> Iterator[Tree]:
@@ -73,13 +76,13 @@ def _is_tar(place: Place) -> bool:
         return False
 
 
-def _unpacked(folder: str, packed: Collection[str]) -> dict[str, ImageSource]:
+def _unpacked(folder: str, packed: Collection[str], archives: Collection[str]) -> dict[str, ImageSource]:
     """The members of archives, as if each had been unpacked in the folder, and the files next to them."""
     found: dict[str, ImageSource] = {}
     for name in sorted(os.listdir(folder)):
         full = os.path.join(folder, name)
         if name in packed:
-            found |= _members(full)
+            found |= _members(full, archives)
         elif os.path.isfile(full):
             found[name] = FileSource(full)
         elif os.path.isdir(full):
@@ -88,7 +91,7 @@ def _unpacked(folder: str, packed: Collection[str]) -> dict[str, ImageSource]:
     return found
 
 
-def _members(path: str) -> dict[str, ImageSource]:
+def _members(path: str, archives: Collection[str]) -> dict[str, ImageSource]:
     """The files of an archive, and of tars in a plain tar; none of a damaged one."""
     try:
         listed = zip_members(path)[0] if zipfile.is_zipfile(path) else members(path)[0]
@@ -102,6 +105,22 @@ def _members(path: str) -> dict[str, ImageSource]:
         if member.name.endswith(".tar") and isinstance(member.source, SpanSource):
             stem = member.name.removesuffix(".tar")
             found |= {f"{stem}/{name}": source for name, source in _inner(member.source).items()}
+        elif member.name.rsplit("/", 1)[-1] in archives and member.name.endswith(_PACKED_TAR):
+            found |= _unpacked_inner(member.source)
+    return found
+
+
+def _unpacked_inner(outer: ImageSource) -> dict[str, ImageSource]:
+    """The files of a packed tar in an archive, as if it had been unpacked at the root; none of a damaged one."""
+    found: dict[str, ImageSource] = {}
+    try:
+        with tarfile.open(fileobj=io.BytesIO(whole(outer)), mode="r:") as archive:
+            for info in archive:
+                if info.isreg() and not skip_reason(info.name.removeprefix("./"), info.size):
+                    name = info.name.removeprefix("./")
+                    found[name] = NestedSource(outer, info.offset_data, info.size)
+    except (tarfile.TarError, OSError, EOFError, ImageError):
+        return {}
     return found
 
 
