@@ -77,6 +77,24 @@ def test_copies_of_held_out_images_do_not_pass(toy, held_out_folder):
     assert not by_guide.judge([candidates[3]], [toy.request(None)], toy.context())[0].keep
 
 
+@pytest.mark.parametrize("held", ["whole", "crop"])
+def test_a_square_out_of_the_middle_is_a_copy_either_way(toy, tmp_path, held):
+    wide = toy.picture(31, 96)[:, :60]
+    middle = wide[:, :, 18:78]
+    kept, made = (wide, middle) if held == "whole" else (middle, wide)
+    for n, name in enumerate(["red", "green"]):
+        (tmp_path / name).mkdir()
+        shown = kept if n == 0 else toy.picture(n)
+        Image.fromarray(shown.permute(1, 2, 0).numpy()).save(tmp_path / name / "x.png")
+    small = torch.nn.functional.interpolate(made[None].float(), scale_factor=0.75, mode="area")[0].to(torch.uint8)
+    others = [toy.picture(90 + n, 96)[:, :60] for n in range(20)]
+    images = [small, small.flip(-1), *others]
+    verdicts = HeldOut(path=str(tmp_path)).judge(
+        [toy.candidate(i) for i in images], [toy.request(None)] * 22, toy.context(guide=None)
+    )
+    assert [v.keep for v in verdicts] == [False, False, *[True] * 20]
+
+
 def test_a_held_out_set_that_is_not_there(toy, tmp_path):
     with pytest.raises(DataError):
         HeldOut(path=str(tmp_path / "no")).judge([toy.candidate(toy.picture(0))], [toy.request(None)], toy.context())

@@ -21,8 +21,9 @@ class HeldOut:
     """Keeps an image that is no near-duplicate of a held-out image: what is tested on must not be trained on.
 
     A retrieved or generated copy of a test image would pass for generalisation (RET does not say that it looks for
-    them). Compared by perceptual hash, colour ignored, mirror images too, and by the guide's embeddings where
-    `cosine` is given. The score is the number of differing bits (64 where none is near).
+    them). Compared by perceptual hash, colour ignored, mirror images and the squares that tools cut out of the middle
+    too, and by the guide's embeddings where `cosine` is given. The score is the number of differing bits (64 where none
+    is near).
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -46,13 +47,15 @@ class HeldOut:
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `held-out duplicate`."""
-        from imaginate.filters.core.alike import embeddings, mirrored, signatures
+        from imaginate.filters.core.alike import embeddings, mirrored, signatures, squares
 
         index = _signatures(self.path, self.split, self.bits)
         images = [c.image for c in candidates]
         verdicts = []
-        for plain, turned in zip(signatures(images), mirrored(images), strict=True):
-            near = index.near(plain) or index.near(turned)
+        middles = squares(images)
+        views = [signatures(images), mirrored(images), signatures(middles), mirrored(middles)]
+        for marks in zip(*views, strict=True):
+            near = next((found for mark in dict.fromkeys(marks) if (found := index.near(mark))), None)
             bits = 64.0 if near is None else float(near.bits)
             verdicts.append(Verdict(keep=near is None, reason="" if near is None else "held-out duplicate", score=bits))
         if self.cosine is not None:
@@ -86,14 +89,16 @@ def _signatures(path: str, split: str | None, bits: int) -> Any:
     """The index of the held-out images; built once a process."""
     import torch
 
+    from imaginate.filters.core.alike import square
     from imaginate.ops.similarity import SignatureIndex, signature
 
     index = SignatureIndex(bits)
     for _, alike in groupby(_images(path, split), key=lambda found: tuple(found[1].shape)):
         while some := list(islice(alike, TOGETHER)):
-            marks = signature(torch.stack([image for _, image in some]))
-            for (key, _), mark in zip(some, marks, strict=True):
-                index.add(key, mark)
+            batch = torch.stack([image for _, image in some])
+            for view in (batch, square(batch)) if square(batch).shape != batch.shape else (batch,):
+                for (key, _), mark in zip(some, signature(view), strict=True):
+                    index.add(key, mark)
     return index
 
 

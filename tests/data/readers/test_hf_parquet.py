@@ -7,12 +7,15 @@ import pickle
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from data import zoo
 from imaginate.data import open_dataset, verify
+from imaginate.data.decoding import pixels_of
 from imaginate.data.sources import hf_parquet
 from imaginate.errors import DataError
 
@@ -103,3 +106,20 @@ def test_the_row_group_cache_is_bounded(tmp_path: Path, monkeypatch: pytest.Monk
         sample.source.read()
         held = hf_parquet._cache._held.values()
         assert len(held) == 1 or sum(column.nbytes for column in held) <= 20_000
+
+
+def test_pictures_of_img2dataset_are_without_their_border_and_failed_rows_say_why(tmp_path: Path) -> None:
+    inner = zoo.picture(3, 24, 40)
+    boxed = np.full((40, 40, 3), 255, np.uint8)
+    boxed[8:32] = inner
+    rows = [
+        {"key": f"{n:05d}", "jpg": zoo.encoded(Image.fromarray(boxed)), "label": n, "status": "success", "exif": "{}",
+         "width": 40, "height": 40, "original_width": 80, "original_height": 48}
+        for n in range(2)
+    ]  # fmt: skip
+    rows.append({**dict.fromkeys(rows[0]), "key": "00002", "label": 1, "status": "failed_to_download"})
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "00000.parquet")
+    data = open_dataset(tmp_path)
+    assert [pixels_of(s).shape for s in data.samples] == [(24, 40, 3)] * 2
+    assert np.array_equal(pixels_of(data.samples[0]), inner)
+    assert data.reasons() == {"failed_to_download": 1}

@@ -11,10 +11,12 @@ from typing import Any, ClassVar
 from imaginate.data import features, splits
 from imaginate.data.arrow import schema_of
 from imaginate.data.columns import groups_of
+from imaginate.data.downloads import NAMES, SIZES, resized_by
 from imaginate.data.labelling import Labeller
+from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.data.sources.hf_parquet import ParquetSource
 from imaginate.errors import DataError
-from imaginate.records import GROUP, Listing, Part, Place, Sample, Skipped
+from imaginate.records import GROUP, ImageSource, Listing, Part, Place, Sample, Skipped
 
 _NOTHING: Mapping[str, Any] = {}  # one for all: 64 bytes a sample saved
 
@@ -103,6 +105,16 @@ def _labels_of(file: str, column: str) -> Sequence[Any]:
     return values
 
 
+def _downloads(file: str, count: int) -> Sequence[Mapping[str, Any]]:
+    """What img2dataset says of each row; nothing in files that it did not write."""
+    names = schema_of(file).names
+    if not {*SIZES, "status"} <= set(names):
+        return [_NOTHING] * count
+    there = [name for name in (*NAMES, "status") if name in names]
+    columns = [_labels_of(file, name) for name in there]
+    return [dict(zip(there, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
 def _families(file: str, count: int) -> Sequence[Mapping[str, Any]]:
     """What each row belongs together with, where `export` wrote the file."""
     columns = groups_of(schema_of(file).names)
@@ -119,12 +131,16 @@ def _rows(
     metadata = pq.read_metadata(file)
     groups = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
     places = ((group, row) for group, count in enumerate(groups) for row in range(count))
-    values = zip(places, _labels_of(file, column.label), _families(file, metadata.num_rows), strict=True)
-    for number, ((group, row), value, meta) in enumerate(values):
-        label = labeller.label(value)
+    facts = _downloads(file, metadata.num_rows)
+    values = zip(places, _labels_of(file, column.label), _families(file, metadata.num_rows), facts, strict=True)
+    for number, ((group, row), value, meta, fact) in enumerate(values):
+        failed = fact.get("status", "success") not in ("success", None)
+        label = str(fact["status"]) if failed else labeller.label(value)
         name = f"{stem}/{number}"
         if isinstance(label, str):
             yield Skipped(name, label, split)
         else:
-            source = ParquetSource(file, group, row, column.image)
+            source: ImageSource = ParquetSource(file, group, row, column.image)
+            resized = resized_by(fact) if fact else None
+            source = source if resized is None else DownloadedSource(source, resized)
             yield Sample(id=name, label=label, source=source, split=split, meta=meta)
