@@ -8,9 +8,11 @@ ISIC_0024306              an id, of which the file is `<folder>/ISIC_0024306.jpg
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+from urllib.parse import unquote
 
 from imaginate.data import splits
 from imaginate.data.decoding import has_image_suffix
@@ -23,6 +25,7 @@ from imaginate.records import ImageSource
 MISSING = "missing file"
 SEVERAL = "several files of this name"
 MOST_FILES = 200_000
+_UPLOAD = re.compile(r"[0-9a-f]{8}-.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,24 @@ class TreeFinder:
         if not name:
             return Found(full, None, reason, full)
         return Found(self._folder + name, self._files[self._folder + name], "", full, not _same_place(path, name))
+
+
+def found_again(finder: Finder, path: str) -> Found:
+    """The file of a path of a tool: as it is written, or behind Label Studio's address of a local file, or without the
+    eight digits that it puts in front of the name of an upload."""
+    path = of_label_studio(path)
+    found = finder.find(path)
+    folder, slash, name = path.rpartition("/")
+    if found.reason == MISSING and _UPLOAD.match(name):
+        again = finder.find(folder + slash + name[9:])
+        return found if again.source is None else again
+    return found
+
+
+def of_label_studio(path: str) -> str:
+    """The file behind Label Studio's address of a local one (`/data/local-files/?d=cats/1.jpg`); other paths as is."""
+    before, mark, inner = path.partition("/data/local-files/?d=")
+    return unquote(inner) if mark and (not before or "://" in before) else path
 
 
 class Index:

@@ -22,7 +22,7 @@ SHOWN = 4  # folders in a message
 NO_CLASS = "not in a class folder"
 EXTRA = "outside the class folders"
 NO_LABEL = "no label"
-_UNLABELLED = ("_unlabeled", "_unlabelled")  # where FiftyOne puts images without a label
+_UNLABELLED = ("_unlabeled", "_unlabelled", "no_label")  # where FiftyOne and CVAT put images without a label
 _SYSTEM_FOLDERS = (
     "__MACOSX", "@eaDir", "$RECYCLE.BIN", ".git", ".hg", ".svn", ".ipynb_checkpoints", ".cache", ".thumbnails",
     ".Trash", ".Spotlight-V100", ".fseventsd",

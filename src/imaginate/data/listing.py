@@ -12,6 +12,8 @@ from imaginate.errors import DataError, some
 from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Sample, Skipped
 
 NO_IMAGE = "not an image"
+_TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
+_BOXES = (".coco.json", "data.yaml", "_annotations.csv", "_darknet.labels", ".xml", "instances_default.json")
 
 
 def printable(path: str) -> str:
@@ -90,8 +92,13 @@ def _in_a_folder(name: str) -> str:
 
 def _tables_there(skipped: Iterable[Skipped]) -> str:
     """The end of a message where tables are next to the images that have no class."""
-    tables = [s.id for s in skipped if s.id.lower().endswith((".csv", ".tsv", ".jsonl", ".parquet"))]
-    return f"; the labels may be in {tables[0]}: give that table in place of the folder" if tables else ""
+    names = [s.id for s in skipped]
+    boxes = [name for name in names if name.lower().endswith(_BOXES)]
+    tables = [name for name in names if name.lower().endswith(_TABLES) and name not in boxes]
+    if tables:
+        return f"; the labels may be in {tables[0]}: give that table in place of the folder"
+    say = "holds boxes or outlines, which are no classes: export class folders or a table of classes"
+    return f"; {boxes[0]} {say}" if boxes else ""
 
 
 def _archives_there(skipped: Iterable[Skipped]) -> str:

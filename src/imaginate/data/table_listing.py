@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import unquote
 
 from imaginate.data import splits
 from imaginate.data.columns import Roles, Row, find_roles, marked, unknown_columns
 from imaginate.data.duplicates import two_labels
-from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder
+from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, listed, text
 from imaginate.data.listing import printable
 from imaginate.data.tables import SUFFIXES, TableFile
@@ -170,7 +169,7 @@ def _entries(table: PlacedTable) -> Iterator[_Entry]:
 
 def _find(finder: Finder, path: str) -> Found:
     """The file of a path; `12.0` is the id 12 where there is no such file."""
-    found = finder.find(path)
+    found = found_again(finder, path)
     return finder.find(text(path)) if found.reason == MISSING and text(path) != path else found
 
 
@@ -178,13 +177,7 @@ def _path(value: Any) -> str:
     """A path as text; numbers that a program wrote with a fraction (`12.0`) are ids."""
     if isinstance(value, Mapping):  # a struct of bytes and path, without bytes
         value = value.get("path") or ""
-    return text(value) if isinstance(value, float) else _of_label_studio(str(value).strip())
-
-
-def _of_label_studio(path: str) -> str:
-    """The file behind Label Studio's address of a local one (`/data/local-files/?d=cats/1.jpg`); other paths as is."""
-    before, mark, inner = path.partition("/data/local-files/?d=")
-    return unquote(inner) if mark and (not before or "://" in before) else path
+    return text(value) if isinstance(value, float) else of_label_studio(str(value).strip())
 
 
 def _class(row: Row, roles: Roles, *, is_exact: bool) -> tuple[Any, str | None]:
