@@ -39,7 +39,7 @@ def test_an_address_that_nothing_opens_names_what_is_missing(monkeypatch: pytest
 
 def test_unfinished_files_of_killed_processes_go_with_the_next_write(tmp_path: Path) -> None:
     dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
-    host = files._HOST
+    host = files.HOST
     stale = tmp_path / f".a.bin.{host}-{int(dead.stdout)}-0.partial"
     alive = tmp_path / f".a.bin.{host}-{os.getpid()}-99.partial"
     other = tmp_path / f".b.bin.{host}-{int(dead.stdout)}-0.partial"

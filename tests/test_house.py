@@ -21,6 +21,7 @@ FIRST = {
     "settings",
     "contract",
     "files",
+    "ownership",
     "progress",
     "cluster",
     "devices",

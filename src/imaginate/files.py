@@ -13,9 +13,10 @@ import itertools
 import json
 import os
 import platform
+import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,9 @@ OLD_METRICS = "evaluation.json"  # of earlier versions; `datasets` reads such a 
 CARD, SHEET, SEEDS = "README.md", "contact-sheet.png", "shards/seeds.sha256"
 
 PARTIAL = ".partial"  # the folder of files that are being written, inside the folder that they are for
+_EARLIER = re.compile(r".+\.\d+\.part|\.tmp\w{6}")  # what killed processes of earlier versions left
 _COUNT = itertools.count()  # of temporary files, of the whole process: threads write at the same time
-_HOST = platform.node().replace("/", "_") or "localhost"
+HOST = platform.node().replace("/", "_") or "localhost"
 _MASK = os.umask(0)  # can only be read by setting it
 os.umask(_MASK)
 
@@ -58,38 +60,78 @@ def derive_seed(*parts: object) -> int:
 
 
 def replace_file(path: str | os.PathLike[str], write: Callable[[Path], Any]) -> None:
-    """`write(partial)` makes a file or a folder next to `path`; it then takes the place of `path`, whole or not at all.
+    """`write(partial)` makes a file or a folder inside a `.partial` folder next to `path`; it then takes the place of
+    `path`, whole or not at all.
 
     A folder takes the place of a folder. Raises what `write` raises, after the partial file is removed.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     remove_stale(target)
-    partial = target.with_name(f".{target.name}.{_writer()}-{next(_COUNT)}{PARTIAL}")
-    try:
+    with partial_folder(target.parent) as place:  # where libraries leave their own temporary files, too
+        partial = place / target.name
         write(partial)
         if partial.is_file():
             partial.chmod(0o666 & ~_MASK)  # some libraries write files that their owner alone may read
         if partial.is_dir() and target.is_dir() and not target.is_symlink():
             shutil.rmtree(target)
         os.replace(partial, target)
-    except BaseException:
-        _remove(partial)
-        raise
+
+
+@contextmanager
+def partial_folder(folder: Path) -> Iterator[Path]:
+    """A new folder for unfinished files, below `.partial`; it and what is left in it go at the end."""
+    place = folder / PARTIAL / f"{_writer()}-{next(_COUNT)}"
+    while not place.is_dir():
+        with suppress(FileNotFoundError):  # another thread may remove `.partial` as long as it is empty
+            (folder / PARTIAL).mkdir(parents=True, exist_ok=True)
+            place.mkdir()
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        with suppress(OSError):
+            place.parent.rmdir()
 
 
 def is_partial(name: str) -> bool:
-    """Whether a file name is one of `replace_file`'s unfinished ones, which a killed process may leave."""
-    return name.startswith(".") and name.endswith(PARTIAL)
+    """Whether a file name is that of unfinished files, which a killed process may leave."""
+    return name == PARTIAL or (name.startswith(".") and name.endswith(PARTIAL))
 
 
 def remove_stale(path: str | os.PathLike[str]) -> None:
     """Remove the unfinished versions of a file that killed processes of this machine left."""
     target = Path(path)
-    for partial in target.parent.glob(f".{glob.escape(target.name)}.*{PARTIAL}"):
-        host, pid, _ = partial.name.removesuffix(PARTIAL).rsplit("-", 2)
-        if host.endswith(f".{_HOST}") and pid.isdigit() and not _is_alive(int(pid)):
+    for place in (target.parent / PARTIAL).glob("*/"):
+        if _is_dead(place.name) and (place / target.name).exists():
+            shutil.rmtree(place, ignore_errors=True)
+            with suppress(OSError):
+                place.parent.rmdir()
+    for partial in target.parent.glob(f".{glob.escape(target.name)}.*{PARTIAL}"):  # of earlier versions
+        if _is_dead(partial.name.removesuffix(PARTIAL).removeprefix(f".{target.name}.")):
             _remove(partial)
+
+
+def _is_dead(writer: str) -> bool:
+    """Whether `HOST-PID-NUMBER` was a process of this machine that has ended."""
+    host, pid, _ = writer.rsplit("-", 2) if writer.count("-") >= 2 else ("", "", "")
+    return host == HOST and pid.isdigit() and not is_alive(int(pid))
+
+
+def clean(root: str | os.PathLike[str], *, deep: bool = False) -> None:
+    """Remove all unfinished files of a folder; `deep`: of the folders below it too. Only for who owns the folder."""
+    if "://" in os.fspath(root):
+        return
+    shutil.rmtree(Path(root) / PARTIAL, ignore_errors=True)
+    if not deep:
+        return
+    for folder, inside, names in os.walk(root):
+        for name in [n for n in inside if is_partial(n)]:
+            inside.remove(name)
+            shutil.rmtree(Path(folder) / name, ignore_errors=True)
+        for name in names:
+            if is_partial(name) or _EARLIER.fullmatch(name):
+                Path(folder, name).unlink(missing_ok=True)
 
 
 def remove_file(path: str | os.PathLike[str]) -> None:
@@ -107,10 +149,11 @@ def _remove(path: Path) -> None:
 
 def _writer() -> str:
     """Who writes: this machine and process."""
-    return f"{_HOST}-{os.getpid()}"
+    return f"{HOST}-{os.getpid()}"
 
 
-def _is_alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
+    """Whether a process of this machine runs."""
     if os.name != "posix":  # elsewhere the question could end the process
         return True
     try:

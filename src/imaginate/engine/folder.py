@@ -1,16 +1,13 @@
-"""The output folder before a run begins: what is refused while nothing has been written, and one writer at a time."""
+"""The output folder before a run begins: what is refused while nothing has been written."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from imaginate.data.urls import is_url
 from imaginate.errors import RunError
-from imaginate.files import Folder, explained
-
-RECIPE, LOCK = "recipe.yaml", ".lock"
+from imaginate.files import RECIPE, Folder
+from imaginate.ownership import check_free, contents
 
 
 def refuse(store: Folder, datasets: list[str]) -> None:
@@ -18,9 +15,7 @@ def refuse(store: Folder, datasets: list[str]) -> None:
     for path in datasets:
         _refuse_overlap(store, path)
     _refuse_foreign(store)
-    if store.local and os.path.exists(store.path(LOCK)):
-        with lock(store):
-            pass
+    check_free(store)
 
 
 def _refuse_overlap(store: Folder, path: str) -> None:
@@ -43,30 +38,6 @@ def _inside(path: str, folder: str) -> bool:
 def _refuse_foreign(store: Folder) -> None:
     if store.exists(RECIPE) or not store.exists(""):
         return
-    others = [name for name in store.names() if name != LOCK]
+    others = contents(store)
     if others:
         raise RunError(f"{store.root} is not empty and is not a run (it has {others[0]}); choose a new or empty folder")
-
-
-@contextmanager
-def lock(store: Folder) -> Iterator[None]:
-    """One process at a time on a local folder; a second one is refused. The lock ends with the process.
-
-    On an object store there is no lock: two processes would do the same work twice, with the same result.
-    """
-    if not store.local:
-        yield
-        return
-    import fcntl
-
-    with explained(store.root):
-        os.makedirs(store.root, exist_ok=True)
-        handle = open(store.path(LOCK), "ab")  # noqa: SIM115
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"{store.root} is being written by another process; wait for it or use a new folder"
-            ) from None
-        yield

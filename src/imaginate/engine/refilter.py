@@ -17,12 +17,12 @@ from imaginate.contract import Context, RunFilter
 from imaginate.data import DataSpec, load, open_dataset
 from imaginate.data.decoding import decode_tensor
 from imaginate.engine.context import RunContext
-from imaginate.engine.folder import lock
 from imaginate.engine.kept_rows import AGAIN, Row, other_side, read_rows, write_rows
 from imaginate.engine.recipe import Recipe, read_recipe
 from imaginate.engine.resolve import NamedFilter, ResolvedRecipe, resolve_to_refilter
 from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.files import Folder
+from imaginate.ownership import own
 from imaginate.progress import Bar, bar
 from imaginate.records import Candidate, Image, Request, Sample, Verdict, steady
 from imaginate.runs import RunFolder
@@ -82,8 +82,7 @@ def refilter(
     source.check_finished()
     if held_out_split and not held_out:
         raise ConfigError("--held-out-split needs --held-out PATH")
-    with lock(source.store):
-        source.store.clean()
+    with own(source.store, "refilter", is_run=True):
         recipe = _recipe(source, filters, guide, (held_out, held_out_split), device)
         spec = dataclasses.replace(recipe.data, path=data) if data else recipe.data
         gone = source.gone()

@@ -15,7 +15,6 @@ from imaginate.data import open_dataset
 from imaginate.engine import finish, folder
 from imaginate.engine import workers as making
 from imaginate.engine.agreement import Tally, remark
-from imaginate.engine.folder import RECIPE
 from imaginate.engine.gather import gather
 from imaginate.engine.plan import Plan, make_plan
 from imaginate.engine.recipe import SECTIONS, Recipe, changes, determining
@@ -23,7 +22,8 @@ from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker, marker_name, rows_name
 from imaginate.engine.sizes import shrinking
 from imaginate.errors import ConfigError, RunError
-from imaginate.files import KEPT, REJECTED, SHEET, Folder, json_bytes
+from imaginate.files import KEPT, RECIPE, REJECTED, SHEET, Folder, json_bytes
+from imaginate.ownership import own
 from imaginate.progress import Bar, bar
 from imaginate.runs import RunFolder
 from imaginate.settings import with_keywords
@@ -88,7 +88,7 @@ def expand(
     store = Folder(out)
     folder.refuse(store, [path for path in (full.data.path, full.roles.held_out) if path])
     plan = _read(full, progress)
-    with folder.lock(store):
+    with own(store, "expand", is_run=True):
         result = _expand(full, plan, store, workers, ray, progress)
         _look_for_gone(full, plan, store, restore)
         return result

@@ -11,7 +11,8 @@ from imaginate.errors import RunError
 from imaginate.evaluation.arms import Arm, parse_arm
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.study_images import StudyImages
-from imaginate.files import replace_file, short_hash
+from imaginate.files import Folder, replace_file, short_hash
+from imaginate.ownership import contents, is_begun
 from imaginate.runs import Values
 
 NAME = "study.yaml"
@@ -94,13 +95,18 @@ class StudyFile:
         return entries
 
 
+def _is_new(folder: Path) -> bool:
+    """Whether there are at most decoded images."""
+    return contents(Folder(folder)) in ([], ["cache"])
+
+
 def _stored(folder: Path) -> Values:
     """What study.yaml says; RunError for a folder that holds something else."""
     import yaml
 
     path = folder / NAME
     if not path.exists():
-        if folder.exists() and (not folder.is_dir() or any(p.name != "cache" for p in folder.iterdir())):
+        if folder.exists() and not (folder.is_dir() and (is_begun(folder, "compare") or _is_new(folder))):
             raise RunError(f"{folder} exists and is not a study; choose another --out")
         return {}
     try:

@@ -43,6 +43,7 @@ from imaginate.training.recipes import check_watched
 from imaginate.training.settings import RULES
 from imaginate.training.training_set import TrainingSet, join
 from imaginate.training.trial import measure_pace
+from imaginate.training.weighting import drop_resume_points
 
 Compositions: TypeAlias = dict[tuple[str, int, int, int], Composition]  # by arm, seed, resample and fold
 
@@ -88,14 +89,16 @@ def compare(
     place = None if held_out is None else os.fspath(held_out)
     protocol = protocol_from({"data": os.fspath(data), "held_out": place, **settings})
     hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, progress=progress)
-    study = Study(protocol, parse_arms(list(arms)), Path(out), hardware)
+    parsed = parse_arms(list(arms))
+    study = Study(protocol, parsed, Path(out), hardware)
     if plan:
         return study.cost().to_dict()
-    found = study.run(agreed=yes)
-    more = seeds_to_add(found) if found else None
-    if more:
-        found = Study(replace(protocol, seeds=more), parse_arms(list(arms)), Path(out), hardware).run(agreed=yes)
-    return found
+    with study.team.owns(Path(out), "compare"):
+        found = Study(protocol, parsed, Path(out), hardware).run(agreed=yes)  # as the folder is now that it is owned
+        more = seeds_to_add(found) if found else None
+        if more:
+            found = Study(replace(protocol, seeds=more), parsed, Path(out), hardware).run(agreed=yes)
+        return found
 
 
 class Study:
@@ -138,6 +141,8 @@ class Study:
         first = self.team.main
         if not first:
             self.team.wait()
+        else:
+            self._drop_resume_points()
         cost = None
         if not all(self._is_done(*one) for one in self._wanted()):
             cost = self.cost()
@@ -175,6 +180,11 @@ class Study:
         self.team.wait()
         put_together()
         return found
+
+    def _drop_resume_points(self) -> None:
+        """Those of finished classifiers, which a process that was killed left."""
+        for result in (self.out / "arms").rglob(RESULT):
+            drop_resume_points(result.parent)
 
     def _results(self, material: StudyImages, jobs: Mapping[str, list[Job]]) -> Values:
         """results.json: that of the main classifier, with those of the others under `by_learner`."""

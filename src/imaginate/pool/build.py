@@ -17,10 +17,12 @@ from typing import Any, TypeVar
 
 from imaginate.contract import Guide
 from imaginate.errors import ConfigError, DataError, RunError
+from imaginate.ownership import own
 from imaginate.pool.listing import units_of
 from imaginate.pool.prepare import Prepared, prepare, unusable
 from imaginate.pool.probe import check_guide, new_header
 from imaginate.pool.recall import measure_recall
+from imaginate.pool.rows import Header
 from imaginate.pool.settings import Building
 from imaginate.pool.table import PoolTable
 from imaginate.pool.units import KEYS, Item, Unit
@@ -56,7 +58,23 @@ def build_pool(
     """
     settings = settings or Building()
     header = new_header(guide, settings.store)
-    table = PoolTable.create(path, header)
+    PoolTable.check_foreign(path)
+    share = "" if settings.part == "1/1" else settings.part
+    with own(path, "pool build", share=share) as owned:
+        return _build(PoolTable.create(path, header), header, sources, guide, settings, advance, owned.is_resumed)
+
+
+def _build(
+    table: PoolTable,
+    header: Header,
+    sources: Sequence[str],
+    guide: Guide,
+    settings: Building,
+    advance: Callable[[int], None],
+    is_resumed: bool,
+) -> Tally:
+    """The same, by the owner of the folder."""
+    path = table.path
     if table.header != header:
         check_guide(table.header, guide, path)
     if table.header.store != settings.store:
@@ -69,7 +87,7 @@ def build_pool(
             writer.take(done)
     writer.flush()
     _refuse_empty(table, writer.tally, path)
-    _finish(table, settings, guide)
+    _finish(table, settings, guide, is_resumed)
     return writer.tally
 
 
@@ -84,9 +102,10 @@ def _refuse_empty(table: PoolTable, tally: Tally, path: str) -> None:
     raise DataError(f"no image could be added to {path}: {why}{way_on}")
 
 
-def _finish(table: PoolTable, settings: Building, guide: Guide) -> None:
-    """Merge small pieces; index anew where there is no index yet or most rows came after it, and measure the index."""
-    table.tidy()
+def _finish(table: PoolTable, settings: Building, guide: Guide, is_resumed: bool) -> None:
+    """Merge small pieces and remove what a killed build left; index anew where there is no index yet or most rows came
+    after it, and measure the index."""
+    table.tidy(is_alone=is_resumed and settings.part == "1/1")
     if len(table) and settings.part.endswith("/1"):
         table.index_ids()
         if table.indexed() is None or table.stale():

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imaginate.errors import RunError
+from imaginate.files import partial_folder
+from imaginate.ownership import is_begun
 from imaginate.pool.indexes import BuiltIndex, config, kind_for, lists_of
 from imaginate.pool.rows import LATER, Header, header_of, rows_schema, skipped_schema, units_schema
 from imaginate.pool.units import Unit
@@ -61,17 +66,21 @@ class PoolTable:
     @classmethod
     def create(cls, path: str, header: Header) -> PoolTable:
         """The pool at `path`, created where there is none; a folder that holds something else is refused."""
-        if not _remote(path) and os.path.isdir(path) and os.listdir(path) and not os.path.isdir(f"{path}/rows.lance"):
-            raise RunError(f"{path} is not a pool and not empty: choose another folder")
+        cls.check_foreign(path)
         with explained(path):
-            database = _connect(path)
-            if "rows" in database.list_tables().tables:
-                return cls.open(path)
             # `rows` comes last: a pool that has it is complete.
-            database.create_table("units", schema=units_schema(), exist_ok=True)
-            database.create_table("skipped", schema=skipped_schema(), exist_ok=True)
-            database.create_table("rows", schema=rows_schema(header), exist_ok=True)
+            new_table(path, "units", schema=units_schema())
+            new_table(path, "skipped", schema=skipped_schema())
+            new_table(path, "rows", schema=rows_schema(header))
         return cls.open(path)
+
+    @staticmethod
+    def check_foreign(path: str) -> None:
+        """RunError for a folder that holds something else than a pool."""
+        if _remote(path) or not os.path.isdir(path) or os.path.isdir(f"{path}/rows.lance"):
+            return
+        if not is_begun(path, "pool build"):
+            raise RunError(f"{path} is not a pool and not empty: choose another folder")
 
     def __len__(self) -> int:
         return int(self.rows.count_rows())
@@ -208,11 +217,12 @@ class PoolTable:
         """Whether more rows came after the vector index was built than it was built of."""
         return self.built_index().is_outgrown(len(self))
 
-    def tidy(self) -> None:
-        """Merge small pieces and bring the indexes up to date; what the merge replaced goes away after an hour."""
+    def tidy(self, *, is_alone: bool = False) -> None:
+        """Merge small pieces and bring the indexes up to date; what the merge replaced goes away after an hour, and
+        where nobody else writes, what a killed build left at once."""
         with explained(self.path):
             for table in (self.rows, self.units, self.skipped):
-                table.optimize(cleanup_older_than=timedelta(hours=1))
+                table.optimize(cleanup_older_than=timedelta(hours=1), delete_unverified=is_alone)
 
     def index_ids(self) -> None:
         """A B-tree over the ids, so that a build knows at once what is there."""
@@ -236,8 +246,9 @@ class PoolTable:
         import pyarrow as pa
 
         with explained(self.path):
-            mode = "overwrite" if name in self._database.list_tables().tables else "create"
-            self._database.create_table(name, data=pa.Table.from_pylist(list(rows)), mode=mode)
+            table = pa.Table.from_pylist(list(rows))
+            if not new_table(self.path, name, data=table):
+                self._database.create_table(name, data=table, mode="overwrite")
 
 
 @contextmanager
@@ -248,6 +259,33 @@ def explained(path: str) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as error:
         text = " ".join(str(error).split())[:160]
         raise RunError(f"pool {path} cannot be read (damaged, or not reachable): {text}") from None
+
+
+def new_table(path: str, name: str, **content: Any) -> bool:
+    """Create a table, whole or not at all; False where there is one. LanceDB takes a folder without a version, which a
+    process that was killed leaves, for a table that cannot be read."""
+    if _remote(path):
+        if name in _connect(path).list_tables().tables:
+            return False
+        _connect(path).create_table(name, **content)
+        return True
+    target = Path(path) / f"{name}.lance"
+    if any(target.glob("_versions/*.manifest")):
+        return False
+    if target.is_dir():
+        shutil.rmtree(target)
+    with partial_folder(Path(path)) as place:
+        _connect(str(place)).create_table(name, **content)
+        try:
+            os.rename(place / target.name, target)
+        except OSError as error:
+            if error.errno not in (
+                errno.ENOTEMPTY,
+                errno.EEXIST,
+            ):  # where another process that shares the work was first
+                raise
+            return False
+    return True
 
 
 def _connect(path: str) -> Any:

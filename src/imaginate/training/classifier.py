@@ -20,7 +20,7 @@ from imaginate.runs import Facts
 from imaginate.settings import build, check, setting, with_keywords
 from imaginate.training import folder
 from imaginate.training.augment import stored_size
-from imaginate.training.distributed import assemble
+from imaginate.training.distributed import Team, assemble
 from imaginate.training.held_out import open_held_out
 from imaginate.training.labels import align_labels, check_classes
 from imaginate.training.leaks import check_leak
@@ -72,6 +72,17 @@ def train(
     finished classifier (what classifier.json holds); other settings or other images are refused.
     """
     asked, out, device = build(Training, settings, where="train"), Path(out), pick_device(device)
+    folder.check_foreign(out)
+    team, place = assemble(device)
+    if folder.is_finished(out) and not os.access(out, os.W_OK):
+        return _train(asked, str(data), out, device, (team, place), progress)
+    with team.owns(out, "train"):
+        return _train(asked, str(data), out, device, (team, place), progress)
+
+
+def _train(asked: Training, data: str, out: Path, device: str, team_at: tuple[Team, str], progress: bool) -> Facts:
+    """The same, by the owner of the folder."""
+    team, place = team_at
     stored = folder.stored_recipe(out)
     if stored is not None:
         asked = replace(asked, arch=asked.arch or stored["settings"]["arch"])
@@ -81,18 +92,17 @@ def train(
     asked.learner.check()
     recipe = asked.adjusted_recipe()
     check_watched(recipe, asked.validation > 0)
-    team, place = assemble(device)
     if not folder.is_finished(out):
         check_network(_plan(asked, recipe, 2, 1, place))
-    images = _gather(str(data), asked, out, progress and team.main)
+    images = _gather(data, asked, out, progress and team.main)
     if stored is not None:
         folder.check_images(out, stored, images.fingerprints)
     if folder.is_finished(out):
-        return folder.result_of(out) if team.main else {}
+        return _finished(out) if team.main else {}
     check_watched(recipe, len(images.parts.validation) > 0)
     plan = _plan(asked, recipe, len(images.labels), len(images.parts.rows), place)
     if team.main:
-        facts = {"settings": asdict(asked), "data": {"path": str(data), **images.fingerprints}}
+        facts = {"settings": asdict(asked), "data": {"path": data, **images.fingerprints}}
         folder.write_json(out / folder.RECIPE, facts)
     rows, validation = images.training_set(images.parts.rows), images.training_set(images.parts.validation)
     weights = asked.weights_new if rows.has_new else (1.0,)
@@ -216,6 +226,13 @@ def _finish(
     folder.write_json(out / folder.RESULT, result)
     drop_resume_points(out)
     return result
+
+
+def _finished(out: Path) -> Facts:
+    """The result of a finished classifier; a process that was killed at its very end may have left resume points."""
+    if os.access(out, os.W_OK):
+        drop_resume_points(out)
+    return folder.result_of(out)
 
 
 def _measure(plan: TrainPlan, trained: Trained, held: HeldOut, labels: LabelSpace) -> Facts:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from imaginate.ownership import own
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +47,17 @@ class Team:
         box = [dict(values)]
         broadcast_object_list(box)
         return box[0]
+
+    @contextmanager
+    def owns(self, out: Path, command: str) -> Iterator[None]:
+        """Own an output folder (`imaginate.ownership`): the main process does, and the others wait until it has it."""
+        if not self.main:
+            self.wait()
+            yield
+            return
+        with own(out, command):
+            self.wait()
+            yield
 
     def wait(self) -> None:
         """Until all processes are here."""

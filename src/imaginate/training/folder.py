@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imaginate.errors import RunError
-from imaginate.files import is_partial, replace_file
+from imaginate.files import LOCK, is_partial, replace_file
+from imaginate.ownership import is_begun
 from imaginate.runs import Facts, Values
 from imaginate.training import checkpoint
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 RECIPE, RESULT, HISTORY, WEIGHTS = "recipe.json", "classifier.json", "history.json", "weights.safetensors"
-_OWN = ("cache", checkpoint.NAME, RECIPE, RESULT, HISTORY, WEIGHTS)
+_OWN = ("cache", LOCK, checkpoint.NAME, RECIPE, RESULT, HISTORY, WEIGHTS)
 _DATA = {"train": "training images", "held_out": "held-out images"}
 
 
@@ -28,10 +29,15 @@ def is_finished(folder: str | os.PathLike[str]) -> bool:
     return (Path(folder) / RESULT).exists()
 
 
+def check_foreign(folder: Path) -> None:
+    """RunError for a folder that holds something else than a classifier."""
+    if folder.exists() and not (folder.is_dir() and (is_begun(folder, "train") or all(map(_own, folder.iterdir())))):
+        raise RunError(f"{folder} exists and is not a training folder; choose another --out")
+
+
 def stored_recipe(folder: Path) -> Values | None:
     """With what the folder's classifier is, or was, trained; None where there is nothing yet that it could spoil."""
-    if folder.exists() and not (folder.is_dir() and all(map(_own, folder.iterdir()))):
-        raise RunError(f"{folder} exists and is not a training folder; choose another --out")
+    check_foreign(folder)
     if not (is_finished(folder) or (folder / checkpoint.NAME).exists()):
         return None
     wanted = (RECIPE, WEIGHTS, HISTORY) if is_finished(folder) else (RECIPE,)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from imaginate.data import DataSpec, load, open_dataset
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.folder import Manifest, read_manifest
+from imaginate.ownership import own
 from imaginate.progress import bar
 from imaginate.runs import Values
 from imaginate.settings import check, setting, values_of
@@ -124,7 +125,20 @@ def select_checkpoint(
     manifest = read_manifest(folder)
     if manifest is None:
         raise ModelError(f"{folder} has no adaptation.json: it is no adaptation folder")
-    device, selection = pick_device(device), selection or CheckpointSelection()
+    with own(folder, "fit"):
+        return _select(manifest, folder, data, prior, selection or CheckpointSelection(), pick_device(device), progress)
+
+
+def _select(
+    manifest: Manifest,
+    folder: Path,
+    data: DataSpec,
+    prior: str,
+    selection: CheckpointSelection,
+    device: str,
+    progress: bool,
+) -> Manifest:
+    """The same, by the owner of the folder."""
     classifier = selection.classifier(device)
     trial = _Trial(folder, data, prior, manifest.technique, selection, classifier, device, progress)
     names = sorted(set(manifest.checkpoints.values()))

@@ -14,11 +14,11 @@ from typing import Any
 from imaginate.data.labelling import as_line
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
+from imaginate.ownership import is_begun, own
 from imaginate.runs import RunFolder
 
 log = logging.getLogger("imaginate")
 FORMATS = ("webdataset", "parquet", "csv")
-UNFINISHED = ".unfinished-export.json"  # there until all files are: the same command goes on, another is refused
 
 
 def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
@@ -36,14 +36,11 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
         raise ConfigError(f"per_file must be in [1, inf), got {per_file}")
     source, target = Folder(run), Folder(out)
     RunFolder(source).check_finished()
-    what = json_bytes({"run": run, "format": form, "per_file": per_file})
-    _refuse_foreign(target, what)
-    target.put(UNFINISHED, what)
-    table = _without_gone(RunFolder(source))
-    writer = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}[form]
-    writer(source, target, table, per_file)
-    target.remove(UNFINISHED)
-    target.clean()
+    _refuse_foreign(target)
+    with own(target, "export", what={"run": run, "format": form, "per_file": per_file}):
+        table = _without_gone(RunFolder(source))
+        writer = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}[form]
+        writer(source, target, table, per_file)
     return int(table.num_rows)
 
 
@@ -59,14 +56,10 @@ def _without_gone(run: RunFolder) -> Any:
     return table.filter(pc.invert(pc.is_in(table.column("file_name"), value_set=pa.array(gone))))
 
 
-def _refuse_foreign(target: Folder, what: bytes) -> None:
-    """RunError for a folder that holds anything else than this export, begun and not finished."""
-    if not target.exists("") or not target.names():
-        return
-    if not target.exists(UNFINISHED):
+def _refuse_foreign(target: Folder) -> None:
+    """RunError for a folder that holds anything else than an export that was begun and is not finished."""
+    if target.exists("") and not is_begun(target, "export"):
         raise RunError(f"{target.root} is not empty; choose a new or empty folder")
-    if target.get(UNFINISHED) != what:
-        raise RunError(f"{target.root} holds an unfinished export of another run or form; delete it, or choose another")
 
 
 def _batches(table: Any, size: int) -> Iterator[Any]:

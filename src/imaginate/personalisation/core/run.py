@@ -14,6 +14,7 @@ from imaginate.errors import ConfigError, ImageError
 from imaginate.files import content_hash, replace_file, short_hash
 from imaginate.models.adaptations.folder import Manifest, fingerprint
 from imaginate.models.priors import build_prior
+from imaginate.ownership import own
 from imaginate.personalisation.core.images import Images, prepare
 from imaginate.personalisation.core.loop import Trainer, now
 from imaginate.personalisation.core.objective import Objective
@@ -49,12 +50,27 @@ def fit(
     if tuned.family != chosen.family:
         raise ConfigError(f"technique {technique} needs a {chosen.family} prior, {tuned.name} is {tuned.family}")
     dataset = open_dataset(data)
-    print_of = fingerprint(tuned)
+    manifest = _manifest(technique, chosen, fit_plan, tuned, fingerprint(tuned), dataset)
     store = Store(out)
-    manifest = store.open(_manifest(technique, chosen, fit_plan, tuned, print_of, dataset))
+    store.open(manifest, is_dry=True)
+    with own(store.root, "fit"):
+        return _fit(chosen, fit_plan, tuned, dataset, store, store.open(manifest), progress)
+
+
+def _fit(
+    chosen: Technique,
+    fit_plan: FitPlan,
+    tuned: TunablePrior,
+    dataset: Dataset,
+    store: Store,
+    manifest: Manifest,
+    progress: bool,
+) -> Manifest:
+    """The same, by the owner of the folder."""
     if manifest.finished:
+        store.forget_state()
         return manifest
-    key = short_hash([print_of, manifest.data.get("content")])
+    key = short_hash([manifest.fingerprint, manifest.data.get("content")])
     images = prepare(dataset, tuned, fit_plan, store.root / "cache", key, progress=progress)
     held_out = [dataset.samples[images.index[row]].id for row in images.held_out]
     text = json.dumps(held_out, ensure_ascii=False)
@@ -140,7 +156,8 @@ class _Run:
         self.epoch, self.done, self.total = int(state["epoch"]), int(state["done"]), float(state["total"])
         self.manifest.history = json.loads(state["history"])
         self.manifest.checkpoints = json.loads(state["checkpoints"])
-        self.manifest.chosen = self.manifest.checkpoints.get("best", "")
+        if best := self.manifest.checkpoints.get("best"):
+            self._choose(best)
 
     def finish(self, progress: bool) -> Manifest:
         """Train until an end is reached: epochs, steps, or a validation loss that stagnates."""
@@ -152,6 +169,7 @@ class _Run:
             shown.note("fitting")
             while self.done > 0 or not self._over():
                 self._epoch(shown)
+        self.store.keep_only(set(self.manifest.checkpoints.values()))
         self.manifest.finished = True
         self.manifest.write(self.store.root)
         self.store.forget_state()
@@ -215,10 +233,15 @@ class _Run:
         if self.epoch <= self.technique.keep_first:
             roles[name] = name
         if best_epoch(self.manifest.history) == self.epoch:
-            roles["best"] = self.manifest.chosen = name
-            self.manifest.chosen_by = "validation loss" if self.images.held_out else "training loss"
+            roles["best"] = name
+            self._choose(name)
         if best_epoch(self.manifest.history, "train_loss") == self.epoch:
             roles["best-train"] = name
+
+    def _choose(self, name: str) -> None:
+        """The checkpoint that is used, and why."""
+        self.manifest.chosen = name
+        self.manifest.chosen_by = "validation loss" if self.images.held_out else "training loss"
 
     def _save(self) -> None:
         state = {

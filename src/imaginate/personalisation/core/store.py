@@ -12,6 +12,7 @@ import torch
 from imaginate.errors import RunError
 from imaginate.files import replace_file
 from imaginate.models.adaptations.folder import Manifest, read_manifest
+from imaginate.ownership import is_begun
 
 FREE = ("save_every", "sheet_every", "sheet_steps")  # these do not change what is learnt
 
@@ -23,17 +24,15 @@ class Store:
         self.root = Path(root).expanduser()
         self.state_file = self.root / "state" / "state.pt"
 
-    def open(self, fresh: Manifest) -> Manifest:
-        """The manifest to go on with. RunError where the folder holds something else, or another fit."""
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise RunError(f"cannot write {self.root}: {error.strerror}") from None
+    def open(self, fresh: Manifest, *, is_dry: bool = False) -> Manifest:
+        """The manifest to go on with. RunError where the folder holds something else, or another fit. `is_dry`: only
+        check."""
         there = read_manifest(self.root)
         if there is None:
-            if any(self.root.iterdir()):
+            if not is_begun(self.root, "fit"):
                 raise RunError(f"{self.root} is not empty and holds no fit: choose another folder")
-            fresh.write(self.root)
+            if not is_dry:
+                fresh.write(self.root)
             return fresh
         changed = _changes(there, fresh)
         if changed:
@@ -65,7 +64,7 @@ class Store:
 
     def keep_only(self, names: set[str]) -> None:
         """Remove the checkpoints of epochs that no role needs any more."""
-        for folder in (self.root / "checkpoints").iterdir():
+        for folder in (self.root / "checkpoints").glob("*/"):
             if folder.name.startswith("epoch-") and folder.name not in names:
                 shutil.rmtree(folder)
 
