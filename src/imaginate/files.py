@@ -165,6 +165,41 @@ def is_alive(pid: int) -> bool:
     return True
 
 
+def inside(root: str | os.PathLike[str], name: str) -> str:
+    """The full path of a file that data (a table, a manifest) names below a folder: THE check of such names. RunError
+    where the name leads out of the folder, or a link on the way does."""
+    full = below(root, name)
+    if "://" not in full and not is_below(full, root):
+        raise RunError(f"{os.fspath(root)} is damaged: {name} is a link to {os.path.realpath(full)}, outside of it")
+    return full
+
+
+def below(root: str | os.PathLike[str], name: str) -> str:
+    """The same by the name alone: links are followed."""
+    place = os.fspath(root).rstrip("/") or "/"
+    if ".." in name.replace("\\", "/").split("/") or name.startswith("/") or "://" in name:
+        raise RunError(f"{place} is damaged: it names {name!r}, which is outside of it")
+    if "\0" in name:
+        raise RunError(f"{place} is damaged: {name!r} is not a file name")
+    return f"{place}/{name}"
+
+
+def is_below(path: str | os.PathLike[str], root: str | os.PathLike[str]) -> bool:
+    """Whether a path is in a folder, or the folder itself, once all links are followed."""
+    top = os.path.realpath(root)
+    return os.path.commonpath((top, os.path.realpath(path))) == top
+
+
+def check_links(root: str | os.PathLike[str]) -> None:
+    """RunError where a link below a folder leads out of it: what is written or read there would be elsewhere."""
+    for folder, inner, names in os.walk(root):
+        for name in (*inner, *names):
+            path = os.path.join(folder, name)
+            if os.path.islink(path) and not is_below(path, root):
+                real = os.path.realpath(path)
+                raise RunError(f"refusing to use {os.fspath(root)}: {path} is a link to {real}, outside of it")
+
+
 def json_bytes(value: Any) -> bytes:
     """Readable JSON."""
     return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode(errors="surrogateescape")
@@ -178,17 +213,33 @@ class Folder:
         self.root = os.fspath(root).rstrip("/") or "/"
         self.local = "://" not in self.root
         self._made: set[str] = set()
+        self._seeds: set[str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Folder, (self.root,)
 
     def path(self, name: str) -> str:
         """The full path or url of a file of this folder. Raises RunError for a name that leaves it."""
-        if ".." in name.split("/") or name.startswith("/"):
-            raise RunError(f"{self.root} is damaged: it names {name!r}, which is outside of it")
-        if "\0" in name:
-            raise RunError(f"{self.root} is damaged: {name!r} is not a file name")
-        return f"{self.root}/{name}"
+        return below(self.root, name)
+
+    def readable(self, name: str) -> str:
+        """The path or url of a file to read. Raises RunError where a link leads out of the folder, unless it is that of
+        a run to one of its seed images, by the hash that the run keeps of it."""
+        path = self.path(name)
+        if not self.local or is_below(path, self.root) or self._is_seed(path):
+            return path
+        raise RunError(f"{self.root} is damaged: {name} is a link to {os.path.realpath(path)}, outside of it")
+
+    def _is_seed(self, path: str) -> bool:
+        if not os.path.islink(path) or not is_below(os.path.dirname(path), self.root):
+            return False
+        if self._seeds is None:
+            text = self.get(SEEDS) if self.exists(SEEDS) else b""
+            self._seeds = {line.split(b"  ", 1)[0].decode(errors="replace") for line in text.splitlines()}
+        try:
+            return hashlib.sha256(Path(path).read_bytes()).hexdigest() in self._seeds
+        except OSError:  # it is gone, which whoever reads it says
+            return not os.path.exists(path)
 
     def put(self, name: str, data: bytes) -> None:
         """Write a whole file, atomically. Raises RunError when the disk is full or read-only."""
@@ -218,6 +269,7 @@ class Folder:
             raise RunError(f"refusing to move {name} onto {to}: it exists already in {self.root}")
         with explained(self.root):
             if self.local:
+                self._make(os.path.dirname(self.path(name)))
                 self._make(os.path.dirname(self.path(to)))
                 os.rename(self.path(name), self.path(to))
             else:
@@ -227,7 +279,9 @@ class Folder:
         """Remove a file of this folder, if it is there."""
         with explained(self.root):
             if self.local:
-                Path(self.path(name)).unlink(missing_ok=True)
+                path = Path(self.path(name))
+                inside(self.root, os.path.dirname(name))  # a link itself may go, what it leads to may not
+                path.unlink(missing_ok=True)
             elif self.exists(name):
                 self._remote().rm_file(self.path(name))
 
@@ -235,7 +289,7 @@ class Folder:
         """The bytes of a file. Raises RunError where there is none."""
         try:
             if self.local:
-                return Path(self.path(name)).read_bytes()
+                return Path(self.readable(name)).read_bytes()
             return self._remote().cat_file(self.path(name))  # type: ignore[no-any-return]
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise RunError(f"{self.root} has no {name or 'file without a name'}: no run folder, or damaged") from None
@@ -248,7 +302,8 @@ class Folder:
         """Names directly inside a folder, sorted; empty where there is none. Unfinished files are not listed."""
         place = self.path(folder) if folder else self.root
         if self.local:
-            return sorted(n for n in os.listdir(place) if n != PARTIAL) if os.path.isdir(place) else []
+            is_there = os.path.isdir(place) and is_below(place, self.root)
+            return sorted(n for n in os.listdir(place) if n != PARTIAL) if is_there else []
         if not self._remote().exists(place):
             return []
         listed = self._remote().ls(place, detail=False, refresh=True)
@@ -256,7 +311,7 @@ class Folder:
 
     def open(self, name: str) -> Any:
         """A file opened for reading (binary)."""
-        return open(self.path(name), "rb") if self.local else self._remote().open(self.path(name), "rb")
+        return open(self.readable(name), "rb") if self.local else self._remote().open(self.path(name), "rb")
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Any]:
@@ -286,8 +341,8 @@ class Folder:
     def _make(self, path: str) -> None:
         """Make a folder of this one; RunError where a link would lead the files out of it."""
         if path not in self._made:
-            root, real = os.path.realpath(self.root), os.path.realpath(path)
-            if os.path.commonpath((root, real)) != root:
+            if not is_below(path, self.root):
+                real = os.path.realpath(path)
                 raise RunError(f"refusing to write {path}: it is a link to {real}, outside of {self.root}")
             os.makedirs(path, exist_ok=True)
             self._made.add(path)

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 from imaginate.errors import RunError
-from imaginate.files import HOST, LOCK, PARTIAL, Folder, clean, explained, is_alive
+from imaginate.files import HOST, LOCK, PARTIAL, Folder, check_links, clean, explained, is_alive
 
 BEAT, LEASE = 5.0, 30.0  # seconds between two renewals of a lease, and until one that is not renewed has ended
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -64,6 +64,8 @@ def own(
         if not share:
             store.clean()
             clean(store.root, deep=not is_run)
+        if store.local and not is_run:
+            check_links(store.root)
         yield Owned(store, held.is_resumed)
     except BaseException:
         is_begun = not is_run and (held.is_resumed or not had) and bool(contents(store))
@@ -138,6 +140,7 @@ class _Lock:
         self._store, self._is_run, self._name = store, is_run, name
         self._file = _locked(store, LOCK, is_shared=name != LOCK)
         self._part: IO[bytes] | None = None
+        self._before = os.fstat(self._file.fileno())
         try:
             self.is_resumed = _check_mark(store, self._file.read(), mark, is_run)
             if name != LOCK:
@@ -162,6 +165,8 @@ class _Lock:
             clean(self._store.root)
             if self._is_run:
                 self._file.truncate(0)
+                if not self._before.st_size:  # a run that was finished already is as it was, to the time of its files
+                    os.utime(self._file.fileno(), ns=(self._before.st_atime_ns, self._before.st_mtime_ns))
             else:
                 os.unlink(self._store.path(LOCK))
 

@@ -29,6 +29,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
 _KEY = "imaginate"
+# Rows of data may name addresses of a private network: the flag, and the variable that worker processes see.
+PRIVATE_FLAG, PRIVATE_SWITCH = "--private-addresses", "IMAGINATE_PRIVATE_ADDRESSES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,11 +23,11 @@ import imaginate
 from imaginate import cluster
 from imaginate.contract import Context
 from imaginate.engine import shard, workers
-from imaginate.engine.folder import lock
 from imaginate.engine.gather import gather
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
 from imaginate.files import Folder, explained
 from imaginate.methods.flip_crop import FlipCrop
+from imaginate.ownership import own
 from imaginate.records import Candidate, Request
 from imaginate.runs import RunFolder
 from imaginate.write import tables
@@ -138,7 +138,10 @@ def test_a_foreign_folder_is_left_alone(data: Path, tmp_path: Path) -> None:
 
 
 def test_two_writers_one_is_refused(data: Path, tmp_path: Path) -> None:
-    with lock(Folder(tmp_path / "run")), pytest.raises(RunError, match="being written by another process"):
+    with (
+        own(tmp_path / "run", "expand", is_run=True),
+        pytest.raises(RunError, match="being written by another process"),
+    ):
         imaginate.expand(str(data), tmp_path / "run", **KNOBS)
 
 

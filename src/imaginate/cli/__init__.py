@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from imaginate.errors import ConfigError, ImaginateError
+from imaginate.settings import PRIVATE_FLAG, PRIVATE_SWITCH
 from imaginate.version import __version__
 
 DESCRIPTION = (
@@ -30,6 +31,7 @@ GROUPS = {  # every command once, the first ones first
     "models and pools": ("fit", "pool"),
     "help": ("methods", "completion"),
 }
+_READS_ROWS = ("adopt", "compare", "evaluate", "expand", "fit", "guide", "inspect", "plan", "refilter", "train")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -147,6 +149,8 @@ def _dispatch(args: list[str], notes: logging.Handler) -> int:
         print(parser.format_all())
         return 0
     parsed = _parsed(parser, words)
+    if getattr(parsed, PRIVATE_FLAG.strip("-").replace("-", "_"), False):
+        os.environ[PRIVATE_SWITCH] = "1"  # the environment, so that worker processes know
     with heard(parsed, notes):
         return int(module.run(parsed))
 
@@ -169,6 +173,10 @@ def parser_of(name: str, rest: Sequence[str] = ()) -> argparse.ArgumentParser:
     from imaginate.cli._common import add_common
 
     module.add_arguments(parser)
+    if name in _READS_ROWS:
+        parser.add_argument(
+            PRIVATE_FLAG, action="store_true", help="rows of data may name addresses of a private network"
+        )
     if "add_dynamic" in vars(module):
         module.add_dynamic(parser, list(rest))
     add_common(parser)

@@ -20,9 +20,12 @@ from imaginate.data.layout import is_system_folder
 from imaginate.data.scanning import file_reason
 from imaginate.data.sources.file import FileSource
 from imaginate.data.urls import is_url, refusal
+from imaginate.errors import RunError
+from imaginate.files import below
 from imaginate.records import ImageSource
 
 MISSING = "missing file"
+OUTSIDE = "outside of the dataset"
 SEVERAL = "several files of this name"
 MOST_FILES = 200_000
 _UPLOAD = re.compile(r"[0-9a-f]{8}-.")
@@ -51,11 +54,13 @@ class Finder(Protocol):
 @dataclass
 class DiskFinder:
     """Files on a disk, relative to the folder of the table; URLs where their protocol is allowed. The files below the
-    folder are listed only where a path is not at its place. `prefix`: the folder's name in ids."""
+    folder are listed only where a path is not at its place. `prefix`: the folder's name in ids. `root`:
+    the folder that its rows may not leave; they may name any file where there is none."""
 
     folder: str
     table: str = ""
     prefix: str = ""
+    root: str = ""
     _index: Index | None = field(default=None, init=False)
 
     def find(self, path: str) -> Found:
@@ -63,14 +68,15 @@ class DiskFinder:
         if is_url(path):
             return Found(path, FileSource(path), refusal(path, self.folder), path)
         full = os.path.join(self.folder, path)
-        reason = file_reason(full)
-        if reason != MISSING:
+        reason = OUTSIDE if self.root and not _is_under(full, self.root) else file_reason(full)
+        if reason not in (MISSING, OUTSIDE):
             return Found(self.prefix + path, FileSource(full), reason, full)
+        was_outside = reason == OUTSIDE
         if self._index is None:
             self._index = Index(_below(self.folder), self.table)
         name, reason = self._index.look_up(path)
         if not name:
-            return Found(self.prefix + path, None, reason, full)
+            return Found(self.prefix + path, None, OUTSIDE if was_outside else reason, full)
         place = os.path.join(self.folder, name)
         moved = not _same_place(path, name)
         return Found(self.prefix + name, FileSource(place), file_reason(place), full, moved)
@@ -86,7 +92,10 @@ class UrlFinder:
         """The URL of the path."""
         if is_url(path):
             return Found(path, FileSource(path), refusal(path, self.folder), path)
-        full = os.path.join(self.folder, path.replace("\\", "/"))
+        try:
+            full = below(self.folder, path.replace("\\", "/"))
+        except RunError:
+            return Found(path, None, OUTSIDE, path)
         return Found(path, FileSource(full), "", full)
 
 
@@ -150,6 +159,12 @@ class Index:
         if len(left) > 1 and self._split is not None:
             left = [o for o in left if any(splits.of_folder(part) == self._split for part in o.split("/")[:-1])]
         return (left[0], "") if len(left) == 1 else ("", SEVERAL if left else MISSING)
+
+
+def _is_under(path: str, root: str) -> bool:
+    """Whether a path is in a folder by its name; links in a dataset are followed, as its owner set them."""
+    top = os.path.abspath(root)
+    return os.path.commonpath((top, os.path.abspath(path))) == top if "\0" not in path else True
 
 
 def _common_end(name: str, wanted: Sequence[str]) -> int:

@@ -6,10 +6,12 @@ A read fetches the bytes of one image; nothing is copied to the disk. Formats th
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
+from imaginate.data.addresses import PRIVATE, is_refused
 from imaginate.errors import DataError, ImageError
 
 if TYPE_CHECKING:
@@ -19,16 +21,21 @@ if TYPE_CHECKING:
 ALLOWED = frozenset({"file", "http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hf"})
 OF_DATASETS = ALLOWED | {"memory"}
 NOT_ALLOWED = "protocol not allowed"
+_IPV6 = re.compile(r"://\[[0-9A-Fa-f:.]*\]")  # has `::` without being a chain
 
 
 def refusal(url: str, folder: str) -> str:
     """Why an image that a table names by a URL is not read; "" where it may be. `folder`: that of the table. Nothing is
     opened for it."""
     protocol = url.split("://", 1)[0].lower()
-    if "::" in url or protocol not in ALLOWED | ({folder.split("://", 1)[0]} if is_url(folder) else set()):
+    if "::" in _IPV6.sub("", url) or protocol not in ALLOWED | (
+        {folder.split("://", 1)[0]} if is_url(folder) else set()
+    ):
         return NOT_ALLOWED
     if protocol != "file":
-        return ""
+        return PRIVATE if is_refused(url, folder) else ""
+    if is_url(folder) and not folder.startswith("file:"):
+        return NOT_ALLOWED
     place = os.path.realpath(url.split("://", 1)[1])
     inside = os.path.realpath(folder.split("://", 1)[-1]).rstrip(os.sep) + os.sep
     return "" if place.startswith(inside) else "outside the folder of the table"
@@ -37,7 +44,7 @@ def refusal(url: str, folder: str) -> str:
 def check_dataset(url: str) -> None:
     """DataError for the URL of a dataset that does more than to name a place whose bytes are read."""
     protocol = url.split("://", 1)[0].lower()
-    if "::" in url or (protocol not in OF_DATASETS and _is_known(protocol)):
+    if "::" in _IPV6.sub("", url) or (protocol not in OF_DATASETS and _is_known(protocol)):
         allowed = ", ".join(sorted(ALLOWED))
         raise DataError(f"cannot read {url}: {NOT_ALLOWED}; one of {allowed} without `::` is")
 

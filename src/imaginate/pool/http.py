@@ -115,7 +115,7 @@ class HttpPool:
                 raise ImageError("damaged") from None
         if not row.get("url"):
             raise ImageError("no url")
-        return refs.read(str(row["url"]), self.timeout)
+        return refs.read(str(row["url"]), self.timeout, self.path)
 
 
 def _listed(answer: object) -> list[dict[str, Any]]:

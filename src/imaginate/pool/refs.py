@@ -16,6 +16,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from imaginate import registry
+from imaginate.data import urls
+from imaginate.data.addresses import PRIVATE, is_refused, opener
 from imaginate.data.downloads import Resized
 from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.data.sources.file import FileSource
@@ -63,10 +65,11 @@ def _kinds() -> dict[type[ImageSource], str]:
     return {registry.find("sources", name): name for name in registry.names("sources")}
 
 
-def read(ref: str, timeout: float = 20.0) -> bytes:
-    """The bytes behind a reference. Raises ImageError; a place that is gone is `source disappeared`."""
+def read(ref: str, timeout: float = 20.0, named: str = "") -> bytes:
+    """The bytes behind a reference. Raises ImageError; a place that is gone is `source disappeared`. `named`: the
+    address that the user gave, whose own images may be in a private network."""
     if ref.startswith(("http://", "https://")):
-        return download(ref, timeout)
+        return download(ref, timeout, named)
     try:
         return bytes(_source(ref).read())
     except ImageError as error:
@@ -76,7 +79,7 @@ def read(ref: str, timeout: float = 20.0) -> bytes:
 
 def _source(ref: str) -> ImageSource:
     if ref.startswith("file:"):
-        return FileSource(ref.removeprefix("file:"))
+        return FileSource(_allowed(ref.removeprefix("file:")))
     try:
         values = json.loads(ref)
         if "resized" in values:
@@ -84,6 +87,8 @@ def _source(ref: str) -> ImageSource:
         if "inner" in values:
             return RenderedSource(_source(values["inner"]), _rendering(values["rendering"]))
         kind = values.pop("kind")
+        if "path" in values:
+            _allowed(str(values["path"]))
         return registry.find("sources", _EARLIER.get(kind, kind))(**values)
     except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
         raise ImageError("unknown reference") from None
@@ -97,14 +102,26 @@ def _rendering(values: Mapping[str, Any]) -> Rendering:
     return Rendering(windows, None if channels is None else tuple(channels), values["page"])
 
 
-def download(url: str, timeout: float) -> bytes:
+def _allowed(path: str) -> str:
+    """The path, unless it is a URL that no row may name."""
+    if urls.is_url(path):
+        if "::" in path or path.split("://", 1)[0].lower() not in urls.OF_DATASETS:
+            raise ImageError(urls.NOT_ALLOWED)
+        if is_refused(path):
+            raise ImageError(PRIVATE)
+    return path
+
+
+def download(url: str, timeout: float, named: str = "") -> bytes:
     """The bytes behind a URL, at most 64 MiB of them, within `timeout` seconds of silence."""
     import urllib.request
 
+    if is_refused(url, named):
+        raise ImageError(PRIVATE)
     request = urllib.request.Request(url, headers={"User-Agent": "imaginate"})
     out = io.BytesIO()
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
+        with opener(named).open(request, timeout=timeout) as answer:
             while chunk := answer.read(1 << 16):
                 out.write(chunk)
                 if out.tell() > MAX_BYTES:

@@ -37,7 +37,7 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     source, target = Folder(run), Folder(out)
     RunFolder(source).check_finished()
     _refuse_foreign(target)
-    with own(target, "export", what={"run": run, "format": form, "per_file": per_file}):
+    with own(target, "export", what={"run": os.fspath(run), "format": form, "per_file": per_file}):
         table = _without_gone(RunFolder(source))
         writer = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}[form]
         writer(source, target, table, per_file)
@@ -142,7 +142,7 @@ def _csv(source: Folder, target: Folder, table: Any, per_file: int) -> None:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(table.column_names)
     for row in table.to_pylist():
-        path = source.path(row["file_name"])
+        path = source.readable(row["file_name"])
         row["file_name"] = os.path.abspath(path) if source.local else path
         row["class_name"] = as_line(row["class_name"])
         writer.writerow([json.dumps(v) if isinstance(v, list) else v for v in row.values()])

@@ -11,7 +11,8 @@ from imaginate.data import features, splits
 from imaginate.data.arrow import batches
 from imaginate.data.labelling import Labeller
 from imaginate.data.sources.hf_arrow import ArrowSource
-from imaginate.errors import DataError
+from imaginate.errors import DataError, RunError
+from imaginate.files import below, first_line
 from imaginate.records import Listing, Part, Place, Sample, Skipped
 
 
@@ -86,7 +87,10 @@ def _table(folder: str) -> tuple[features.Columns, list[str]]:
     state = _json(os.path.join(folder, "state.json"))
     if state.get("_indices_data_files"):
         raise DataError(f"{folder} has an index over its rows; save it anew with flatten_indices()")
-    files = [os.path.join(folder, str(entry["filename"])) for entry in state.get("_data_files") or []]
+    try:
+        files = [below(folder, str(entry["filename"])) for entry in state.get("_data_files") or []]
+    except (RunError, KeyError, TypeError) as error:
+        raise DataError(f"{folder}/state.json is damaged: {first_line(error)}") from None
     if not files:
         raise DataError(f"{folder}/state.json names no arrow files")
     info = os.path.join(folder, "dataset_info.json")

@@ -40,15 +40,16 @@ class Manifest:
     def read(self, place: Place, part: Part) -> Listing:
         """The rows whose image files are there."""
         files = _side_tables(place.path, part) if place.kind == "folder" else [(place.path, "")]
-        return list_tables([_placed(file, folder, part) for file, folder in files], place.path)
+        root = os.path.abspath(place.path) if place.kind == "folder" else ""
+        return list_tables([_placed(file, folder, part, root) for file, folder in files], place.path)
 
 
-def _placed(file: str, folder: str, part: Part) -> PlacedTable:
-    """A table, and where its files are looked for."""
+def _placed(file: str, folder: str, part: Part, root: str) -> PlacedTable:
+    """A table, and where its files are looked for: that of a folder names files of this folder alone."""
     table = TableFile(file, encoding=part.encoding)
     if is_url(file):
         return placed(table, UrlFinder(os.path.dirname(file)), part)
-    finder = DiskFinder(os.path.dirname(os.path.abspath(file)), file, f"{folder}/" if folder else "")
+    finder = DiskFinder(os.path.dirname(os.path.abspath(file)), file, f"{folder}/" if folder else "", root)
     return placed(table, finder, part, splits.of_folder(folder) if folder else None)
 
 

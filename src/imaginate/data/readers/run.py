@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from imaginate.records import GROUP, ClassInfo, LabelSpace, Listing, Part, Place
 from imaginate.runs import Row, RunFolder
 
 META = ("origin", "method", "seed_image", "copy", "prompt", "prior", "guide", "rng_seed", GROUP)
+OUTSIDE = "outside of the run"
 _NEEDED = ("file_name", "label", "origin")
 
 
@@ -46,8 +46,9 @@ def _read(path: str, origin: str) -> Listing:
         if not _wanted(row, origin):
             continue
         name, label = str(row["file_name"]), row["label"]
-        full = os.path.join(path, name)
-        reason = NO_LABEL if label is None else OUT_OF_RANGE if not 0 <= label < len(labels) else file_reason(full)
+        full, outside = _place(run, name)
+        reason = NO_LABEL if label is None else OUT_OF_RANGE if not 0 <= label < len(labels) else ""
+        reason = outside or reason or file_reason(full)
         if reason:
             skipped.append(Skipped(name, reason))
         else:
@@ -55,6 +56,14 @@ def _read(path: str, origin: str) -> Listing:
     gone = run.gone()
     notes = (run.words_for_gone(gone),) if gone else ()
     return Listing(format="run", labels=labels, samples=samples, skipped=skipped, notes=notes, has_origins=True)
+
+
+def _place(run: RunFolder, name: str) -> tuple[str, str]:
+    """The path of an image, or the reason why it is not read."""
+    try:
+        return run.store.readable(name), ""
+    except RunError:
+        return "", OUTSIDE
 
 
 def _wanted(row: Row, origin: str) -> bool:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from imaginate.contract import PriorFamily
 from imaginate.errors import ConfigError, ModelError
-from imaginate.files import replace_file, short_hash
+from imaginate.files import inside, replace_file, short_hash
 from imaginate.records import LabelSpace
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def checkpoint_folder(manifest: Manifest, path: str | Path, checkpoint: str | No
     name = checkpoint or manifest.chosen
     if name not in known:
         raise ConfigError(f"checkpoint must be one of {', '.join(sorted(known))}, got {name!r}")
-    folder = Path(path).expanduser() / "checkpoints" / known[name]
+    folder = Path(inside(Path(path).expanduser() / "checkpoints", known[name]))
     if not folder.is_dir():
         raise ModelError(f"adaptation {path} lacks its checkpoint {known[name]}")
     return folder
