@@ -112,9 +112,10 @@ def test_downloads_follow_no_redirection_into_a_private_network(server: str) -> 
     assert refs.download(f"{server}/a", 5, named=server) == b"picture"
     with pytest.raises(ImageError, match="private address"):
         refs.download(f"{server}/a", 5)
-    for path in ("away", "local"):
-        with pytest.raises(ImageError, match="private address"):
-            refs.download(f"{server}/{path}", 5, named=server)
+    with pytest.raises(ImageError, match="private address"):
+        refs.download(f"{server}/away", 5, named=server)
+    with pytest.raises(ImageError, match="download failed"):
+        refs.download(f"{server}/local", 5, named=server)
 
 
 @pytest.mark.parametrize("ref", ["file:reference://a::b", '{"kind": "zip", "path": "simplecache::http://h/a.zip"}'])

@@ -28,9 +28,8 @@ def refusal(url: str, folder: str) -> str:
     """Why an image that a table names by a URL is not read; "" where it may be. `folder`: that of the table. Nothing is
     opened for it."""
     protocol = url.split("://", 1)[0].lower()
-    if "::" in _IPV6.sub("", url) or protocol not in ALLOWED | (
-        {folder.split("://", 1)[0]} if is_url(folder) else set()
-    ):
+    of_table = {folder.split("://", 1)[0]} if is_url(folder) else set()
+    if "::" in _IPV6.sub("", url) or protocol not in ALLOWED | of_table:
         return NOT_ALLOWED
     if protocol != "file":
         return PRIVATE if is_refused(url, folder) else ""
