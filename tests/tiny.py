@@ -187,6 +187,20 @@ def tiny_sd(folder: Path, **unet: Any) -> Path:
 tiny_stable_diffusion = tiny_sd  # by the family's own word
 
 
+def tiny_image_to_image(folder: Path) -> Path:
+    """A random FLUX.1 dev: one of the pipelines that are driven as they are."""
+    from tiny_flow import tiny_flux
+
+    return tiny_flux(folder)
+
+
+def tiny_edit(folder: Path) -> Path:
+    """A random InstructPix2Pix."""
+    from tiny_flow import tiny_pix2pix
+
+    return tiny_pix2pix(folder)
+
+
 def tiny_sdxl(folder: Path) -> Path:
     """A random SDXL: two text encoders, added conditioning by pooled text and sizes."""
     from diffusers import StableDiffusionXLPipeline

@@ -42,7 +42,8 @@ class Method(Protocol):
     """One expansion method. Class attributes, next to the settings:
 
     starts_from: "sample" (augmentation, GIF, Boomerang: a request is one seed) or "class" (prompts, retrieval).
-    needs: roles, any of "guide", "prior:mae", "prior:stable-diffusion", "prior:unclip", "adaptation", "pool".
+    needs: roles, any of "guide", "prior:mae", "prior:stable-diffusion", "prior:unclip", "prior:edit", "adaptation",
+    "pool". "prior:stable-diffusion" is any pipeline of diffusers that draws from prompts (a DiffusionPrior).
     paper: a short citation shown by `imaginate methods`.
 
     A method whose candidates carry scores is `Scored` too; one that can refuse its settings early is `Prepared`.
@@ -569,6 +570,25 @@ class UnclipPrior(Prior, Protocol):
         scheduler: str | None = None,
     ) -> Tensor:
         """(b, dim) -> (b, 3, s, s) in [0, 1]; one random seed an image."""
+        ...
+
+
+@runtime_checkable
+class EditPrior(Prior, Protocol):
+    """A model that edits images by instruction, without a strength."""
+
+    def edit(
+        self,
+        images: Tensor,
+        instructions: Sequence[str],
+        *,
+        guidance_scale: float | None,
+        image_guidance_scale: float | None,
+        steps: int | None,
+        seeds: Sequence[int],
+    ) -> Tensor:
+        """(b, 3, h, w) in [0, 1] and one instruction an image -> (b, 3, s, s) in [0, 1]; None is the pipeline's own
+        default. One random seed an image."""
         ...
 
 

@@ -169,13 +169,26 @@ def resolve_to_refilter(recipe: Recipe) -> ResolvedRecipe:
 
 
 def _method_of(recipe: Recipe) -> Method:
-    """The method, built; with the defaults that keep the class where the prior is known to be weak."""
+    """The method, built; with the defaults that fit the prior, and those that keep the class where it is known to be
+    weak."""
     method = registry.make("methods", recipe.method, recipe.settings)
+    if fitting := _fitting(recipe.roles.prior, method):
+        method = registry.make("methods", recipe.method, {**fitting, **recipe.settings})
     if recipe.roles.prior not in WEAK or not isinstance(method, Cautious):
         return method
     is_level_given = not LEVELS.isdisjoint(recipe.settings)
     cautious = {name: v for name, v in method.cautious.items() if not (is_level_given and name in LEVELS)}
     return registry.make("methods", recipe.method, {**cautious, **recipe.settings})
+
+
+def _fitting(prior: str | None, method: Method) -> Settings:
+    """The settings of a method of diffusion that fit a checkpoint."""
+    if prior is None or prior in WEAK or "prior:stable-diffusion" not in method.needs:
+        return {}
+    from imaginate.models.priors.core.fitting import fitting_settings
+
+    known = {s.name for s in settings_of(type(method))}
+    return {name: value for name, value in fitting_settings(prior).items() if name in known}
 
 
 def _resolved(recipe: Recipe, method: Method, filters: tuple[NamedFilter, ...]) -> ResolvedRecipe:

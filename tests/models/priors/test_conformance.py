@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from imaginate import registry
-from imaginate.contract import DiffusionPrior, MaePrior, UnclipPrior
+from imaginate.contract import DiffusionPrior, EditPrior, MaePrior, UnclipPrior
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.priors import build_prior
 from roles import prior_of
@@ -37,11 +37,16 @@ def latents_of(prior: Any, images: torch.Tensor, seeds: list[int]) -> torch.Tens
         start = prior.encode(images, seeds)
         prompts = ["a cat"] * len(seeds)
         return prior.diffuse(start, prompts, strength=0.5, guidance_scale=4.0, steps=4, seeds=seeds)
+    if isinstance(prior, EditPrior):
+        return images
     return prior.encode(images)
 
 
 def drawn(prior: Any, latents: torch.Tensor, images: torch.Tensor, seeds: list[int]) -> torch.Tensor:
     """Images of these latents."""
+    if isinstance(prior, EditPrior):
+        how = {"guidance_scale": 4.0, "image_guidance_scale": 1.5, "steps": 4}
+        return prior.edit(latents, ["make it a cat"] * len(seeds), seeds=seeds, **how)
     if isinstance(prior, UnclipPrior):
         return prior.generate(latents, guidance_scale=4.0, steps=4, seeds=seeds)
     return prior.decode(latents, images) if isinstance(prior, MaePrior) else prior.decode(latents)
@@ -54,7 +59,7 @@ def imagined(prior: Any, images: torch.Tensor, seeds: list[int]) -> torch.Tensor
 def test_declaration(name: str, prior: Any) -> None:
     assert prior.family == name
     assert len(registry.summary(registry.find("priors", name))) > 20
-    assert sum(isinstance(prior, kind) for kind in (DiffusionPrior, MaePrior, UnclipPrior)) == 1
+    assert sum(isinstance(prior, kind) for kind in (DiffusionPrior, EditPrior, MaePrior, UnclipPrior)) == 1
     assert prior.device == "cpu"
     assert prior.name
     assert not prior.is_adapted
@@ -93,8 +98,8 @@ def test_the_batch_does_not_matter_and_the_seed_does(prior: Any) -> None:
 
 
 def test_decoding_passes_the_gradient_to_the_latents_and_to_no_weight(prior: Any) -> None:
-    if isinstance(prior, UnclipPrior):
-        return  # guided in its embedding space: nothing is decoded meanwhile
+    if isinstance(prior, UnclipPrior | EditPrior):
+        return  # guided in its embedding space, or not at all: nothing is decoded meanwhile
     images, seeds = pictures(2), [1, 2]
     latents = latents_of(prior, images, seeds).requires_grad_()
     out = drawn(prior, latents, images, seeds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imaginate.contract import Context, DiffusionPrior, MaePrior, Prior, UnclipPrior
+from imaginate.contract import Context, DiffusionPrior, EditPrior, MaePrior, Prior, UnclipPrior
 from imaginate.errors import ConfigError
 from imaginate.prompts.naming import with_words
 from imaginate.records import LabelSpace
@@ -29,6 +29,14 @@ def unclip_prior(context: Context) -> UnclipPrior:
     prior = context.prior
     if not isinstance(prior, UnclipPrior):
         raise _refused("unclip", prior)
+    return prior
+
+
+def edit_prior(context: Context) -> EditPrior:
+    """The prior of a method that needs `prior:edit`."""
+    prior = context.prior
+    if not isinstance(prior, EditPrior):
+        raise _refused("edit", prior)
     return prior
 
 

@@ -185,7 +185,7 @@ def _conditioning(folder: Path) -> dict[str, Conditioning]:
 def fingerprint(prior: PriorFamily) -> dict[str, Any]:
     """What a prior is, whatever its name and precision: shapes of all weights, and the mean size of a few of them."""
     shapes, probe, networks = [], [], prior.networks()
-    for part in ("unet", "decoder", "text_encoder", "text_encoder_2", "vae"):
+    for part in ("unet", "decoder", "text_encoder", "text_encoder_2", "vae", "transformer"):
         if part not in networks:
             continue
         module = networks[part]

@@ -34,7 +34,9 @@ log = logging.getLogger("imaginate")
 LORA = "pytorch_lora_weights.safetensors"
 WEB_UI = "emb_params"  # the one tensor of a textual inversion as web interfaces write it; the file's name is the word
 EMBEDDINGS = {*WORD_TABLES.values(), WEB_UI}
-PARTS = ("unet", "text_encoder", "text_encoder_2", "vae", "decoder", "image_encoder", "text_proj", "model")
+PARTS = (
+    "unet", "text_encoder", "text_encoder_2", "vae", "decoder", "image_encoder", "text_proj", "model", "transformer"
+)  # fmt: skip
 
 
 @runtime_checkable
@@ -122,7 +124,7 @@ def _load_parts(prior: PriorFamily, place: Path) -> tuple[str, ...]:
     for part in found:
         _load_part(prior, part, place / part)
     if not found and ((place / "adapter_config.json").is_file() or (place / "config.json").is_file()):
-        part = next(name for name in ("unet", "decoder", "model") if name in prior.networks())
+        part = next(name for name in ("unet", "decoder", "model", "transformer") if name in prior.networks())
         _load_part(prior, part, place)
         found = [part]
     return tuple(found)

@@ -2,6 +2,8 @@
 
     mae               a ViTMAE autoencoder (transformers)             encode, decode
     stable-diffusion  SD 1.x, 2.x, SDXL, Turbo, LCM (diffusers)       encode, diffuse, decode
+    image-to-image    SD3, FLUX.1, Z-Image, Qwen-Image, ... (diffusers)  the same, by the pipeline's own rules
+    edit              InstructPix2Pix, FLUX.1 Kontext, ... (diffusers)   edit
     unclip            Karlo or SD 2.1 unCLIP (diffusers)              encode, generate
 
 Each accepts a hub id, a folder in the library's own format, or `nano` for the bundled miniature of the family. A family
@@ -32,9 +34,23 @@ def build_prior(
     known = registry.names("priors")
     if family not in known:
         raise ConfigError(f"prior family must be one of {', '.join(known)}, got {family!r}{nearest(family, known)}")
+    family = _driver(family, spec)
     prior = registry.find("priors", family).load(spec, device=device, dtype=dtype)
     if adaptation is not None:
         prior.load_adaptation(adaptation)
     if compile:
         prior.compile()
     return prior
+
+
+def _driver(family: str, spec: str) -> str:
+    """The family that drives this checkpoint: methods of diffusion name Stable Diffusion, and take any pipeline."""
+    if family != "stable-diffusion" or spec == "nano":
+        return family
+    from imaginate.models import checkpoints
+    from imaginate.models.priors.core.pipelines import is_editor, is_given, is_stable_diffusion
+
+    checkpoints.locate(spec, "sd", missing="prior folder not found")
+    index = checkpoints.pipeline_index(spec)
+    is_own = index is None or is_stable_diffusion(index) or is_editor(index) or not is_given(index, "vae")
+    return family if is_own else "image-to-image"

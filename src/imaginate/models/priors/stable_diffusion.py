@@ -18,7 +18,8 @@ from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
 from imaginate.models.checkpoints import dtype_argument, freeze, locate, precision, read
 from imaginate.models.priors.core import memory
-from imaginate.models.priors.core.codec import moments, scale_and_shift, vae_decode, vae_posterior
+from imaginate.models.priors.core.codec import moments, scaled, vae_decode, vae_posterior
+from imaginate.models.priors.core.pipelines import check_parts
 from imaginate.models.priors.core.sampling import Predict, free_guided, sample, scale_embedding, unguided
 from imaginate.models.priors.core.schedulers import begin, beginning
 from imaginate.models.priors.core.text import TextEncoders
@@ -44,7 +45,6 @@ class StableDiffusion:
         self.text_encoder_2, self.tokenizer_2 = parts.get("text_encoder_2"), parts.get("tokenizer_2")
         self.factor = 2 ** (len(self.vae.config.block_out_channels) - 1)
         self.channels = int(self.vae.config.latent_channels)
-        self.scaling, self.shift = scale_and_shift(self.vae)
         self.latent_size = int(self.unet.config.sample_size)
         self.image_size = self.latent_size * self.factor
         self.context_length = int(self.tokenizer.model_max_length)
@@ -135,7 +135,7 @@ class StableDiffusion:
             return (mean + std * noise[part]).float()
 
         latents, self.batch.encode = in_chunks(work, len(pixels), self.batch.encode, what=self._one())
-        return (latents - self.shift) * self.scaling
+        return scaled(self.vae, latents)
 
     @torch.no_grad()
     def diffuse(
@@ -251,6 +251,7 @@ class StableDiffusion:
 
 def _check_index(index: Any, spec: str) -> None:
     """Refuse by its index alone what is no base pipeline, before its weights are downloaded and loaded."""
+    check_parts(index, spec)
     if not {"unet", "vae", "text_encoder"} <= set(index):
         raise ModelError(f"{spec} is no Stable Diffusion pipeline (needs unet, vae and text_encoder)")
     if index["text_encoder"][0] is None:
