@@ -49,10 +49,13 @@ def _role(need: str, world: World, tmp: pytest.TempPathFactory) -> Any:
 
 def guide_of(name: str, world: World, tmp: pytest.TempPathFactory, **more: Any) -> Any:
     """A registered guide with what it says that it needs: a tiny checkpoint or backbone, and the seed images."""
+    import tiny
     from imaginate.models.guides import build_guide
 
     family = registry.find("guides", name)
-    spec = name if family.takes == "nothing" else f"{name}:{_model('clip', tmp)}"
+    own = f"{name.replace('-', '_')}_guide"
+    model = _model(own if f"tiny_{own}" in vars(tiny) else "clip", tmp)
+    spec = name if family.takes == "nothing" else f"{name}:{model}"
     samples = world.samples if family.needs_seeds else None
     return build_guide(spec, world.labels, samples=samples, device="cpu", **more)
 

@@ -102,6 +102,44 @@ def tiny_clip(folder: Path) -> Path:
     return folder
 
 
+def tiny_classifier_guide(folder: Path) -> Path:
+    """A random image classifier of transformers that knows the classes of the tests' world."""
+    from transformers import ViTConfig, ViTForImageClassification, ViTImageProcessor
+
+    from worlds import World
+
+    names = dict(enumerate(["something else", *reversed(World().labels.names)]))
+    config = ViTConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, image_size=16, patch_size=8,
+        id2label=names, label2id={name: i for i, name in names.items()},
+    )  # fmt: skip
+    seeded(lambda: ViTForImageClassification(config)).save_pretrained(folder)
+    ViTImageProcessor(size={"height": 16, "width": 16}).save_pretrained(folder)
+    return folder
+
+
+def tiny_open_clip_guide(folder: Path) -> Path:
+    """A random model of open_clip with its bundled tokenizer, as its repositories are laid out."""
+    import open_clip
+    from open_clip.transform import PreprocessCfg
+    from safetensors.torch import save_file
+
+    tower = {"layers": 1, "width": 16}
+    config = {
+        "embed_dim": 12,
+        "vision_cfg": {**tower, "image_size": 32, "patch_size": 8, "head_width": 8},
+        "text_cfg": {**tower, "heads": 2, "context_length": 77, "vocab_size": 49408},
+    }
+    folder.mkdir(parents=True)
+    steps = {**vars(PreprocessCfg(size=32)), "mean": [0.5] * 3, "std": [0.25] * 3}
+    whole = {"model_cfg": config, "preprocess_cfg": steps}
+    (folder / "open_clip_config.json").write_text(json.dumps(whole))
+    model = seeded(lambda: open_clip.CLIP(**config))
+    weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+    save_file(weights, folder / "open_clip_model.safetensors")
+    return folder
+
+
 def tiny_mae(folder: Path, *, norm_pix_loss: bool = False) -> Path:
     """A random ViTMAEForPreTraining: 16 px, 4 px patches (16 of them), width 16."""
     from transformers import ViTImageProcessor, ViTMAEConfig, ViTMAEForPreTraining

@@ -47,7 +47,10 @@ class Amount:
 class Roles:
     """The networks and data that a method or filter may need."""
 
-    guide: str | None = setting(None, "guide: nano, clip:ID-or-folder, prototypes:BACKBONE, probe:..., finetuned:...")
+    guide: str | None = setting(
+        None,
+        "guide: nano, clip:ID-or-folder, open_clip:ID, classifier:FOLDER, prototypes:BACKBONE, probe:..., finetuned:...",
+    )
     guide_prompts: str | None = setting(None, "single, clip-80, a sentence with {}, or a file of them (text guides)")
     prior: str | None = setting(None, "prior: nano, or a checkpoint's id or folder")
     adaptation: str | None = setting(None, "adaptation folder written by `imaginate fit`")

@@ -1,6 +1,8 @@
 """Guides: image -> embedding -> class logits, differentiable, batched, frozen (GIF sec. 3.2, Table 8).
 
-    clip:<id or folder>       zero-shot, any transformers CLIP or SigLIP checkpoint
+    clip:<id or folder>       zero-shot, any transformers CLIP or SigLIP checkpoint (MetaCLIP 2, AltCLIP, Chinese-CLIP)
+    open-clip:<id or folder>  zero-shot, a repository of open_clip (BiomedCLIP, EVA); open_clip: is the same word
+    classifier:<folder>       your own: what `imaginate train` or transformers wrote
     nano                      the bundled miniature CLIP
     prototypes:<backbone>     class means of the seed set, leave-one-out for the seeds themselves
     probe:<backbone>          linear classifier on frozen features, early-stopped
@@ -42,7 +44,8 @@ def build_guide(
     `dtype`: float32, bfloat16 or float16; None is float32 on a CPU, bfloat16 on a GPU that has it, else float16.
     `cache`: a folder in which seed embeddings and fine-tuned weights are kept by content.
     """
-    kind, _, model = spec.partition(":")
+    word, _, model = spec.partition(":")
+    kind = word.replace("_", "-")
     if kind not in registry.names("guides"):
         raise ConfigError(f"unknown guide {spec!r}{nearest(kind, registry.names('guides'))}")
     family = registry.find("guides", kind)

