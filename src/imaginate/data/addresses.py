@@ -10,7 +10,7 @@ import ipaddress
 import os
 import socket
 import urllib.request
-from email.message import Message
+from http.client import HTTPMessage
 from functools import lru_cache
 from typing import IO
 from urllib.parse import urlsplit
@@ -65,7 +65,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         self._named = named
 
     def redirect_request(
-        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
         """ImageError where it is not followed."""
         if not newurl.lower().startswith(("http://", "https://")) or is_refused(newurl, self._named):

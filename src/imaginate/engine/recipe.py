@@ -49,7 +49,8 @@ class Roles:
 
     guide: str | None = setting(
         None,
-        "guide: nano, clip:ID-or-folder, open_clip:ID, classifier:FOLDER, prototypes:BACKBONE, probe:..., finetuned:...",
+        "guide: nano, clip:ID-or-folder, open_clip:ID, classifier:FOLDER, prototypes:BACKBONE, probe:..., "
+        "finetuned:...",
     )
     guide_prompts: str | None = setting(None, "single, clip-80, a sentence with {}, or a file of them (text guides)")
     prior: str | None = setting(None, "prior: nano, or a checkpoint's id or folder")

@@ -94,10 +94,11 @@ def _published(spec: str) -> tuple[Any, list[str], Preprocess]:
 def _rows(known: list[str], labels: LabelSpace, guide: str) -> list[int]:
     """Where the classes of the dataset are among those of the classifier, by name or by what they are called."""
     places = {_plain(name): row for row, name in reversed(list(enumerate(known)))}
-    rows, missing = [], []
-    for info in labels:
-        row = next((places[key] for key in map(_plain, (info.name, info.title)) if key in places), None)
-        (rows if row is not None else missing).append(info.name if row is None else row)
+    found = [
+        next((places[key] for key in map(_plain, (info.name, info.title)) if key in places), None) for info in labels
+    ]
+    rows = [row for row in found if row is not None]
+    missing = [info.name for info, row in zip(labels, found, strict=True) if row is None]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         raise ModelError(f"guide {guide} does not know class {missing[0]!r}{more}: it was trained on other classes")

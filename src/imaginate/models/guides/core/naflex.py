@@ -32,7 +32,8 @@ class ToPatches:
     def __call__(self, images: Tensor) -> Patches:
         from transformers.models.siglip2.image_processing_siglip2 import get_image_size_for_max_num_patches
 
-        height, width = get_image_size_for_max_num_patches(*images.shape[-2:], self.side, self.most)
+        tall, wide = images.shape[-2:]
+        height, width = get_image_size_for_max_num_patches(tall, wide, self.side, self.most)
         x = F.interpolate(images, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
         mean, std = (x.new_tensor(v).view(1, 3, 1, 1) for v in (self.mean, self.std))
         rows, columns, count = height // self.side, width // self.side, len(x)
