@@ -10,8 +10,8 @@ import ipaddress
 import os
 import socket
 import urllib.request
-from http.client import HTTPMessage
 from functools import lru_cache
+from http.client import HTTPMessage
 from typing import IO
 from urllib.parse import urlsplit
 
