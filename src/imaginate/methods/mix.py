@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 class Mix:
     """Chooses among the new images of several runs (augmented, imagined, personalised, retrieved) by their influence.
 
-    Ours, after Koh & Liang 2017: the influence of an image is the change of the squared error of a ridge head on the
-    guide's features, over seed images that are held back, if the image were trained on; `ops.influence` has the
-    equation. The seeds are held back in `folds` turns, and an image that comes from a held-back seed says nothing on
-    it. After every `step` images of each class all influences are computed anew, so that more of the same helps less
-    and less. What would harm is not taken: a class may end short, or empty. Where the first rounds would not help on
-    seeds that neither chose nor fitted them, nothing is written, unless by `force`. Copy i of a class is choice i.
+    Ours, after Koh & Liang 2017: the influence of an image is the change of the log loss of a ridge head on the guide's
+    features, over seed images that are held back, if the image were trained on; `ops.influence` has the equation. The
+    seeds are held back in `folds` turns, and an image that comes from a held-back seed says nothing on it. After every
+    `step` images of each class all influences are computed anew, so that more of the same helps less and less. What
+    would harm is not taken: a class may end short, or empty. Where the first rounds would not help on seeds that
+    neither chose nor fitted them, nothing is written, unless by `force`. Copy i of a class is choice i.
     """
 
     starts_from: ClassVar[StartsFrom] = "class"

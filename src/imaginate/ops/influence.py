@@ -4,10 +4,12 @@ A ridge head W = (X'X + l I)^-1 X'Y on features x with one-hot targets y. A new 
 
     W' - W = w A^-1 z (t - W'z)' / (1 + w z'A^-1 z),   A = X'X + l I      (Sherman & Morrison 1950)
 
-so that the loss of a held-back image with error e = W'x - y becomes |e + p r|^2, with r = t - W'z its residual and
-p = w x'A^-1 z / (1 + w z'A^-1 z): no head is fitted again. Compare Koh & Liang 2017, whose influence is the first order
-of this. Ours: cross-fitted, every fold of the seeds held back in turn, and an image that comes from a seed of a fold
-says nothing there, so that no image judges itself.
+so that the scores s = W'x of a held-back image move by p r, with r = t - W'z the residual of the new image and
+p = w x'A^-1 z / (1 + w z'A^-1 z): no head is fitted again. What that is worth is the change of the log loss of
+softmax(s / T). The temperature T is the best one for the held-back images, so that scores which only grow, as those of
+any ridge head do with more images, gain nothing (squared error would call that help). Compare Koh &
+Liang 2017, whose influence is the first order of this. Ours: cross-fitted, every fold of the seeds held back in turn,
+and an image that comes from a seed of a fold says nothing there, so that no image judges itself.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from imaginate.ops.ridge import ridge_head
+from imaginate.ops.ridge import TEMPERATURES, ridge_head
+
+CELLS = 4_000_000  # scores in memory at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +42,9 @@ class Offers:
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """Of held-back seeds, mean over classes: `squared` error of the head, `wrong` share in [0, 1]."""
+    """Of held-back seeds, mean over classes: `log` loss at the best temperature, in nats; `wrong` share in [0, 1]."""
 
-    squared: float
+    log: float
     wrong: float
 
 
@@ -79,36 +83,58 @@ class HeldBack:
             self._fits[k] = _solved(gram, fit.moment + self.weight * z[own].T @ t[own])
 
     def influence(self, offers: Offers) -> Tensor:
-        """(m,): the mean change of the held-back loss if the image alone were added; below 0 it helps. Infinite for an
-        image that comes from seeds of every fold."""
+        """(m,): the mean change of the held-back loss, in nats, if the image alone were added; below 0 it helps.
+        Infinite for an image that comes from seeds of every fold."""
         z, t = _with_one(offers.features), F.one_hot(offers.labels, self.classes).double()
         total, heard = torch.zeros(len(z), dtype=torch.float64), torch.zeros(len(z), dtype=torch.float64)
+        warm = self._temperature()
         for k, fit in self._fits.items():
-            x, share, error = self._held(k, fit)
+            x, y, share = self._held(k)
             moved = torch.cholesky_solve(z.T, fit.root)  # (d, m): A^-1 z
-            pull = self.weight * (x @ moved) / (1 + self.weight * (z.T * moved).sum(0))
-            rest = t - z @ fit.head
-            change = 2 * (pull * (share[:, None] * (error @ rest.T))).sum(0)
-            change += (share[:, None] * pull**2).sum(0) * (rest**2).sum(1)
+            pull = self.weight * (x @ moved) / (1 + self.weight * (z.T * moved).sum(0))  # (n, m)
+            after = _moved_loss(x @ fit.head / warm, pull / warm, t - z @ fit.head, y.argmax(1), share / share.sum())
             heard_here = (~offers.banned[:, k]).double()
-            total += heard_here * change / share.sum()
+            total += heard_here * (after - _log_loss(x @ fit.head / warm, y, share / share.sum()))
             heard += heard_here
         return torch.where(heard > 0, total / heard.clamp(min=1), torch.inf)
 
     def loss(self) -> Loss:
-        """Of all seeds, each by the head that did not see it."""
-        squared = wrong = 0.0
-        for k, fit in self._fits.items():
-            x, share, error = self._held(k, fit)
-            squared += float((share * (error**2).sum(1)).sum())
-            wrong += float((share * ((x @ fit.head).argmax(1) != self._y[self._folds == k].argmax(1))).sum())
-        return Loss(squared=squared, wrong=wrong)
+        """Of all held-back seeds, each by the head that did not see it."""
+        scores, y, share = self._scores()
+        share = share / share.sum()
+        wrong = float((share * (scores.argmax(1) != y.argmax(1))).sum())
+        return Loss(log=_log_loss(scores / self._temperature(), y, share), wrong=wrong)
 
-    def _held(self, k: int, fit: _Fit) -> tuple[Tensor, Tensor, Tensor]:
-        """Features, weights and errors of the fold's own seeds."""
+    def _temperature(self) -> float:
+        scores, y, share = self._scores()
+        return min(TEMPERATURES, key=lambda t: _log_loss(scores / t, y, share / share.sum()))
+
+    def _scores(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Scores, targets and weights of all held-back seeds."""
+        parts = [(x @ fit.head, y, share) for fit, (x, y, share) in ((f, self._held(k)) for k, f in self._fits.items())]
+        scores, y, share = (torch.cat(part) for part in zip(*parts, strict=True))
+        return scores, y, share
+
+    def _held(self, k: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Features, targets and weights of the fold's own seeds."""
         own = self._folds == k
-        x = self._x[own]
-        return x, self._share[own], x @ fit.head - self._y[own]
+        return self._x[own], self._y[own], self._share[own]
+
+
+def _moved_loss(scores: Tensor, pull: Tensor, rest: Tensor, labels: Tensor, share: Tensor) -> Tensor:
+    """(m,): the log loss of n images whose scores (n, classes) are moved by pull_nm rest_m, `CELLS` at a time."""
+    count = max(1, CELLS // scores.numel())
+    parts = []
+    for start in range(0, pull.shape[1], count):
+        some = slice(start, start + count)
+        moved = scores[:, None] + pull[:, some, None] * rest[None, some]
+        own = moved.gather(2, labels[:, None, None].expand(-1, moved.shape[1], 1))[..., 0]
+        parts.append(share @ (moved.logsumexp(2) - own))
+    return torch.cat(parts) if parts else torch.zeros(0, dtype=torch.float64)
+
+
+def _log_loss(scores: Tensor, y: Tensor, share: Tensor) -> float:
+    return -float((share[:, None] * y * scores.log_softmax(1)).sum())
 
 
 class Chooser:

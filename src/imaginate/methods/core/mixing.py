@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -79,9 +80,11 @@ class Offered:
         if not first:
             raise RunError(f"none of {len(self.offers)} images is predicted to help; --force takes the least harmful")
         before, after = self.predicted()
-        words = f"seeds called wrongly {before.wrong:.1%} -> {after.wrong:.1%}, squared error {before.squared:.4f} -> "
-        words += f"{after.squared:.4f}, on seeds that had no part in the choice"
-        if after.squared < before.squared:
+        words = (
+            f"log loss {before.log:.3f} -> {after.log:.3f}, called wrongly {before.wrong:.1%} -> {after.wrong:.1%}, "
+        )
+        words += "of seeds that had no part in the choice"
+        if after.log < before.log:
             log.info(f"mix is predicted to help: {words}")
         elif self._choice.force:
             log.warning(f"mix is predicted to harm: {words}")
@@ -91,7 +94,7 @@ class Offered:
     def predicted(self) -> tuple[Loss, Loss]:
         """Of every fold of the seeds, by heads and choices of the other folds alone: without new images, and with
         those of the first rounds."""
-        sums = [[0.0, 0.0], [0.0, 0.0]]
+        losses: tuple[list[Loss], list[Loss]] = ([], [])
         for fold in self._folds.unique().tolist():
             rest = self._folds != fold
             if len(self._folds[rest].unique()) < 2:  # two folds: the choice is made on the other one, whole
@@ -102,10 +105,12 @@ class Offered:
                     break
             rows = [row for own in chooser.taken for row in own]
             judge = self._judge(fold)
-            for place, loss in enumerate((judge.loss(), self._with(judge, rows).loss())):
-                sums[place][0] += loss.squared
-                sums[place][1] += loss.wrong
-        return Loss(squared=sums[0][0], wrong=sums[0][1]), Loss(squared=sums[1][0], wrong=sums[1][1])
+            losses[0].append(judge.loss())
+            losses[1].append(self._with(judge, rows).loss())
+        before, after = (
+            Loss(log=fmean(one.log for one in some), wrong=fmean(one.wrong for one in some)) for some in losses
+        )
+        return before, after
 
     def answers(self, request: Request) -> list[Candidate]:
         """The copies of a class that there are."""
