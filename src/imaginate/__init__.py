@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from imaginate.workflows.guide import MeasuredGuide, guide
     from imaginate.workflows.inspect import InspectedRun, inspect
     from imaginate.workflows.pools import PoolResults, build_pool, search_pool
+    from imaginate.workflows.predict import Predictions, predict
     from imaginate.workflows.report import report
     from imaginate.write.export import export
 
@@ -46,6 +47,7 @@ __all__ = [
     "MeasuredGuide",
     "ModelError",
     "PoolResults",
+    "Predictions",
     "Refiltered",
     "Run",
     "RunError",
@@ -63,6 +65,7 @@ __all__ = [
     "load_classifier",
     "open_dataset",
     "plan",
+    "predict",
     "recipe_from",
     "refilter",
     "report",
@@ -73,6 +76,8 @@ __all__ = [
 _HOMES = {
     "load_classifier": "training.loading",
     "Classifier": "training.loading",
+    "predict": "workflows.predict",
+    "Predictions": "workflows.predict",
     "train": "training.classifier",
     "compare": "evaluation.study",
     "evaluate": "evaluation.measure",

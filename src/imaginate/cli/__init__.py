@@ -27,7 +27,7 @@ DESCRIPTION = (
 GROUPS = {  # every command once, the first ones first
     "begin here": ("demo", "plan", "expand", "inspect", "compare", "report"),
     "judge and choose": ("guide", "refilter", "evaluate"),
-    "use elsewhere": ("train", "export", "adopt"),
+    "use": ("train", "predict", "export", "adopt"),
     "models and pools": ("fit", "pool"),
     "help": ("methods", "completion"),
 }

@@ -20,6 +20,7 @@ from imaginate.runs import Facts
 from imaginate.settings import build, check, setting, with_keywords
 from imaginate.training import folder
 from imaginate.training.augment import stored_size
+from imaginate.training.card import card, fitted_temperature
 from imaginate.training.distributed import Team, assemble
 from imaginate.training.held_out import open_held_out
 from imaginate.training.labels import align_labels, check_classes
@@ -28,7 +29,7 @@ from imaginate.training.learners import fit
 from imaginate.training.loop import Trained
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.plan import TrainPlan
-from imaginate.training.predict import predict
+from imaginate.training.predict import predict, walk
 from imaginate.training.recipes import Recipe, check_watched
 from imaginate.training.settings import RULES, ClassifierSettings, as_begun, default_arch
 from imaginate.training.training_set import Images, Parts, TrainingImages, TrainingSet, join
@@ -213,6 +214,7 @@ def _finish(
         "unreadable": images.store.skipped,
         "image_size": plan.size,
         "weight_new": weight,
+        "temperature": _temperature(plan, trained, images),
         "validation": state.best[0] if len(parts.validation) else None,
         "validation_on": _covered(images.labels, images.store.label[parts.validation], "validation image"),
         "best_update": state.best_update,
@@ -223,6 +225,7 @@ def _finish(
     }
     folder.save_weights(out / folder.WEIGHTS, trained.model)
     folder.write_json(out / folder.HISTORY, state.history)
+    folder.write_text(out / folder.CARD, card(result))
     folder.write_json(out / folder.RESULT, result)
     drop_resume_points(out)
     return result
@@ -233,6 +236,15 @@ def _finished(out: Path) -> Facts:
     if os.access(out, os.W_OK):
         drop_resume_points(out)
     return folder.result_of(out)
+
+
+def _temperature(plan: TrainPlan, trained: Trained, images: ClassifierImages) -> float:
+    """Fitted on the validation images, none of which was trained on."""
+    rows = images.parts.validation
+    if not len(rows):
+        return 1.0
+    found = [logits.numpy() for _, logits in walk(plan, trained.model, images.training_set(rows))]
+    return fitted_temperature(np.concatenate(found), images.store.label[rows])
 
 
 def _measure(plan: TrainPlan, trained: Trained, held: HeldOut, labels: LabelSpace) -> Facts:

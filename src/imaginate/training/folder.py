@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 RECIPE, RESULT, HISTORY, WEIGHTS = "recipe.json", "classifier.json", "history.json", "weights.safetensors"
-_OWN = ("cache", LOCK, checkpoint.NAME, RECIPE, RESULT, HISTORY, WEIGHTS)
+CARD = "README.md"
+_OWN = ("cache", LOCK, checkpoint.NAME, RECIPE, RESULT, HISTORY, WEIGHTS, CARD)
 _DATA = {"train": "training images", "held_out": "held-out images"}
 
 
@@ -72,7 +73,11 @@ def result_of(folder: Path) -> Values:
 
 def write_json(path: Path, value: object) -> None:
     """A JSON file, whole or not at all."""
-    text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+    write_text(path, json.dumps(value, indent=1, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """A text file, whole or not at all."""
     replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
 
 

@@ -26,7 +26,8 @@ BATCH = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Classifier:
-    """A trained network with its classes. Images go through the same preparation as in training."""
+    """A trained network with its classes. Images go through the same preparation as in training;
+    logits over `temperature`, which was fitted on validation images, give probabilities."""
 
     path: str
     classes: tuple[str, ...]
@@ -34,6 +35,7 @@ class Classifier:
     model: nn.Module
     device: str
     statistics: Statistics
+    temperature: float = 1.0
 
     def __repr__(self) -> str:
         return f"Classifier({self.path!r}, {len(self.classes)} classes, {self.image_size} px, on {self.device})"
@@ -46,7 +48,7 @@ class Classifier:
         import torch
 
         parts = [self._logits(images[start : start + BATCH]) for start in range(0, len(images), BATCH)]
-        return torch.cat(parts).softmax(dim=1) if parts else torch.zeros(0, len(self.classes))
+        return (torch.cat(parts) / self.temperature).softmax(dim=1) if parts else torch.zeros(0, len(self.classes))
 
     def predict(self, images: Sequence[Image | str | os.PathLike[str]]) -> list[str]:
         """The most probable class of each image."""
@@ -88,6 +90,7 @@ def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Cl
         statistics=(learner.mean, learner.std),
         model=model.eval().requires_grad_(False).to(chosen),
         device=chosen,
+        temperature=float(result.get("temperature", 1.0)),
     )
 
 

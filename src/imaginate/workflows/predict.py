@@ -1,0 +1,192 @@
+"""What a trained classifier says of images: of a folder or file of anyone's, of a dataset, of a run."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from imaginate.data import load, open_dataset
+from imaginate.data.decoding import decode_tensor, has_image_suffix
+from imaginate.data.reading import read_file
+from imaginate.data.scanning import scan
+from imaginate.errors import DataError, ImageError
+from imaginate.files import RECIPE, replace_file
+from imaginate.progress import bar
+from imaginate.records import Image
+from imaginate.write.names import class_folders, stem
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from imaginate.training.loading import Classifier
+
+BATCH = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """Of n images: `images` their names, `classes` the likeliest classes of each, the likeliest first, and
+    `probabilities` theirs; `skipped`: name -> why it could not be read; `known`: the class that a dataset says."""
+
+    images: tuple[str, ...]
+    classes: tuple[tuple[str, ...], ...]
+    probabilities: tuple[tuple[float, ...], ...]
+    skipped: dict[str, str]
+    known: tuple[str, ...] | None = None
+    paths: tuple[str | None, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        counts = Counter(names[0] for names in self.classes).most_common(5)
+        shown = ", ".join(f"{name} {count}" for name, count in counts)
+        return f"Predictions({len(self)} images: {shown}; {len(self.skipped)} skipped)"
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share that is right, where the images have labels; None where not."""
+        if not self.known or not self.images:
+            return None
+        return sum(names[0] == own for names, own in zip(self.classes, self.known, strict=True)) / len(self)
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """A row an image: `image`, `class`, `probability`, then `class_2`, `probability_2`, ..."""
+        for i, image in enumerate(self.images):
+            row: dict[str, Any] = {"image": image}
+            if self.known:
+                row["label"] = self.known[i]
+            for place, (name, value) in enumerate(zip(self.classes[i], self.probabilities[i], strict=True), 1):
+                end = "" if place == 1 else f"_{place}"
+                row |= {f"class{end}": name, f"probability{end}": round(value, 4)}
+            yield row
+
+    def table(self) -> pa.Table:
+        """The rows as a pyarrow table."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(list(self.rows()))
+
+    def to_pandas(self) -> Any:
+        """The rows as a pandas data frame (pandas is not installed with imaginate)."""
+        return self.table().to_pandas()
+
+
+def predict(
+    model: str | os.PathLike[str] | Classifier,
+    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    *,
+    split: str | None = None,
+    top: int = 1,
+    device: str = "auto",
+    progress: bool = True,
+) -> Predictions:
+    """What the classifier in the folder `model` says of images: paths of files, a folder of files (however deep), or a
+    labelled dataset of any layout, whose labels are then compared.
+
+    `top`: how many of the likeliest classes. Files that are no usable images are skipped with a reason. Raises
+    DataError where no image is left, RunError for a folder without a finished classifier.
+    """
+    from imaginate.training.loading import load_classifier
+
+    classifier = load_classifier(model, device=device) if isinstance(model, (str, os.PathLike)) else model
+    found = _listed(images, split)
+    skipped = {name: why for name, why, _, _ in found if why}
+    wanted = [(name, path, label) for name, why, path, label in found if not why]
+    names: list[str] = []
+    paths: list[str | None] = []
+    known: list[str | None] = []
+    classes: list[tuple[str, ...]] = []
+    values: list[tuple[float, ...]] = []
+    with bar("predict", len(wanted), show=progress) as shown:
+        for start in range(0, len(wanted), BATCH):
+            pictures: list[Image] = []
+            for name, source, label in wanted[start : start + BATCH]:
+                try:
+                    pictures.append(source() if callable(source) else decode_tensor(read_file(source)))
+                except ImageError as error:
+                    skipped[name] = str(error)
+                    continue
+                names.append(name)
+                paths.append(None if callable(source) else source)
+                known.append(label)
+            if pictures:
+                ranked = classifier.probabilities(pictures).topk(min(max(1, top), len(classifier.classes)))
+                classes += [tuple(classifier.classes[i] for i in row) for row in ranked.indices.tolist()]
+                values += [tuple(row) for row in ranked.values.tolist()]
+            shown.advance(len(wanted[start : start + BATCH]))
+    if not names:
+        first = next(iter(skipped.items()), None)
+        raise DataError(f"no usable image in {images}" + (f"; {first[0]}: {first[1]}" if first else ""))
+    return Predictions(
+        images=tuple(names), classes=tuple(classes), probabilities=tuple(values), skipped=skipped, paths=tuple(paths),
+        known=_labels(known, classifier.classes),
+    )  # fmt: skip
+
+
+def write_predictions(found: Predictions, out: str | os.PathLike[str]) -> int:
+    """Write a .csv, .jsonl or .parquet file, or into a folder a copy of each image under its class; how many."""
+    place = Path(out)
+    if place.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        replace_file(place, lambda partial: pq.write_table(found.table(), partial))
+    elif place.suffix == ".csv":
+        import pyarrow.csv as csv
+
+        replace_file(place, lambda partial: csv.write_csv(found.table(), partial))
+    elif place.suffix == ".jsonl":
+        import json
+
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found.rows())
+        replace_file(place, lambda partial: partial.write_text(text, encoding="utf-8"))
+    elif place.suffix:
+        raise DataError(f"predictions are written as .csv, .jsonl, .parquet, or into a folder, not as {place.suffix}")
+    else:
+        _copy(found, place)
+    return len(found)
+
+
+Found = tuple[str, str, Any, str | None]  # name, why it is skipped or "", path or loader, label
+
+
+def _listed(images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], split: str | None) -> list[Found]:
+    if not isinstance(images, (str, os.PathLike)):
+        return [(os.fspath(one), "", os.fspath(one), None) for one in images]
+    place = os.fspath(images)
+    if os.path.isdir(place) and split is None and not os.path.exists(os.path.join(place, RECIPE)):
+        found = sorted(scan(place))
+        return [(name, why, path, name.split("/")[0] if "/" in name else None) for name, path, why in found]
+    if has_image_suffix(place) and split is None:
+        return [(place, "", place, None)]
+    data = open_dataset(place, split=split)
+    names = data.labels.names
+    skipped: list[Found] = [(one.id, one.reason, None, None) for one in data.skipped]
+    return [(one.id, "", partial(load, one), names[one.label]) for one in data.samples] + skipped
+
+
+def _labels(known: Sequence[str | None], classes: Sequence[str]) -> tuple[str, ...] | None:
+    """The labels, where every image has one that the classifier knows: folders may mean something else."""
+    labels = [one for one in known if one is not None and one in classes]
+    return tuple(labels) if labels and len(labels) == len(known) else None
+
+
+def _copy(found: Predictions, out: Path) -> None:
+    """Each image under its class, under a name that no other has."""
+    missing = [name for name, path in zip(found.images, found.paths, strict=True) if path is None]
+    if missing:
+        raise DataError(f"{missing[0]} is no file of its own, so that it is not copied: write a .csv or .parquet")
+    if out.exists() and any(out.iterdir()):
+        raise DataError(f"{out} is not empty: choose another folder for the copies")
+    names = sorted({classes[0] for classes in found.classes})
+    folders = dict(zip(names, class_folders(names), strict=True))
+    for name, path, classes in zip(found.images, found.paths, found.classes, strict=True):
+        place = out / folders[classes[0]]
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(str(path), place / f"{stem(name)}{Path(str(path)).suffix}")

@@ -1,0 +1,110 @@
+"""`predict`: what a trained classifier says of images, as a table, a file, or copies in class folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+import imaginate
+from imaginate.cli import main
+from imaginate.errors import DataError, RunError
+from imaginate.training.card import fitted_temperature
+from worlds import folder
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("predict")
+    folder(place / "data", classes=("ant", "bee_2"), each=6)
+    options = {"arch": "small", "updates": 4, "batch": 4, "progress": False, "device": "cpu"}
+    imaginate.train(place / "data", place / "model", **options)
+    return place
+
+
+def test_a_folder_of_labelled_images_is_measured_and_files_say_the_same(place: Path, tmp_path: Path) -> None:
+    found = imaginate.predict(place / "model", place / "data", top=2, progress=False)
+    assert len(found) == 12
+    classifier = imaginate.load_classifier(place / "model", device="cpu")
+    said = classifier.predict([place / "data" / name for name in found.images])
+    assert [names[0] for names in found.classes] == said
+    right = [name.split("/")[0] == own for name, own in zip(found.images, said, strict=True)]
+    assert found.accuracy == pytest.approx(sum(right) / 12)
+    for name in ("said.csv", "said.jsonl", "said.parquet"):
+        assert (
+            main(["predict", str(place / "model"), str(place / "data"), "--out", str(tmp_path / name), "--quiet"]) == 0
+        )
+    with (tmp_path / "said.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["class"] for row in rows] == said
+    lines = [json.loads(line) for line in (tmp_path / "said.jsonl").read_text().splitlines()]
+    assert lines == pq.read_table(tmp_path / "said.parquet").to_pylist()
+    assert lines[0].keys() == {"image", "label", "class", "probability"}
+    assert "12 images" in repr(found)
+
+
+def test_copies_are_sorted_under_their_classes_and_bad_files_are_counted(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flat = tmp_path / "flat"
+    (flat / "trip").mkdir(parents=True)
+    for i, source in enumerate(sorted((place / "data").glob("*/*.png"))[:4]):
+        (flat / ("trip" if i % 2 else ".") / "same.png" if i < 2 else flat / f"{i}.png").write_bytes(
+            source.read_bytes()
+        )
+    (flat / "broken.jpg").write_bytes(b"\xff\xd8 broken")
+    assert main(["predict", str(place / "model"), str(flat), "--out", str(tmp_path / "sorted"), "--quiet"]) == 0
+    copies = list((tmp_path / "sorted").glob("*/*.png"))
+    assert len(copies) == 4
+    assert {copy.parent.name for copy in copies} <= {"ant", "bee_2"}
+    said = capsys.readouterr().out
+    assert "skipped broken.jpg:" in said
+    assert "right:" not in said
+    assert main(["predict", str(place / "model"), str(flat), "--out", str(tmp_path / "sorted"), "--quiet"]) == 2
+    assert "is not empty" in capsys.readouterr().err
+
+
+def test_one_file_a_dataset_and_a_run_are_read(place: Path, tmp_path: Path) -> None:
+    one = sorted((place / "data").glob("*/*.png"))[0]
+    assert len(imaginate.predict(place / "model", one, progress=False)) == 1
+    assert len(imaginate.predict(place / "model", [one, one], progress=False)) == 2
+    run = imaginate.expand(place / "data", tmp_path / "run", "cutout", copies=1, progress=False)
+    found = imaginate.predict(place / "model", tmp_path / "run", progress=False)
+    assert len(found) == run.kept + run.originals
+    assert found.accuracy is not None
+
+
+def test_what_cannot_be_used_is_one_line(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no usable image in"):
+        imaginate.predict(place / "model", tmp_path / "empty", progress=False)
+    with pytest.raises(RunError, match="holds no finished classifier"):
+        imaginate.predict(tmp_path / "empty", place / "data", progress=False)
+    found = imaginate.predict(place / "model", place / "data", progress=False)
+    with pytest.raises(DataError, match=r"\.csv, \.jsonl, \.parquet, or into a folder, not as \.xls"):
+        imaginate.workflows.predict.write_predictions(found, tmp_path / "said.xls")
+
+
+def test_the_folder_has_a_card_and_its_temperature_scales_probabilities(place: Path) -> None:
+    card = (place / "model" / "README.md").read_text()
+    assert "1. bee\\_2" in card
+    assert "was not measured on held-out images" in card
+    classifier = imaginate.load_classifier(place / "model", device="cpu")
+    paths = sorted((place / "data").glob("*/*.png"))
+    flat = imaginate.Classifier(**{**vars(classifier), "temperature": 1e6}).probabilities(paths)
+    assert torch.allclose(flat, torch.full_like(flat, 0.5), atol=1e-3)
+
+
+def test_the_temperature_undoes_a_factor_of_the_logits() -> None:
+    draw = np.random.default_rng(0)
+    logits = draw.normal(0, 1.5, (4000, 5))
+    chances = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    labels = np.array([draw.choice(5, p=row) for row in chances])
+    for factor in (0.2, 1.0, 7.0):
+        assert fitted_temperature((factor * logits).astype(np.float32), labels) == pytest.approx(factor, rel=0.1)
+    assert fitted_temperature(logits[:10].astype(np.float32), labels[:10]) == 1.0
