@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -96,3 +97,15 @@ def test_damaged_facts_are_one_line(chain: Path, tmp_path: Path, name: str, text
     with pytest.raises(RunError, match=message) as caught:
         _ = RunFolder(run).recipe if name == "recipe.yaml" else RunFolder(run).facts
     assert "\n" not in str(caught.value)
+
+
+def test_tables_are_read_by_the_thread_that_asks() -> None:
+    """pyarrow's pool of threads, reading through a Python file as the process ends, may abort it after its work."""
+    calls = {"iter_batches", "read_row_group", "read_row_groups", "read_table"}
+    found = []
+    for path in sorted((Path(__file__).parents[1] / "src" / "imaginate").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
+            if name in calls and "training" not in path.parts and "use_threads" not in {k.arg for k in node.keywords}:
+                found.append(f"{path.name}:{node.lineno}")
+    assert found == []

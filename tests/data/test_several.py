@@ -119,6 +119,9 @@ def test_a_slide_is_cut_into_tiles_without_background(compression: str | None, t
         assert np.array_equal(pixels_of(sample), shown[0][y : y + 192, x : x + 192])
     groups = {frozenset(n) for n in relatives_of(data).names.values()}
     assert len({next(n for n in names if n.startswith("group ")) for names in groups}) == 2
+    near = named_pairs(data.samples, "near")
+    assert len(near) == 16
+    assert set(near) < set(named_pairs(data.samples, "#x0y0"))
     with pytest.raises(ConfigError):
         open_dataset(tmp_path, tiles=8)
 

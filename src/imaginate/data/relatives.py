@@ -81,11 +81,12 @@ def named_pairs(samples: Sequence[Sample], group_by: str) -> list[tuple[int, int
     """
     if group_by == NONE:
         return []
+    known = _sharing([s.meta.get(GROUP) for s in samples])
     if group_by == NEAR:
-        return _sharing([s.meta.get(GROUP) for s in samples])
+        return known
     columns = sorted({key for sample in samples for key in sample.meta})
     names = [s.meta.get(group_by) for s in samples] if group_by in columns else _found(samples, group_by, columns)
-    return _sharing(names)
+    return known + _sharing(names)
 
 
 def _sharing(names: Sequence[object]) -> list[tuple[int, int]]:

@@ -31,6 +31,7 @@ _STRIP_AT, _STRIP_ROWS, _STRIP_BYTES = 273, 278, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILE_AT, _TILE_BYTES = 322, 323, 324, 325
 _KEPT = (_BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _PLANAR, 317, 347, 530)
 _JPEG_2000 = (33003, 33005, 34712)
+SMALL = 4096  # pixels of a side of a page that shows the whole
 _LARGEST_PIECE = 2**22  # pixels; larger pieces are no way to a region
 
 
@@ -126,7 +127,7 @@ class TiffSlide:
             level
             for level in self._levels[1:]
             if abs(level.width * height - level.height * width) <= max(width, height) * max(4, level.height // 50)
-            and 256 <= max(level.width, level.height) <= 4096
+            and 256 <= max(level.width, level.height) <= SMALL
         ]
         if not fitting:
             return None
@@ -230,8 +231,12 @@ class OtherSlide:
         return on_white(self._file.read_region((x, y), 0, (width, height)))
 
     def overview(self) -> Pixels | None:
-        """A thumbnail."""
-        return np.asarray(self._file.get_thumbnail((2048, 2048)).convert("RGB"))
+        """The smallest level, where it is small."""
+        from imaginate.data.pixels import on_white
+
+        level = self._file.level_count - 1
+        size = self._file.level_dimensions[level]
+        return on_white(self._file.read_region((0, 0), level, size)) if max(size) <= SMALL else None
 
 
 def tiles_of(size: tuple[int, int], side: int) -> Iterator[tuple[int, int]]:

@@ -61,7 +61,7 @@ def _rows(store: Folder, names: Sequence[str], columns: Sequence[str]) -> Iterat
         with store.open(name) as file:
             source = pq.ParquetFile(file)
             scores = [c for c in source.schema_arrow.names if c.startswith("score_")] if columns is _COLUMNS else []
-            for batch in source.iter_batches(1024, columns=[*columns, *scores]):
+            for batch in source.iter_batches(1024, columns=[*columns, *scores], use_threads=False):
                 yield from batch.to_pylist()
 
 
