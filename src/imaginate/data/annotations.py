@@ -51,7 +51,14 @@ class Annotated:
 
 
 def parse(name: str, data: bytes, part: Part) -> Annotated | None:
-    """What a tool's file says; None for a file that is of none of them."""
+    """What a tool's file says; None for a file that is of none of them, or damaged."""
+    try:
+        return _parse(name, data, part)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError):
+        return None
+
+
+def _parse(name: str, data: bytes, part: Part) -> Annotated | None:
     if name.lower().endswith(".xml"):
         return _cvat(data)
     try:

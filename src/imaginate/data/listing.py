@@ -12,6 +12,7 @@ from imaginate.errors import DataError, some
 from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Sample, Skipped
 
 NO_IMAGE = "not an image"
+TOO_LARGE = "too many pixels"
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
 _BOXES = (".coco.json", "data.yaml", "_annotations.csv", "_darknet.labels", ".xml", "instances_default.json")
 
@@ -113,4 +114,6 @@ def nothing(where: str, skipped: Sequence[Skipped], hint: str = "") -> str:
 
     counted = Counter(item.reason for item in skipped).most_common(4)
     why = ": " + ", ".join(f"{count} {reason}" for reason, count in counted) if counted else ""
+    if any(reason == TOO_LARGE for reason, _ in counted):
+        hint = "; ".join(filter(None, (hint, "--tiles 512 cuts slides into images")))
     return f"no usable image in {where}{why}" + (f"; {hint}" if hint else "")

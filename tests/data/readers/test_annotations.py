@@ -167,6 +167,7 @@ FORMS = (
     fiftyone_labels, fiftyone_samples, label_studio, label_studio_local, label_studio_min, label_studio_csv, cvat_xml,
     cvat_zip, cvat_imagenet, datumaro, roboflow_csv, roboflow_folder,
 )  # fmt: skip
+WITHOUT_FILE = (label_studio_csv, cvat_zip, cvat_imagenet, roboflow_csv, roboflow_folder)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
@@ -221,3 +222,23 @@ def test_an_entity_in_xml_is_not_expanded(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError):
         open_dataset(tmp_path / "annotations.xml")
+
+
+@pytest.mark.parametrize("form", [f for f in FORMS if f not in WITHOUT_FILE], ids=lambda form: form.__name__)
+def test_a_damaged_file_of_labels_is_one_line(form: Callable[[Path], Path], tmp_path: Path) -> None:
+    path = form(tmp_path)
+    files = [file for kind in ("*.json", "*.xml") for file in sorted(tmp_path.rglob(kind))]
+    whole = {file: file.read_text() for file in files}
+    said: list[str] = []
+    for file, text in whole.items():
+        others = ("[]", "{}", "null", '{"classes": 3, "labels": {"1": 7}}', '[{"data": {"image": 5}}]', "[[1]]")
+        words = [text.replace(word, "0") for word in ('"labels"', '"annotations"', '"result"', '"value"', '"image"')]
+        numbers = [text.replace('"label_id": 0', '"label_id": 99'), text.replace(": {", ": [{").replace("}", "}]")]
+        for damaged in (text[: len(text) // 2], *others, *words, *numbers):
+            file.write_text(damaged)
+            try:
+                open_dataset(path, split="all")
+            except DataError as error:
+                said.append(str(error))
+        file.write_text(text)
+    assert not any("\n" in line for line in said)

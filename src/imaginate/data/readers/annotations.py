@@ -15,7 +15,7 @@ from imaginate.data.labelling import NO_LABEL, Labeller
 from imaginate.data.listing import nothing
 from imaginate.data.official.core.places import trees
 from imaginate.data.official.core.tree import Tree
-from imaginate.errors import DataError
+from imaginate.errors import DataError, ImageError
 from imaginate.records import Listing, Part, Place, Sample, Skipped
 
 _NAMES = ("labels.json", "samples.json", "annotations.xml")
@@ -81,7 +81,10 @@ def _candidates(tree: Tree) -> Iterator[str]:
 
 
 def _parsed(tree: Tree, name: str, part: Part) -> Annotated | None:
-    data = tree.source(name).read()
+    try:
+        data = tree.source(name).read()
+    except ImageError:
+        return None
     return parse(name, data, part)
 
 
