@@ -94,7 +94,9 @@ def list_samples(spec: DataSpec) -> Listing:
     by_folders = spec.layout != "auto" or spec.label_tag is not None
     asked = [r for r in registry.in_order("readers") if not by_folders or isinstance(r, PathReader)]
     if spec.label_tag is not None and (place.kind != "folder" or place.is_remote):
-        raise DataError(f"--label-tag reads the DICOM files of a folder, and {place.path} is {words_for(place)}")
+        raise DataError(
+            f"--label-tag reads the DICOM files of a local folder: {place.path} is none; unpack it, or give its folder"
+        )
     reader = next((reader for reader in asked if reader.recognises(place)), None)
     if reader is None and place.kind == "missing":
         raise DataError(f"there is nothing at {place.path}")

@@ -15,6 +15,9 @@ class Slices:
     every: int = 0
     is_default: bool = True
 
+    def __str__(self) -> str:
+        return f"{self.word}:{self.every}" if self.every else self.word
+
     @classmethod
     def of(cls, text: str | None) -> Slices:
         """From the setting. ConfigError for another word."""

@@ -42,7 +42,7 @@ def with_slices(listing: Listing, slices: Slices) -> Listing:
         elif sample.id not in is_mask:
             samples.append(sample)
     count = sum(sample.id not in names for sample in samples)
-    notes = [f"{count} slices of {len(asked)} volumes are images ({slices.word})"] if asked else []
+    notes = [f"{count} slices of {len(asked)} volumes are images ({slices})"] if asked else []
     return replace(listing, samples=samples, skipped=(*listing.skipped, *skipped), notes=(*listing.notes, *notes))
 
 
