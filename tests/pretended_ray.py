@@ -15,6 +15,10 @@ def _kept(value: Any) -> Future[Any]:
     return future
 
 
+class _Actor(types.SimpleNamespace):
+    __hash__ = object.__hash__  # a handle of Ray can be a key
+
+
 class PretendedRay(types.ModuleType):
     """It runs already and has `gpus` GPUs; `asked` holds the options of every actor class and task, `cancelled` what
     was given up."""
@@ -28,6 +32,9 @@ class PretendedRay(types.ModuleType):
         self.asked: list[dict[str, Any]] = []
         self.cancelled: list[Future[Any]] = []
         self.is_initialized, self.cluster_resources = (lambda: True), (lambda: {"GPU": float(gpus)} if gpus else {})
+        self.nodes = lambda: [{"NodeID": "here", "Alive": True}]
+        self.killed: list[Any] = []
+        self.kill = self.killed.append
         self.put, self.get = _kept, (lambda future: future.result())
 
     def remote(self, **options: Any) -> Any:
@@ -39,8 +46,9 @@ class PretendedRay(types.ModuleType):
         )
 
     def actor(self, one: Any) -> Any:
-        return types.SimpleNamespace(
-            make=types.SimpleNamespace(remote=lambda *given: self.pool.submit(one.make, *given))
+        return _Actor(
+            where=types.SimpleNamespace(remote=lambda: _kept("here")),
+            make=types.SimpleNamespace(remote=lambda *given: self.pool.submit(one.make, *given)),
         )
 
     def wait(

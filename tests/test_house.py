@@ -22,6 +22,7 @@ FIRST = {
     "contract",
     "files",
     "ownership",
+    "limits",
     "progress",
     "cluster",
     "devices",
@@ -137,7 +138,8 @@ def test_the_first_row_needs_no_third_party(path: Path) -> None:
         "cluster": {"ray"},
         "devices": {"torch"},
         "files": {"fsspec"},
-        "runs": {"pyarrow", "yaml"},
+        "runs": {"pyarrow"},
+        "limits": {"yaml"},
         "lettering": {"PIL"},
     }
     assert outside <= allowed.get(room(path), set()) | {"imaginate"}

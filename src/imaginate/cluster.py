@@ -12,15 +12,19 @@ from __future__ import annotations
 import logging
 import math
 import os
+import secrets
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from imaginate.errors import ConfigError, ImaginateError, RunError
 
+_MODE, _TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
+_HOME_TOKEN = Path("~/.ray/auth_token")
 _GRAIN = 10_000  # Ray counts resources in ten-thousandths
 _PATIENCE = 10  # seconds for somebody to answer at an address; Ray itself tries for minutes
 
@@ -50,13 +54,17 @@ def session(workers: int, address: str | None = None) -> Iterator[Any]:
     here is stopped at the end."""
     ray = library()
     mine = workers > 0 and not ray.is_initialized()
+    if not mine:
+        yield ray
+        return
+    before = {name: os.environ.get(name) for name in (_MODE, _TOKEN)}
     try:
-        if mine:
-            start(ray, workers, address)
+        start(ray, workers, address)
         yield ray
     finally:
-        if mine:
-            ray.shutdown()
+        ray.shutdown()
+        for name, value in before.items():  # Ray sets the mode for all that this process does later
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
 
 
 def start(ray: Any, workers: int, address: str | None) -> None:
@@ -66,14 +74,33 @@ def start(ray: Any, workers: int, address: str | None) -> None:
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address:
         options["address"] = address
-    else:  # `local`: a cluster of its own, not the one that somebody started on this machine
+    else:
+        _use_own_token()
+        # `local`: a cluster of its own, not the one that somebody started on this machine
         options.update(address="local", num_cpus=workers, include_dashboard=False)
     try:
         _knock(address or "")
         ray.init(**options)
     except Exception as error:  # Ray raises a bare one where its own processes do not start in time
         place = address or "this machine"
-        raise RunError(f"cannot reach Ray at {place}: {_lines(error)[0]}") from None
+        raise RunError(f"cannot reach Ray at {place}: {_lines(error)[0]}{_about_token(address)}") from None
+
+
+def _use_own_token() -> None:
+    """A token for this session alone. Ray 2.59 and later else write one into the home folder at the first start, and
+    use it from then on for every cluster, also for those that know none."""
+    if (
+        not any(os.environ.get(name) for name in (_MODE, _TOKEN, f"{_TOKEN}_PATH"))
+        and not _HOME_TOKEN.expanduser().exists()
+    ):
+        os.environ[_TOKEN] = secrets.token_hex(32)
+
+
+def _about_token(address: str | None) -> str:
+    """What to try where a token in the home folder may be the reason."""
+    if not address or os.environ.get(_MODE) == "disabled" or not _HOME_TOKEN.expanduser().exists():
+        return ""
+    return f"; if this cluster knows no token, set {_MODE}=disabled: Ray used the one in {_HOME_TOKEN}"
 
 
 def _knock(address: str) -> None:

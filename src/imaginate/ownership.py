@@ -25,6 +25,7 @@ from typing import IO, Any, Protocol
 
 from imaginate.errors import RunError
 from imaginate.files import HOST, LOCK, PARTIAL, Folder, check_links, clean, explained, is_alive
+from imaginate.limits import parse_json
 
 BEAT, LEASE = 5.0, 30.0  # seconds between two renewals of a lease, and until one that is not renewed has ended
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -67,12 +68,16 @@ def own(
         if store.local and not is_run:
             check_links(store.root)
         yield Owned(store, held.is_resumed)
-    except BaseException:
+    except BaseException as error:
         is_begun = not is_run and (held.is_resumed or not had) and bool(contents(store))
         held.end(is_done=not is_begun)
         if is_new and store.local:
             with suppress(OSError):
                 os.rmdir(store.root)  # nothing was written
+        if isinstance(error, KeyboardInterrupt) and not str(error):
+            raise KeyboardInterrupt(
+                f"stopped; {store.root} keeps what is finished, and the same command goes on"
+            ) from None
         raise
     held.end(is_done=True)
 
@@ -193,7 +198,7 @@ def _locked(store: Folder, name: str, *, is_shared: bool) -> IO[bytes]:
 
 def _check_mark(store: Folder, text: bytes, mark: str, is_run: bool) -> bool:
     """Whether the same command was stopped here. RunError where it was another one."""
-    first, own_mark = _first(text), json.loads(mark)
+    first, own_mark = _first(text), parse_json(mark)
     if not first or is_run or first == own_mark:
         return bool(first) and first == own_mark
     command = first.get("command")
@@ -236,7 +241,7 @@ def _owner(text: bytes) -> dict[str, Any]:
 
 def _parsed(text: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        found = parse_json(text)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -11,7 +11,6 @@ Whatever cannot be read is one RunError line that says which file it is and what
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imaginate.errors import RunError
 from imaginate.files import KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, RUN, Folder, first_line, short_hash
+from imaginate.limits import parse_json, parse_yaml
 from imaginate.records import ClassInfo, LabelSpace
 
 if TYPE_CHECKING:
@@ -73,12 +73,10 @@ class RunFolder:
     @cached_property
     def recipe(self) -> Facts:
         """recipe.yaml: the whole configuration."""
-        import yaml
-
         path = self.store.path(RECIPE)
         try:
-            found = yaml.safe_load(self.recipe_text) or {}
-        except yaml.YAMLError as error:
+            found = parse_yaml(self.recipe_text) or {}
+        except ValueError as error:
             raise RunError(f"{path} cannot be read: {first_line(error)}") from None
         if not isinstance(found, dict):
             raise RunError(f"{path} is damaged: it holds no settings")
@@ -200,7 +198,7 @@ def json_object(store: Folder, name: str) -> Values:
     """A JSON file that holds an object (run.json, results.json, ...)."""
     path = store.path(name)
     try:
-        found = json.loads(_text(store, name))
+        found = parse_json(_text(store, name))
     except ValueError as error:
         raise RunError(f"{path} cannot be read: {first_line(error)}") from None
     if not isinstance(found, dict):

@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import pkgutil
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -76,6 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if argv is None else argv)
     if argv is None:
         _use_utf8(args)
+        signal.signal(signal.SIGTERM, _stop)
     _write_any_text()
     try:
         with _noted() as notes:
@@ -90,6 +92,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+
+
+def _stop(*_: object) -> NoReturn:
+    """A command that a scheduler or a shutdown ends says the same as after Ctrl-C: that what is finished is kept."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _use_utf8(args: Sequence[str]) -> None:

@@ -11,6 +11,8 @@ from imaginate.cli._flags import add_settings
 from imaginate.engine.gather import gather
 from imaginate.engine.recipe import SECTIONS
 from imaginate.errors import ConfigError
+from imaginate.files import first_line
+from imaginate.limits import parse_yaml
 from imaginate.settings import nearest, settings_of
 
 _TITLES = {
@@ -63,15 +65,13 @@ def _method_of(recipe: str | None) -> str | None:
 
 def load_recipe(path: str) -> dict[str, Any]:
     """A recipe file as plain values. Raises ConfigError where it cannot be read."""
-    import yaml
-
     try:
         with open(path, encoding="utf-8") as file:
-            values = yaml.safe_load(file)
+            values = parse_yaml(file.read())
     except OSError as error:
         raise ConfigError(f"cannot read recipe {path}: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"recipe {path} is not YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:  # also bytes that are no text
+        raise ConfigError(f"recipe {path} is not YAML: {first_line(error)}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"recipe {path} must be a mapping of sections, see recipe.yaml of any run")
     return values

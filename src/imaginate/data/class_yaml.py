@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from imaginate.errors import DataError
+from imaginate.limits import parse_yaml
 
 
 def read_yaml(file: str) -> dict[str, Any]:
     """The file as {"domain": str, "classes": {name: ...}}; DataError where it is something else."""
-    import yaml
-
     try:
         with open(file, encoding="utf-8") as stream:
             # BaseLoader keeps `0`, `no` and `2001-01-01` as the texts that class names are
-            found = yaml.load(stream, Loader=yaml.BaseLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            found = parse_yaml(stream.read(), as_texts=True)
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read {file}: {' '.join(str(error).split())}") from None
     if not isinstance(found, dict) or not found:
         raise DataError(f"{file} must be a mapping of class names, got {type(found).__name__}")

@@ -14,7 +14,6 @@ It is in the folder, or next to a file as `<name>.classes.yaml` or `classes.yaml
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import unicodedata
@@ -26,6 +25,7 @@ from typing import Any
 from imaginate.data.class_yaml import read_yaml
 from imaginate.data.shipped_classes import recognised, shipped
 from imaginate.errors import DataError, some
+from imaginate.limits import parse_json
 from imaginate.prompts import wordnet
 from imaginate.prompts.naming import with_lemmas
 from imaginate.records import ClassInfo, ClassNames, LabelSpace
@@ -191,7 +191,7 @@ def _from_json(labels: LabelSpace, file: str) -> LabelSpace:
     """A list in label order of {"wnid", "names"}: the first name is the class, the others are synonyms."""
     try:
         with open(file, encoding="utf-8") as stream:
-            rows = json.load(stream)
+            rows = parse_json(stream.read())
         if len(rows) != len(labels):
             return labels
         return LabelSpace(tuple(_row(info, row) for info, row in zip(labels, rows, strict=True)))

@@ -6,7 +6,6 @@ that would. A copy of a test image behind bars looks like another picture to eve
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from imaginate.data.decoding import decode
 from imaginate.data.picture_files import turned
 from imaginate.data.pixels import Pixels, encode_png
+from imaginate.limits import parse_json
 
 SIZES = ("width", "height", "original_width", "original_height")
 NAMES = (*SIZES, "exif")
@@ -81,7 +81,7 @@ def _without_white_edges(pixels: Pixels) -> Pixels:
 def _turn(exif: Any) -> int:
     """The orientation in img2dataset's text of EXIF tags."""
     try:
-        found = json.loads(exif) if isinstance(exif, str) else exif
+        found = parse_json(exif) if isinstance(exif, str) else exif
         return _TURNS.get(str(found["Image Orientation"]).lower(), 1)
     except (ValueError, KeyError, TypeError):
         return 1

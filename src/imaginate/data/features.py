@@ -3,10 +3,11 @@ them into the schema (`features`); without that, the column's name and type deci
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from imaginate.limits import parse_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,7 +39,7 @@ def of_schema(schema: pa.Schema) -> Mapping[str, Any]:
     """The features stored in a schema's metadata; empty where there are none."""
     raw = (schema.metadata or {}).get(b"huggingface")
     try:
-        found = json.loads(raw)["info"]["features"] if raw else {}
+        found = parse_json(raw)["info"]["features"] if raw else {}
     except (ValueError, KeyError, TypeError):
         return {}
     return found if isinstance(found, dict) else {}

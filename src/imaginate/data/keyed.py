@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from imaginate.data.labelling import NO_LABEL, Labeller, from_line, text
 from imaginate.data.listing import nothing
 from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.errors import DataError, ImageError
+from imaginate.limits import parse_json
 from imaginate.records import GROUP, Listing, Sample, Skipped
 
 _NAME_KEYS = ("class_name", "label_name")
@@ -148,7 +148,7 @@ def _text(member: Member) -> str:
 
 def _json(member: Member) -> dict[str, Any]:
     try:
-        found = json.loads(_text(member))
+        found = parse_json(_text(member))
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
@@ -177,7 +177,7 @@ def _named_by_us(file: str) -> list[str] | None:
     """The class names in the file that an export writes; None where there is no such file, or another's."""
     try:
         with open(file, encoding="utf-8") as stream:
-            names = json.load(stream)["features"]["cls"]["names"]
+            names = parse_json(stream.read())["features"]["cls"]["names"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return [str(name) for name in names] if isinstance(names, list) else None

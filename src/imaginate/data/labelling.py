@@ -13,6 +13,7 @@ from typing import Any
 
 from imaginate.data.listing import sorted_names, unique_names
 from imaginate.errors import DataError
+from imaginate.limits import parse_json
 from imaginate.records import LabelSpace
 
 NO_LABEL = "no label"
@@ -113,7 +114,7 @@ def from_line(line: str) -> str:
     bare = line.strip()
     if bare.startswith('"'):
         try:
-            found = json.loads(bare)
+            found = parse_json(bare)
         except ValueError:
             return bare
         return found if isinstance(found, str) else bare

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from imaginate.data.columns import Row
 from imaginate.data.decoding import has_image_suffix
 from imaginate.data.urls import open_binary
 from imaginate.errors import DataError
+from imaginate.limits import parse_json
 
 TEXT_TABLES = (".csv", ".tsv", ".jsonl")
 SUFFIXES = (*TEXT_TABLES, ".parquet")
@@ -92,7 +92,7 @@ class TableFile:
                 if self.path.lower().endswith(".jsonl"):
                     for line in stream:
                         if line.strip():
-                            yield _object(json.loads(line))
+                            yield _object(parse_json(line))
                         number += 1
                 else:
                     reader = self._reader(stream)

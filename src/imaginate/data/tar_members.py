@@ -14,6 +14,7 @@ from imaginate.data.sources.span import SpanSource
 from imaginate.data.unpacked import Packing, stamp
 from imaginate.data.urls import open_binary
 from imaginate.errors import DataError
+from imaginate.limits import MEMBERS
 from imaginate.records import ImageSource, Skipped
 
 _PACKINGS: tuple[tuple[bytes, Packing], ...] = ((b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\xfd7zXZ", "xz"))
@@ -40,6 +41,8 @@ def _members(path: str, stamp: tuple[int, int]) -> tuple[list[Member], list[Skip
     try:
         with open_binary(path) as file, tarfile.open(fileobj=file) as archive:
             for info in archive:
+                if len(found) >= MEMBERS:
+                    raise DataError(f"{path} has more than {MEMBERS:,} members")
                 if not info.isdir():
                     found.append(_member(path, packing, info))
     except (tarfile.TarError, EOFError, OSError, zlib.error, LZMAError) as error:

@@ -12,6 +12,7 @@ from imaginate.data.code_pages import guess
 from imaginate.data.sources.zip import METHODS, ZipSource
 from imaginate.data.urls import open_binary
 from imaginate.errors import DataError
+from imaginate.limits import MEMBERS
 
 
 def zip_members(path: str, encoding: str | None = None) -> tuple[list[Member], list[str]]:
@@ -30,6 +31,8 @@ def _infos(path: str) -> list[zipfile.ZipInfo]:
     """The files (not folders) of a zip; DataError where it has no readable directory."""
     try:
         with open_binary(path) as file, zipfile.ZipFile(file) as archive:
+            if len(archive.infolist()) > MEMBERS:
+                raise DataError(f"{path} has more than {MEMBERS:,} members")
             return [info for info in archive.infolist() if not info.is_dir()]
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         raise DataError(f"cannot read {path} as a zip: {error}") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -16,12 +15,13 @@ from imaginate.engine.run_filters import rejected_name, run_filters
 from imaginate.engine.shard import marker_name, rows_name
 from imaginate.engine.sizes import Size, typical
 from imaginate.files import Folder, json_bytes
+from imaginate.limits import parse_json
 from imaginate.write import card, sheet, tables
 
 
 def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Mapping[str, Any]) -> dict[str, Any]:
     """Merge the shards' rows, write `skipped.csv`, `README.md`, `contact-sheet.png`, and close `run.json`."""
-    markers = [json.loads(store.get(marker_name(n))) for n in range(len(plan.shards))]
+    markers = [parse_json(store.get(marker_name(n))) for n in range(len(plan.shards))]
     shards = [rows_name(n) for n in range(len(plan.shards))]
     refused = run_filters(store, recipe, plan, shards)
     tables.merge(store, shards, {name: (rejected_name(name), reason) for name, reason in refused.items()})
@@ -39,7 +39,7 @@ def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Map
         "skipped_reasons": dict(Counter(reason for _, reason in skipped).most_common()),
         **{key: _typical(markers, key) for key in ("seed_size", "new_size")},
     }
-    facts = json.loads(store.get("run.json"))
+    facts = parse_json(store.get("run.json"))
     if (shown := agreement(markers, plan.labels, recipe.roles.judge)) is not None:
         facts["agreement"] = shown
     facts.update(totals=totals, finished=True, versions=versions(), machine=machine())

@@ -22,6 +22,7 @@ from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.sizes import Size, typical
 from imaginate.errors import ImageError
 from imaginate.files import Folder
+from imaginate.limits import parse_json
 from imaginate.ops.similarity import signature
 from imaginate.records import GROUP, Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed, steady
 from imaginate.write import names, tables
@@ -80,7 +81,7 @@ class ShardWorker:
         """Make and commit one shard; returns its marker. Finished shards are not made again."""
         marker = marker_name(number)
         if self.store.exists(marker):
-            return json.loads(self.store.get(marker))  # type: ignore[no-any-return]
+            return parse_json(self.store.get(marker))  # type: ignore[no-any-return]
         self.sizes: tuple[list[Size], list[Size]] = ([], [])
         self.tallies = (Tally(), Tally())
         self.judged_share = 1.0 if number == 0 else share_judged(self.plan.wanted)

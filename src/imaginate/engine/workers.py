@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -16,6 +19,9 @@ from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.shard import ShardWorker
 from imaginate.errors import ConfigError
 
+LOOK = 2.0  # seconds after which the machines of the cluster are counted again
+
+log = logging.getLogger("imaginate")
 Announce = Callable[[int], None]
 
 
@@ -74,20 +80,61 @@ def _needs_roles(recipe: ResolvedRecipe) -> bool:
 def _spread(
     ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int, local: LocalWorker | None
 ) -> Iterator[dict[str, Any]]:
-    """One shard in flight for each actor. An actor that dies is started anew and asked again."""
+    """One shard in flight for each actor. An actor that dies is started anew and asked again; where its whole machine
+    is gone, another actor makes its shard."""
     free = _actors(ray, root, count) if count else []
+    places = Places(ray, free)
     put = [ray.put((_inside(shared[0]), shared[1]))] if free else []  # inside a list: fetched by those who need it
-    running: dict[Any, Any] = {}
+    running: dict[Any, tuple[Any, int]] = {}
     while waiting or running or (local and local.busy):
         while free and (number := _take_next(waiting)) is not None:
             one = free.pop()
-            running[one.make.remote(number, put)] = one
+            running[one.make.remote(number, put)] = one, number
         if local:
             yield from local.take(wait=not running)
         if running:
-            for reference in ray.wait(list(running), timeout=0.05 if local else None)[0]:
-                free.append(running.pop(reference))
+            for reference in ray.wait(list(running), timeout=0.05 if local else LOOK)[0]:
+                free.append(running.pop(reference)[0])
                 yield cluster.unwrap(ray, reference)
+            for reference in places.lost({ref: one for ref, (one, _) in running.items()}):
+                one, number = running.pop(reference)
+                waiting.appendleft(number)
+                ray.kill(one)
+                if not running and not free:
+                    free.extend(_actors(ray, root, 1))
+                    places.add(free)
+
+
+class Places:
+    """The machine of each actor. Ray starts an actor of a dead machine anew where there is room for it, and there is
+    none while every other actor keeps its processor: its shard would wait for ever."""
+
+    def __init__(self, ray: Any, actors: Sequence[Any]) -> None:
+        self._ray, self._asked, self._node = ray, dict[Any, Any](), dict[Any, str]()
+        self._looked = time.monotonic()
+        self.add(actors)
+
+    def add(self, actors: Sequence[Any]) -> None:
+        """Ask each where it is, before it has anything else to do."""
+        self._asked.update({one.where.remote(): one for one in actors})
+
+    def lost(self, running: Mapping[Any, Any]) -> list[Any]:
+        """Those of the tasks whose actor's machine is gone; asked again every few seconds."""
+        if time.monotonic() - self._looked < LOOK:
+            return []
+        self._looked = time.monotonic()
+        for reference in (
+            self._ray.wait(list(self._asked), num_returns=len(self._asked), timeout=0)[0] if self._asked else []
+        ):
+            with suppress(self._ray.exceptions.RayError):
+                self._node[self._asked.pop(reference)] = self._ray.get(reference)
+        alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        gone = [reference for reference, one in running.items() if self._node.get(one, "") not in ("", *alive)]
+        if gone:
+            log.warning(
+                f"a machine of the Ray cluster was lost with {len(gone)} of its workers; others make their shards"
+            )
+        return gone
 
 
 def _inside(recipe: ResolvedRecipe) -> ResolvedRecipe:
@@ -166,6 +213,10 @@ class _RayWorker:
             recipe, plan = cluster.library().get(shared[0])
             self._worker = ShardWorker(recipe, plan, self._root)
         return self._worker.make(number)
+
+    def where(self) -> str:
+        """The machine that it is on, as Ray calls it."""
+        return str(cluster.library().get_runtime_context().get_node_id())
 
     def pid(self) -> int:
         """The process id, for tests that kill a worker."""

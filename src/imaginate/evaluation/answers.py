@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from imaginate.evaluation import statistics
 from imaginate.evaluation.job import PREDICTIONS, RESULT, Job
+from imaginate.limits import parse_json
 from imaginate.runs import Values
 
 Key = tuple[int, int]  # seed, resample
@@ -34,7 +34,7 @@ class Answers:
 
     def _read(self, job: Job) -> None:
         key = (job.seed, job.resample)
-        self.units[key] = json.loads((job.folder / RESULT).read_text(encoding="utf-8"))
+        self.units[key] = parse_json((job.folder / RESULT).read_text(encoding="utf-8"))
         with np.load(job.folder / PREDICTIONS) as saved:
             self.label = saved["label"]
             self.predicted[key] = saved["predicted"]

@@ -12,6 +12,7 @@ from imaginate.evaluation.arms import Arm, parse_arm
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.study_images import StudyImages
 from imaginate.files import Folder, replace_file, short_hash
+from imaginate.limits import parse_yaml
 from imaginate.ownership import contents, is_begun
 from imaginate.runs import Values
 
@@ -102,16 +103,14 @@ def _is_new(folder: Path) -> bool:
 
 def _stored(folder: Path) -> Values:
     """What study.yaml says; RunError for a folder that holds something else."""
-    import yaml
-
     path = folder / NAME
     if not path.exists():
         if folder.exists() and not (folder.is_dir() and (is_begun(folder, "compare") or _is_new(folder))):
             raise RunError(f"{folder} exists and is not a study; choose another --out")
         return {}
     try:
-        stored = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+        stored = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise RunError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise RunError(f"{path} is not a study of this version ({FORMAT})")

@@ -20,6 +20,7 @@ from typing import Any
 from imaginate.contract import Guide, Tensor
 from imaginate.errors import ConfigError, ImageError, ModelError, RunError
 from imaginate.files import content_hash
+from imaginate.limits import parse_json
 from imaginate.pool import refs
 from imaginate.pool.fields import facts
 from imaginate.records import Image, Scalar
@@ -81,7 +82,7 @@ class HttpPool:
                 time.sleep(self.wait * 2 ** (attempt - 1))
             try:
                 with urllib.request.urlopen(request, timeout=self.timeout) as answer:
-                    return _listed(json.loads(answer.read()))
+                    return _listed(parse_json(answer.read()))
             except urllib.error.HTTPError as error:
                 error.close()
                 problem = f"answers {error.code} {error.reason}"

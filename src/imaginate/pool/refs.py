@@ -23,6 +23,7 @@ from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.data.sources.file import FileSource
 from imaginate.data.sources.rendered import RenderedSource
 from imaginate.errors import ConfigError, ImageError
+from imaginate.limits import parse_json
 from imaginate.records import ImageSource
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _source(ref: str) -> ImageSource:
     if ref.startswith("file:"):
         return FileSource(_allowed(ref.removeprefix("file:")))
     try:
-        values = json.loads(ref)
+        values = parse_json(ref)
         if "resized" in values:
             return DownloadedSource(_source(values["inner"]), Resized(**values["resized"]))
         if "inner" in values:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from imaginate.errors import RunError
+from imaginate.limits import parse_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -55,7 +56,7 @@ def header_of(schema: pa.Schema, path: str) -> Header:
     raw = (schema.metadata or {}).get(KEY)
     if raw is None:
         raise RunError(f"{path} is a LanceDB database but not a pool written by `imaginate pool build`")
-    values = json.loads(raw)
+    values = parse_json(raw)
     if values.get("version") != FORMAT:
         raise RunError(f"pool {path} has format {values.get('version')}, this version reads {FORMAT}: build it again")
     return Header(**values)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from imaginate.errors import RunError
 from imaginate.files import LOCK, is_partial, replace_file
+from imaginate.limits import parse_json
 from imaginate.ownership import is_begun
 from imaginate.runs import Facts, Values
 from imaginate.training import checkpoint
@@ -111,6 +112,6 @@ def _own(path: Path) -> bool:
 
 def _read(path: Path) -> Values:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"cannot read {path}: {str(error).splitlines()[0]}; choose another --out") from None

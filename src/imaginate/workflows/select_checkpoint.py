@@ -8,7 +8,6 @@ that the fit held out; neither the adaptation nor the classifier has trained on 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from imaginate.data import DataSpec, load, open_dataset
 from imaginate.errors import ConfigError, ModelError
+from imaginate.limits import parse_json
 from imaginate.models.adaptations.folder import Manifest, read_manifest
 from imaginate.ownership import own
 from imaginate.progress import bar
@@ -190,7 +190,7 @@ class _Trial:
         from imaginate.training.recipes import Recipe
 
         run, network = self.expand(checkpoint), self.classifier
-        held_out = json.loads((self.folder / "held-out.json").read_text(encoding="utf-8"))
+        held_out = parse_json((self.folder / "held-out.json").read_text(encoding="utf-8"))
         train, validation, classes = training_sets(
             self.data, run, held_out, self.folder / "select" / "pixels", size=network.size
         )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import ClassVar
 
 from imaginate.data.official.core.published import Published, Row, named
 from imaginate.data.official.core.tree import Tree, read
+from imaginate.limits import parse_json
 from imaginate.records import Part
 
 
@@ -22,7 +22,7 @@ class Food101:
 
     def read(self, tree: Tree, part: Part) -> Published:
         """The images of both lists."""
-        lists = {split: json.loads(read(tree, f"meta/{split}.json")) for split in ("train", "test")}
+        lists = {split: parse_json(read(tree, f"meta/{split}.json")) for split in ("train", "test")}
         names = sorted({name for found in lists.values() for name in found})
         rows = [
             Row(f"images/{image}.jpg", names.index(name), split)

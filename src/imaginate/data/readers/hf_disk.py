@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,6 +12,7 @@ from imaginate.data.labelling import Labeller
 from imaginate.data.sources.hf_arrow import ArrowSource
 from imaginate.errors import DataError, RunError
 from imaginate.files import below, first_line
+from imaginate.limits import parse_json
 from imaginate.records import Listing, Part, Place, Sample, Skipped
 
 
@@ -109,7 +109,7 @@ def _table(folder: str) -> tuple[features.Columns, list[str]]:
 def _json(file: str) -> Mapping[str, Any]:
     try:
         with open(file, encoding="utf-8") as stream:
-            found = json.load(stream)
+            found = parse_json(stream.read())
     except (OSError, ValueError) as error:
         raise DataError(f"cannot read {file}: {error}") from None
     if not isinstance(found, dict):

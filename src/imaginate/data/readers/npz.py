@@ -18,6 +18,7 @@ from imaginate.data.arrays import header
 from imaginate.data.labelling import Labeller
 from imaginate.data.sources.npz import NpzSource
 from imaginate.errors import DataError
+from imaginate.limits import LABEL_BYTES
 from imaginate.records import Listing, Part, Place, Sample, Skipped
 
 _IMAGE_KEY = re.compile(r"^(?:(?P<before>\w+?)_)?(?:images?|x|data)(?:_(?P<after>\w+))?$", re.IGNORECASE)
@@ -135,7 +136,11 @@ def _labels(arrays: Any, path: str, key: str, label_key: str) -> Any:
 
 def _array(arrays: Any, path: str, key: str) -> Any:
     """An array that is read whole, of labels or names."""
-    _stated(path, key)
+    shape, dtype = _stated(path, key)
+    if math.prod(shape) * dtype.itemsize > LABEL_BYTES:
+        raise DataError(
+            f"{path}: {key} has {math.prod(shape):,} values, more than the {LABEL_BYTES:,} bytes of a limit"
+        )
     try:
         return arrays[key]
     except ValueError:

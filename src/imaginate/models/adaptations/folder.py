@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 from imaginate.contract import PriorFamily
 from imaginate.errors import ConfigError, ModelError
 from imaginate.files import inside, replace_file, short_hash
+from imaginate.limits import parse_json
 from imaginate.records import LabelSpace
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def read_manifest(path: str | Path) -> Manifest | None:
     if not file.is_file():
         return None
     try:
-        values = json.loads(file.read_text(encoding="utf-8"))
+        values = parse_json(file.read_text(encoding="utf-8"))
         manifest = Manifest(**values)
     except (ValueError, TypeError) as error:
         raise ModelError(f"{file} is damaged or of another version: {str(error).splitlines()[0]}") from None

@@ -15,7 +15,6 @@ and pytorch_lora_weights in one folder are the same thing in two forms (`imagina
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ import torch
 
 from imaginate.contract import PriorFamily
 from imaginate.errors import ModelError
+from imaginate.limits import parse_json
 from imaginate.models.checkpoints import quiet, read
 from imaginate.models.priors.core.text import WORD_TABLES, TextEncoders
 
@@ -115,7 +115,7 @@ def _from_file(prior: PriorFamily, place: Path) -> Adaptation:
 
 def _notes(place: Path) -> dict[str, Any]:
     file = place / "adaptation.json"
-    notes: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    notes: dict[str, Any] = parse_json(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return notes
 
 
@@ -210,7 +210,7 @@ def _named(file: Path, rows: torch.Tensor) -> dict[str, torch.Tensor]:
     from safetensors import safe_open
 
     with safe_open(str(file), framework="pt") as opened:
-        names = json.loads((opened.metadata() or {}).get("tokens", "null"))
+        names = parse_json((opened.metadata() or {}).get("tokens", "null"))
     return dict(zip(names, rows, strict=True)) if names else {f"<{file.stem.strip('<>')}>": rows}
 
 

@@ -22,6 +22,7 @@ from imaginate.data.image_hashes import ImageHasher, pixel_hash
 from imaginate.data.relatives import cut, joined, near_duplicates, relatives_of
 from imaginate.errors import DataError, ImageError
 from imaginate.files import replace_file, short_hash
+from imaginate.limits import parse_json
 from imaginate.ops.noise import substream
 from imaginate.ops.pixels import as_float, resize
 from imaginate.personalisation.core.plan import Batch, FitPlan, TunablePrior
@@ -208,7 +209,7 @@ def _table(file: Path, shape: tuple[int, ...]) -> Any:
 
 def _cached(cache: Path, about: str) -> dict[str, Any] | None:
     try:
-        kept: dict[str, Any] = json.loads((cache / "cache.json").read_text(encoding="utf-8"))
+        kept: dict[str, Any] = parse_json((cache / "cache.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
     there = all((cache / f"{name}.npy").is_file() for name in ("mean", "std"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -10,6 +9,7 @@ from typing import Any, ClassVar
 from imaginate.data import layout
 from imaginate.data.decoding import has_image_suffix
 from imaginate.data.sources.file import FileSource
+from imaginate.limits import parse_json
 from imaginate.pool import refs
 from imaginate.pool.fields import as_taken, facts
 from imaginate.pool.units import Item, Unit, base_name, folder_stamp
@@ -65,7 +65,7 @@ def _row_next_to(stem: str) -> dict[str, Any]:
     if os.path.exists(stem + ".json"):
         try:
             with open(stem + ".json", encoding="utf-8") as file:
-                found = json.load(file)
+                found = parse_json(file.read())
             row = found if isinstance(found, dict) else {}
         except (OSError, ValueError):
             row = {}

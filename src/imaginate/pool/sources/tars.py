@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import tarfile
 import zlib
@@ -13,6 +12,7 @@ from typing import IO, Any, ClassVar
 from imaginate.data import layout
 from imaginate.data.decoding import has_image_suffix
 from imaginate.errors import DataError
+from imaginate.limits import parse_json
 from imaginate.pool.fields import as_taken, facts
 from imaginate.pool.units import Held, Item, Unit, file_stamp
 from imaginate.records import Place
@@ -105,7 +105,7 @@ def _item(base: str, key: str, group: dict[str, bytes]) -> Iterator[Item]:
 
 def _json(data: bytes | None) -> dict[str, Any]:
     try:
-        found = json.loads(data or b"{}")
+        found = parse_json(data or b"{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
