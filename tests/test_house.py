@@ -23,6 +23,7 @@ FIRST = {
     "files",
     "ownership",
     "limits",
+    "shapes",
     "progress",
     "cluster",
     "devices",

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from imaginate import shapes
 from imaginate.errors import RunError
 from imaginate.files import KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, RUN, Folder, first_line, short_hash
 from imaginate.limits import parse_json, parse_yaml
@@ -80,12 +81,17 @@ class RunFolder:
             raise RunError(f"{path} cannot be read: {first_line(error)}") from None
         if not isinstance(found, dict):
             raise RunError(f"{path} is damaged: it holds no settings")
+        if wrong := shapes.misfit(found, shapes.RECIPE):
+            raise RunError(f"{path} is damaged: {wrong}")
         return found
 
     @cached_property
     def facts(self) -> Facts:
         """run.json: versions, classes, totals, cost. Empty where there is none."""
-        return self.json(RUN) if self.store.exists(RUN) else {}
+        found = self.json(RUN) if self.store.exists(RUN) else {}
+        if wrong := shapes.misfit(found, shapes.RUN_FACTS):
+            raise RunError(f"{self.store.path(RUN)} is damaged: {wrong}")
+        return found
 
     def check_facts(self, *keys: str) -> None:
         """RunError where run.json lacks one of these keys."""

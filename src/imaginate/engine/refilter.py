@@ -119,7 +119,9 @@ def _recipe(
 
 def _refilter(run: RunFolder, recipe: ResolvedRecipe, spec: DataSpec, wanted: _Wanted) -> Refiltered:
     store, labels = run.store, run.labels
-    run.check_facts("classes", "totals")
+    run.check_facts("classes", "totals", "wanted", "imaginate")
+    if lost := [key for key in ("method", "expand", "write") if key not in run.recipe]:
+        raise RunError(f"{run.root} is damaged: its recipe.yaml has no {', '.join(lost)}")
     if labels is None:
         raise RunError(f"{run.root} is damaged: its run.json lists no classes")
     kept, refused = read_rows(store)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imaginate.data import open_dataset
+from imaginate.data.labelling import as_line, from_line
 from imaginate.engine import finish, folder
 from imaginate.engine import workers as making
 from imaginate.engine.agreement import Tally, remark
@@ -104,7 +104,7 @@ def _read(recipe: ResolvedRecipe, progress: bool) -> Plan:
 
 
 def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: str | None, progress: bool) -> Run:
-    known = json.loads(store.get(RUN)) if store.exists(RUN) and _made_anything(store) else None
+    known = RunFolder(store).facts if store.exists(RUN) and _made_anything(store) else None
     fingerprint = recipe.fingerprint(plan.data_fingerprint)
     if known is None:
         _begin(store, recipe, plan, fingerprint)
@@ -187,7 +187,7 @@ def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str) 
         "finished": False,
         "sessions": [],
     }
-    seeds = "".join(f"{h}  {s.id}\n" for s, h in zip(plan.samples, plan.hashes, strict=True))
+    seeds = "".join(f"{h}  {as_line(s.id)}\n" for s, h in zip(plan.samples, plan.hashes, strict=True))
     store.put("shards/seeds.sha256", seeds.encode(errors="surrogateescape"))
     store.put(RUN, json_bytes(facts))
 
@@ -215,7 +215,7 @@ def _same(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan:
 
 def _changed(store: Folder, plan: Plan) -> str:
     lines = store.get("shards/seeds.sha256").decode(errors="surrogateescape").splitlines()
-    before = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+    before = {from_line(name): digest for digest, _, name in (line.partition("  ") for line in lines)}
     now = {s.id: h for s, h in zip(plan.samples, plan.hashes, strict=True)}
     kinds = Counter(
         "changed" if name in before and name in now else "new" if name in now else "missing"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from imaginate import shapes
 from imaginate.errors import RunError
 from imaginate.evaluation.arms import Arm, parse_arm
 from imaginate.evaluation.protocol import FORMAT, Protocol
@@ -114,4 +115,6 @@ def _stored(folder: Path) -> Values:
         raise RunError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise RunError(f"{path} is not a study of this version ({FORMAT})")
+    if wrong := shapes.misfit(stored, shapes.STUDY):
+        raise RunError(f"{path} is damaged: {wrong}")
     return stored

@@ -86,14 +86,15 @@ def base_name(path: str) -> str:
 
 
 def file_stamp(path: str) -> str:
-    """Size and time of change of a file; the size alone behind a URL."""
+    """Size and times of change of a file; the size alone behind a URL. The last of them cannot be set: a file that was
+    put in the place of another, with its date, has another one."""
     if is_url(path):
         import fsspec
 
         with fsspec.open(path) as file:
             return f"{file.size}"
     status = os.stat(path)
-    return f"{status.st_size}-{status.st_mtime_ns}"
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
 
 
 def folder_stamp(entries: list[os.DirEntry[str]]) -> str:
@@ -101,5 +102,5 @@ def folder_stamp(entries: list[os.DirEntry[str]]) -> str:
     rows = []
     for entry in sorted(entries, key=lambda entry: entry.name):
         status = entry.stat()
-        rows.append([entry.name, status.st_size, status.st_mtime_ns])
+        rows.append([entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns])
     return short_hash(rows)

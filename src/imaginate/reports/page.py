@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import hashlib
 from functools import cache
 from importlib import resources
 
@@ -72,10 +74,13 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     files = resources.files("imaginate.reports") / "templates"
+    script = (files / "script.js").read_text(encoding="utf-8")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     env.globals.update(
         version=__version__,
+        script_hash=Markup(f"sha256-{digest}"),  # the page runs this script and no other
         style=Markup((files / "style.css").read_text(encoding="utf-8")),
-        script=Markup((files / "script.js").read_text(encoding="utf-8")),
+        script=Markup(script),
         count=words.count,
         number=lambda value: words.number(value) if isinstance(value, (int, float)) else "–",
         percent=words.percent,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imaginate.errors import ConfigError, RunError
-from imaginate.files import Folder
+from imaginate.files import Folder, replace_file
 from imaginate.reports import tables
 from imaginate.reports.page import html
 from imaginate.reports.read import RunContents, Study, read
@@ -42,7 +42,10 @@ def write_report(
     """
     _check(formats)
     source, options = read(path), options or Options()
-    texts = [render(source, name, options) for name in formats]
+    try:
+        texts = [render(source, name, options) for name in formats]
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
+        raise RunError(f"{path} cannot be shown: its files hold other values than a report is made of") from error
     if out is None and not Folder(path).local:
         raise ConfigError(f"{path} is behind a URL: name a folder for the report with --out")
     folder = Path(out) if out is not None else Path(path)
@@ -116,8 +119,7 @@ def _json(rows: Sequence[tables.Fields]) -> str:
 
 def _write(path: Path, text: str) -> Path:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", errors="replace")
+        replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8", errors="replace"))
     except OSError as error:
         raise RunError(f"{path} cannot be written: {error.strerror or error}") from None
     return path

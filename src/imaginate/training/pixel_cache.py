@@ -92,13 +92,13 @@ def build_pixel_cache(
 
 
 def _state(path: str) -> list[int]:
-    """Size and time of change of a local file: a run that was expanded again in the same place has other images. Empty
-    for what is no local file."""
+    """Size and times of change of a local file, the last of which cannot be set by hand: a run that was expanded again
+    in the same place has other images. Empty for what is no local file."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):
         return []
-    return [found.st_size, found.st_mtime_ns]
+    return [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
 
 
 def _decode(

@@ -44,7 +44,7 @@ class InspectedRun:
         lines += ["", f"rejected: {self.rejected.num_rows}"]
         lines += [f"  {n:>8}  {reason}" for reason, n in reasons.most_common()]
         totals, cost = self.facts["totals"], self.facts["cost"]
-        if totals["skipped_reasons"]:
+        if totals.get("skipped_reasons"):
             lines += ["", f"seed images skipped: {totals['skipped']} (listed in skipped.csv)"]
             lines += [f"  {n:>8}  {reason}" for reason, n in totals["skipped_reasons"].items()]
         lines += ["", *_classes(self.facts, self.kept), "", *_per_seed(self.kept), *_gains(self.kept)]

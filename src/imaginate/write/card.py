@@ -57,8 +57,8 @@ made and not kept, with the reason. `recipe.yaml` repeats the run: `imaginate ex
 
 ## Recipe
 
-```yaml
-{recipe}```
+{fence}yaml
+{recipe}{fence}
 
 Made with imaginate {version}. The new images inherit the licence terms of the seed images, of the prior and of the pool
 that they come from; check them before you pass the folder on.
@@ -79,9 +79,10 @@ def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
     import yaml
 
     totals, classes = facts["totals"], facts["classes"]
-    reasons = [f"| - {reason} | {n} |" for reason, n in totals["rejected"].items()]
+    reasons = [f"| - {_cell(reason)} | {n} |" for reason, n in totals["rejected"].items()]
     amount = recipe["expand"]
     per_class = amount["per_class"]
+    text_of_recipe = yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True)
     text = _CARD.format(
         title=f"{recipe['method']['name']} expansion",
         kept=totals["kept"],
@@ -95,9 +96,10 @@ def dataset_card(recipe: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
         skipped=totals["skipped"],
         reasons="".join(f"{line}\n" for line in reasons),
         sizes=_sizes(totals) + _agreement(facts),
-        notes="".join(f"\nThe diffusion {note}.\n" for note in facts.get("notes", ())) + _data_notes(facts),
-        rows="\n".join(f"| {c['name'].replace('|', '¦')} | {c['seeds']} | {c['new']} |" for c in classes),
-        recipe=yaml.safe_dump(dict(recipe), sort_keys=False, allow_unicode=True),
+        notes="".join(f"\nThe diffusion {_cell(note)}.\n" for note in facts.get("notes", ())) + _data_notes(facts),
+        rows="\n".join(f"| {_cell(c['name'])} | {c['seeds']} | {c['new']} |" for c in classes),
+        recipe=text_of_recipe,
+        fence=_fence(text_of_recipe),
         version=facts["imaginate"],
         format=WEBP if recipe["write"]["format"] == "webp" else "",
     )
@@ -113,6 +115,18 @@ def _has_other_order(names: Sequence[str]) -> bool:
 def _as_a_person(name: str) -> list[tuple[int, str]]:
     """Numbers by their value, letters whatever their case."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name.lower())]
+
+
+def _cell(text: str) -> str:
+    """A text of data inside a line of the card: no end of the line or the cell, no tag, no picture from elsewhere."""
+    plain = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", text).replace("|", "¦")
+    return plain.replace("<", "&lt;").replace("](", "]\\(")
+
+
+def _fence(text: str) -> str:
+    """A fence of code that the text does not hold."""
+    longest = max((len(found) for found in re.findall("`+", text)), default=0)
+    return "`" * max(3, longest + 1)
 
 
 def _sizes(totals: Mapping[str, Any]) -> str:
@@ -133,4 +147,8 @@ def _agreement(facts: Mapping[str, Any]) -> str:
 def _data_notes(facts: Mapping[str, Any]) -> str:
     """What the reader of the dataset noticed, as a list."""
     notes = facts.get("data_notes") or ()
-    return "\nNoticed while the dataset was read:\n\n" + "".join(f"- {note}\n" for note in notes) if notes else ""
+    return (
+        "\nNoticed while the dataset was read:\n\n" + "".join(f"- {_cell(str(note))}\n" for note in notes)
+        if notes
+        else ""
+    )

@@ -28,6 +28,7 @@ from imaginate.errors import ConfigError, ModelError
 from imaginate.files import inside, replace_file, short_hash
 from imaginate.limits import parse_json
 from imaginate.records import LabelSpace
+from imaginate.shapes import ADAPTATION, misfit
 
 if TYPE_CHECKING:
     from imaginate.ops.conditioning import Conditioning
@@ -110,6 +111,8 @@ def read_manifest(path: str | Path) -> Manifest | None:
         return None
     try:
         values = parse_json(file.read_text(encoding="utf-8"))
+        if wrong := misfit(values, ADAPTATION):
+            raise ValueError(wrong)
         manifest = Manifest(**values)
     except (ValueError, TypeError) as error:
         raise ModelError(f"{file} is damaged or of another version: {str(error).splitlines()[0]}") from None
