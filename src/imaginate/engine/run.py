@@ -23,6 +23,7 @@ from imaginate.engine.shard import ShardWorker, marker_name, rows_name
 from imaginate.engine.sizes import shrinking
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import KEPT, RECIPE, REJECTED, SHEET, Folder, json_bytes
+from imaginate.models.weights import Weights, difference, guide_weights, weights_of
 from imaginate.ownership import own
 from imaginate.progress import Bar, bar
 from imaginate.runs import RunFolder
@@ -107,9 +108,12 @@ def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: 
     known = RunFolder(store).facts if store.exists(RUN) and _made_anything(store) else None
     fingerprint = recipe.fingerprint(plan.data_fingerprint)
     if known is None:
-        _begin(store, recipe, plan, fingerprint)
+        _begin(store, recipe, plan, fingerprint, _weights(recipe))
     else:
+        used = _weights(recipe) if not known.get("finished") else None
         _same(store, known, recipe, plan, fingerprint)
+        if other := difference(known.get("weights"), used):
+            raise RunError(f"{store.root} holds a run that began with another network: {other}; or use a new folder")
         if known.get("finished"):
             return _result(store, known["totals"], plan)
     started = time.time()
@@ -171,7 +175,15 @@ def _made_anything(store: Folder) -> bool:
     return bool(markers) or any(store.exists(name) for name in ("images", "rejected"))
 
 
-def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> None:
+def _weights(recipe: ResolvedRecipe) -> dict[str, Weights]:
+    """The weights of the roles that the recipe names, where they are files."""
+    families = [need.partition(":")[2] for need in recipe.method.needs if need.startswith("prior:")]
+    bundled = {"mae": "mae", "unclip": "unclip"}.get(families[0] if families else "", "sd")
+    found = {"prior": weights_of(recipe.roles.prior, bundled), "guide": guide_weights(recipe.roles.guide)}
+    return {role: weights for role, weights in found.items() if weights is not None}
+
+
+def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str, weights: Mapping[str, Weights]) -> None:
     import yaml
 
     text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
@@ -184,6 +196,7 @@ def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str) 
         "wanted": plan.wanted,
         "classes": finish.classes(plan),
         "data_notes": list(plan.notes),
+        "weights": {role: dict(found) for role, found in weights.items()},
         "finished": False,
         "sessions": [],
     }

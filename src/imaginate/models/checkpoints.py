@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from imaginate.errors import ConfigError, ModelError
+from imaginate.models import hub
 
 T = TypeVar("T")
 Module = TypeVar("Module", bound=nn.Module)
@@ -34,15 +35,29 @@ def locate(spec: str, nano_name: str, *, missing: str = "no such checkpoint fold
         from imaginate import nano
 
         return str(nano.path(nano_name))
-    place = Path(spec).expanduser()
-    is_path = spec.startswith((".", "/", "~")) or spec.count("/") > 1
+    place, name = Path(spec).expanduser(), hub.split_revision(spec)[0]
+    is_path = spec.startswith((".", "/", "~")) or name.count("/") > 1
     if place.is_file():
         raise ModelError(f"{spec} is a file; a checkpoint is a folder made by save_pretrained, or a hub id")
     if place.is_dir():
         return str(place) if is_path else str(place.resolve())
     if is_path:
         raise ModelError(f"{missing}: {spec}")
-    return spec
+    return name
+
+
+def pinned(spec: str) -> dict[str, str]:
+    """The revision of `ID@revision`, as `from_pretrained` takes it; nothing for a folder, or where none is named."""
+    revision = hub.split_revision(spec)[1]
+    return {"revision": revision} if revision else {}
+
+
+def variant(spec: str) -> dict[str, str]:
+    """The variant of a pipeline's weights that has to be named, as `from_pretrained` takes it: `fp16` where all are of
+    it."""
+    place = Path(locate(spec, "sd"))
+    found = hub.variant_of(sorted(p.name for p in place.rglob("*")) if place.is_dir() else hub.files_of(spec))
+    return {"variant": found} if found else {}
 
 
 def precision(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
@@ -86,13 +101,26 @@ def read(load: Callable[[], T], spec: str, what: str) -> T:
     try:
         with _LOADING, quiet():
             return load()
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError, *_unread()) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        if spec == "nano" or Path(spec).expanduser().exists():
+        if hub.is_local(spec):
+            place = Path(spec).expanduser()
+            reason = (hub.damaged(place) if place.is_dir() else None) or reason
             raise ModelError(f"cannot load {what} from {spec}: {reason}") from error
+        there = hub.snapshot(spec)
+        reason = (hub.damaged(there) if there is not None else None) or hub.explain(error, spec) or reason
         raise ModelError(
             f"cannot fetch {spec!r} from the model hub; give a local folder made by save_pretrained instead ({reason})"
         ) from error
+
+
+def _unread() -> tuple[type[Exception], ...]:
+    """What is raised for files of weights that are damaged, or are something else."""
+    from pickle import UnpicklingError
+
+    from safetensors import SafetensorError
+
+    return SafetensorError, UnpicklingError, EOFError
 
 
 def freeze(module: Module, device: str, dtype: torch.dtype) -> Module:
@@ -124,7 +152,7 @@ def pipeline_index(spec: str) -> dict[str, Any] | None:
     if Path(place).is_dir() and not (Path(place) / "model_index.json").is_file():
         return None
     try:
-        return dict(read(lambda: DiffusionPipeline.load_config(place), spec, "a diffusers pipeline"))
+        return dict(read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "a diffusers pipeline"))
     except ModelError:
         if Path(place).is_dir():
             raise
@@ -174,6 +202,7 @@ def tokenizer(spec: str) -> Any:
 
 def _from_transformers(loader: Any, spec: str, what: str, part: str = "", **arguments: bool) -> Any:
     place, where = locate(spec, "sd" if part else "clip"), {"subfolder": part} if part else {}
+    where |= pinned(spec)
     if Path(place).is_dir() and not part:
         _check_folder(Path(place), spec)
     return read(lambda: loader.from_pretrained(place, trust_remote_code=False, **where, **arguments), spec, what)

@@ -60,6 +60,7 @@ class Manifest:
     history: list[dict[str, Any]] = field(default_factory=list)
     accuracy: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    weights: dict[str, str] = field(default_factory=dict)
     finished: bool = False
     format: str = FORMAT
 

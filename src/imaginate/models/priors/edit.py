@@ -13,7 +13,7 @@ import torch
 
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.checkpoints import dtype_argument, freeze, locate, precision, quiet, read
+from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, quiet, read, variant
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.pipelines import STEERING, drive_of, is_given, parameters_of
 from imaginate.ops.noise import stream, substream
@@ -42,15 +42,18 @@ class Edit:
         from diffusers import DiffusionPipeline
 
         kind, place = precision(dtype, device), locate(spec, "sd", missing="prior folder not found")
-        index = read(lambda: DiffusionPipeline.load_config(place), spec, "a diffusers pipeline")
+        index = read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "a diffusers pipeline")
         drive = drive_of(index, spec)
         if drive.kind != "edit" or any(is_given(index, part) for part in STEERING):
             raise ModelError(
                 f"{spec} is a {index.get('_class_name')}, which does not edit by instruction: use method sd"
             )
         load: Any = drive.cls.from_pretrained
+        more = {**pinned(spec), **variant(spec)}
         spare: dict[str, Any] = {"safety_checker": None} if "safety_checker" in index else {}
-        pipe = read(lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare), spec, "a pipeline")
+        pipe = read(
+            lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare, **more), spec, "a pipeline"
+        )
         return cls(pipe, name=spec, device=device, dtype=kind)
 
     def _place(self) -> None:

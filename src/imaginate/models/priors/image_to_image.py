@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from imaginate.contract import Beginning
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.checkpoints import dtype_argument, freeze, locate, precision, read
+from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, read, variant
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.codec import channels_of, moments, scaled, unpacked, vae_decode, vae_posterior
 from imaginate.models.priors.core.flow import Start, is_flow, odds_moved, sigma_of, sigmas_from
@@ -68,7 +68,7 @@ class ImageToImage:
         from diffusers import DiffusionPipeline
 
         kind, place = precision(dtype, device), locate(spec, "sd", missing="prior folder not found")
-        index = read(lambda: DiffusionPipeline.load_config(place), spec, "a diffusers pipeline")
+        index = read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "a diffusers pipeline")
         if is_stable_diffusion(index):
             raise ModelError(f"{spec} is a {index['_class_name']}: its family is stable-diffusion")
         check_parts(index, spec)
@@ -76,7 +76,8 @@ class ImageToImage:
         if drive.kind == "edit":
             raise ModelError(f"{spec} is a {index['_class_name']}, which edits by instruction: use method edit")
         load: Any = drive.cls.from_pretrained
-        pipe = read(lambda: load(place, use_safetensors=True, **dtype_argument(kind)), spec, "a pipeline")
+        more = {**pinned(spec), **variant(spec)}
+        pipe = read(lambda: load(place, use_safetensors=True, **dtype_argument(kind), **more), spec, "a pipeline")
         return cls(pipe, name=spec, device=device, dtype=kind)
 
     def _place(self) -> None:

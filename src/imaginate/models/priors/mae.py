@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from imaginate.errors import ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.checkpoints import freeze, locate, precision, quiet, read
+from imaginate.models.checkpoints import freeze, locate, pinned, precision, quiet, read
 from imaginate.models.priors.core import memory
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.pixels import resize
@@ -50,10 +50,12 @@ class Mae:
 
         place = locate(spec, "mae", missing="prior folder not found")
         load: Any = ViTMAEForPreTraining.from_pretrained
-        model, info = read(lambda: load(place, use_safetensors=True, output_loading_info=True), spec, "a ViTMAE")
+        model, info = read(
+            lambda: load(place, use_safetensors=True, output_loading_info=True, **pinned(spec)), spec, "a ViTMAE"
+        )
         if info["missing_keys"]:
             raise ModelError(f"cannot load a ViTMAE from {spec}: no weights for {min(info['missing_keys'])}")
-        return cls(model, _processor(place), name=spec, device=device, dtype=precision(dtype, device))
+        return cls(model, _processor(place, pinned(spec)), name=spec, device=device, dtype=precision(dtype, device))
 
     def _place(self) -> None:
         self.model.config.mask_ratio = self.model.vit.embeddings.config.mask_ratio = 0.0
@@ -136,12 +138,12 @@ def unnormalise_patches(patches: torch.Tensor, seed_patches: torch.Tensor) -> to
     return patches * deviation + mean
 
 
-def _processor(place: str) -> Any:
+def _processor(place: str, where: dict[str, str]) -> Any:
     from transformers import AutoImageProcessor
 
     try:
         with quiet():
             load: Any = AutoImageProcessor.from_pretrained
-            return load(place)
+            return load(place, **where)
     except (OSError, ValueError, KeyError):
         return None  # no preprocessor_config.json: ImageNet's statistics, as every public ViTMAE uses

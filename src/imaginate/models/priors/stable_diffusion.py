@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from imaginate.contract import Beginning
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.checkpoints import dtype_argument, freeze, locate, precision, read
+from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, read, variant
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.codec import moments, scaled, vae_decode, vae_posterior
 from imaginate.models.priors.core.pipelines import check_parts
@@ -61,11 +61,14 @@ class StableDiffusion:
         from diffusers import DiffusionPipeline
 
         kind, place = precision(dtype, device), locate(spec, "sd", missing="prior folder not found")
-        index = read(lambda: DiffusionPipeline.load_config(place), spec, "a diffusers pipeline")
+        index = read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "a diffusers pipeline")
         spare: dict[str, Any] = {"safety_checker": None} if "safety_checker" in index else {}
         _check_index(index, spec)
         load: Any = DiffusionPipeline.from_pretrained
-        pipe = read(lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare), spec, "a pipeline")
+        more = {**pinned(spec), **variant(spec)}
+        pipe = read(
+            lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare, **more), spec, "a pipeline"
+        )
         return cls(pipe, name=spec, device=device, dtype=kind)
 
     def _place(self) -> None:

@@ -13,7 +13,7 @@ import torch
 
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.checkpoints import dtype_argument, freeze, locate, precision, read
+from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, read, variant
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.decoders import Decoder, KarloDecoder, StableDecoder, karlo_parts
 from imaginate.models.priors.core.sampling import sample
@@ -53,16 +53,16 @@ class Unclip:
         from diffusers import DiffusionPipeline
 
         precise, place = precision(dtype, device), locate(spec, "unclip", missing="prior folder not found")
-        index = read(lambda: DiffusionPipeline.load_config(place), spec, "an unCLIP pipeline")
+        index = read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "an unCLIP pipeline")
         kind = index.get("_class_name")
         if kind not in KINDS:
             raise ModelError(f"{spec} is a {kind}, an unCLIP prior must be one of {', '.join(KINDS)}")
 
         def load() -> Any:
             if KINDS[kind] is KarloDecoder:
-                return karlo_parts(place, precise)
+                return karlo_parts(place, precise, pinned(spec))
             whole: Any = DiffusionPipeline.from_pretrained
-            return whole(place, use_safetensors=True, **dtype_argument(precise))
+            return whole(place, use_safetensors=True, **dtype_argument(precise), **pinned(spec), **variant(spec))
 
         return cls(read(load, spec, "an unCLIP pipeline"), KINDS[kind], name=spec, device=device, dtype=precise)
 

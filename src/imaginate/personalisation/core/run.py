@@ -14,6 +14,7 @@ from imaginate.errors import ConfigError, ImageError
 from imaginate.files import content_hash, replace_file, short_hash
 from imaginate.models.adaptations.folder import Manifest, fingerprint
 from imaginate.models.priors import build_prior
+from imaginate.models.weights import weights_of
 from imaginate.ownership import own
 from imaginate.personalisation.core.images import Images, prepare
 from imaginate.personalisation.core.loop import Trainer, now
@@ -105,6 +106,7 @@ def _manifest(
         fingerprint=print_of,
         classes=list(dataset.labels.names),
         settings={"technique": _plain(chosen), "plan": _plain(plan)},
+        weights=dict(weights_of(prior.name, {"stable-diffusion": "sd"}.get(prior.family, prior.family)) or {}),
         data={"name": dataset.name, "images": len(dataset), "fingerprint": content, "content": _content(dataset)},
     )
 

@@ -5,7 +5,7 @@ Karlo's super-resolution is left out: GIF trains on the 64 px images (appendix D
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -188,7 +188,7 @@ class KarloParts:
         return dict(vars(self))
 
 
-def karlo_parts(place: str, dtype: torch.dtype) -> KarloParts:
+def karlo_parts(place: str, dtype: torch.dtype, where: Mapping[str, str]) -> KarloParts:
     """The parts of a Karlo checkpoint, read one by one: diffusers no longer finds all of them by name, and two of
     them (super-resolution) are not wanted."""
     from diffusers import UnCLIPScheduler, UNet2DConditionModel
@@ -201,10 +201,10 @@ def karlo_parts(place: str, dtype: torch.dtype) -> KarloParts:
     )
 
     def network(cls: Any, name: str) -> Any:
-        return cls.from_pretrained(place, subfolder=name, use_safetensors=True, **dtype_argument(dtype))
+        return cls.from_pretrained(place, subfolder=name, use_safetensors=True, **dtype_argument(dtype), **where)
 
     def part(cls: Any, name: str) -> Any:
-        return cls.from_pretrained(place, subfolder=name)
+        return cls.from_pretrained(place, subfolder=name, **where)
 
     return KarloParts(
         tokenizer=part(CLIPTokenizer, "tokenizer"),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from imaginate.models.hub import split_revision
+
 Settings = Mapping[str, Any]
 
 
@@ -47,6 +49,7 @@ def _from_hub(spec: str, name: str) -> Path | None:
     except ImportError:
         return None
     try:
-        return Path(hf_hub_download(spec, name))
+        repository, revision = split_revision(spec)
+        return Path(hf_hub_download(repository, name, revision=revision or None))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError):
         return None

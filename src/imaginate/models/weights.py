@@ -1,0 +1,99 @@
+"""Which weights were used: the commit of a hub id, and a hash of the files, for run.json and adaptation.json."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from imaginate.files import short_hash
+from imaginate.models import hub
+
+NETWORKS = ("timm", "torchvision")  # named networks: their libraries' versions stand in run.json
+Weights = Mapping[str, str]
+
+
+def weights_of(spec: str | None, nano: str) -> Weights | None:
+    """`id`, `commit` (of a hub id) and `hash` (of the files, where they are here); None for what has no files.
+
+    `nano`: the bundled model that the word stands for.
+    """
+    if spec is None:
+        return None
+    if spec == "nano":
+        from imaginate import nano as bundled
+
+        return {"id": spec, "hash": _hash(bundled.path(nano))}
+    name, _ = hub.split_revision(spec)
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return {"id": spec, "hash": _hash(folder)}
+    if "/" not in name or folder.exists():
+        return None
+    commit, there = _commit(spec), hub.snapshot(spec)
+    known = {"commit": commit, "hash": None if there is None else _hash(there)}
+    found = {"id": spec, **{kind: value for kind, value in known.items() if value}}
+    return found if len(found) > 1 else None
+
+
+def guide_weights(guide: str | None) -> Weights | None:
+    """The weights behind a guide as it is named: `clip:ID`, `prototypes:FOLDER`, `nano`."""
+    if guide is None:
+        return None
+    kind, _, model = guide.partition(":")
+    if model.partition(":")[0] in NETWORKS:
+        return None
+    return weights_of("nano" if kind == "nano" else model or None, "clip")
+
+
+def difference(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str | None:
+    """What was used and what would be, where these are other weights; None where they are the same, or not known.
+
+    The same commit is the same weights, whichever of its files are in the cache.
+    """
+    for role in sorted(set(before or {}) & set(now or {})):
+        was, found = (before or {})[role], (now or {})[role]
+        kind = "commit" if was.get("commit") and found.get("commit") else "hash"
+        if was.get(kind) and found.get(kind) and was[kind] != found[kind]:
+            old = f"; {was['id'].partition('@')[0]}@{was['commit']} is the old one" if kind == "commit" else ""
+            return f"{role} {was['id']} has other weights: {kind} {found[kind][:12]}, was {was[kind][:12]}{old}"
+    return None
+
+
+@cache
+def _commit(spec: str) -> str | None:
+    """The commit that a hub id stands for today; that of the cache where the hub is out of reach."""
+    name, revision = hub.split_revision(spec)
+    try:
+        errors: Any = importlib.import_module("huggingface_hub.errors")
+        from huggingface_hub import HfApi
+    except ImportError:
+        return None
+    try:
+        return HfApi().model_info(name, revision=revision or None, timeout=10).sha
+    except (errors.HTTPError, errors.HFValidationError, OSError):
+        return hub.cached_commit(spec)
+
+
+def _hash(folder: Path) -> str:
+    """Of the names and contents of all files of weights."""
+    files = sorted(p for p in folder.rglob("*") if p.suffix in hub.WEIGHTS and p.is_file())
+    return short_hash([[str(p.relative_to(folder)), _content(p)] for p in files])
+
+
+def _content(file: Path) -> str:
+    """A file's own hash; the hub's cache has it in the name of what a link points to."""
+    real, state = file.resolve(), file.stat()
+    if file.is_symlink() and len(real.name) == 64:
+        return real.name
+    return _sha256(real, state.st_size, state.st_mtime_ns)
+
+
+@cache
+def _sha256(file: Path, size: int, changed: int) -> str:
+    """Read once, as long as the file stays as it is."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -1,0 +1,136 @@
+"""A small model hub on the loopback address: the hub's own routes, found through HF_ENDPOINT.
+
+Model info by revision, the tree, and resolve with ETag, commit and size headers, ranges, 401, 404, 503 and a cut
+connection. A repository is a folder; what is wrong with it is said by `Repository`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+Reply = tuple[int, dict[str, str], bytes, int]  # the last: after how many bytes the connection is cut
+
+
+@dataclass
+class Repository:
+    """One repository. `revisions`: name -> commit. `cuts`: bytes after which a large file's connection is cut, once a
+    file."""
+
+    folder: Path
+    revisions: dict[str, str] = field(default_factory=lambda: {"main": "a" * 40})
+    is_gated: bool = False
+    is_down: bool = False
+    cuts: int = 0
+    cut_files: set[str] = field(default_factory=set)
+
+
+class Hub:
+    """The server; `seen` are the requests so far. Use it as a context."""
+
+    def __init__(self, repositories: dict[str, Repository]) -> None:
+        self.repositories, self.seen = repositories, list[str]()
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_HEAD(self) -> None:
+                self._answer(is_head=True)
+
+            def do_GET(self) -> None:
+                self._answer(is_head=False)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+            def _answer(self, *, is_head: bool) -> None:
+                wanted = self.headers.get("Range", "")
+                hub.seen.append(f"{self.command} {self.path} {wanted}".strip())
+                status, headers, body, cut = hub.reply(self.path, wanted)
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                if is_head:
+                    return
+                if cut and len(body) > cut:
+                    self.wfile.write(body[:cut])
+                    self.wfile.flush()
+                    self.close_connection = True
+                    self.connection.shutdown(2)
+                    return
+                self.wfile.write(body)
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self._thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+
+    def __enter__(self) -> Hub:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self._thread.join()
+
+    def reply(self, path: str, wanted: str) -> Reply:
+        """Status, headers, body, and after how many bytes of it the connection is cut."""
+        parts = path.partition("?")[0].strip("/").split("/")
+        is_info = parts[:2] == ["api", "models"]
+        parts = parts[2:] if is_info else parts
+        found = self.repositories.get("/".join(parts[:2]))
+        if found is None:
+            return 404, {"X-Error-Code": "RepoNotFound", "X-Error-Message": "Repository not found"}, b"", 0
+        if found.is_down:
+            return 503, {}, b"", 0
+        verb, revision, rest = parts[2] if len(parts) > 2 else "", "main", parts[3:]
+        if rest:
+            revision, rest = rest[0].replace("%2F", "/"), rest[1:]
+        commit = found.revisions.get(revision) or next((c for c in found.revisions.values() if c == revision), None)
+        if commit is None:
+            return 404, {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"}, b"", 0
+        if is_info:
+            return self._info(found, "/".join(parts[:2]), commit, is_tree=verb == "tree")
+        return self._file(found, commit, "/".join(rest), wanted)
+
+    def _info(self, found: Repository, name: str, commit: str, *, is_tree: bool) -> Reply:
+        files = sorted(p for p in found.folder.rglob("*") if p.is_file())
+        names = [str(p.relative_to(found.folder)) for p in files]
+        body: Any = {"id": name, "modelId": name, "sha": commit, "gated": "auto" if found.is_gated else False}
+        body |= {"siblings": [{"rfilename": n} for n in names], "private": False, "tags": [], "downloads": 0}
+        if is_tree:
+            body = [
+                {"type": "file", "path": n, "size": p.stat().st_size, "oid": _etag(p)}
+                for n, p in zip(names, files, strict=True)
+            ]
+        return 200, {"Content-Type": "application/json"}, json.dumps(body).encode(), 0
+
+    def _file(self, found: Repository, commit: str, name: str, wanted: str) -> Reply:
+        known = {"X-Repo-Commit": commit}
+        if found.is_gated:
+            return 403, {**known, "X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"}, b"", 0
+        file = found.folder / name
+        if not file.is_file():
+            return 404, {**known, "X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}, b"", 0
+        data, etag = file.read_bytes(), _etag(file)
+        headers = {**known, "ETag": f'"{etag}"', "Accept-Ranges": "bytes"}
+        cut = found.cuts if name not in found.cut_files and not wanted else 0
+        if cut and len(data) > cut:
+            found.cut_files.add(name)
+        if wanted.startswith("bytes="):
+            start = int(wanted.removeprefix("bytes=").split("-")[0])
+            headers["Content-Range"] = f"bytes {start}-{len(data) - 1}/{len(data)}"
+            return 206, headers, data[start:], 0
+        return 200, headers, data, cut
+
+
+def _etag(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
