@@ -178,8 +178,8 @@ def _made_anything(store: Folder) -> bool:
 def _weights(recipe: ResolvedRecipe) -> dict[str, Weights]:
     """The weights of the roles that the recipe names, where they are files."""
     families = [need.partition(":")[2] for need in recipe.method.needs if need.startswith("prior:")]
-    bundled = {"mae": "mae", "unclip": "unclip"}.get(families[0] if families else "", "sd")
-    found = {"prior": weights_of(recipe.roles.prior, bundled), "guide": guide_weights(recipe.roles.guide)}
+    family = families[0] if families else ""
+    found = {"prior": weights_of(recipe.roles.prior, family), "guide": guide_weights(recipe.roles.guide)}
     return {role: weights for role, weights in found.items() if weights is not None}
 
 

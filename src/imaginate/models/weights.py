@@ -16,17 +16,17 @@ NETWORKS = ("timm", "torchvision")  # named networks: their libraries' versions 
 Weights = Mapping[str, str]
 
 
-def weights_of(spec: str | None, nano: str) -> Weights | None:
+def weights_of(spec: str | None, family: str) -> Weights | None:
     """`id`, `commit` (of a hub id) and `hash` (of the files, where they are here); None for what has no files.
 
-    `nano`: the bundled model that the word stands for.
+    `family`: of the prior, or "clip", which says what `nano` stands for.
     """
     if spec is None:
         return None
     if spec == "nano":
         from imaginate import nano as bundled
 
-        return {"id": spec, "hash": _hash(bundled.path(nano))}
+        return {"id": spec, "hash": _hash(bundled.path(family if family in bundled.NAMES else "sd"))}
     name, _ = hub.split_revision(spec)
     folder = Path(name).expanduser()
     if folder.is_dir():

@@ -106,7 +106,7 @@ def _manifest(
         fingerprint=print_of,
         classes=list(dataset.labels.names),
         settings={"technique": _plain(chosen), "plan": _plain(plan)},
-        weights=dict(weights_of(prior.name, {"stable-diffusion": "sd"}.get(prior.family, prior.family)) or {}),
+        weights=dict(weights_of(prior.name, prior.family) or {}),
         data={"name": dataset.name, "images": len(dataset), "fingerprint": content, "content": _content(dataset)},
     )
 
