@@ -54,7 +54,7 @@ class RunContext:
         spec = self._named("prior", "nano, or a checkpoint's id or folder")
         roles = self.recipe.roles
         dtype = None if roles.precision == "auto" else roles.precision
-        return build_prior(family, spec, device=self.device, dtype=dtype, compile=roles.compile)
+        return build_prior(family, spec, device=self.device, dtype=dtype, compile=roles.compile, vae=roles.vae)
 
     @cached_property
     def adaptation(self) -> Any:

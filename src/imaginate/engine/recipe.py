@@ -54,6 +54,9 @@ class Roles:
     )
     guide_prompts: str | None = setting(None, "single, clip-80, a sentence with {}, or a file of them (text guides)")
     prior: str | None = setting(None, "prior: nano, or a checkpoint's id or folder")
+    vae: str | None = setting(
+        None, "autoencoder in place of the prior's own: tiny (TAESD and its kin: decodes fast), or an id or folder"
+    )
     adaptation: str | None = setting(None, "adaptation folder written by `imaginate fit`")
     pool: str | None = setting(None, "retrieval pool written by `imaginate pool build`")
     held_out: str | None = setting(None, "dataset that must not leak in: its near-duplicates are rejected")

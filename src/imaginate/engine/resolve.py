@@ -15,6 +15,7 @@ from imaginate.data.spec import DataSpec
 from imaginate.engine.recipe import Amount, Recipe, Roles, determining, read_recipe
 from imaginate.errors import ConfigError
 from imaginate.files import short_hash
+from imaginate.models.extras import check_installed
 from imaginate.select import Selection, required_filters
 from imaginate.settings import nearest, roles_by_settings, settings_of, values_of
 from imaginate.write.images import Writing
@@ -23,7 +24,13 @@ WEAK = ("nano",)  # priors that lose the class under the papers' settings (docs/
 LEVELS = frozenset(("strength", "strengths", "noise"))  # settings of which one says where a diffusion starts
 ROLES = ("guide", "prior", "adaptation", "pool")
 # Settings that say something of a role, or of the held-out dataset, and nothing without it.
-QUALIFIES = {"guide_prompts": "guide", "precision": "prior", "compile": "prior", "held_out_split": "held_out"}
+QUALIFIES = {
+    "guide_prompts": "guide",
+    "precision": "prior",
+    "compile": "prior",
+    "vae": "prior",
+    "held_out_split": "held_out",
+}
 
 # Settings that runs of earlier versions do not name, where these did otherwise than today's default.
 BEFORE: Mapping[str, Mapping[str, Any]] = {"expand": {"fit_image": "stretch"}}
@@ -245,7 +252,9 @@ def needs_of(part: Method | Filter) -> tuple[str, ...]:
 
 def _check_needed_roles(recipe: Recipe, method: Method, filters: Sequence[NamedFilter]) -> None:
     _need(recipe.roles, recipe.method, needs_of(method))
+    check_installed(recipe.method, needs_of(method))
     for f in filters:
+        check_installed(f"filter {f.name}", f.needs)
         _need(recipe.roles, f"filter {f.name}{f', {f.why},' if f.why else ''}", f.needs)
 
 

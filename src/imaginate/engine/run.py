@@ -180,6 +180,7 @@ def _weights(recipe: ResolvedRecipe) -> dict[str, Weights]:
     families = [need.partition(":")[2] for need in recipe.method.needs if need.startswith("prior:")]
     family = families[0] if families else ""
     found = {"prior": weights_of(recipe.roles.prior, family), "guide": guide_weights(recipe.roles.guide)}
+    found["vae"] = None if recipe.roles.vae == "tiny" else weights_of(recipe.roles.vae, family)
     return {role: weights for role, weights in found.items() if weights is not None}
 
 

@@ -101,7 +101,7 @@ def read(load: Callable[[], T], spec: str, what: str) -> T:
     try:
         with _LOADING, quiet():
             return load()
-    except (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError, *_unread()) as error:
+    except _unread() as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         if hub.is_local(spec):
             place = Path(spec).expanduser()
@@ -115,12 +115,13 @@ def read(load: Callable[[], T], spec: str, what: str) -> T:
 
 
 def _unread() -> tuple[type[Exception], ...]:
-    """What is raised for files of weights that are damaged, or are something else."""
+    """What is raised for files that are missing, damaged, or something else."""
     from pickle import UnpicklingError
 
     from safetensors import SafetensorError
 
-    return SafetensorError, UnpicklingError, EOFError
+    usual = (OSError, ValueError, KeyError, AttributeError, TypeError, RuntimeError, ImportError)
+    return *usual, SafetensorError, UnpicklingError, EOFError
 
 
 def freeze(module: Module, device: str, dtype: torch.dtype) -> Module:

@@ -128,8 +128,9 @@ def load_adaptation(path: str, prior: PriorFamily, labels: LabelSpace, *, checkp
     `checkpoint` is a role or folder (`best`, `epoch-02`), which may also be written behind the path, `OUT@epoch-02`;
     None is the chosen one.
     """
-    if checkpoint is None and "@" in Path(path).name and not Path(path).expanduser().exists():
-        path, _, checkpoint = path.rpartition("@")
+    front, _, behind = path.rpartition("@")
+    if checkpoint is None and front and not Path(path).expanduser().exists() and Path(front).expanduser().exists():
+        path, checkpoint = front, behind
     manifest = read_manifest(Path(path).expanduser())
     if manifest is None:
         prior.load_adaptation(path)

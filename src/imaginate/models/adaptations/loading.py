@@ -26,6 +26,7 @@ import torch
 from imaginate.contract import PriorFamily
 from imaginate.errors import ModelError
 from imaginate.limits import parse_json
+from imaginate.models import hub
 from imaginate.models.checkpoints import quiet, read
 from imaginate.models.priors.core.text import WORD_TABLES, TextEncoders
 
@@ -33,6 +34,7 @@ log = logging.getLogger("imaginate")
 
 LORA = "pytorch_lora_weights.safetensors"
 WEB_UI = "emb_params"  # the one tensor of a textual inversion as web interfaces write it; the file's name is the word
+KNOWN_NAMES = (LORA, "learned_embeds.safetensors", "conditioning.safetensors", "adapter_model.safetensors")
 EMBEDDINGS = {*WORD_TABLES.values(), WEB_UI}
 PARTS = (
     "unet", "text_encoder", "text_encoder_2", "vae", "decoder", "image_encoder", "text_proj", "model", "transformer"
@@ -76,9 +78,7 @@ class Adaptation:
 
 def adapt(prior: PriorFamily, path: str) -> Adaptation:
     """Load a folder (or one .safetensors file) into `prior.pipe` and its parts; ModelError where nothing fits."""
-    place = Path(path).expanduser()
-    if not place.exists():
-        raise ModelError(f"adaptation not found: {path}")
+    place = _found(path)
     if place.is_file():
         return _from_file(prior, place)
     about = _notes(place)
@@ -93,6 +93,23 @@ def adapt(prior: PriorFamily, path: str) -> Adaptation:
     if not is_own:
         _say(place, words)
     return Adaptation(str(place), about, words, vectors, parts)
+
+
+def _found(path: str) -> Path:
+    """A folder or a file, or a hub id, which is fetched: a folder, or the one file of weights in it."""
+    place = Path(path).expanduser()
+    if place.exists():
+        return place
+    name, revision = hub.split_revision(path)
+    if name.count("/") != 1 or path.startswith((".", "/", "~")) or Path(name).parent.exists():
+        raise ModelError(f"adaptation not found: {path}")
+    from huggingface_hub import snapshot_download
+
+    wanted = ["*.safetensors", "*.json"]
+    fetch = lambda: snapshot_download(name, revision=revision or None, allow_patterns=wanted)  # noqa: E731
+    folder = Path(read(fetch, path, "an adaptation"))
+    files = sorted(folder.glob("*.safetensors"))
+    return files[0] if len(files) == 1 and files[0].name not in KNOWN_NAMES else folder
 
 
 def _say(place: Path, words: Mapping[str, str]) -> None:

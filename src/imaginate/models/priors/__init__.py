@@ -15,6 +15,7 @@ from __future__ import annotations
 from imaginate import registry
 from imaginate.contract import PriorFamily
 from imaginate.errors import ConfigError
+from imaginate.models.extras import check_installed
 from imaginate.settings import nearest
 
 
@@ -26,16 +27,23 @@ def build_prior(
     dtype: str | None = None,
     adaptation: str | None = None,
     compile: bool = False,
+    vae: str | None = None,
 ) -> PriorFamily:
     """The prior `spec` ("nano", a folder or a hub id) of a family, frozen, on a device, its adaptation loaded.
 
+    `vae`: an autoencoder in the place of its own: `tiny`, a folder or a hub id.
     `dtype` is float32, bfloat16 or float16; None means float32 on a CPU, bfloat16 on a GPU that has it, else float16.
     """
     known = registry.names("priors")
     if family not in known:
         raise ConfigError(f"prior family must be one of {', '.join(known)}, got {family!r}{nearest(family, known)}")
+    check_installed(f"prior {spec}", [f"prior:{family}"])
     family = _driver(family, spec)
     prior = registry.find("priors", family).load(spec, device=device, dtype=dtype)
+    if vae is not None:
+        from imaginate.models.priors.core.autoencoders import put_autoencoder
+
+        put_autoencoder(prior, vae)
     if adaptation is not None:
         prior.load_adaptation(adaptation)
     if compile:

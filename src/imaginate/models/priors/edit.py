@@ -16,6 +16,7 @@ from imaginate.models.adaptations.loading import Adaptation, adapt
 from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, quiet, read, variant
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.pipelines import STEERING, drive_of, is_given, parameters_of
+from imaginate.models.priors.core.whole import check_whole
 from imaginate.ops.noise import stream, substream
 from imaginate.ops.pixels import resize
 
@@ -54,6 +55,7 @@ class Edit:
         pipe = read(
             lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare, **more), spec, "a pipeline"
         )
+        check_whole(pipe, place, spec)
         return cls(pipe, name=spec, device=device, dtype=kind)
 
     def _place(self) -> None:

@@ -24,6 +24,7 @@ from imaginate.models.priors.core.pipelines import check_parts, drive_of, is_sta
 from imaginate.models.priors.core.running import Pipeline
 from imaginate.models.priors.core.schedulers import make_scheduler
 from imaginate.models.priors.core.text import TextEncoders
+from imaginate.models.priors.core.whole import check_whole
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.noise import normal
@@ -78,6 +79,7 @@ class ImageToImage:
         load: Any = drive.cls.from_pretrained
         more = {**pinned(spec), **variant(spec)}
         pipe = read(lambda: load(place, use_safetensors=True, **dtype_argument(kind), **more), spec, "a pipeline")
+        check_whole(pipe, place, spec)
         return cls(pipe, name=spec, device=device, dtype=kind)
 
     def _place(self) -> None:
@@ -240,9 +242,10 @@ class ImageToImage:
         return how
 
     def _start(self, name: str | None, steps: int, how: dict[str, Any]) -> Start:
+        fresh = self._fresh(name)
         blank = torch.zeros(1, self.channels, self.latent_size, self.latent_size, device=self.device)
         try:
-            return self.running.find_start(self._fresh(name), blank, self.image_size, steps=steps, **how)
+            return self.running.find_start(fresh, blank, self.image_size, steps=steps, **how)
         except ConfigError as error:
             raise ConfigError(
                 f"strength {how['strength']:g} of {steps} steps leaves no denoising step of {self.name}: raise one "

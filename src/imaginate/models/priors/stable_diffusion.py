@@ -23,6 +23,7 @@ from imaginate.models.priors.core.pipelines import check_parts
 from imaginate.models.priors.core.sampling import Predict, free_guided, sample, scale_embedding, unguided
 from imaginate.models.priors.core.schedulers import begin, beginning
 from imaginate.models.priors.core.text import TextEncoders
+from imaginate.models.priors.core.whole import check_whole
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.noise import normal
@@ -69,6 +70,7 @@ class StableDiffusion:
         pipe = read(
             lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare, **more), spec, "a pipeline"
         )
+        check_whole(pipe, place, spec)
         return cls(pipe, name=spec, device=device, dtype=kind)
 
     def _place(self) -> None:
