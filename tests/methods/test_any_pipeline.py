@@ -13,7 +13,7 @@ from imaginate import registry
 from imaginate.models.adaptations.folder import Manifest, fingerprint, load_adaptation
 from imaginate.models.priors import build_prior
 from imaginate.settings import settings_of
-from roles import guide_of
+from roles import guide_of, world_for
 from worlds import World
 
 torch.set_num_threads(1)
@@ -64,3 +64,13 @@ def test_every_method_draws_and_a_seed_gives_the_same_image_in_any_batch(name: s
     alone = torch.cat([pictures_of(method, [request], world) for request in requests])
     assert ((together - alone).abs() * 255).max() < 1
     assert together.flatten(1).std(dim=0).max() > 0
+
+
+def test_a_retrieved_neighbour_is_edited(tmp_path_factory: pytest.TempPathFactory) -> None:
+    found = world_for("retrieve-then-edit", tmp_path_factory)
+    found.prior = build_prior("stable-diffusion", str(tiny_flow.tiny_flux(tmp_path_factory.mktemp("flux") / "model")))
+    method = registry.make("methods", "retrieve-then-edit", {"steps": 4, "scheduler": None, "aesthetic": 0.0})
+    candidates = method.expand(found.class_requests("retrieve-then-edit")[:1], found)
+    drawn = [c.image for c in candidates if c.failed is None]
+    assert drawn
+    assert all(image.isfinite().all() for image in drawn)

@@ -76,12 +76,14 @@ def precision(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars, notices or deprecation warnings of the model libraries while a checkpoint is read."""
+    """No notices, warnings or bars of the model libraries while a checkpoint is read, but that of a download."""
     libraries = [importlib.import_module(f"{name}.utils.logging") for name in LIBRARIES if name in sys.modules]
     before = [(library, library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
     for library in libraries:
         library.set_verbosity_error()
         library.disable_progress_bar()
+    if libraries and sys.stderr.isatty():  # transformers silences the hub's bars with its own: a download is shown
+        importlib.import_module("huggingface_hub.utils").enable_progress_bars()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -74,3 +74,21 @@ def test_an_adaptation_of_the_hub_says_why_it_cannot_be_had(tmp_path: Path) -> N
         build_prior("stable-diffusion", place, adaptation="somebody/some-lora@v2")
     with pytest.raises(ModelError, match="adaptation not found"):
         build_prior("stable-diffusion", place, adaptation="./some-lora")
+
+
+def test_several_loras_have_their_scales(tmp_path: Path) -> None:
+    from diffusers import StableDiffusionPipeline
+
+    place = str(tiny.tiny_sd(tmp_path / "sd"))
+    name = "mid_block.attentions.0.transformer_blocks.0.attn1.to_q"
+    expected = build_prior("stable-diffusion", place).unet.get_submodule(name).weight.detach().clone()
+    for number, scale in enumerate((0.5, 2.0)):
+        a, b = torch.randn(2, expected.shape[1]), torch.randn(expected.shape[0], 2)
+        layers = {f"{name}.lora_A.weight": a, f"{name}.lora_B.weight": b}
+        StableDiffusionPipeline.save_lora_weights(tmp_path / f"lora{number}", unet_lora_layers=layers)
+        expected += scale * b @ a
+    both = f"{tmp_path / 'lora0'}:0.5+{tmp_path / 'lora1' / 'pytorch_lora_weights.safetensors'}:2"
+    tuned = build_prior("stable-diffusion", place, adaptation=both)
+    torch.testing.assert_close(tuned.unet.get_submodule(name).weight, expected)
+    with pytest.raises(ModelError, match="only such take a scale, got 2"):
+        build_prior("stable-diffusion", place, adaptation=f"{tmp_path / 'sd'}:2")

@@ -16,6 +16,7 @@ and pytorch_lora_weights in one folder are the same thing in two forms (`imagina
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +55,7 @@ class LoraPipeline(Protocol):
 
     def load_lora_weights(self, folder: str, *, weight_name: str) -> None: ...
     def get_list_adapters(self) -> dict[str, list[str]]: ...
-    def fuse_lora(self) -> None: ...
+    def fuse_lora(self, *, lora_scale: float) -> None: ...
     def unload_lora_weights(self) -> None: ...
 
 
@@ -77,14 +78,47 @@ class Adaptation:
 
 
 def adapt(prior: PriorFamily, path: str) -> Adaptation:
-    """Load a folder (or one .safetensors file) into `prior.pipe` and its parts; ModelError where nothing fits."""
+    """Load a folder, a .safetensors file or a hub id into `prior.pipe` and its parts; ModelError where nothing fits.
+
+    Several LoRAs are joined by +, each with its scale behind a colon: `style.safetensors:0.6+some/lcm-lora`.
+    """
+    several = _several(path)
+    if several is None:
+        return _adapt_one(prior, path, 1.0)
+    found = [_adapt_one(prior, name, scale) for name, scale in several]
+    words = {word: tokens for one in found for word, tokens in one.words.items()}
+    return Adaptation(path, words=words, parts=tuple(part for one in found for part in one.parts))
+
+
+def _several(path: str) -> list[tuple[str, float]] | None:
+    """The LoRAs and their scales; None for one without a scale."""
+    if Path(path).expanduser().exists():
+        return None
+    found = []
+    for item in path.split("+"):
+        name, colon, scale = item.rpartition(":")
+        is_scaled = bool(colon) and _is_number(scale)
+        found.append((name, float(scale)) if is_scaled else (item, 1.0))
+    return found if len(found) > 1 or found[0][0] != path else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _adapt_one(prior: PriorFamily, path: str, scale: float) -> Adaptation:
     place = _found(path)
+    if scale != 1 and not (place.is_file() or (place / LORA).is_file()):
+        raise ModelError(f"adaptation {path} is no LoRA in one file: only such take a scale, got {scale:g}")
     if place.is_file():
-        return _from_file(prior, place)
+        return _from_file(prior, place, scale)
     about = _notes(place)
     parts = _load_parts(prior, place)
     if not any((place / part / "adapter_config.json").is_file() for part in parts):
-        parts += _lora(prior, place / LORA)
+        parts += _lora(prior, place / LORA, scale)
     words = _words(prior, place / "learned_embeds.safetensors")
     vectors = _tensors(place / "conditioning.safetensors")
     is_own = any((folder / "adaptation.json").is_file() for folder in (place, *place.parents[:2]))
@@ -118,10 +152,10 @@ def _say(place: Path, words: Mapping[str, str]) -> None:
         log.warning("%s has learned words: put %s into a prompt, or nothing changes", place, ", ".join(words.values()))
 
 
-def _from_file(prior: PriorFamily, place: Path) -> Adaptation:
+def _from_file(prior: PriorFamily, place: Path, scale: float) -> Adaptation:
     tensors = _tensors(place)
     if any("lora" in name for name in tensors):
-        return Adaptation(str(place), parts=_lora(prior, place))
+        return Adaptation(str(place), parts=_lora(prior, place, scale))
     if all(value.ndim == 1 or "<" in name or name in EMBEDDINGS for name, value in tensors.items()):
         words = _words(prior, place)
         _say(place, words)
@@ -162,7 +196,7 @@ def _load_part(prior: PriorFamily, part: str, folder: Path) -> None:
     prior.put_network(part, fresh)
 
 
-def _lora(prior: PriorFamily, file: Path) -> tuple[str, ...]:
+def _lora(prior: PriorFamily, file: Path, scale: float) -> tuple[str, ...]:
     """Merge a LoRA in diffusers' format into the pipeline's parts; ModelError where none of its tensors fits."""
     if not file.is_file():
         return ()
@@ -183,7 +217,7 @@ def _lora(prior: PriorFamily, file: Path) -> tuple[str, ...]:
         raise ModelError(f"adaptation {file} does not fit this prior: {line}") from error
     if not pipe.get_list_adapters():
         raise ModelError(f"adaptation {file} does not fit this prior: it names no part of it")
-    pipe.fuse_lora()
+    pipe.fuse_lora(lora_scale=scale)
     pipe.unload_lora_weights()
     return ("lora",)
 
