@@ -52,7 +52,7 @@ class Hub:
             def _answer(self, *, is_head: bool) -> None:
                 wanted = self.headers.get("Range", "")
                 hub.seen.append(f"{self.command} {self.path} {wanted}".strip())
-                status, headers, body, cut = hub.reply(self.path, wanted)
+                status, headers, body, cut = hub.reply(self.path, wanted, is_head=is_head)
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -81,7 +81,7 @@ class Hub:
         self.server.server_close()
         self._thread.join()
 
-    def reply(self, path: str, wanted: str) -> Reply:
+    def reply(self, path: str, wanted: str, *, is_head: bool) -> Reply:
         """Status, headers, body, and after how many bytes of it the connection is cut."""
         parts = path.partition("?")[0].strip("/").split("/")
         is_info = parts[:2] == ["api", "models"]
@@ -99,7 +99,7 @@ class Hub:
             return 404, {"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"}, b"", 0
         if is_info:
             return self._info(found, "/".join(parts[:2]), commit, is_tree=verb == "tree")
-        return self._file(found, commit, "/".join(rest), wanted)
+        return self._file(found, commit, "/".join(rest), wanted, is_head=is_head)
 
     def _info(self, found: Repository, name: str, commit: str, *, is_tree: bool) -> Reply:
         files = sorted(p for p in found.folder.rglob("*") if p.is_file())
@@ -113,7 +113,7 @@ class Hub:
             ]
         return 200, {"Content-Type": "application/json"}, json.dumps(body).encode(), 0
 
-    def _file(self, found: Repository, commit: str, name: str, wanted: str) -> Reply:
+    def _file(self, found: Repository, commit: str, name: str, wanted: str, *, is_head: bool) -> Reply:
         known = {"X-Repo-Commit": commit}
         if found.is_gated:
             return 403, {**known, "X-Error-Code": "GatedRepo", "X-Error-Message": "Access is restricted"}, b"", 0
@@ -122,7 +122,7 @@ class Hub:
             return 404, {**known, "X-Error-Code": "EntryNotFound", "X-Error-Message": "Entry not found"}, b"", 0
         data, etag = file.read_bytes(), _etag(file)
         headers = {**known, "ETag": f'"{etag}"', "Accept-Ranges": "bytes"}
-        cut = found.cuts if name not in found.cut_files and not wanted else 0
+        cut = found.cuts if name not in found.cut_files and not wanted and not is_head else 0
         if cut and len(data) > cut:
             found.cut_files.add(name)
         if wanted.startswith("bytes="):
