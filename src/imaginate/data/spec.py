@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from imaginate.data.slices import Slices
 from imaginate.errors import ConfigError
@@ -26,6 +27,11 @@ UNSAID = {
     "tiles": None,
     "label_tag": None,
 }
+
+# Settings that say how a source is read, not which part of it.
+READING = (
+    "layout", "path_column", "label_column", "encoding", "range", "channels", "page", "slices", "tiles", "label_tag",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,3 +110,25 @@ class DataSpec:
         except ValueError:
             raise ConfigError(f"range must be LOW..HIGH, such as 0..4095, got {self.range!r}") from None
         return low, high
+
+
+def reading_of(text: str | None) -> dict[str, str]:
+    """Settings of reading in one text, `slices=every:5 range=0..4095`, by name. ConfigError for any other."""
+    found: dict[str, str] = {}
+    for word in (text or "").split():
+        name, sign, value = word.partition("=")
+        name = name.lstrip("-").replace("-", "_")
+        if not sign or name not in READING:
+            raise ConfigError(f"read-as takes NAME=VALUE with one of {', '.join(READING)}, got {word!r}")
+        found[name] = value
+    return found
+
+
+def as_read(data: Mapping[str, Any]) -> str:
+    """The same text for the data section of a recipe; "" where all is read as by default."""
+
+    def shown(value: Any) -> str:
+        return ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+    said = [(name, data.get(name)) for name in READING]
+    return " ".join(f"{name}={shown(value)}" for name, value in said if value not in (None, UNSAID.get(name)))

@@ -120,6 +120,7 @@ class Protocol(ClassifierSettings):
 
     def __post_init__(self) -> None:
         check(self)
+        _ = self.reading
         if self.replace_p != 1 and self.mode != "replace":
             raise ConfigError("replace-p does nothing without --mode replace")
         if self.corruption_constants != "imagenet-c" and self.corruptions == "none":
@@ -164,10 +165,11 @@ class Protocol(ClassifierSettings):
     @property
     def originals(self) -> DataSpec:
         """The original images that every arm starts from."""
-        return DataSpec(
-            path=self.data, split=self.split, shots=self.shots, fraction=self.fraction, imbalance=self.imbalance,
-            origin="all", subset_seed=self.subset_seed,
-        )  # fmt: skip
+        part = {
+            "path": self.data, "split": self.split, "shots": self.shots, "fraction": self.fraction,
+            "imbalance": self.imbalance, "origin": "all", "subset_seed": self.subset_seed,
+        }  # fmt: skip
+        return build(DataSpec, {**part, **self.reading}, where="data")
 
     def of(self, arch: str) -> Protocol:
         """The protocol of one of its classifiers."""

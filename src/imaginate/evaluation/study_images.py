@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from imaginate.data import Dataset, load, open_dataset
 from imaginate.data.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
+from imaginate.data.spec import as_read
 from imaginate.errors import DataError, some
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.elsewhere import Elsewhere, Guarded, guard, is_elsewhere, open_elsewhere, remarks
@@ -194,7 +196,7 @@ def _open_runs(arms: Sequence[Arm], train: Dataset) -> dict[str, _Run]:
     lineages = {path: read_lineage(RunFolder(path)) for path in paths}
     theirs = lineage_of(train)
     for path, lineage in lineages.items():
-        check_made_from(path, lineage, [sample.id for sample in train.samples], theirs)
+        _check_made_from(path, lineage, train, theirs)
     runs = {
         path: _Run(
             folder=RunFolder(path), lineage=lineages[path],
@@ -204,6 +206,17 @@ def _open_runs(arms: Sequence[Arm], train: Dataset) -> dict[str, _Run]:
     }  # fmt: skip
     runs |= {p: _Run(folder=RunFolder(p), lineage=Lineage(), new=o.data, elsewhere=o) for p, o in others.items()}
     return {path: runs[path] for path in kinds}
+
+
+def _check_made_from(path: str, lineage: Lineage, train: Dataset, theirs: Lineage) -> None:
+    """DataError for a run of other images; one that was read in another way says how."""
+    try:
+        check_made_from(path, lineage, [sample.id for sample in train.samples], theirs)
+    except DataError as problem:
+        how = as_read(RunFolder(path).recipe.get("data") or {})
+        if not how or how == as_read(asdict(train.spec)):
+            raise
+        raise DataError(f"{problem}; the run was read in another way: --read-as {shlex.quote(how)}") from None
 
 
 def _checked(
@@ -377,7 +390,7 @@ def _validation(protocol: Protocol, train: Dataset) -> Dataset:
     """The images of the validation split; `rest`: as many of each class as are trained on, of what shots or fraction
     left out, and always some left to be held out where those come from there too."""
     if protocol.validation_split != "rest":
-        return open_dataset(protocol.data, split=protocol.validation_split)
+        return open_dataset(protocol.data, split=protocol.validation_split, **protocol.reading)
     rest = _rest(protocol, train, "validation split 'rest'")
     kept = []
     for label in range(len(train.labels)):
@@ -390,14 +403,15 @@ def _validation(protocol: Protocol, train: Dataset) -> Dataset:
 def _more_real(protocol: Protocol, train: Dataset) -> Dataset:
     """More real images for real:N: a named dataset, or what shots and fraction left out of the training split."""
     if protocol.real or protocol.real_split:
-        return align_labels(open_dataset(protocol.real or protocol.data, split=protocol.real_split), train, "real")
+        more = open_dataset(protocol.real or protocol.data, split=protocol.real_split, **protocol.reading)
+        return align_labels(more, train, "real")
     return _rest(protocol, train, "real:N, without --real or --real-split,")
 
 
 def _rest(protocol: Protocol, train: Dataset, what: str) -> Dataset:
     if protocol.shots is None and protocol.fraction is None and protocol.imbalance is None:
         raise DataError(f"{what} needs --shots or --fraction (or --imbalance): it is what they leave out")
-    whole = open_dataset(protocol.data, split=protocol.split)
+    whole = open_dataset(protocol.data, split=protocol.split, **protocol.reading)
     taken = {sample.id for sample in train.samples}
     rest = tuple(sample for sample in whole.samples if sample.id not in taken)
     if not rest:

@@ -50,6 +50,7 @@ class Training(ClassifierSettings):
 
     def __post_init__(self) -> None:
         check(self)
+        _ = self.reading
         if self.updates is not None and self.epochs is not None:
             raise ConfigError(f"give one of updates and epochs, got updates {self.updates} and epochs {self.epochs}")
         check_weighted(self)
@@ -152,7 +153,8 @@ class ClassifierImages:
 
 def _gather(data: str, settings: Training, out: Path, progress: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
-    train = open_dataset(data, split=settings.split, origin=settings.origin, imbalance=settings.imbalance)
+    part = {"split": settings.split, "origin": settings.origin, "imbalance": settings.imbalance}
+    train = open_dataset(data, **part, **settings.reading)
     if settings.imbalance is not None and train.format == "run":
         raise DataError(f"{data} is a run: its images are cut to a long tail when it is made (expand --imbalance)")
     check_classes(train)

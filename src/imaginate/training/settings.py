@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TypeVar
 
 from imaginate.data.relatives import NEAR, NONE
+from imaginate.data.spec import reading_of
 from imaginate.errors import ConfigError
 from imaginate.runs import Facts, Values
 from imaginate.settings import check, nearest, setting
@@ -35,6 +37,11 @@ class ClassifierSettings:
         "images that stay on one side of the validation cut: near (near-duplicates), none, or near-duplicates and a "
         "metadata column or a pattern in the image's name (patients, plants, videos)",
     )
+    read_as: str | None = setting(
+        None,
+        "how the images are read, where expand has settings for it: slices=every:5 range=0..4095 (layout, path_column, "
+        "label_column, encoding, range, channels, page, slices, tiles, label_tag)",
+    )
     arch: str | None = setting(
         None,
         "classifier: probe:BACKBONE, finetune:BACKBONE, or from scratch small or a timm name (default: on a CPU "
@@ -63,7 +70,12 @@ class ClassifierSettings:
 
     def __post_init__(self) -> None:
         check(self)
-        _ = self.weights_new
+        _ = self.weights_new, self.reading
+
+    @property
+    def reading(self) -> Mapping[str, str]:
+        """How the images are read, by setting."""
+        return reading_of(self.read_as)
 
     @property
     def learner(self) -> Learner:
