@@ -37,9 +37,16 @@ RECIPE: dict[str | EllipsisType, Any] = {
     "write?": dict, "select?": (dict, type(None), str), "filters?": [(str, {"name": str})],
 }  # fmt: skip
 STUDY: dict[str | EllipsisType, Any] = {
-    "protocol?": dict, "data?": {...: str}, "arms?": {...: {"spec": str, "fingerprint": str}},
+    "protocol?": {"arch": (str, type(None))}, "data?": {...: str}, "arms?": {...: {"spec": str, "fingerprint": str}},
     "duplicate?": (int, type(None)), "budgets?": {...: int}, "seconds_per_update?": {...: NUMBER},
 }  # fmt: skip
+CLASSIFIER: dict[str | EllipsisType, Any] = {
+    "classes": [str], "settings": {"arch": (str, type(None))}, "images": int, "excluded?": {...: int},
+    "unreadable?": {...: str}, "validation": (int, float, type(None)), "validation_on?": str, "updates": int,
+    "held_out": ({"images": int, "top1": NUMBER, "mean_per_class": NUMBER}, None),
+    "leak": ({"removed": (int, bool), "same": (int, bool), "near": (int, bool)}, None), "notes?": [str],
+}  # fmt: skip
+TRAINING: dict[str | EllipsisType, Any] = {"settings": {"arch": (str, type(None))}, "data": dict}
 ADAPTATION: dict[str | EllipsisType, Any] = {
     "technique": str, "family": str, "prior": str,
     "fingerprint": {"shapes?": str, "probe?": [NUMBER]}, "classes": [str],

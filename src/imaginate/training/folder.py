@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imaginate import shapes
 from imaginate.errors import RunError
 from imaginate.files import LOCK, is_partial, replace_file
 from imaginate.limits import parse_json
@@ -46,7 +47,7 @@ def stored_recipe(folder: Path) -> Values | None:
     lost = [name for name in wanted if not (folder / name).exists()]
     if lost:
         raise RunError(f"{folder} holds a classifier that has lost its {', '.join(lost)}; choose another --out")
-    return _read(folder / RECIPE)
+    return _read(folder / RECIPE, shapes.TRAINING)
 
 
 def check_settings(folder: Path, stored: Facts, settings: Facts) -> None:
@@ -69,7 +70,7 @@ def check_images(folder: Path, stored: Facts, data: Mapping[str, str | None]) ->
 
 def result_of(folder: Path) -> Values:
     """The result of a finished classifier."""
-    return _read(folder / RESULT)
+    return _read(folder / RESULT, shapes.CLASSIFIER)
 
 
 def write_json(path: Path, value: object) -> None:
@@ -110,8 +111,11 @@ def _own(path: Path) -> bool:
     )
 
 
-def _read(path: Path) -> Values:
+def _read(path: Path, shape: Mapping[object, object]) -> Values:
     try:
-        return dict(parse_json(path.read_text(encoding="utf-8")))
+        found = dict(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise RunError(f"cannot read {path}: {str(error).splitlines()[0]}; choose another --out") from None
+    if wrong := shapes.misfit(found, shape):
+        raise RunError(f"{path} is damaged: {wrong}; choose another --out")
+    return found

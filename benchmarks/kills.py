@@ -1,0 +1,146 @@
+"""Kill commands at random times, give them again, and compare what comes out with an undisturbed run.
+
+    python benchmarks/kills.py --kills 1000        # goes on where it was stopped; writes results/kills.json
+
+Each kill is a SIGKILL after a random share of the time that the command takes. Then the same command runs to its end.
+It must end with 0, leave the files that an undisturbed run leaves, byte for byte but for times and costs, and nothing
+else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+RESULT = Path(__file__).parent / "results" / "kills.json"
+NETWORK = ["--arch", "small", "--updates", "6", "--batch", "4", "--device", "cpu"]
+EXPAND = ["expand", "data", "OUT", "--method", "randaugment", "--split", "train", "--copies", "1", "--shard", "2"]
+COMMANDS = {
+    "expand": [*EXPAND, "--quiet"],
+    "refilter": ["refilter", "OUT", "--filter", "quality:sharpness=0.9"],
+    "export": ["export", "run", "OUT", "--format", "webdataset", "--per-file", "3"],
+    "train": ["train", "data", "--out", "OUT", "--split", "train", *NETWORK],
+    "compare": ["compare", "data", "--arm", "original", "--held-out", "data", "--held-out-split", "test", "--out",
+                "OUT", *NETWORK, "--seeds", "1", "--bootstrap", "100"],
+    "fit": ["fit", "ft-conditioning", "data", "OUT", "--split", "train", "--prior", "nano", "--epochs", "2", "--batch",
+            "4", "--draws", "1", "--sheet-steps", "1", "--device", "cpu", "--quiet"],
+}  # fmt: skip
+TIMES = {"seconds", "sessions", "cost", "seconds_per_image"}
+NO_FILES = (re.compile(r"(^|/)cache/"), re.compile(r"/\.lock$"))
+
+
+def pictures(root: Path) -> None:
+    """Two classes in two splits."""
+    for split, count in (("train", 4), ("test", 2)):
+        for label, name in enumerate(("fern", "rose")):
+            (root / split / name).mkdir(parents=True)
+            for k in range(count):
+                rng = np.random.default_rng(1000 * label + 10 * k + (split == "test"))
+                small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
+                small.resize((32, 32), Image.Resampling.BICUBIC).save(root / split / name / f"{k}.png")
+
+
+def start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
+    """A command in a process of its own."""
+    words = [sys.executable, "-m", "imaginate", *(word.replace("OUT", "out") for word in command)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    return subprocess.Popen(
+        words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+
+def without_times(value: object) -> object:
+    """JSON without what differs between any two runs."""
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if key not in TIMES}
+    return [without_times(item) for item in value] if isinstance(value, list) else value
+
+
+def contents(root: Path) -> dict[str, str]:
+    """A hash of every file."""
+    found = {}
+    for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        name = str(path.relative_to(root.parent))
+        if any(pattern.search(name) for pattern in NO_FILES):
+            continue
+        data = path.read_bytes()
+        if path.suffix == ".json":
+            data = json.dumps(without_times(json.loads(data))).encode()
+        if path.name == "README.md":
+            data = re.sub(rb"(?m)^.*second.*$", b"", data)
+        found[name] = hashlib.sha256(data).hexdigest()
+    return found
+
+
+def prepare(name: str, folder: Path) -> None:
+    """What is there before the command begins."""
+    pictures(folder / "data")
+    if name in ("refilter", "export"):
+        made = [word.replace("OUT", "run" if name == "export" else "out") for word in EXPAND]
+        assert start([*made, "--quiet"], folder).wait() == 0
+
+
+def try_once(name: str, ready: Path, took: float, want: dict[str, str], rng: random.Random) -> str:
+    """One kill: `same`, or what went wrong."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary) / "w"
+        shutil.copytree(ready, folder, symlinks=True)
+        process = start(COMMANDS[name], folder)
+        time.sleep(rng.random() * took)
+        process.kill()
+        was_killed = process.wait() != 0
+        if not was_killed and name == "export":
+            return "ended before"  # an export that is complete is not written again
+        if start(COMMANDS[name], folder).wait() != 0:
+            return "refused"
+        found = contents(folder / "out")
+        if found.keys() - want.keys():
+            return "stray"
+        return "same" if found == want else "different"
+
+
+def main() -> None:
+    """Kill until there are enough, in turns over the commands; the counts are written after each."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--kills", type=int, default=1000, help="kills in all, over all calls (default 1000)")
+    parser.add_argument("--minutes", type=float, default=600, help="stop after so long (default 600)")
+    args = parser.parse_args()
+    counts: dict[str, dict[str, int]] = json.loads(RESULT.read_text())["counts"] if RESULT.exists() else {}
+    end = time.monotonic() + 60 * args.minutes
+    with tempfile.TemporaryDirectory() as temporary:
+        ready: dict[str, tuple[Path, float, dict[str, str]]] = {}
+        while (done := sum(sum(c.values()) for c in counts.values())) < args.kills and time.monotonic() < end:
+            name = list(COMMANDS)[done % len(COMMANDS)]
+            if name not in ready:
+                folder = Path(temporary) / name
+                folder.mkdir()
+                prepare(name, folder)
+                whole = Path(temporary) / f"{name}-whole"
+                shutil.copytree(folder, whole, symlinks=True)
+                began = time.monotonic()
+                assert start(COMMANDS[name], whole).wait() == 0
+                ready[name] = (folder, time.monotonic() - began, contents(whole / "out"))
+            outcome = try_once(name, *ready[name], random.Random(done))
+            row = counts.setdefault(name, {})
+            row[outcome] = row.get(outcome, 0) + 1
+            text = json.dumps({"machine": platform.machine(), "python": platform.python_version(), "counts": counts})
+            RESULT.write_text(text + "\n")
+            print(f"{done + 1}: {name} {outcome}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
