@@ -28,6 +28,7 @@ from imaginate.files import HOST, LOCK, PARTIAL, Folder, check_links, clean, exp
 from imaginate.limits import parse_json
 
 BEAT, LEASE = 5.0, 30.0  # seconds between two renewals of a lease, and until one that is not renewed has ended
+_FAILING_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE}
 _NO_LOCKS = {errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS}
 
 log = logging.getLogger("imaginate")
@@ -78,6 +79,9 @@ def own(
             raise KeyboardInterrupt(
                 f"stopped; {store.root} keeps what is finished, and the same command goes on"
             ) from None
+        if isinstance(error, OSError) and error.errno in _FAILING_DISK:
+            with explained(store.root):
+                raise
         raise
     held.end(is_done=True)
 

@@ -13,15 +13,17 @@ from collections.abc import Mapping
 from types import EllipsisType
 from typing import Any
 
+Shape = dict[str | EllipsisType, Any]
+
 NUMBER = (int, float)
 _WORDS = {
     bool: "true or false", int: "a whole number", float: "a number", str: "a text", list: "a list", dict: "an object",
     type(None): "nothing",
 }  # fmt: skip
-_ITEM: dict[str | EllipsisType, Any] = {"name": str, "seeds?": int, "new?": int, "synonyms?": [str]}
-_REFILTERED: dict[str | EllipsisType, Any] = {...: (str, int, float, bool, list, type(None))}
+_ITEM: Shape = {"name": str, "seeds?": int, "new?": int, "synonyms?": [str]}
+_REFILTERED: Shape = {...: (str, int, float, bool, list, type(None))}
 
-RUN_FACTS: dict[str | EllipsisType, Any] = {
+RUN_FACTS: Shape = {
     "imaginate?": str, "fingerprint?": str, "data_fingerprint?": str, "shards?": int, "wanted?": int,
     "classes?": [_ITEM], "data_notes?": [str], "finished?": bool,
     "sessions?": [{"seconds": NUMBER, "images": int}], "versions?": {...: (str, type(None))}, "machine?": dict,
@@ -32,22 +34,22 @@ RUN_FACTS: dict[str | EllipsisType, Any] = {
     "agreement?": ({"copies": NUMBER, "seeds": (int, float, type(None)),
                     "classes": {...: {"copies": [int]}}}, None),
 }  # fmt: skip
-RECIPE: dict[str | EllipsisType, Any] = {
+RECIPE: Shape = {
     "data?": {"path?": (str, type(None))}, "method?": (str, {"name?": str}), "expand?": dict, "roles?": dict,
     "write?": dict, "select?": (dict, type(None), str), "filters?": [(str, {"name": str})],
 }  # fmt: skip
-STUDY: dict[str | EllipsisType, Any] = {
+STUDY: Shape = {
     "protocol?": {"arch": (str, type(None))}, "data?": {...: str}, "arms?": {...: {"spec": str, "fingerprint": str}},
     "duplicate?": (int, type(None)), "budgets?": {...: int}, "seconds_per_update?": {...: NUMBER},
 }  # fmt: skip
-CLASSIFIER: dict[str | EllipsisType, Any] = {
+CLASSIFIER: Shape = {
     "classes": [str], "settings": {"arch": (str, type(None))}, "images": int, "excluded?": {...: int},
     "unreadable?": {...: str}, "validation": (int, float, type(None)), "validation_on?": str, "updates": int,
     "held_out": ({"images": int, "top1": NUMBER, "mean_per_class": NUMBER}, None),
     "leak": ({"removed": (int, bool), "same": (int, bool), "near": (int, bool)}, None), "notes?": [str],
 }  # fmt: skip
-TRAINING: dict[str | EllipsisType, Any] = {"settings": {"arch": (str, type(None))}, "data": dict}
-ADAPTATION: dict[str | EllipsisType, Any] = {
+TRAINING: Shape = {"settings": {"arch": (str, type(None))}, "data": dict}
+ADAPTATION: Shape = {
     "technique": str, "family": str, "prior": str,
     "fingerprint": {"shapes?": str, "probe?": [NUMBER]}, "classes": [str],
     "settings": {...: dict}, "data?": {"skipped?": ({...: int}, None)}, "words?": {...: str}, "clusters?": {...: [int]},

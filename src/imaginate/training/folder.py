@@ -111,7 +111,7 @@ def _own(path: Path) -> bool:
     )
 
 
-def _read(path: Path, shape: Mapping[object, object]) -> Values:
+def _read(path: Path, shape: shapes.Shape) -> Values:
     try:
         found = dict(parse_json(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
