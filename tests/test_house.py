@@ -172,8 +172,17 @@ FUNCTIONS = [
     "load",
     "open_dataset",
 ]
-FUNCTIONS += ["load_classifier", "plan", "recipe_from", "refilter", "report", "search_pool", "train"]
-CLASSES = ["Classifier", "DataSpec", "Dataset", "Forecast", "InspectedRun", "MeasuredGuide", "PoolResults"]
+FUNCTIONS += ["load_classifier", "plan", "predict", "recipe_from", "refilter", "report", "search_pool", "train"]
+CLASSES = [
+    "Classifier",
+    "DataSpec",
+    "Dataset",
+    "Forecast",
+    "InspectedRun",
+    "MeasuredGuide",
+    "PoolResults",
+    "Predictions",
+]
 CLASSES += ["Refiltered", "Run"]
 ERRORS = ["ConfigError", "DataError", "ImageError", "ImaginateError", "ModelError", "RunError"]
 
