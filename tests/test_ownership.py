@@ -121,14 +121,17 @@ def no_locks(*_: object) -> None:
     raise OSError(errno.ENOLCK, "no locks available")
 
 
-@pytest.fixture(params=["object store", "file system without locks"])
+@pytest.fixture(params=["object store", "file system without locks", "Python without locks (Windows)"])
 def leased(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     """A folder in which a lease takes the place of the lock."""
     monkeypatch.setattr(ownership, "BEAT", 0.02)
     monkeypatch.setattr(ownership, "LEASE", 0.5)
     if request.param == "object store":
         return Folder(f"memory://{tmp_path.name}")
-    monkeypatch.setattr("fcntl.flock", no_locks)
+    if "Windows" in request.param:
+        monkeypatch.setitem(sys.modules, "fcntl", None)
+    else:
+        monkeypatch.setattr("fcntl.flock", no_locks)
     return Folder(tmp_path / "out")
 
 

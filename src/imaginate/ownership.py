@@ -108,7 +108,11 @@ def check_free(store: Folder) -> None:
     """RunError where another process writes into a folder just now; nothing is written."""
     if store.local and store.exists(LOCK):
         with explained(store.root):
-            _locked(store, LOCK, is_shared=False).close()
+            try:
+                _locked(store, LOCK, is_shared=False).close()
+            except OSError as error:
+                if error.errno not in _NO_LOCKS:
+                    raise
 
 
 def busy(store: Folder, owner: Mapping[str, object]) -> str:
@@ -182,7 +186,10 @@ class _Lock:
 
 def _locked(store: Folder, name: str, *, is_shared: bool) -> IO[bytes]:
     """A file, open and locked. RunError where another process has it, OSError where there are no locks."""
-    import fcntl
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), store.root) from None
 
     path = store.path(name)
     while True:
@@ -301,7 +308,7 @@ class _Lease:
         if not owner:
             return
         pid = owner.get("pid")
-        if owner.get("host") == HOST and isinstance(pid, int):
+        if owner.get("host") == HOST and isinstance(pid, int) and os.name == "posix":
             if not is_alive(pid):
                 return
             raise RunError(busy(self._store, owner))
