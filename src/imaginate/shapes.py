@@ -29,7 +29,7 @@ RUN_FACTS: Shape = {
     "sessions?": [{"seconds": NUMBER, "images": int}], "versions?": {...: (str, type(None))}, "machine?": dict,
     "totals?": {"originals": int, "kept": int, "rejected": {...: int}, "skipped": int, "skipped_reasons?": {...: int},
                 "seed_size?": ([int], None), "new_size?": ([int], None)},
-    "cost?": {"seconds": NUMBER, "seconds_per_image": (int, float, type(None))}, "refiltered?": [[_REFILTERED]],
+    "cost?": {"seconds": NUMBER, "seconds_per_image?": (int, float, type(None))}, "refiltered?": [[_REFILTERED]],
     "notes?": [str],
     "agreement?": ({"copies": NUMBER, "seeds": (int, float, type(None)),
                     "classes": {...: {"copies": [int]}}}, None),

@@ -216,7 +216,7 @@ def test_one_classifier_is_trained_measured_and_kept(tmp_path: Path, data: Path)
     assert found["leak"] == {"same": 0, "near": 0, "removed": 0, "allowed": False}
     build_classifier("small", 3).load_state_dict(load_file(tmp_path / "out" / "weights.safetensors"))
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
-        "cache", "classifier.json", "history.json", "recipe.json", "weights.safetensors"
+        "README.md", "cache", "classifier.json", "history.json", "recipe.json", "weights.safetensors"
     ]  # fmt: skip
     with pytest.raises(RunError, match="not a training folder"):
         measured(data, data)

@@ -52,7 +52,7 @@ class InspectedRun:
         gone = self.run.gone()
         lines += [self.run.words_for_gone(gone), ""] if gone else []
         lines += [f"note: {note}" for note in self.facts.get("data_notes") or ()]
-        if cost["seconds_per_image"]:
+        if cost.get("seconds_per_image"):
             rate = 1 / cost["seconds_per_image"]
             lines.append(f"cost: {cost['seconds']:.1f} s in all, {rate:,.1f} images/s")
         return "\n".join(lines)
