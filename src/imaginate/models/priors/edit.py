@@ -12,16 +12,15 @@ from typing import Any, Self
 import torch
 
 from imaginate.errors import ConfigError, ModelError
-from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, quiet, read, variant
+from imaginate.models.checkpoints import quiet
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.pipelines import STEERING, drive_of, is_given, parameters_of
-from imaginate.models.priors.core.whole import check_whole
+from imaginate.models.priors.core.whole import InParts, opened
 from imaginate.ops.noise import stream, substream
 from imaginate.ops.pixels import resize
 
 
-class Edit:
+class Edit(InParts):
     """An editing pipeline of diffusers: (image, instruction) -> image."""
 
     family = "edit"
@@ -32,7 +31,6 @@ class Edit:
         self.pipe, self.name, self.device, self.dtype = pipe, name, device, dtype
         self.known = parameters_of(type(pipe))
         self.image_size = size or _side(pipe)
-        self.adaptation: Adaptation | None = None
         pipe.set_progress_bar_config(disable=True)
         self._place()
         self.batch = memory.Batches(self.image_size, device, dtype.itemsize)
@@ -40,50 +38,13 @@ class Edit:
     @classmethod
     def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Self:
         """From a diffusers folder or a hub id; safetensors only."""
-        from diffusers import DiffusionPipeline
-
-        kind, place = precision(dtype, device), locate(spec, "sd", missing="prior folder not found")
-        index = read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "a diffusers pipeline")
-        drive = drive_of(index, spec)
-        if drive.kind != "edit" or any(is_given(index, part) for part in STEERING):
+        found = opened(spec, device=device, dtype=dtype)
+        drive = drive_of(found.index, spec)
+        if drive.kind != "edit" or any(is_given(found.index, part) for part in STEERING):
             raise ModelError(
-                f"{spec} is a {index.get('_class_name')}, which does not edit by instruction: use method sd"
+                f"{spec} is a {found.index.get('_class_name')}, which does not edit by instruction: use method sd"
             )
-        load: Any = drive.cls.from_pretrained
-        more = {**pinned(spec), **variant(spec)}
-        spare: dict[str, Any] = {"safety_checker": None} if "safety_checker" in index else {}
-        pipe = read(
-            lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare, **more), spec, "a pipeline"
-        )
-        check_whole(pipe, place, spec)
-        return cls(pipe, name=spec, device=device, dtype=kind)
-
-    def _place(self) -> None:
-        for module in self.networks().values():
-            freeze(module, self.device, self.dtype)
-
-    def networks(self) -> dict[str, torch.nn.Module]:
-        """The networks by their names in the pipeline."""
-        return {part: found for part, found in self.pipe.components.items() if isinstance(found, torch.nn.Module)}
-
-    def put_network(self, part: str, module: Any) -> None:
-        """Another network in the place of one."""
-        setattr(self.pipe, part, module)
-
-    @property
-    def is_adapted(self) -> bool:
-        """Whether an adaptation was loaded."""
-        return self.adaptation is not None
-
-    def compile(self) -> None:
-        """Compile the denoiser."""
-        part = "transformer" if "transformer" in self.networks() else "unet"
-        self.put_network(part, torch.compile(self.networks()[part]))
-
-    def load_adaptation(self, path: str) -> None:
-        """A LoRA or parts, loaded into the pipeline."""
-        self.adaptation = adapt(self, path)
-        self._place()
+        return cls(found.load(drive.cls), name=spec, device=device, dtype=found.dtype)
 
     @torch.no_grad()
     def edit(

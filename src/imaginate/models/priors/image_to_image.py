@@ -11,29 +11,26 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
-from torch.utils.checkpoint import checkpoint
 
 from imaginate.contract import Beginning
 from imaginate.errors import ConfigError, ModelError
-from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, read, variant
 from imaginate.models.priors.core import memory
-from imaginate.models.priors.core.codec import channels_of, moments, scaled, unpacked, vae_decode, vae_posterior
+from imaginate.models.priors.core.codec import channels_of, unpacked
 from imaginate.models.priors.core.flow import Start, is_flow, odds_moved, sigma_of, sigmas_from
+from imaginate.models.priors.core.latents import InLatents, check_level, is_pure
 from imaginate.models.priors.core.pipelines import check_parts, drive_of, is_stable_diffusion
 from imaginate.models.priors.core.running import Pipeline
 from imaginate.models.priors.core.schedulers import make_scheduler
 from imaginate.models.priors.core.text import TextEncoders
-from imaginate.models.priors.core.whole import check_whole
+from imaginate.models.priors.core.whole import InParts, opened
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
-from imaginate.ops.noise import normal
-from imaginate.ops.pixels import resize
 
+Level = tuple[float, int, float | None, str | None]  # strength, steps, share of noise, scheduler
 TRIES, CLOSE = 6, 1e-3  # how a start is found for a share of noise, and how near is near enough
 
 
-class ImageToImage:
+class ImageToImage(InParts, InLatents):
     """A pipeline of diffusers that noises images and denoises them under a prompt. Latents (b, c, h, w)."""
 
     family = "image-to-image"
@@ -56,66 +53,37 @@ class ImageToImage:
         self.image_size = self.running.fitting_size(image_size)
         self.latent_size = self.image_size // self.running.factor
         self.context_length = self.running.context_length
-        self.adaptation: Adaptation | None = None
-        self._found: dict[
-            tuple[Any, ...], tuple[dict[str, Any], Start]
-        ] = {}  # a level -> how it is asked for, where it is
+        self._found: dict[Level, tuple[dict[str, Any], Start]] = {}  # how it is asked for, where it is
         self._place()
         self.batch = memory.Batches(self.image_size, device, dtype.itemsize)
 
     @classmethod
     def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Self:
         """From a diffusers folder or a hub id; safetensors only."""
-        from diffusers import DiffusionPipeline
-
-        kind, place = precision(dtype, device), locate(spec, "sd", missing="prior folder not found")
-        index = read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "a diffusers pipeline")
-        if is_stable_diffusion(index):
-            raise ModelError(f"{spec} is a {index['_class_name']}: its family is stable-diffusion")
-        check_parts(index, spec)
-        drive = drive_of(index, spec)
+        found = opened(spec, device=device, dtype=dtype)
+        if is_stable_diffusion(found.index):
+            raise ModelError(f"{spec} is a {found.index['_class_name']}: its family is stable-diffusion")
+        check_parts(found.index, spec)
+        drive = drive_of(found.index, spec)
         if drive.kind == "edit":
-            raise ModelError(f"{spec} is a {index['_class_name']}, which edits by instruction: use method edit")
-        load: Any = drive.cls.from_pretrained
-        more = {**pinned(spec), **variant(spec)}
-        pipe = read(lambda: load(place, use_safetensors=True, **dtype_argument(kind), **more), spec, "a pipeline")
-        check_whole(pipe, place, spec)
-        return cls(pipe, name=spec, device=device, dtype=kind)
+            raise ModelError(f"{spec} is a {found.index['_class_name']}, which edits by instruction: use method edit")
+        return cls(found.load(drive.cls), name=spec, device=device, dtype=found.dtype)
 
     def _place(self) -> None:
-        """Freeze and move the parts; float32 for a VAE that needs it."""
-        for module in self.networks().values():
-            freeze(module, self.device, self.dtype)
+        """Float32 for an autoencoder that needs it."""
+        super()._place()
         if self.pipe.vae.config.get("force_upcast") and self.dtype == torch.float16:
             self.pipe.vae.to(torch.float32)
 
-    def networks(self) -> dict[str, torch.nn.Module]:
-        """The networks by their names in the pipeline."""
-        return {part: found for part, found in self.pipe.components.items() if isinstance(found, torch.nn.Module)}
-
-    def put_network(self, part: str, module: Any) -> None:
-        """Another network in the place of one."""
-        setattr(self.pipe, part, module)
-
     @property
-    def is_adapted(self) -> bool:
-        """Whether an adaptation was loaded."""
-        return self.adaptation is not None
+    def autoencoder(self) -> Any:
+        """The autoencoder as it is now."""
+        return self.pipe.vae
 
     @property
     def text(self) -> TextEncoders:
         """The text encoders to which words can be added."""
         return TextEncoders(self.pipe, self.device)
-
-    def compile(self) -> None:
-        """Compile the denoiser."""
-        part = "transformer" if "transformer" in self.networks() else "unet"
-        self.put_network(part, torch.compile(self.networks()[part]))
-
-    def load_adaptation(self, path: str) -> None:
-        """A LoRA, parts or words, loaded into the pipeline."""
-        self.adaptation = adapt(self, path)
-        self._place()
 
     def count_tokens(self, prompt: str) -> int:
         """The length of a prompt in tokens, of which `context_length` fit."""
@@ -124,19 +92,6 @@ class ImageToImage:
     def embed_prompts(self, prompts: Sequence[str]) -> Conditioning:
         """n prompts -> n rows. ConfigError for a prompt longer than the context, or a pipeline that takes no rows."""
         return self.running.embed(self._checked(prompts))
-
-    @torch.no_grad()
-    def encode(self, images: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """(b, 3, h, w) in [0, 1] -> (b, c, s/f, s/f) float32: one sample of the posterior, one random seed an image."""
-        pixels = resize(images, self.image_size)
-        noise = normal(seeds, "posterior", (self.channels, self.latent_size, self.latent_size)).to(self.device)
-
-        def work(part: slice) -> torch.Tensor:
-            mean, std = moments(self.pipe.vae, pixels[part].to(self.device))
-            return (mean + std * noise[part]).float()
-
-        latents, self.batch.encode = in_chunks(work, len(pixels), self.batch.encode, what=self._one())
-        return scaled(self.pipe.vae, latents)
 
     @torch.no_grad()
     def diffuse(
@@ -157,7 +112,7 @@ class ImageToImage:
         `latents` None starts from pure noise. `noise` in place of strength: the share of the variance that is noise at
         the start.
         """
-        _check_level(strength, noise)
+        check_level(strength, noise)
         if latents is None:
             strength, noise = 1.0, None
         elif not self.running.starts_from_images:
@@ -191,27 +146,7 @@ class ImageToImage:
         if not self.running.starts_from_images:
             raise self._text_alone()
         self._levels(strength, steps, noise, scheduler)
-        is_pure = (strength if noise is None else noise) >= 1
-        return self._found[strength, steps, noise, scheduler][1].describe(is_pure=is_pure)
-
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """(b, c, h, w) -> (b, 3, s, s) in [0, 1], float32. With gradients, micro-batches are recomputed backwards."""
-        if not (torch.is_grad_enabled() and latents.requires_grad):
-            with torch.no_grad():
-                work = lambda part: self._decode(latents[part])  # noqa: E731
-                images, self.batch.decode = in_chunks(work, len(latents), self.batch.decode, what=self._one())
-                return images
-        parts = torch.split(latents, self.batch.gradient)
-        if len(parts) == 1:
-            return self._decode(latents)
-        return torch.cat([checkpoint(self._decode, part, use_reentrant=False) for part in parts])
-
-    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        return vae_decode(self.pipe.vae, latents.to(self.device))
-
-    def posterior(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, as the denoiser expects them, (b, c, h, w)."""
-        return vae_posterior(self.pipe.vae, pixels.to(self.device))
+        return self._found[strength, steps, noise, scheduler][1].describe(is_pure=is_pure(strength, noise))
 
     def _fresh(self, name: str | None) -> Any:
         """A fresh scheduler (they keep state)."""
@@ -272,13 +207,3 @@ class ImageToImage:
             f"{self.name} ({type(self.pipe).__name__}) draws from text alone: use method prompt, or a "
             "prior that starts from images"
         )
-
-    def _one(self) -> str:
-        return f"one image of {self.image_size} px in {self.name} on {self.device}"
-
-
-def _check_level(strength: float, noise: float | None) -> None:
-    """ConfigError for a level outside (0, 1]."""
-    word, value = ("strength", strength) if noise is None else ("noise", noise)
-    if not 0 < value <= 1:
-        raise ConfigError(f"{word} must be in (0, 1], got {value:g}")

@@ -11,28 +11,25 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
-from torch.utils.checkpoint import checkpoint
 
 from imaginate.contract import Beginning
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, read, variant
+from imaginate.models.checkpoints import freeze
 from imaginate.models.priors.core import memory
-from imaginate.models.priors.core.codec import moments, scaled, vae_decode, vae_posterior
+from imaginate.models.priors.core.latents import InLatents, check_level, is_pure
 from imaginate.models.priors.core.pipelines import check_parts
 from imaginate.models.priors.core.sampling import Predict, free_guided, sample, scale_embedding, unguided
 from imaginate.models.priors.core.schedulers import begin, beginning
 from imaginate.models.priors.core.text import TextEncoders
-from imaginate.models.priors.core.whole import check_whole
+from imaginate.models.priors.core.whole import opened
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
-from imaginate.ops.noise import normal
-from imaginate.ops.pixels import resize
 
 PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 
 
-class StableDiffusion:
+class StableDiffusion(InLatents):
     """A latent text-to-image diffusion model. Latents (b, c, h, w), scaled as its UNet expects them."""
 
     family = "stable-diffusion"
@@ -61,17 +58,9 @@ class StableDiffusion:
         """From "nano", a diffusers folder or a hub id; safetensors only."""
         from diffusers import DiffusionPipeline
 
-        kind, place = precision(dtype, device), locate(spec, "sd", missing="prior folder not found")
-        index = read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "a diffusers pipeline")
-        spare: dict[str, Any] = {"safety_checker": None} if "safety_checker" in index else {}
-        _check_index(index, spec)
-        load: Any = DiffusionPipeline.from_pretrained
-        more = {**pinned(spec), **variant(spec)}
-        pipe = read(
-            lambda: load(place, use_safetensors=True, **dtype_argument(kind), **spare, **more), spec, "a pipeline"
-        )
-        check_whole(pipe, place, spec)
-        return cls(pipe, name=spec, device=device, dtype=kind)
+        found = opened(spec, device=device, dtype=dtype)
+        _check_index(found.index, spec)
+        return cls(found.load(DiffusionPipeline), name=spec, device=device, dtype=found.dtype)
 
     def _place(self) -> None:
         """Freeze and move the parts; channels last for the convolutions, float32 for a VAE that needs it."""
@@ -91,6 +80,11 @@ class StableDiffusion:
         """Another network in the place of one, in the pipeline and here."""
         setattr(self.pipe, part, module)
         setattr(self, part, module)
+
+    @property
+    def autoencoder(self) -> Any:
+        """The autoencoder as it is now."""
+        return self.vae
 
     @property
     def denoiser(self) -> Any:
@@ -130,19 +124,6 @@ class StableDiffusion:
         return self.text.encode(prompts)
 
     @torch.no_grad()
-    def encode(self, images: torch.Tensor, seeds: Sequence[int]) -> torch.Tensor:
-        """(b, 3, h, w) in [0, 1] -> (b, c, s/f, s/f) float32: one sample of the posterior, one random seed an image."""
-        pixels = resize(images, self.image_size)
-        noise = normal(seeds, "posterior", (self.channels, self.latent_size, self.latent_size)).to(self.device)
-
-        def work(part: slice) -> torch.Tensor:
-            mean, std = moments(self.vae, pixels[part].to(self.device))
-            return (mean + std * noise[part]).float()
-
-        latents, self.batch.encode = in_chunks(work, len(pixels), self.batch.encode, what=self._one())
-        return scaled(self.vae, latents)
-
-    @torch.no_grad()
     def diffuse(
         self,
         latents: torch.Tensor | None,
@@ -161,12 +142,9 @@ class StableDiffusion:
         `latents` None or strength 1 starts from pure noise. `noise` in place of strength: the share of the variance
         that is noise at the start. `prompts` may be ready conditionings.
         """
-        if not 0 < (strength if noise is None else noise) <= 1:
-            word, value = ("strength", strength) if noise is None else ("noise", noise)
-            raise ConfigError(f"{word} must be in (0, 1], got {value:g}")
+        check_level(strength, noise)
         if latents is None:
             strength, noise = 1.0, None
-        is_pure = _is_pure(strength, noise)
         condition = self._condition(prompts, len(seeds))
         unconditional = self.text.encode([negative], negative=True)
         shape = (self.channels, self.latent_size, self.latent_size)
@@ -178,7 +156,7 @@ class StableDiffusion:
                 shape,
                 *begin(scheduler, self.scheduler, steps=steps, strength=strength, noise=noise, device=self.device),
                 device=self.device,
-                clean=None if latents is None or is_pure else latents[part],
+                clean=None if latents is None or is_pure(strength, noise) else latents[part],
             )
 
         out, self.batch.diffuse = in_chunks(work, len(seeds), self.batch.diffuse, what=self._one())
@@ -189,26 +167,7 @@ class StableDiffusion:
     ) -> Beginning:
         """Where `diffuse` begins under these settings."""
         how = begin(scheduler, self.scheduler, steps=steps, strength=strength, noise=noise)
-        return beginning(*how, self.scheduler, is_pure=_is_pure(strength, noise))
-
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """(b, c, h, w) -> (b, 3, s, s) in [0, 1], float32. With gradients, micro-batches are recomputed backwards."""
-        if not (torch.is_grad_enabled() and latents.requires_grad):
-            with torch.no_grad():
-                work = lambda part: self._decode(latents[part])  # noqa: E731
-                images, self.batch.decode = in_chunks(work, len(latents), self.batch.decode, what=self._one())
-                return images
-        parts = torch.split(latents, self.batch.gradient)
-        if len(parts) == 1:
-            return self._decode(latents)
-        return torch.cat([checkpoint(self._decode, part, use_reentrant=False) for part in parts])
-
-    def _decode(self, latents: torch.Tensor) -> torch.Tensor:
-        return vae_decode(self.vae, latents.to(self.device))
-
-    def posterior(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, as the denoiser expects them, (b, c, h, w)."""
-        return vae_posterior(self.vae, pixels.to(self.device))
+        return beginning(*how, self.scheduler, is_pure=is_pure(strength, noise))
 
     def _condition(self, prompts: Sequence[str] | Conditioning, count: int) -> Conditioning:
         condition = prompts if isinstance(prompts, Conditioning) else self.text.encode(prompts)
@@ -250,9 +209,6 @@ class StableDiffusion:
             arguments["added_cond_kwargs"] = {"text_embeds": condition.pooled, "time_ids": sizes.to(self.device)}
         return arguments
 
-    def _one(self) -> str:
-        return f"one image of {self.image_size} px in {self.name} on {self.device}"
-
 
 def _check_index(index: Any, spec: str) -> None:
     """Refuse by its index alone what is no base pipeline, before its weights are downloaded and loaded."""
@@ -261,8 +217,3 @@ def _check_index(index: Any, spec: str) -> None:
         raise ModelError(f"{spec} is no Stable Diffusion pipeline (needs unet, vae and text_encoder)")
     if index["text_encoder"][0] is None:
         raise ModelError(f"{spec} is an SDXL refiner, without the first text encoder: give the base checkpoint instead")
-
-
-def _is_pure(strength: float, noise: float | None) -> bool:
-    """Whether nothing of the image is left at the start."""
-    return (strength if noise is None else noise) >= 1

@@ -1,14 +1,93 @@
-"""Whether every weight of a pipeline was in its files: what is missing would be drawn anew each time."""
+"""A pipeline of diffusers that stays whole: looked at by its index, loaded, and held by the names of its parts."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 
 from imaginate.errors import ModelError
 from imaginate.models import hub
+from imaginate.models.adaptations.loading import Adaptation, adapt
+from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, read, variant
+
+
+@dataclass(frozen=True, kw_only=True)
+class Opened:
+    """A pipeline before its weights are loaded. `index`: its parts, by library and class."""
+
+    spec: str
+    place: str
+    dtype: torch.dtype
+    index: Mapping[str, Any]
+
+    def load(self, cls: Any) -> Any:
+        """The pipeline, by a class of diffusers; safetensors only, without a safety checker. ModelError, in one line,
+        for files that cannot be read or lack weights."""
+        spare: dict[str, Any] = {"safety_checker": None} if "safety_checker" in self.index else {}
+        how = {**dtype_argument(self.dtype), **spare, **pinned(self.spec), **variant(self.spec)}
+        pipe = read(lambda: cls.from_pretrained(self.place, use_safetensors=True, **how), self.spec, "a pipeline")
+        check_whole(pipe, self.place, self.spec)
+        return pipe
+
+
+def opened(spec: str, *, device: str, dtype: str | None) -> Opened:
+    """A folder or a hub id ("nano": the bundled one) whose index was read."""
+    from diffusers import DiffusionPipeline
+
+    kind, place = precision(dtype, device), locate(spec, "sd", missing="prior folder not found")
+    index = read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "a diffusers pipeline")
+    return Opened(spec=spec, place=place, dtype=kind, index=index)
+
+
+class InParts(ABC):
+    """A prior that leaves its networks in the pipeline."""
+
+    pipe: Any
+    name: str
+    family: str
+    image_size: int
+    device: str
+    dtype: torch.dtype
+    batch: Any
+    adaptation: Adaptation | None = None
+
+    @classmethod
+    @abstractmethod
+    def load(cls, spec: str, *, device: str = "cpu", dtype: str | None = None) -> Self:
+        """From a diffusers folder or a hub id; safetensors only."""
+
+    def _place(self) -> None:
+        """Freeze and move the parts."""
+        for module in self.networks().values():
+            freeze(module, self.device, self.dtype)
+
+    def networks(self) -> dict[str, torch.nn.Module]:
+        """The networks by their names in the pipeline."""
+        return {part: found for part, found in self.pipe.components.items() if isinstance(found, torch.nn.Module)}
+
+    def put_network(self, part: str, module: Any) -> None:
+        """Another network in the place of one."""
+        setattr(self.pipe, part, module)
+
+    @property
+    def is_adapted(self) -> bool:
+        """Whether an adaptation was loaded."""
+        return self.adaptation is not None
+
+    def compile(self) -> None:
+        """Compile the denoiser."""
+        part = "transformer" if "transformer" in self.networks() else "unet"
+        self.put_network(part, torch.compile(self.networks()[part]))
+
+    def load_adaptation(self, path: str) -> None:
+        """A LoRA, parts or words, loaded into the pipeline."""
+        self.adaptation = adapt(self, path)
+        self._place()
 
 
 def check_whole(pipe: Any, place: str, spec: str) -> None:
