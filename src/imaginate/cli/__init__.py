@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from typing import NoReturn
 
 from imaginate.errors import ConfigError, ImaginateError
-from imaginate.settings import PRIVATE_FLAG, PRIVATE_SWITCH
 from imaginate.version import __version__
 
 DESCRIPTION = (
@@ -157,8 +156,6 @@ def _dispatch(args: list[str], notes: logging.Handler) -> int:
         print(parser.format_all())
         return 0
     parsed = _parsed(parser, words)
-    if getattr(parsed, PRIVATE_FLAG.strip("-").replace("-", "_"), False):
-        os.environ[PRIVATE_SWITCH] = "1"  # the environment, so that worker processes know
     with heard(parsed, notes):
         return int(module.run(parsed))
 
@@ -178,13 +175,11 @@ def parser_of(name: str, rest: Sequence[str] = ()) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    from imaginate.cli._common import add_common
+    from imaginate.cli._common import add_common, add_private
 
     module.add_arguments(parser)
     if name in _READS_ROWS:
-        parser.add_argument(
-            PRIVATE_FLAG, action="store_true", help="rows of data may name addresses of a private network"
-        )
+        add_private(parser)
     if "add_dynamic" in vars(module):
         module.add_dynamic(parser, list(rest))
     add_common(parser)

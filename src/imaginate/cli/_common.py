@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from imaginate.errors import ConfigError
-from imaginate.settings import nearest
+from imaginate.files import first_line
+from imaginate.limits import parse_yaml
+from imaginate.settings import PRIVATE_FLAG, PRIVATE_SWITCH, nearest
 
 Leaf = argparse.ArgumentParser
 
@@ -29,6 +32,11 @@ def add_common(parser: Leaf) -> None:
         group.add_argument("--log-file", metavar="FILE", help="keep all remarks in a file too, with the time")
 
 
+def add_private(parser: Leaf) -> None:
+    """The flag of every command that reads rows of somebody else's."""
+    parser.add_argument(PRIVATE_FLAG, action="store_true", help="rows of data may name addresses of a private network")
+
+
 def sub_parsers(parser: Leaf) -> Mapping[str, Leaf]:
     """The parsers of the sub-commands; empty where there are none."""
     for action in parser._get_positional_actions():
@@ -40,43 +48,42 @@ def sub_parsers(parser: Leaf) -> Mapping[str, Leaf]:
 def configured(rest: Sequence[str], parser_of: Callable[[Sequence[str]], Leaf]) -> tuple[Leaf, list[str]]:
     """The parser, and the words of the command line after those of its --config file. `parser_of` makes the parser for
     such words: a method that is named brings its flags."""
-    path = _config(rest)
+    path = asked(rest, "--config")
     if path is None:
         return parser_of(rest), list(rest)
-    values = _read(path)
+    values = read_mapping(path, path, "hold flags by name, such as `copies: 5`")
     named = ["--method", str(values["method"])] if "method" in values and "--method" not in rest else []
     parser = parser_of([*named, *rest])
     nested = sub_parsers(parser)
     front = [word for word in rest[:1] if word in nested]
     leaf = nested[front[0]] if front else parser
-    words = [word for key, value in values.items() for word in _words(leaf, key, value, rest, path)]
+    words = [word for key, value in values.items() for word in _words(leaf, str(key), value, rest, path)]
     return parser, [*front, *words, *rest[len(front) :]]
 
 
-def _config(rest: Sequence[str]) -> str | None:
-    for place, word in enumerate(rest):
-        if word == "--config":
-            if place + 1 == len(rest):
-                raise ConfigError("--config needs a file")
-            return rest[place + 1]
-        if word.startswith("--config="):
-            return word.removeprefix("--config=")
+def asked(rest: Sequence[str], flag: str) -> str | None:
+    """The value of a flag among the words of a command line, before they are parsed."""
+    for position, word in enumerate(rest):
+        if word == flag and position + 1 < len(rest):
+            return rest[position + 1]
+        if word.startswith(flag + "="):
+            return word.split("=", 1)[1]
     return None
 
 
-def _read(path: str) -> dict[str, Any]:
-    import yaml
-
+def read_mapping(path: str, what: str, must: str) -> dict[str, Any]:
+    """A YAML file of values by name. ConfigError, which calls it `what`, where it cannot be read or is none; then it
+    `must` be something else."""
     try:
         with open(path, encoding="utf-8-sig") as file:
-            found = yaml.safe_load(file)
+            found = parse_yaml(file.read())
     except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"cannot read {what}: {error.strerror}") from None
+    except ValueError as error:  # also bytes that are no text
+        raise ConfigError(f"{what} is not YAML: {first_line(error)}") from None
     if not isinstance(found, dict):
-        raise ConfigError(f"{path} must hold flags by name, such as `copies: 5`")
-    return {str(key): value for key, value in found.items()}
+        raise ConfigError(f"{what} must {must}")
+    return found
 
 
 def _words(leaf: Leaf, key: str, value: object, rest: Sequence[str], path: str) -> list[str]:
@@ -105,7 +112,7 @@ def _words(leaf: Leaf, key: str, value: object, rest: Sequence[str], path: str) 
 
 @contextmanager
 def heard(args: argparse.Namespace, notes: logging.Handler) -> Iterator[None]:
-    """What --quiet, --verbose and --log-file ask for, while a command runs."""
+    """What --quiet, --verbose, --log-file and --private-addresses ask for, while a command runs."""
     from imaginate import progress
 
     log = logging.getLogger("imaginate")
@@ -113,6 +120,8 @@ def heard(args: argparse.Namespace, notes: logging.Handler) -> Iterator[None]:
     with ExitStack() as stack:
         if getattr(args, "is_quiet", False):
             stack.enter_context(progress.hidden())
+        if getattr(args, "private_addresses", False):
+            os.environ[PRIVATE_SWITCH] = "1"  # the environment, so that worker processes know
         if args.verbose:
             notes.setLevel(logging.INFO)
         if args.log_file:

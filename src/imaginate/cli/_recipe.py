@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imaginate import registry
+from imaginate.cli._common import asked, read_mapping
 from imaginate.cli._flags import add_settings
 from imaginate.engine.gather import gather
 from imaginate.engine.recipe import SECTIONS
 from imaginate.errors import ConfigError
-from imaginate.files import first_line
-from imaginate.limits import parse_yaml
 from imaginate.settings import nearest, settings_of
 
 _TITLES = {
@@ -42,20 +41,11 @@ def add_recipe_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_dynamic(parser: argparse.ArgumentParser, rest: Sequence[str]) -> None:
     """Add the flags of the method that the command line or the recipe names."""
-    name = _asked(rest, "--method") or _method_of(_asked(rest, "--recipe"))
+    name = asked(rest, "--method") or _method_of(asked(rest, "--recipe"))
     if name is not None:
         cls = registry.find("methods", name)
         own = parser.add_argument_group(f"method {name}")
         add_settings(own, cls, prefix="method.")
-
-
-def _asked(rest: Sequence[str], flag: str) -> str | None:
-    for position, word in enumerate(rest):
-        if word == flag and position + 1 < len(rest):
-            return rest[position + 1]
-        if word.startswith(flag + "="):
-            return word.split("=", 1)[1]
-    return None
 
 
 def _method_of(recipe: str | None) -> str | None:
@@ -65,16 +55,7 @@ def _method_of(recipe: str | None) -> str | None:
 
 def load_recipe(path: str) -> dict[str, Any]:
     """A recipe file as plain values. Raises ConfigError where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            values = parse_yaml(file.read())
-    except OSError as error:
-        raise ConfigError(f"cannot read recipe {path}: {error.strerror}") from None
-    except ValueError as error:  # also bytes that are no text
-        raise ConfigError(f"recipe {path} is not YAML: {first_line(error)}") from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"recipe {path} must be a mapping of sections, see recipe.yaml of any run")
-    return values
+    return read_mapping(path, f"recipe {path}", "be a mapping of sections, see recipe.yaml of any run")
 
 
 def recipe_values(args: argparse.Namespace, data: str | None) -> dict[str, Any]:

@@ -14,9 +14,9 @@ import argparse
 import json
 from typing import Any
 
+from imaginate.cli._common import add_private
 from imaginate.cli._flags import add_settings, take
 from imaginate.files import replace_file
-from imaginate.settings import PRIVATE_FLAG
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     build.add_argument("sources", nargs="+", metavar="SOURCE", help="folders, tars, parquet, clip-retrieval folders")
     build.add_argument("--guide", required=True, help="nano, clip:ID-or-folder, prototypes:BACKBONE, ...")
     build.add_argument("--data", help="dataset for guides that learn from one (prototypes, probe, finetuned)")
-    build.add_argument(PRIVATE_FLAG, action="store_true", help="rows of data may name addresses of a private network")
+    add_private(build)
     build.add_argument("--quiet", action="store_true", help="no progress bar")
     _device(build)
     add_settings(build, Building)
