@@ -10,12 +10,10 @@ else.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
 import random
-import re
 import shutil
 import subprocess
 import sys
@@ -23,75 +21,26 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from undisturbed import COMMANDS, MAKES_RUN, contents, pictures
 
 RESULT = Path(__file__).parent / "results" / "kills.json"
-NETWORK = ["--arch", "small", "--updates", "6", "--batch", "4", "--device", "cpu"]
-EXPAND = ["expand", "data", "OUT", "--method", "randaugment", "--split", "train", "--copies", "1", "--shard", "2"]
-COMMANDS = {
-    "expand": [*EXPAND, "--quiet"],
-    "refilter": ["refilter", "OUT", "--filter", "quality:sharpness=0.9"],
-    "export": ["export", "run", "OUT", "--format", "webdataset", "--per-file", "3"],
-    "train": ["train", "data", "--out", "OUT", "--split", "train", *NETWORK],
-    "compare": ["compare", "data", "--arm", "original", "--held-out", "data", "--held-out-split", "test", "--out",
-                "OUT", *NETWORK, "--seeds", "1", "--bootstrap", "100"],
-    "fit": ["fit", "ft-conditioning", "data", "OUT", "--split", "train", "--prior", "nano", "--epochs", "2", "--batch",
-            "4", "--draws", "1", "--sheet-steps", "1", "--device", "cpu", "--quiet"],
-}  # fmt: skip
-TIMES = {"seconds", "sessions", "cost", "seconds_per_image"}
-NO_FILES = (re.compile(r"(^|/)cache/"), re.compile(r"/\.lock$"))
-
-
-def pictures(root: Path) -> None:
-    """Two classes in two splits."""
-    for split, count in (("train", 4), ("test", 2)):
-        for label, name in enumerate(("fern", "rose")):
-            (root / split / name).mkdir(parents=True)
-            for k in range(count):
-                rng = np.random.default_rng(1000 * label + 10 * k + (split == "test"))
-                small = Image.fromarray(rng.integers(0, 256, (6, 6, 3), np.uint8))
-                small.resize((32, 32), Image.Resampling.BICUBIC).save(root / split / name / f"{k}.png")
 
 
 def start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
     """A command in a process of its own."""
-    words = [sys.executable, "-m", "imaginate", *(word.replace("OUT", "out") for word in command)]
+    words = [sys.executable, "-m", "imaginate", *command]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
     return subprocess.Popen(
         words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     )
 
 
-def without_times(value: object) -> object:
-    """JSON without what differs between any two runs."""
-    if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if key not in TIMES}
-    return [without_times(item) for item in value] if isinstance(value, list) else value
-
-
-def contents(root: Path) -> dict[str, str]:
-    """A hash of every file."""
-    found = {}
-    for path in sorted(p for p in root.rglob("*") if p.is_file()):
-        name = str(path.relative_to(root.parent))
-        if any(pattern.search(name) for pattern in NO_FILES):
-            continue
-        data = path.read_bytes()
-        if path.suffix == ".json":
-            data = json.dumps(without_times(json.loads(data))).encode()
-        if path.name == "README.md":
-            data = re.sub(rb"(?m)^.*second.*$", b"", data)
-        found[name] = hashlib.sha256(data).hexdigest()
-    return found
-
-
 def prepare(name: str, folder: Path) -> None:
     """What is there before the command begins."""
     pictures(folder / "data")
     if name in ("refilter", "export"):
-        made = [word.replace("OUT", "run" if name == "export" else "out") for word in EXPAND]
-        assert start([*made, "--quiet"], folder).wait() == 0
+        assert start(COMMANDS["expand"] if name == "refilter" else MAKES_RUN, folder).wait() == 0
 
 
 def try_once(name: str, ready: Path, took: float, want: dict[str, str], rng: random.Random) -> str:
@@ -104,11 +53,11 @@ def try_once(name: str, ready: Path, took: float, want: dict[str, str], rng: ran
         process.kill()
         process.wait()
         out = folder / "out"
-        if name == "export" and not (out / ".lock").exists() and contents(out) == want:
+        if name == "export" and not (out / ".lock").exists() and contents(out, name) == want:
             return "ended before"  # an export that is complete is not written again
         if start(COMMANDS[name], folder).wait() != 0:
             return "refused"
-        found = contents(folder / "out")
+        found = contents(folder / "out", name)
         if found.keys() - want.keys():
             return "stray"
         return "same" if found == want else "different"
@@ -134,7 +83,7 @@ def main() -> None:
                 shutil.copytree(folder, whole, symlinks=True)
                 began = time.monotonic()
                 assert start(COMMANDS[name], whole).wait() == 0
-                ready[name] = (folder, time.monotonic() - began, contents(whole / "out"))
+                ready[name] = (folder, time.monotonic() - began, contents(whole / "out", name))
             outcome = try_once(name, *ready[name], random.Random(done))
             row = counts.setdefault(name, {})
             row[outcome] = row.get(outcome, 0) + 1

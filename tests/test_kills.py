@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+
+from undisturbed import COMMANDS, MAKES_RUN, contents, pictures
 
 pytestmark = pytest.mark.integration
-
-NETWORK = ["--arch", "small", "--updates", "4", "--batch", "4", "--device", "cpu"]
-EXPAND = ["expand", "data", "out", "--method", "randaugment", "--split", "train", "--copies", "1", "--shard", "4"]
-COMMANDS = {
-    "expand": [*EXPAND, "--quiet"],
-    "refilter": ["refilter", "out", "--filter", "quality:sharpness=0.9"],
-    "export": ["export", "run", "out", "--format", "webdataset", "--per-file", "3"],
-    "train": ["train", "data", "--out", "out", "--split", "train", *NETWORK],
-    "compare": ["compare", "data", "--arm", "original", "--held-out", "data", "--held-out-split", "test", "--out",
-                "out", *NETWORK, "--seeds", "1", "--bootstrap", "100"],
-    "fit": ["fit", "ft-conditioning", "data", "out", "--split", "train", "--prior", "nano", "--epochs", "1",
-            "--sheet-steps", "1", "--batch", "4", "--draws", "1", "--device", "cpu", "--quiet"],
-    "pool build": ["pool", "build", "out", "data/train", "--guide", "nano", "--device", "cpu", "--quiet"],
-}  # fmt: skip
 
 # A forked child runs the command and kills itself before its n-th change to a file below `out`, or fails there.
 CHILD = """
@@ -56,14 +40,6 @@ code = main(sys.argv[3:])
 print("CHANGES", seen)
 sys.exit(code)
 """
-TIMES = {"seconds", "sessions", "cost", "seconds_per_image"}
-
-
-def picture(path: Path, seed: int) -> None:
-    """A small picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pixels = np.random.default_rng(seed).integers(0, 256, (6, 6, 3), np.uint8)
-    Image.fromarray(pixels).resize((32, 32), Image.Resampling.BICUBIC).save(path)
 
 
 def give(command: list[str], folder: Path, point: int = 0, error: int = 0) -> subprocess.CompletedProcess[str]:
@@ -73,39 +49,12 @@ def give(command: list[str], folder: Path, point: int = 0, error: int = 0) -> su
     return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def without_times(value: object) -> object:
-    """JSON without what differs between any two runs."""
-    if isinstance(value, dict):
-        return {key: without_times(item) for key, item in value.items() if key not in TIMES}
-    return [without_times(item) for item in value] if isinstance(value, list) else value
-
-
-def contents(root: Path, name: str) -> dict[str, str]:
-    """A hash of every file; of a pool, whose files have random names, the rows."""
-    if name == "pool build":
-        import lancedb
-
-        rows = lancedb.connect(str(root)).open_table("rows").to_arrow().to_pylist()
-        found = {str(row["id"]): hashlib.sha256(repr(row["vector"]).encode()).hexdigest() for row in rows}
-        return {**found, **{p.name: "" for p in root.iterdir()}}
-    found = {}
-    for path in (p for p in root.rglob("*") if p.is_file() and p.relative_to(root).parts[0] != "cache"):
-        data = path.read_bytes()
-        if path.suffix == ".json":
-            data = json.dumps(without_times(json.loads(data))).encode()
-        found[str(path.relative_to(root))] = hashlib.sha256(data).hexdigest() if path.name != "README.md" else ""
-    return found
-
-
 @pytest.fixture(scope="module")
 def ready(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset and a run."""
     root = tmp_path_factory.mktemp("ready")
-    for split, count in (("train", 4), ("test", 2)):
-        for label, name in enumerate(("fern", "rose")):
-            for k in range(count):
-                picture(root / "data" / split / name / f"{k}.png", 1000 * label + 10 * k + (split == "test"))
-    assert give([word.replace("out", "run") for word in COMMANDS["expand"]], root).returncode == 0
+    pictures(root / "data")
+    assert give(MAKES_RUN, root).returncode == 0
     return root
 
 
