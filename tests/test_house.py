@@ -31,6 +31,7 @@ FIRST = {
     "version",
     "runs",
     "lettering",
+    "markdown",
 }
 SECOND = ("registry", "prompts", "nano", "data", "models")  # each may import those before it
 BUILT_ON = FIRST | set(SECOND)

@@ -82,13 +82,13 @@ def replace_file(path: str | os.PathLike[str], write: Callable[[Path], Any]) -> 
 def partial_folder(folder: Path) -> Iterator[Path]:
     """A new folder for unfinished files, below `.partial`; it and what is left in it go at the end."""
     place = folder / PARTIAL / f"{_writer()}-{next(_COUNT)}"
-    for last in (*[False] * 99, True):
+    for tries_left in reversed(range(100)):
         try:
             (folder / PARTIAL).mkdir(parents=True, exist_ok=True)
             place.mkdir()
             break
         except FileNotFoundError:  # another thread may remove `.partial` as long as it is empty
-            if last:
+            if not tries_left:
                 raise
     try:
         yield place

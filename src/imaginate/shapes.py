@@ -47,6 +47,7 @@ CLASSIFIER: Shape = {
     "unreadable?": {...: str}, "validation": (int, float, type(None)), "validation_on?": str, "updates": int,
     "held_out": ({"images": int, "top1": NUMBER, "mean_per_class": NUMBER}, None),
     "leak": ({"removed": (int, bool), "same": (int, bool), "near": (int, bool)}, None), "notes?": [str],
+    "temperature?": NUMBER,
 }  # fmt: skip
 TRAINING: Shape = {"settings": {"arch": (str, type(None))}, "data": dict}
 ADAPTATION: Shape = {

@@ -8,7 +8,6 @@ CVAT            `annotations.xml` ("CVAT for images"), with `images/`
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from imaginate.data import splits
 from imaginate.data.columns import find_roles
 from imaginate.data.decoding import has_image_suffix
 from imaginate.errors import DataError, some
+from imaginate.limits import parse_json
 from imaginate.records import Part
 
 DISAGREE = "annotators disagree"
@@ -61,10 +61,7 @@ def parse(name: str, data: bytes, part: Part) -> Annotated | None:
 def _parse(name: str, data: bytes, part: Part) -> Annotated | None:
     if name.lower().endswith(".xml"):
         return _cvat(data)
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return None
+    found = parse_json(data)
     forms: tuple[Callable[[Any, Part, str], Annotated | None], ...] = (_labels, _samples, _datumaro, _tasks, _rows)
     return next((one for form in forms if (one := form(found, part, name)) is not None), None)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Sequence
 
+from imaginate import markdown
 from imaginate.reports import words
 from imaginate.reports.read import RunContents, Study, View
 from imaginate.reports.view_run import Options, cost, counts, money
@@ -177,15 +177,9 @@ def run_table(run: RunContents, options: Options) -> list[list[str]]:
     return rows
 
 
-def _cell(text: str) -> str:
-    """A text of data in a cell of Markdown: no end of the line or the cell, no tag, no picture from elsewhere."""
-    plain = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", text).replace("|", "\\|")
-    return plain.replace("<", "&lt;").replace("](", "]\\(")
-
-
 def to_markdown(rows: Sequence[Sequence[str]], note: str) -> str:
     """A pipe table with its note below."""
-    clean = [[_cell(cell) for cell in row] for row in rows]
+    clean = [[markdown.cell(text) for text in row] for row in rows]
     rule = ["---"] + ["---:"] * (len(rows[0]) - 1)
     lines = [f"| {' | '.join(row)} |" for row in (clean[0], rule, *clean[1:])]
     return "\n".join(lines) + f"\n\n{note}\n"

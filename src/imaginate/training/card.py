@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from imaginate.markdown import literal
 from imaginate.runs import Facts
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def card(result: Facts) -> str:
     if held:
         facts.append(("held-out accuracy", f"{held['top1']:.1%} of {held['images']} images {held['on']}".strip()))
     rows = "\n".join(f"| {name} | {value} |" for name, value in facts)
-    classes = "\n".join(f"{label}. {_plain(name)}" for label, name in enumerate(result["classes"]))
+    classes = "\n".join(f"{label}. {literal(name)}" for label, name in enumerate(result["classes"]))
     warning = "" if held else "\nIt was not measured on held-out images: nothing is known of it on others.\n"
     return f"""# An image classifier
 
@@ -73,8 +74,3 @@ went. An image of none of these classes gets one of them too.
 
 {classes}
 """
-
-
-def _plain(name: str) -> str:
-    """A class name as plain text of a Markdown list."""
-    return "".join(f"\\{char}" if char in "\\`*_{}[]<>()#+-.!|" else char for char in " ".join(name.split()))

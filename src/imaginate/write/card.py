@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from imaginate.markdown import cell
 from imaginate.write.names import folders_in_label_order
 
+_cell = partial(cell, bar="¦")
 _CARD = """\
 ---
 tags:
@@ -115,12 +118,6 @@ def _has_other_order(names: Sequence[str]) -> bool:
 def _as_a_person(name: str) -> list[tuple[int, str]]:
     """Numbers by their value, letters whatever their case."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name.lower())]
-
-
-def _cell(text: str) -> str:
-    """A text of data inside a line of the card: no end of the line or the cell, no tag, no picture from elsewhere."""
-    plain = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", " ", text).replace("|", "¦")
-    return plain.replace("<", "&lt;").replace("](", "]\\(")
 
 
 def _fence(text: str) -> str:

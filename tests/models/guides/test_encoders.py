@@ -148,7 +148,7 @@ def test_a_classifier_that_imaginate_trained(tmp_path: Path, tiny: Any) -> None:
     network = learner_of("small").build(3, seed=1)
     save_file(network.state_dict(), str(tmp_path / "weights.safetensors"))
     settings = {"arch": "small", "image_size": 32, "pretrained": False, "rules": 1}
-    facts = {"images": 9, "updates": 1, "validation": None, "held_out": None, "leak": None}
+    facts = {"images": 9, "updates": 1, "validation": None, "held_out": None, "leak": None, "temperature": 1.7}
     (tmp_path / "classifier.json").write_text(json.dumps({"classes": names, "settings": settings, **facts}))
     guide: Any = build_guide(f"classifier:{tmp_path}", LABELS)
     image = tiny.picture(4, 40, 50)

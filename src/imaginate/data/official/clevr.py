@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import ClassVar
 
 from imaginate.data.official.core.published import Published, Row
 from imaginate.data.official.core.tree import Tree, pictures, read
+from imaginate.limits import parse_json
 from imaginate.records import ClassInfo, Part
 
 SPLITS = {"train": "train", "val": "validation"}
@@ -27,7 +27,7 @@ class Clevr:
         rows = []
         for word, split in SPLITS.items():
             if tree.has(_scenes(word)):
-                scenes = json.loads(read(tree, _scenes(word)))["scenes"]
+                scenes = parse_json(read(tree, _scenes(word)))["scenes"]
                 count = {scene["image_filename"]: len(scene["objects"]) for scene in scenes}
                 names = pictures(tree, f"images/{word}")
                 rows += [Row(name, count.get(name.rsplit("/", 1)[-1]), split) for name in names]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from imaginate import registry
+from imaginate import registry, shapes
 from imaginate.contract import GuideSetup
 from imaginate.errors import ConfigError, ModelError
+from imaginate.limits import parse_json
 from imaginate.models import checkpoints
 from imaginate.models.guides.core.penultimate import Penultimate
 from imaginate.models.guides.core.preprocess import Preprocess, from_processor
@@ -38,7 +38,7 @@ class ClassifierGuide:
         place = Path(checkpoints.locate(setup.model, "clip"))
         self.dtype = checkpoints.precision(setup.dtype, self.device)
         is_own = (place / RESULT).is_file()
-        network, names, self.preprocess = _trained(place) if is_own else _published(setup.model)
+        network, names, self.preprocess, self.temperature = _trained(place) if is_own else _published(setup.model)
         rows = _rows(names, self.labels, self.name)
         self.network = checkpoints.freeze(network, self.device, self.dtype)
         self._cut = Penultimate(self.network, len(names))
@@ -52,20 +52,22 @@ class ClassifierGuide:
         return self._cut.embed(self.preprocess(images.to(self.device).float()).to(self.dtype))
 
     def logits(self, embeddings: Tensor) -> Tensor:
-        """(b, dim) -> (b, classes): the classifier's own, of the dataset's classes in their order."""
-        return self._cut.logits(embeddings)[:, self._rows]
+        """(b, dim) -> (b, classes): its own over its temperature, of the dataset's classes in their order."""
+        return self._cut.logits(embeddings)[:, self._rows] / self.temperature
 
 
-def _trained(folder: Path) -> tuple[Any, list[str], Preprocess]:
+def _trained(folder: Path) -> tuple[Any, list[str], Preprocess, float]:
     """What `imaginate train` wrote: images are cut as in training."""
     from safetensors.torch import load_file
 
     try:
-        found = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-        settings, names = found["settings"], list(found["classes"])
-        arch = str(settings["arch"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"{folder / RESULT} is damaged: {type(error).__name__}") from None
+        found = parse_json((folder / RESULT).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"{folder / RESULT} is damaged: {error}") from None
+    if wrong := shapes.misfit(found, shapes.CLASSIFIER):
+        raise ModelError(f"{folder / RESULT} is damaged: {wrong}")
+    settings, names = found["settings"], list(found["classes"])
+    arch = str(settings["arch"])
     kind, colon, model = arch.partition(":")
     if not colon or kind not in registry.names("learners"):
         kind, model = "scratch", arch
@@ -76,10 +78,10 @@ def _trained(folder: Path) -> tuple[Any, list[str], Preprocess]:
     side = int(settings.get("image_size") or learner.size)
     stored = side if side < 128 else round(side * 8 / 7)
     how = Preprocess(size=stored, crop=(side, side), mode="bicubic", mean=learner.mean, std=learner.std)
-    return network, names, how
+    return network, names, how, float(found.get("temperature", 1.0))
 
 
-def _published(spec: str) -> tuple[Any, list[str], Preprocess]:
+def _published(spec: str) -> tuple[Any, list[str], Preprocess, float]:
     """An image classification checkpoint of transformers."""
     from transformers import AutoModelForImageClassification
 
@@ -88,7 +90,7 @@ def _published(spec: str) -> tuple[Any, list[str], Preprocess]:
         raise ModelError(f"{spec} is no trained classifier: it has no weights for {missing[0]}")
     named = network.config.id2label
     names = [str(named[i]) for i in range(len(named))]
-    return network, names, from_processor(checkpoints.image_processor(spec), where=spec)
+    return network, names, from_processor(checkpoints.image_processor(spec), where=spec), 1.0
 
 
 def _rows(known: list[str], labels: LabelSpace, guide: str) -> list[int]:
