@@ -180,20 +180,19 @@ def _unet(**more: Any) -> Any:
     return seeded(lambda: UNet2DConditionModel(**{**settings, **more}))
 
 
-def _vae() -> Any:
+def _vae(**more: Any) -> Any:
     from diffusers import AutoencoderKL
 
-    return seeded(
-        lambda: AutoencoderKL(
-            block_out_channels=(8, 8),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            layers_per_block=1,
-            latent_channels=4,
-            norm_num_groups=4,
-            sample_size=16,
-        )
-    )
+    settings = {
+        "block_out_channels": (8, 8),
+        "down_block_types": ("DownEncoderBlock2D",) * 2,
+        "up_block_types": ("UpDecoderBlock2D",) * 2,
+        "layers_per_block": 1,
+        "latent_channels": 4,
+        "norm_num_groups": 4,
+        "sample_size": 16,
+    }
+    return seeded(lambda: AutoencoderKL(**{**settings, **more}))
 
 
 def _ddim(**more: Any) -> Any:

@@ -11,26 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from tiny import _ddim, _text_config, _unet, seeded, tokenizer
+from tiny import _vae as tiny_vae
 
 
 def _vae(channels: int = 16) -> Any:
-    from diffusers import AutoencoderKL
-
-    return seeded(
-        lambda: AutoencoderKL(
-            block_out_channels=(8, 8),
-            down_block_types=("DownEncoderBlock2D",) * 2,
-            up_block_types=("UpDecoderBlock2D",) * 2,
-            layers_per_block=1,
-            latent_channels=channels,
-            norm_num_groups=4,
-            sample_size=16,
-            scaling_factor=0.3611,
-            shift_factor=0.1159,
-            use_quant_conv=False,
-            use_post_quant_conv=False,
-        )
-    )
+    return tiny_vae(
+        latent_channels=channels, scaling_factor=0.3611, shift_factor=0.1159, use_quant_conv=False,
+        use_post_quant_conv=False,
+    )  # fmt: skip
 
 
 def _t5_tokenizer() -> Any:

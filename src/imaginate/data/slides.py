@@ -21,7 +21,7 @@ from PIL import Image
 from imaginate.data import known_formats
 from imaginate.data.picture_files import DAMAGE, MAX_PIXELS
 from imaginate.data.pixels import Pixels
-from imaginate.data.tiff_tags import Directory, directories
+from imaginate.data.tiff_tags import Directory, directories, is_tiff
 from imaginate.data.unpacked import stamp
 from imaginate.errors import ImageError
 
@@ -63,8 +63,8 @@ def open_slide(path: str) -> Slide:
 @lru_cache(maxsize=4)
 def _open_slide(path: str, stamp: tuple[int, int]) -> Slide:
     with open(path, "rb") as file:
-        is_tiff = file.read(4) in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    if is_tiff:
+        head = file.read(4)
+    if is_tiff(head):
         try:
             slide = TiffSlide(path)
         except (struct.error, IndexError, ValueError, KeyError):

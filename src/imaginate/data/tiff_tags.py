@@ -76,6 +76,11 @@ class Page:
         return self.bits <= 8 and self.kind == "uint8" and self.bands <= 4
 
 
+def is_tiff(head: bytes) -> bool:
+    """Whether a file begins as a TIFF, or as a BigTIFF."""
+    return head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
+
+
 def pages(data: bytes) -> list[Page]:
     """All pages, in order. Raises ImageError where the file has none."""
     try:

@@ -9,12 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from imaginate.data.known_formats import HEAD
 from imaginate.data.sources.file import FileSource
+from imaginate.data.tiff_tags import is_tiff
 from imaginate.data.urls import is_url
 from imaginate.errors import ImageError
 from imaginate.records import GROUP, Listing, Sample, Skipped
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from imaginate.data.slides import Slide
 
 _SUFFIXES = (".svs", ".ndpi", ".scn", ".bif", ".vms", ".vmu", ".mrxs", ".tif", ".tiff", ".btf", ".svslide")
 _TISSUE = 0.1  # the share of a tile that has to be other than background
@@ -25,7 +32,7 @@ def with_tiles(listing: Listing, side: int) -> Listing:
     a tile is skipped."""
     samples: list[Sample] = []
     skipped: list[Skipped] = []
-    slides, empty = 0, 0
+    slides, cut, empty = 0, 0, 0
     for sample in listing.samples:
         if not isinstance(sample.source, FileSource) or not _is_slide(sample.source.path):
             samples.append(sample)
@@ -35,12 +42,11 @@ def with_tiles(listing: Listing, side: int) -> Listing:
         except ImageError as error:
             skipped.append(Skipped(sample.id, str(error), sample.split))
             continue
-        slides, empty = slides + 1, empty + left
+        slides, cut, empty = slides + 1, cut + len(tiles), empty + left
         samples += tiles
         if not tiles:
             reason = f"no tile of {side} pixels with anything but background"
             skipped.append(Skipped(sample.id, reason, sample.split))
-    cut = sum(GROUP in sample.meta for sample in samples)
     note = f"{slides} slides are cut into {cut} tiles of {side} pixels; {empty} tiles of background are left out"
     notes = (*listing.notes, note) if slides else listing.notes
     return replace(listing, samples=samples, skipped=(*listing.skipped, *skipped), notes=notes)
@@ -54,7 +60,7 @@ def _is_slide(path: str) -> bool:
         return True
     try:
         with open(path, "rb") as file:
-            return file.read(HEAD)[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+            return is_tiff(file.read(HEAD))
     except OSError:
         return False
 
@@ -66,7 +72,7 @@ def _tiles(sample: Sample, path: str, side: int) -> tuple[list[Sample], int]:
 
     slide = open_slide(path)
     corners = list(tiles_of(slide.size, side))
-    kept = list(_with_tissue(path, corners, side))
+    kept = list(_with_tissue(slide, corners, side))
     meta = {**sample.meta, GROUP: sample.id}
     tiles = [
         replace(sample, id=f"{sample.id}#x{x}y{y}", source=TileSource(path, x, y, side), meta=meta) for x, y in kept
@@ -74,17 +80,14 @@ def _tiles(sample: Sample, path: str, side: int) -> tuple[list[Sample], int]:
     return tiles, len(corners) - len(kept)
 
 
-def _with_tissue(path: str, corners: list[tuple[int, int]], side: int) -> Iterator[tuple[int, int]]:
+def _with_tissue(slide: Slide, corners: list[tuple[int, int]], side: int) -> Iterator[tuple[int, int]]:
     import numpy as np
-
-    from imaginate.data.slides import open_slide
 
     def is_tissue(pixels: np.ndarray) -> np.ndarray:
         levels = pixels.astype(np.int16)
         found: np.ndarray = (levels.max(axis=-1) - levels.min(axis=-1) > 20) | (levels.mean(axis=-1) < 180)
         return found
 
-    slide = open_slide(path)
     small = slide.overview()
     width, height = slide.size
     seen = is_tissue(small) if small is not None else None

@@ -21,7 +21,7 @@ from imaginate.data import picture_files as files
 from imaginate.data.developing import develop
 from imaginate.data.pixels import Pixels
 from imaginate.data.rendering import Numbers, Rendering, render
-from imaginate.data.tiff_tags import Page, is_camera_raw, pages
+from imaginate.data.tiff_tags import Page, is_camera_raw, is_tiff, pages
 from imaginate.errors import ImageError
 
 MAX_BANDS = 4  # more are no colours
@@ -37,7 +37,7 @@ class TiffPicture:
 
     def recognises(self, head: bytes) -> bool:
         """By the magic numbers of TIFF and BigTIFF."""
-        return head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))
+        return is_tiff(head)
 
     def decode(self, data: bytes) -> Pixels:
         """Encoded image -> (h, w, 3) uint8 RGB, writable. Raises ImageError."""
