@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,24 @@ def write(name: str, results: dict[str, Any]) -> Path:
     text = json.dumps({**environment(), "results": results}, indent=2, ensure_ascii=False)
     path.write_text(text + "\n", encoding="utf-8")
     return path
+
+
+def clock(work: Any) -> float:
+    """Seconds of one call, the device drained. On a CPU with one thread: processor seconds, which a busy machine does
+    not stretch."""
+    import torch
+
+    if not torch.cuda.is_available() and torch.get_num_threads() == 1:
+        started = time.process_time()
+        work()
+        return time.process_time() - started
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    started = time.perf_counter()
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
 
 
 def _relative(argument: str) -> str:

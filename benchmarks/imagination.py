@@ -14,19 +14,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 import tempfile
-import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from _machine import write
-
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests")]
+from _machine import clock, write
+from _sizes import sd15_parts, vit_b_32
 
 NAMES = ["cat", "dog", "orange", "axe", "boat", "hourglass", "fox", "tulip"]
 
@@ -379,40 +375,6 @@ def build(args: argparse.Namespace, dtype: str | None, names: list[str] = NAMES)
     return prior, build_guide(f"clip:{vit_b_32(place / 'clip')}", labels, device=args.device)
 
 
-def sd15_parts(only: str | None = None) -> Any:
-    """Stable Diffusion 1.5's architecture with random weights."""
-    from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel
-
-    import tiny
-
-    vae = AutoencoderKL(
-        block_out_channels=(128, 256, 512, 512), down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4, layers_per_block=2, latent_channels=4, sample_size=512,
-    )  # fmt: skip
-    if only == "vae":
-        return SimpleNamespace(vae=vae)
-    tokenizer = tiny.tokenizer(Path(tempfile.mkdtemp()))
-    text = CLIPTextConfig(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12)
-    return StableDiffusionPipeline(
-        vae=vae, tokenizer=tokenizer, text_encoder=CLIPTextModel(text), scheduler=tiny._ddim(), safety_checker=None,
-        unet=UNet2DConditionModel(sample_size=64, cross_attention_dim=768), feature_extractor=None,
-        requires_safety_checker=False,
-    )  # fmt: skip
-
-
-def vit_b_32(folder: Path) -> Path:
-    """CLIP ViT-B/32's architecture with random weights."""
-    from transformers import CLIPConfig, CLIPModel
-
-    import tiny
-
-    CLIPModel(CLIPConfig()).save_pretrained(folder)
-    tiny.tokenizer(folder / "_build").save_pretrained(folder)
-    tiny._image_processor(224).save_pretrained(folder)
-    return folder
-
-
 def seeds_of(args: argparse.Namespace, size: int) -> list[torch.Tensor]:
     """Smooth random pictures (1, 3, size, size) in [0, 1]."""
     g = torch.Generator().manual_seed(0)
@@ -429,22 +391,6 @@ def seed_folder(args: argparse.Namespace, folder: Path) -> Path:
         place.mkdir(parents=True, exist_ok=True)
         write_png((image[0] * 255).byte(), str(place / f"{i}.png"))
     return folder
-
-
-def clock(work: Any) -> float:
-    """Seconds of one call, the device drained. On a CPU with one thread: processor seconds, which a busy machine does
-    not stretch."""
-    if not torch.cuda.is_available() and torch.get_num_threads() == 1:
-        started = time.process_time()
-        work()
-        return time.process_time() - started
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    started = time.perf_counter()
-    work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
 
 
 def timed(args: argparse.Namespace, work: Any) -> float:

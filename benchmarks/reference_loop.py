@@ -77,26 +77,39 @@ def img2img(
     timesteps = scheduler.timesteps[steps - taken :]
     latents = parts.vae.encode(pixels).latent_dist.sample() * parts.vae.config.scaling_factor
     latents = scheduler.add_noise(latents, torch.randn_like(latents), timesteps[:1])
-    hidden = torch.cat([text(prompts, parts), text([""] * len(prompts), parts)])
+    condition = conditions(prompts, parts)
     for t in timesteps:
-        both = parts.unet(torch.cat([latents, latents]), t, encoder_hidden_states=hidden).sample
+        both = parts.unet(torch.cat([latents, latents]), t, **condition).sample
         conditional, unconditional = both.chunk(2)
         noise = unconditional + scale * (conditional - unconditional)
         latents = scheduler.step(noise, t, latents).prev_sample
     return latents
 
 
-def text(prompts: Sequence[str], parts: Any) -> torch.Tensor:
-    """Prompts -> (b, tokens, width)."""
-    tokens = parts.tokenizer(
+def conditions(prompts: Sequence[str], parts: Any) -> dict[str, Any]:
+    """What the UNet is called with: the prompts, then as many empty ones. SDXL's takes the pooled text and the size."""
+    rows = [*prompts, *[""] * len(prompts)]
+    if parts.text_encoder_2 is None:
+        return {"encoder_hidden_states": text(rows, parts.tokenizer, parts.text_encoder)[0]}
+    first, _ = text(rows, parts.tokenizer, parts.text_encoder, layer=-2)
+    second, pooled = text(rows, parts.tokenizer_2, parts.text_encoder_2, layer=-2)
+    size = float(parts.unet.config.sample_size * 8)
+    sizes = torch.tensor([[size, size, 0.0, 0.0, size, size]] * len(rows), device=first.device)
+    added = {"text_embeds": pooled, "time_ids": sizes}
+    return {"encoder_hidden_states": torch.cat([first, second], dim=-1), "added_cond_kwargs": added}
+
+
+def text(prompts: Sequence[str], tokenizer: Any, encoder: Any, layer: int = -1) -> tuple[torch.Tensor, torch.Tensor]:
+    """Prompts -> (b, tokens, width) of the last layer, normed, or of another one; and the pooled text."""
+    tokens = tokenizer(
         list(prompts),
         padding="max_length",
-        max_length=parts.tokenizer.model_max_length,
+        max_length=tokenizer.model_max_length,
         truncation=True,
         return_tensors="pt",
     )
-    hidden: torch.Tensor = parts.text_encoder(tokens.input_ids.to(parts.text_encoder.device))[0]
-    return hidden
+    out = encoder(tokens.input_ids.to(encoder.device), output_hidden_states=layer != -1)
+    return (out.last_hidden_state if layer == -1 else out.hidden_states[layer]), out[0]
 
 
 def decode(latents: torch.Tensor, parts: Any) -> torch.Tensor:
