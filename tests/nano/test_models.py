@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from imaginate.errors import ModelError
-from imaginate.nano.training import clip, judge, linear_start, mae, sd, structured, tokenizer, unclip, vae
+from imaginate.nano.training import clip, judge, linear_start, mae, perceptual, sd, structured, tokenizer, unclip, vae
 
 diffusers = pytest.importorskip("diffusers")
 transformers = pytest.importorskip("transformers")
@@ -67,17 +67,37 @@ def test_captions_of_a_class_attract_and_others_repel(tok) -> None:
     assert same < crossed
 
 
-def test_autoencoder_without_its_silent_blocks_is_the_same_function() -> None:
-    model = vae.build((8, 8, 16, 16)).eval()
+def test_every_part_of_the_autoencoder_learns() -> None:
+    model = vae.build((8, 8, 16, 16))
     x = torch.rand(2, 3, 64, 64) * 2 - 1
-    with torch.no_grad():
-        whole = model(x).sample
-        with vae.bypassed(model):
-            short = model(x).sample
-    assert whole.shape == x.shape
-    torch.testing.assert_close(whole, short)
-    vae.objective(model, x).backward()
-    assert all(block.conv2.weight.grad is None for block in vae.silent_blocks(model))
+    vae.objective(model, x, lambda a, b: (a - b).abs().mean()).backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_the_look_of_an_image_is_nearest_to_itself_and_ignores_the_size_of_features() -> None:
+    levels = [torch.rand(2, 4, 3, 3), torch.rand(2, 6, 2, 2)]
+    same = [level[:1].repeat(2, 1, 1, 1) * torch.tensor([1.0, 3.0]).view(2, 1, 1, 1) for level in levels]
+    assert float(perceptual.between(same)) == pytest.approx(0, abs=1e-6)
+    naive = [
+        sum(
+            float((a[:, i, j] / a[:, i, j].norm() - b[:, i, j] / b[:, i, j].norm()).square().sum())
+            for i in range(a.shape[1])
+            for j in range(a.shape[2])
+        )
+        / (a.shape[1] * a.shape[2])
+        for a, b in levels
+    ]
+    assert float(perceptual.between(levels)) == pytest.approx(sum(naive) / len(naive), rel=1e-5)
+
+
+def test_seams_are_the_steps_over_the_borders_between_patches() -> None:
+    x = torch.rand(1, 3, 16, 16)
+    inside = x.clone()
+    inside[..., 2:6, 2:6] += 1  # within one patch
+    lifted = x.clone()
+    lifted[..., :8, :] += 1  # a row of patches as a whole: one step of 1 over the one border below it
+    assert float(mae.seams(inside, x)) == 0
+    assert float(mae.seams(lifted, x)) == pytest.approx(0.5)
 
 
 def test_autoencoder_starts_as_principal_components() -> None:
@@ -150,20 +170,21 @@ def test_image_condition_is_the_pipelines_own() -> None:
     torch.testing.assert_close(got, wanted)
 
 
-def test_warm_start_draws_what_nano_sd_draws() -> None:
-    source, model = sd.build_unet(4, 32, (32, 32)), sd.build_unet(4, 32, (32, 32), classes=16)
-    unclip.warm_start(model, source)
-    z, t, text = torch.randn(2, 4, 8, 8), torch.tensor([3, 900]), torch.randn(2, 77, 32)
-    with torch.no_grad():
-        torch.testing.assert_close(
-            model(z, t, encoder_hidden_states=text, class_labels=torch.randn(2, 16)).sample,
-            source(z, t, encoder_hidden_states=text).sample,
-        )
-
-
 def test_a_missing_earlier_training_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="train vae first"):
-        sd.frozen_parts(tmp_path, "cpu")
+        sd.autoencoder(tmp_path, "cpu")
+    with pytest.raises(ModelError, match="train clip first"):
+        sd.text_parts(tmp_path, "cpu")
+
+
+def test_a_training_waits_for_what_another_one_is_about_to_save(tmp_path: Path) -> None:
+    import threading
+
+    folder = tmp_path / "vae" / "vae"
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")  # begun, without weights
+    threading.Timer(0.3, (folder / "weights.safetensors").write_bytes, [b""]).start()
+    assert sd.wait_for(20.0, folder) == folder
 
 
 def test_judge_is_saved_with_its_own_accuracy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -175,7 +196,7 @@ def test_judge_is_saved_with_its_own_accuracy(monkeypatch: pytest.MonkeyPatch, t
 
     rng = np.random.default_rng(0)
     labels, pixels = rng.integers(0, 2, 250), rng.integers(0, 256, (250, 64, 64, 3)).astype(np.uint8)
-    images = data.Images(pixels, labels.astype(np.int64), np.arange(250))
+    images = data.Images(*map(torch.from_numpy, (pixels, labels.astype(np.int64), np.arange(250))))
     monkeypatch.setattr(data, "load", lambda *_: images)
     judge.train(tmp_path, tmp_path, common.Plan(steps=2, batch=8, lr=1e-3, warmup=1, ema=0.5), "cpu")
     facts = json.loads((tmp_path / "judge.json").read_text())

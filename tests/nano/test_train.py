@@ -30,7 +30,7 @@ class Toy(nn.Module):
 
 
 def toy_loss(model: Toy, stop_at: int | None = None):
-    def loss(step: int) -> torch.Tensor:
+    def loss(step: int, share: float) -> torch.Tensor:
         if step == stop_at:
             raise KeyboardInterrupt
         x = torch.randn(4, 6, generator=common.generator(0, step))
@@ -76,6 +76,23 @@ def test_learning_rate_rises_then_falls_to_nearly_zero() -> None:
     assert max(factors) == 1.0
     assert all(a > b for a, b in itertools.pairwise(factors[10:]))
     assert 0 < factors[-1] < 0.02
+
+
+def test_minutes_end_a_training_by_the_clock_and_its_rate_falls_with_it(tmp_path: Path) -> None:
+    plan = common.replace(PLAN, minutes=0.02)
+    model = Toy()
+    common.fit(model, toy_loss(model), plan, tmp_path)
+    rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert 1.2 <= rows[-1]["seconds"] < 3
+    assert rows[-1]["step"] > plan.steps
+    assert common.lr_factor(100, plan, 0.6) == pytest.approx(0.5)
+    assert common.lr_factor(0, plan, 0.0) == pytest.approx(0.5)  # warming up
+
+
+@pytest.mark.parametrize("minutes", [0.0, -1.0])
+def test_a_training_without_time_is_refused(minutes: float) -> None:
+    with pytest.raises(ConfigError, match="minutes must be above 0"):
+        common.Plan(steps=1, batch=1, minutes=minutes)
 
 
 def test_a_plan_without_steps_is_refused() -> None:

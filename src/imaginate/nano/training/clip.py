@@ -26,7 +26,7 @@ from imaginate.nano.training.structured import conv_like
 
 PRESETS = {
     "cpu": common.Plan(steps=1700, batch=512, lr=1.5e-3, muon_lr=0.02, warmup=60, ema=0.99),
-    "cuda": common.Plan(steps=9000, batch=1024, lr=2e-3, muon_lr=0.02, warmup=200, ema=0.999),
+    "cuda": common.Plan(steps=9000, batch=1024, lr=2e-3, muon_lr=0.02, warmup=100, ema=0.998),
 }
 SIZES = ((0.6, 32), (0.85, 48), (1.0, 64))  # until which share of the steps, at how many pixels
 TEXT_STEPS, TEXT_SCALE = 120, 20.0  # of stage 1: steps, and inverse temperature
@@ -80,9 +80,9 @@ def embed_texts(model: Any, tok: Any, texts: list[str]) -> Tensor:
     return F.normalize(model.text_projection(model.text_model(**ids).pooler_output).float(), dim=-1)
 
 
-def size_at(step: int, steps: int) -> int:
-    """Pixels a side at a step."""
-    return next(size for share, size in SIZES if step < share * steps or share == 1.0)
+def size_at(share: float) -> int:
+    """Pixels a side when a share of the training is over."""
+    return next(size for end, size in SIZES if share < end or end == 1.0)
 
 
 def text_objective(model: Any, tok: Any, first: list[str], second: list[str]) -> Tensor:
@@ -95,9 +95,9 @@ def text_objective(model: Any, tok: Any, first: list[str], second: list[str]) ->
 def train_text(model: Any, tok: Any, texts: list[list[str]], plan: common.Plan, out: Path) -> None:
     """Stage 1: train the text tower, then lock it at its averaged weights."""
     choose(model, text=True)
-    plan = replace(plan, steps=min(TEXT_STEPS, plan.steps), batch=2 * len(texts), warmup=10, ema=0.95)
+    plan = replace(plan, steps=min(TEXT_STEPS, plan.steps), batch=2 * len(texts), warmup=10, ema=0.95, minutes=None)
 
-    def loss(step: int) -> Tensor:
+    def loss(step: int, share: float) -> Tensor:
         first, second = (captions.draw(texts, plan.seed, 2 * step + i) for i in (0, 1))
         return text_objective(model, tok, first, second)
 
@@ -120,26 +120,42 @@ def table_of(model: Any, tok: Any, texts: list[list[str]], seed: int) -> Tensor:
 def train(root: Path, out: Path, plan: common.Plan, device: str) -> None:
     """Train and save in transformers' format, tokenizer and processor included."""
     torch.manual_seed(plan.seed)
-    images = data.load(root, "train")
+    images = data.load(root, "train").on(device)
     texts = captions.build(data.synonyms(root), captions.wordnet())
-    tok = tokenizer.build(out / "tokenizer")
-    model = build(tok).to(device)
-    train_text(model, tok, texts, plan, out)
-    save(model, tok, out / "text-final")  # what nano-sd needs; its image tower is untrained
+    if (out / "text-final" / "config.json").is_file():  # a finished text tower is kept: nano-sd learns from it
+        tok, model = finished_text(out / "text-final")
+        model = model.to(device)
+    else:
+        tok = tokenizer.build(out / "tokenizer")
+        model = build(tok).to(device)
+        train_text(model, tok, texts, plan, out)
+        save(model, tok, out / "text-final")  # what nano-sd needs; its image tower is untrained
     model.float()
     table = table_of(model, tok, texts, plan.seed)
 
-    def loss(step: int) -> Tensor:
-        rng = common.generator(plan.seed, step)
+    def loss(step: int, share: float) -> Tensor:
         x, y = images.batch(data.picks_of_step(len(images), plan.batch, plan.seed, step))
-        x = data.crop_flip(x, 0.35, rng, size_at(step, plan.steps)).to(device)
-        wanted = table[int(torch.randint(TABLE, (), generator=rng))]
+        x = data.crop_flip(x, 0.35, common.generator(plan.seed, step, device), size_at(share))
+        wanted = table[int(torch.randint(TABLE, (), generator=common.generator(plan.seed, step)))]
         logits = embed_images(model, x) @ wanted.T * model.logit_scale.exp().clamp(max=100)
-        return F.cross_entropy(logits, y.to(device), label_smoothing=0.1)
+        return F.cross_entropy(logits, y, label_smoothing=0.1)
 
     ema = common.fit(model, loss, plan, out)
     save(common.averaged(model, ema), tok, out / "clip")
     common.write_json(out / "plan.json", common.describe(plan, sizes=SIZES, text_steps=TEXT_STEPS))
+
+
+def finished_text(folder: Path) -> tuple[Any, Any]:
+    """(tokenizer, model) of a folder whose text tower is final: locked, before a fresh image tower."""
+    from transformers import CLIPModel, CLIPTokenizer
+
+    tok = CLIPTokenizer.from_pretrained(folder, model_max_length=77)
+    model, known = build(tok), CLIPModel.from_pretrained(folder, dtype=torch.float32)
+    towers = (model.text_model, known.text_model), (model.text_projection, known.text_projection)
+    for fresh, trained in towers:
+        fresh.load_state_dict(trained.state_dict())
+    choose(model, text=False)
+    return tok, model
 
 
 def save(model: Any, tok: Any, folder: Path) -> None:

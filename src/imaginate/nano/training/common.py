@@ -1,7 +1,9 @@
 """The loop that every nano model shares: schedule, mixed precision, EMA, checkpoints, progress.
 
-A model file brings a module, its optimisers and a `loss(step) -> scalar`; the loop does the rest. All randomness of a
-step comes from `(seed, step)`, so that a run killed at any step and started again ends with the same weights.
+A model file brings a module and a `loss(step, share) -> scalar`; the loop does the rest. All randomness of a step comes
+from `(seed, step)`, so that a run killed at any step and started again ends with the same weights. With `minutes`, the
+clock decides how many steps there are: the learning rate then falls with the time spent, and only the weights of one
+uninterrupted machine would come again.
 """
 
 import contextlib
@@ -18,7 +20,8 @@ from torch import Tensor, nn
 
 from imaginate.errors import ConfigError
 
-Loss = Callable[[int], Tensor]
+REPORT = 50  # steps between two lines of the log
+Loss = Callable[[int, float], Tensor]  # (step, share of the training that is over) -> scalar
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,10 +39,18 @@ class Plan:
     seed: int = 0
     save_every: float = 180.0  # seconds
     precision: str = "bfloat16"
+    minutes: float | None = None  # instead of steps
+    wait: float = 0.0  # seconds to wait for models that are being trained beside this one
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise ConfigError(f"steps and batch must be at least 1, got {self.steps} and {self.batch}")
+        if self.minutes is not None and self.minutes <= 0:
+            raise ConfigError(f"minutes must be above 0, got {self.minutes}")
+
+    def share(self, step: int, seconds: float) -> float:
+        """How much of the training is over, from 0 to 1, after `step` steps and `seconds` seconds."""
+        return min(step / self.steps if self.minutes is None else seconds / (60 * self.minutes), 1.0)
 
 
 def plan_for(presets: dict[str, Plan], device: str, **changes: Any) -> Plan:
@@ -47,13 +58,15 @@ def plan_for(presets: dict[str, Plan], device: str, **changes: Any) -> Plan:
     return replace(presets[device], **{name: value for name, value in changes.items() if value is not None})
 
 
-def generator(seed: int, step: int) -> torch.Generator:
-    """A generator for one step's draws on the CPU, a function of (seed, step) alone."""
-    return torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+def generator(seed: int, step: int, device: str | torch.device = "cpu") -> torch.Generator:
+    """A generator for one step's draws on a device, a function of (seed, step) alone."""
+    return torch.Generator(device).manual_seed((seed * 1_000_003 + step) % 2**63)
 
 
-def lr_factor(step: int, plan: Plan) -> float:
-    """Linear warm-up, then linear decay to zero at the last step."""
+def lr_factor(step: int, plan: Plan, seconds: float = 0.0) -> float:
+    """Linear warm-up, then linear decay to zero at the end."""
+    if plan.minutes is not None:
+        return min((step + 1) / max(plan.warmup, 1), 1 - plan.share(step, seconds))
     return min((step + 1) / max(plan.warmup, 1), (plan.steps - step) / max(plan.steps - plan.warmup, 1), 1.0)
 
 
@@ -82,44 +95,46 @@ class Ema:
     def update(self, module: nn.Module, step: int) -> None:
         """Move the shadow towards the weights; integer buffers are copied."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
-        for name, value in module.state_dict().items():
-            if value.is_floating_point():
-                self.shadow[name].lerp_(value, weight)
-            else:
-                self.shadow[name].copy_(value)
+        values = module.state_dict()
+        moved = [name for name, value in values.items() if value.is_floating_point()]
+        torch._foreach_lerp_([self.shadow[name] for name in moved], [values[name] for name in moved], weight)
+        for name in values.keys() - set(moved):
+            self.shadow[name].copy_(values[name])
 
 
 def fit(
-    module: nn.Module, loss: Loss, plan: Plan, out: Path, *, before: Callable[[int, "Ema"], None] | None = None
+    module: nn.Module, loss: Loss, plan: Plan, out: Path, *, before: Callable[[float, "Ema"], None] | None = None
 ) -> Ema:
-    """Train `module` until `plan.steps`, from the checkpoint in `out` if there is one; returns the averaged weights."""
+    """Train `module` to the plan's end, from the checkpoint in `out` if there is one; returns the averaged weights."""
     device = next(module.parameters()).device
     opts, ema = optimisers(module, plan), Ema(module, plan.ema)
     start, spent = _restore(out / "checkpoint.pt", module, opts, ema)
-    log, began, saved, sum_loss, count = out / "log.jsonl", time.monotonic(), time.monotonic(), 0.0, 0
+    log, began, saved, losses = out / "log.jsonl", time.monotonic(), time.monotonic(), list[Tensor]()
     _append(log, {"start": start, "plan": asdict(plan), "threads": torch.get_num_threads()})
     module.train()
-    for step in range(start, plan.steps):
+    step, now = start, began
+    while (share := plan.share(step, spent + now - began)) < 1:
         torch.manual_seed((plan.seed << 32) + step)
         if before:
-            before(step, ema)
-        _set_lr(opts, plan, step)
+            before(share, ema)
+        _set_lr(opts, plan, lr_factor(step, plan, spent + now - began))
         with torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == "bfloat16"):
-            value = loss(step)
+            value = loss(step, share)
         value.backward()
-        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
+        nn.utils.clip_grad_norm_([p for p in module.parameters() if p.requires_grad], 1.0)
         for opt in opts:
             opt.step()
             opt.zero_grad(set_to_none=True)
         ema.update(module, step)
-        sum_loss, count = sum_loss + float(value.detach()), count + 1
-        now = time.monotonic()
-        if count == 50 or step + 1 == plan.steps:
-            rate = (step + 1 - start) / (now - began)
-            _report(log, step + 1, plan, sum_loss / count, rate, spent + now - began)
-            sum_loss, count = 0.0, 0
-        if now - saved > plan.save_every or step + 1 == plan.steps:
-            _save(out / "checkpoint.pt", module, opts, ema, step + 1, spent + now - began)
+        losses.append(value.detach())
+        step, now = step + 1, time.monotonic()
+        over = plan.share(step, spent + now - began)
+        if len(losses) == REPORT or over == 1:
+            mean = float(torch.stack(losses).mean())  # the only wait for the device
+            _report(log, step, plan, mean, (step - start) / (time.monotonic() - began), over, spent + now - began)
+            losses.clear()
+        if now - saved > plan.save_every or over == 1:
+            _save(out / "checkpoint.pt", module, opts, ema, step, spent + now - began)
             saved = time.monotonic()
     return ema
 
@@ -145,20 +160,21 @@ def write_json(path: Path, value: Any) -> None:
     part.replace(path)
 
 
-def _set_lr(opts: Sequence[torch.optim.Optimizer], plan: Plan, step: int) -> None:
+def _set_lr(opts: Sequence[torch.optim.Optimizer], plan: Plan, factor: float) -> None:
     """Write this step's learning rates into the optimisers."""
     for opt in opts:
         base = plan.muon_lr if isinstance(opt, torch.optim.Muon) else plan.lr
         for group in opt.param_groups:
-            group["lr"] = base * group.get("scale", 1.0) * lr_factor(step, plan)
+            group["lr"] = base * group.get("scale", 1.0) * factor
 
 
-def _report(log: Path, step: int, plan: Plan, loss: float, rate: float, spent: float) -> None:
+def _report(log: Path, step: int, plan: Plan, loss: float, rate: float, share: float, spent: float) -> None:
     """One line to the terminal and one to the log: step, loss, images a second, minutes left."""
     from rich import print as show
 
-    left = (plan.steps - step) / rate / 60
-    show(f"step {step}/{plan.steps} loss {loss:.4f} {rate * plan.batch:.0f} images/s {left:.1f} min left", flush=True)
+    left = (plan.steps - step) / rate / 60 if plan.minutes is None else (1 - share) * plan.minutes
+    of = f"/{plan.steps}" if plan.minutes is None else f" ({share:.0%})"
+    show(f"step {step}{of} loss {loss:.4f} {rate * plan.batch:.0f} images/s {left:.1f} min left", flush=True)
     row = {
         "step": step,
         "loss": round(loss, 5),

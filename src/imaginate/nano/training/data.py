@@ -1,9 +1,11 @@
 """Tiny-ImageNet as two memory-mapped arrays: decoded once, read in batches of uint8, augmented on tensors.
 
-The 100,000 WebP images take half a minute to decode and 1.2 GB uncompressed, so the arrays live in a cache outside
-the repository (`$IMAGINATE_CACHE`, else `~/.cache/imaginate`) and every training script shares them.
+The 100,000 WebP images take half a minute to decode and 1.2 GB uncompressed, so the arrays are in a cache outside
+the repository (`$IMAGINATE_CACHE`, else `~/.cache/imaginate`) and every training script shares them. A GPU holds them
+all: there, batches are picked and augmented without a copy.
 """
 
+import functools
 import io
 import json
 import os
@@ -27,18 +29,23 @@ DEV = 2000  # train images kept aside: every choice is made on these, never on v
 class Images:
     """Decoded images with labels; `rows` restricts to a part without a copy."""
 
-    pixels: np.ndarray  # (n, h, w, 3) uint8
-    labels: np.ndarray  # (n,) int64
-    rows: np.ndarray  # (m,) which of the n belong to this part
+    pixels: Tensor  # (n, h, w, 3) uint8
+    labels: Tensor  # (n,) int64
+    rows: Tensor  # (m,) which of the n belong to this part
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def batch(self, picks: np.ndarray) -> tuple[Tensor, Tensor]:
         """Images (b, 3, h, w) in [0, 1] and labels (b,) at positions `picks` of this part."""
-        rows = self.rows[picks]
-        pixels = torch.from_numpy(np.ascontiguousarray(self.pixels[rows]))
-        return pixels.permute(0, 3, 1, 2).float().div_(255), torch.from_numpy(self.labels[rows])
+        rows = self.rows[torch.from_numpy(picks).to(self.rows.device)]
+        return self.pixels[rows].permute(0, 3, 1, 2).float().div_(255), self.labels[rows]
+
+    def on(self, device: str) -> "Images":
+        """The same part held by a device; a CPU keeps the memory map."""
+        if device == "cpu":
+            return self
+        return Images(*(part.to(device) for part in (self.pixels, self.labels, self.rows)))
 
 
 def load(root: Path, part: str) -> Images:
@@ -50,7 +57,7 @@ def load(root: Path, part: str) -> Images:
     order = np.random.default_rng(0).permutation(len(labels))
     held = min(DEV, len(labels) // 10)
     rows = {"train": np.sort(order[held:]), "dev": np.sort(order[:held])}.get(part, np.arange(len(labels)))
-    return Images(pixels, labels, rows)
+    return Images(*(torch.from_numpy(array) for array in (pixels, labels, rows)))
 
 
 def synonyms(root: Path) -> list[tuple[str, list[str]]]:
@@ -64,9 +71,14 @@ def picks_of_step(count: int, batch: int, seed: int, step: int) -> np.ndarray:
     parts: list[np.ndarray] = []
     while sum(map(len, parts)) < batch:
         at = first + sum(map(len, parts))
-        order = np.random.default_rng((seed, at // count)).permutation(count)
-        parts.append(order[at % count :][: batch - sum(map(len, parts))])
+        parts.append(_order(count, seed, at // count)[at % count :][: batch - sum(map(len, parts))])
     return np.concatenate(parts)
+
+
+@functools.lru_cache(maxsize=2)
+def _order(count: int, seed: int, epoch: int) -> np.ndarray:
+    """The permutation of one epoch."""
+    return np.random.default_rng((seed, epoch)).permutation(count)
 
 
 def crop_flip(x: Tensor, smallest: float, rng: torch.Generator, size: int = SIZE) -> Tensor:
@@ -75,10 +87,10 @@ def crop_flip(x: Tensor, smallest: float, rng: torch.Generator, size: int = SIZE
     (b, 3, h, w) in [0, 1] -> (b, 3, size, size)
     """
     b = len(x)
-    u = torch.rand(5, b, generator=rng)
+    u = torch.rand(5, b, generator=rng, device=rng.device)
     area, ratio = smallest + (1 - smallest) * u[0], torch.exp((u[1] * 2 - 1) * 0.2877)
     w, h = (area * ratio).sqrt().clamp(max=1), (area / ratio).sqrt().clamp(max=1)
-    theta = torch.zeros(b, 2, 3)
+    theta = torch.zeros(b, 2, 3, device=rng.device)
     theta[:, 0, 0], theta[:, 1, 1] = w * (1 - 2 * (u[4] < 0.5).float()), h
     theta[:, 0, 2], theta[:, 1, 2] = (u[2] * 2 - 1) * (1 - w), (u[3] * 2 - 1) * (1 - h)
     grid = F.affine_grid(theta, [b, 3, size, size], align_corners=False)
@@ -87,7 +99,7 @@ def crop_flip(x: Tensor, smallest: float, rng: torch.Generator, size: int = SIZE
 
 def colour(x: Tensor, amount: float, rng: torch.Generator) -> Tensor:
     """Random brightness, contrast and saturation, each a factor in [1 - amount, 1 + amount]: (b, 3, h, w) in [0, 1]."""
-    f = 1 + (torch.rand(3, len(x), 1, 1, 1, generator=rng) * 2 - 1) * amount
+    f = 1 + (torch.rand(3, len(x), 1, 1, 1, generator=rng, device=rng.device) * 2 - 1) * amount
     grey = x.mean(1, keepdim=True)
     x = grey + (x - grey) * f[0]
     mean = x.mean((1, 2, 3), keepdim=True)
@@ -101,11 +113,11 @@ def _cached(files: list[Path], name: str) -> tuple[np.ndarray, np.ndarray]:
     pixels, labels = folder / f"{key}-pixels.npy", folder / f"{key}-labels.npy"
     if not labels.is_file():  # written last
         folder.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(max_workers=min(2, len(files))) as workers:
+        with ProcessPoolExecutor(max_workers=min(os.cpu_count() or 1, len(files))) as workers:
             parts = list(workers.map(_decode, files))
         _save(pixels, np.concatenate([p for p, _ in parts]))
         _save(labels, np.concatenate([q for _, q in parts]))
-    return np.load(pixels, mmap_mode="r"), np.load(labels)
+    return np.load(pixels, mmap_mode="c"), np.load(labels)  # "c": torch warns of arrays that cannot be written
 
 
 def _save(path: Path, array: np.ndarray) -> None:

@@ -16,7 +16,7 @@ from imaginate.nano.training.mae import normalise
 
 PRESETS = {
     "cpu": common.Plan(steps=900, batch=256, lr=3e-3, warmup=50, ema=0.99),
-    "cuda": common.Plan(steps=8000, batch=512, lr=2e-3, warmup=300, ema=0.999),
+    "cuda": common.Plan(steps=8000, batch=512, lr=2e-3, warmup=100, ema=0.998),
 }
 NETWORKS = {"cpu": "resnet10t", "cuda": "resnet18d"}
 CLASSES = 200
@@ -34,15 +34,15 @@ def train(root: Path, out: Path, plan: common.Plan, device: str) -> None:
     from safetensors.torch import save_model
 
     torch.manual_seed(plan.seed)
-    images = data.load(root, "train")
+    images = data.load(root, "train").on(device)
     kind = NETWORKS[device]
     judge = build(kind).to(device, memory_format=torch.channels_last)
 
-    def loss(step: int) -> Tensor:
+    def loss(step: int, share: float) -> Tensor:
         x, y = images.batch(data.picks_of_step(len(images), plan.batch, plan.seed, step))
-        x = data.crop_flip(x, 0.35, common.generator(plan.seed, step), clip.size_at(step, plan.steps))
-        x = normalise(x).to(device, memory_format=torch.channels_last)
-        return F.cross_entropy(judge(x).float(), y.to(device), label_smoothing=0.1)
+        x = data.crop_flip(x, 0.35, common.generator(plan.seed, step, device), clip.size_at(share))
+        x = normalise(x).to(memory_format=torch.channels_last)
+        return F.cross_entropy(judge(x).float(), y, label_smoothing=0.1)
 
     common.averaged(judge, common.fit(judge, loss, plan, out))
     save_model(judge, str(out / "judge.safetensors"))

@@ -1,8 +1,10 @@
 """nano-mae: a ViTMAE at 64 px whose decoder also repaints what it sees.
 
-Masked autoencoding (He et al., 2022) with two differences that the prior needs: the share of masked patches is drawn
-per step from 0 to 75 %, and the loss covers visible patches too (weight 1/2), since the MAE prior of GIF decodes an
-unmasked, perturbed image. Pixels are not normalised per patch, so that nothing has to be put back.
+Masked autoencoding (He et al., 2022) with three differences that the prior needs, since GIF decodes an unmasked,
+perturbed image. The share of masked patches is drawn per step from 0 to 75 %, and the loss covers visible patches too
+(weight 1/2). Pixels are not normalised per patch, so that nothing has to be put back. And neighbours must meet: where
+nothing is masked, the latents are also perturbed as GIF does (Zhang et al., 2023, eq. 1), and the step over each
+border between patches must stay that of the image. Without it every patch changes for itself, and a grid appears.
 """
 
 from pathlib import Path
@@ -15,9 +17,12 @@ from imaginate.nano.training import common, data
 
 PRESETS = {
     "cpu": common.Plan(steps=1200, batch=128, lr=1e-3, muon_lr=0.02, warmup=50, ema=0.99),
-    "cuda": common.Plan(steps=15000, batch=512, lr=1e-3, muon_lr=0.02, warmup=300, ema=0.999),
+    "cuda": common.Plan(steps=6000, batch=512, lr=1e-3, muon_lr=0.02, warmup=100, ema=0.998),
 }
-RATIOS = (0.0, 0.25, 0.5, 0.75)
+RATIOS = (0.0, 0.0, 0.25, 0.5, 0.75)
+PATCH = 8
+REACH = 0.8  # radius of the largest perturbation, gif-mae's own
+SEAMS = 1.0  # weight of the steps over borders
 MEAN, STD = (0.48, 0.448, 0.398), (0.277, 0.269, 0.282)  # of Tiny-ImageNet's train images
 
 
@@ -27,7 +32,7 @@ def build(width: int = 256, depth: int = 6, decoder_width: int = 192, decoder_de
 
     config = ViTMAEConfig(
         image_size=data.SIZE,
-        patch_size=8,
+        patch_size=PATCH,
         hidden_size=width,
         num_hidden_layers=depth,
         num_attention_heads=width // 64,
@@ -51,7 +56,26 @@ def objective(model: Any, x: Tensor, ratio: float, noise: Tensor) -> Tensor:
     error = (pixels - model.patchify(x)).square().mean(-1)  # (b, patches)
     weight = 0.5 + 0.5 * latent.mask
     loss: Tensor = (error * weight).sum() / weight.sum()
-    return loss
+    loss = loss + SEAMS * seams(model.unpatchify(pixels), x)
+    return loss if ratio else loss + SEAMS * seams(perturbed(model, latent), x)
+
+
+def perturbed(model: Any, latent: Any) -> Tensor:
+    """Images (b, 3, 64, 64) of latents that were moved channel by channel, within a ball of random radius (GIF, eq. 1
+    and 2)."""
+    f = latent.last_hidden_state
+    z, b = torch.rand_like(f[:, :1]), torch.randn_like(f[:, :1])
+    radius = REACH * torch.rand_like(f[:, :1, :1])
+    moved = f + ((z * f + b).clamp(-radius, radius))
+    return model.unpatchify(model.decoder(moved, latent.ids_restore).logits.float())  # type: ignore[no-any-return]
+
+
+def seams(painted: Tensor, x: Tensor) -> Tensor:
+    """Mean squared error of the steps over the borders between patches; both (b, 3, h, w)."""
+    error = painted - x
+    across = error[..., PATCH::PATCH] - error[..., PATCH - 1 : -1 : PATCH]
+    down = error[..., PATCH::PATCH, :] - error[..., PATCH - 1 : -1 : PATCH, :]
+    return (across.square().mean() + down.square().mean()) / 2
 
 
 def normalise(x: Tensor) -> Tensor:
@@ -63,17 +87,17 @@ def normalise(x: Tensor) -> Tensor:
 def train(root: Path, out: Path, plan: common.Plan, device: str) -> None:
     """Train and save in transformers' format, with the image processor."""
     torch.manual_seed(plan.seed)
-    images = data.load(root, "train")
+    images = data.load(root, "train").on(device)
     model = build().to(device)
 
-    def loss(step: int) -> Tensor:
+    def loss(step: int, share: float) -> Tensor:
         rng = common.generator(plan.seed, step)
         x, _ = images.batch(data.picks_of_step(len(images), plan.batch, plan.seed, step))
         if step % 2:
             x = x.flip(-1)
         ratio = RATIOS[int(torch.randint(len(RATIOS), (), generator=rng))]
         noise = torch.rand(len(x), 64, generator=rng).to(device)
-        return objective(model, normalise(x).to(device), ratio, noise)
+        return objective(model, normalise(x), ratio, noise)
 
     ema = common.fit(model, loss, plan, out)
     common.averaged(model, ema)

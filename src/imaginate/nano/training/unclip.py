@@ -1,33 +1,36 @@
-"""nano-unclip: nano-sd's UNet conditioned on nano-clip's image embedding, in the layout of Stable unCLIP.
+"""nano-unclip: a UNet conditioned on nano-clip's image embedding, in the layout of Stable unCLIP.
 
 unCLIP (Ramesh et al., 2022, section 2.1) decodes a CLIP image embedding. As in Stable unCLIP, the embedding is
-noised, joined with its noise level and added to the time embedding. It starts from nano-sd's weights; captions are
-empty half of the time and embeddings a tenth of the time, so that either can guide.
+noised, joined with its noise level and added to the time embedding. Captions are empty half of the time and embeddings
+a tenth of the time, so that either can guide.
 
-`--out RUNS/unclip` reads RUNS/sd/sd and RUNS/clip/clip.
+`--out RUNS/unclip` reads RUNS/vae/vae and RUNS/clip/clip.
 """
 
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from imaginate.nano.training import captions, common, data, sd
 from imaginate.nano.training.mae import normalise
+from imaginate.nano.training.vae import CHANNELS
 
 PRESETS = {
-    "cpu": common.Plan(steps=600, batch=64, lr=6e-4, weight_decay=0.01, warmup=20, ema=0.99),
-    "cuda": common.Plan(steps=6000, batch=512, lr=4e-4, weight_decay=0.01, warmup=200, ema=0.9995),
+    "cpu": common.Plan(steps=4000, batch=64, lr=1e-3, weight_decay=0.01, warmup=100, ema=0.999),
+    "cuda": common.Plan(steps=6000, batch=512, lr=1e-3, weight_decay=0.01, warmup=200, ema=0.9995),
 }
 EMPTY_TEXT, EMPTY_IMAGE = 0.5, 0.1
+WIDTHS = (96, 128)
 LEVELS = 300  # noise levels met in training are below this, most of them zero
 NOISING = {"num_train_timesteps": 1000, "beta_schedule": "squaredcos_cap_v2"}
 
 
 @torch.no_grad()
 def normaliser_of(encoder: Any, images: data.Images, count: int = 2048) -> Any:
-    """Mean and deviation of image embeddings, as Stable unCLIP keeps them."""
+    """Mean and deviation of image embeddings, as Stable unCLIP keeps them, in single precision."""
     from diffusers.pipelines.stable_diffusion.stable_unclip_image_normalizer import StableUnCLIPImageNormalizer
 
     x, _ = images.batch(data.picks_of_step(len(images), count, 1, 0))
@@ -41,55 +44,57 @@ def condition(embeds: Tensor, levels: Tensor, normaliser: Any, noising: Any, rng
     """(b, d) embeddings, noised at their levels and joined with the code of the level: (b, 2 d)."""
     from diffusers.models.embeddings import get_timestep_embedding
 
-    noise = torch.randn(embeds.shape, generator=rng).to(embeds.device)
+    noise = torch.randn(embeds.shape, generator=rng, device=embeds.device)
     noisy = normaliser.unscale(noising.add_noise(normaliser.scale(embeds), noise, levels))
     code = get_timestep_embedding(levels, embeds.shape[1], flip_sin_to_cos=True, downscale_freq_shift=0)
     return torch.cat([noisy, code], 1)
 
 
-def warm_start(unet: Any, source: Any) -> None:
-    """nano-sd's weights; the new embedding adds nothing at first."""
-    unet.load_state_dict(source.state_dict(), strict=False)
-    nn.init.zeros_(unet.class_embedding.linear_2.weight)
-    nn.init.zeros_(unet.class_embedding.linear_2.bias)
+@torch.no_grad()
+def embeddings_of(encoder: Any, images: data.Images, batch: int = 512) -> Tensor:
+    """Embeddings (n, 2, d) of all images and of their mirror images, in half precision."""
+    parts = []
+    for first in range(0, len(images), batch):
+        x, _ = images.batch(np.arange(first, min(first + batch, len(images))))
+        pair = [encoder(normalise(side).to(encoder.device)).image_embeds for side in (x, x.flip(-1))]
+        parts.append(torch.stack(pair, 1).half())
+    return torch.cat(parts)
 
 
 def train(root: Path, out: Path, plan: common.Plan, device: str) -> None:
     """Train and save the whole pipeline."""
-    from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel
+    from diffusers import DDPMScheduler
     from transformers import CLIPVisionModelWithProjection
 
     runs = out.parent
-    images = data.load(root, "train")
+    images = data.load(root, "train").on(device)
     texts = captions.build(data.synonyms(root), captions.wordnet())
-    vae, encoder, tok = sd.frozen_parts(runs, device)
-    table = sd.caption_table(encoder, tok, texts, plan.seed)
-    vision = CLIPVisionModelWithProjection.from_pretrained(runs / "clip" / "clip", attn_implementation="eager")
-    vision.requires_grad_(False).eval().to(device, torch.float32)
-    normaliser = normaliser_of(vision, images).to(device)
-    source = UNet2DConditionModel.from_pretrained(runs / "sd" / "sd", subfolder="unet", torch_dtype=torch.float32)
-    width = 2 * vision.config.projection_dim
+    encoder, tok = sd.text_parts(runs, device, plan.wait)
+    table, width = sd.caption_table(encoder, tok, texts, plan.seed), 2 * encoder.config.projection_dim
     torch.manual_seed(plan.seed)
-    unet = sd.build_unet(vae.config.latent_channels, encoder.config.hidden_size, classes=width)
-    warm_start(unet, source)
-    unet = sd.fast_attention(unet.to(device, memory_format=torch.channels_last))
-    scheduler, noising = DDIMScheduler(**sd.SCHEDULE), DDPMScheduler(**NOISING)
+    unet, forward = sd.ready(sd.build_unet(CHANNELS, encoder.config.hidden_size, WIDTHS, classes=width), device)
+    sd.warm_up(forward, table[0, :1], plan, device, class_labels=torch.zeros(plan.batch, width, device=device))
+    latents = sd.latents_of(sd.autoencoder(runs, device, plan.wait), images, device)
+    clip = sd.wait_for(plan.wait, runs / "clip" / "clip")
+    vision = CLIPVisionModelWithProjection.from_pretrained(clip, attn_implementation="eager", dtype=torch.float32)
+    vision.requires_grad_(False).eval().to(device)
+    normaliser, embeddings = normaliser_of(vision, images).to(device), embeddings_of(vision, images)
+    scheduler, noising = sd.schedule(device), DDPMScheduler(**NOISING)
+    classes = images.labels[images.rows]
 
-    def loss(step: int) -> Tensor:
-        rng = common.generator(plan.seed, step)
-        x, y = images.batch(data.picks_of_step(len(images), plan.batch, plan.seed, step))
-        x = sd.flip(x, rng).to(device)
-        with torch.no_grad():
-            embeds = vision(normalise(x)).image_embeds.float()
-        levels = (torch.randint(-LEVELS, LEVELS, (len(x),), generator=rng)).clamp(min=0).to(device)
-        labels = condition(embeds, levels, normaliser, noising, rng)
-        labels = labels * (torch.rand(len(x), 1, generator=rng) >= EMPTY_IMAGE).to(device)
-        z = sd.latents_of(vae, x.to(memory_format=torch.channels_last))
-        text = sd.draw_text(table, y, EMPTY_TEXT, rng)
-        return sd.objective(unet, scheduler, z, text, rng, class_labels=labels)
+    def loss(step: int, share: float) -> Tensor:
+        rng = common.generator(plan.seed, step, device)
+        picks = torch.from_numpy(data.picks_of_step(len(images), plan.batch, plan.seed, step)).to(device)
+        side = torch.randint(2, (len(picks),), generator=rng, device=device)
+        levels = torch.randint(-LEVELS, LEVELS, (len(picks),), generator=rng, device=device).clamp(min=0)
+        labels = condition(embeddings[picks, side].float(), levels, normaliser, noising, rng)
+        labels = labels * (torch.rand(len(picks), 1, generator=rng, device=device) >= EMPTY_IMAGE)
+        text = sd.draw_text(table, classes[picks], EMPTY_TEXT, rng)
+        return sd.objective(forward, scheduler, latents[picks, side].float(), text, rng, class_labels=labels)
 
     ema = common.fit(unet, loss, plan, out)
-    save(common.averaged(unet, ema), vae, encoder, tok, vision, normaliser, runs / "clip" / "clip", out / "unclip")
+    vae = sd.autoencoder(runs, device)
+    save(common.averaged(unet, ema), vae, encoder, tok, vision, normaliser, clip, out / "unclip")
     common.write_json(out / "plan.json", common.describe(plan))
 
 
@@ -109,5 +114,5 @@ def save(unet: Any, vae: Any, encoder: Any, tok: Any, vision: Any, normaliser: A
         scheduler=DDIMScheduler(**sd.SCHEDULE),
         vae=vae,
     )
-    pipe.to(torch.float16)
+    pipe.to("cpu", torch.float16)
     pipe.save_pretrained(folder)
