@@ -46,6 +46,12 @@ def content_hash(*chunks: bytes, size: int = 16) -> str:
     return digest.hexdigest()
 
 
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """The same of the bytes of a file, which are read in pieces. OSError where it cannot be read."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+
+
 def short_hash(value: object) -> str:
     """Sixteen hex digits of any JSON-able value or dataclass, independent of key order."""
     plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value

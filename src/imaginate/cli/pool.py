@@ -67,6 +67,11 @@ def _build(args: argparse.Namespace) -> int:
     print(f"{tally.added:,} images added to {args.pool}, {tally.known:,} were there already")
     if tally.filled_in:
         print(f"{tally.filled_in:,} of these have facts now that they lacked (captions, scores, licences, URLs)")
+    if tally.replaced:
+        print(
+            f"{tally.replaced:,} of those added have the name of another image of the pool: their files were replaced "
+            "since; what they showed before stays in the pool (build it anew to be without it)"
+        )
     if tally.finished_units:
         print(f"{tally.finished_units:,} finished pieces of the sources were not read again")
     for reason, count in tally.skipped.most_common():

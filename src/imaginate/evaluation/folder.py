@@ -14,6 +14,7 @@ from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.study_images import StudyImages
 from imaginate.files import Folder, replace_file, short_hash
 from imaginate.limits import parse_yaml
+from imaginate.models.weights import Weights, backbone_weights, difference
 from imaginate.ownership import contents, is_begun
 from imaginate.runs import Values
 
@@ -58,6 +59,7 @@ class StudyFile:
             "format": FORMAT,
             "protocol": asdict(protocol),
             "data": self._data(material),
+            **self._weights(protocol),
             **({} if self.times is None else {"duplicate": self.times}),
             **({"budgets": self.budgets} if self.budgets else {}),
             **({"seconds_per_update": self.pace} if self.pace else {}),
@@ -66,6 +68,13 @@ class StudyFile:
         }
         text = yaml.safe_dump(found, sort_keys=False)
         replace_file(self.folder / NAME, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+    def _weights(self, protocol: Protocol) -> dict[str, dict[str, Weights]]:
+        now = backbone_weights([*protocol.archs, protocol.clip])
+        before: dict[str, Weights] = self.stored.get("weights", {})
+        if changed := difference(before, now):
+            raise RunError(f"{self.folder} is a study with other weights: {changed}; give a new study another --out")
+        return {"weights": {**before, **now}} if {**before, **now} else {}
 
     def _data(self, material: StudyImages) -> dict[str, str]:
         stores = {

@@ -30,7 +30,7 @@ class Adopt:
 
     folder: str | None = setting(None, "the images, in any layout that is read (default: those of the dataset itself)")
     folder_split: str | None = setting(None, "split of these images")
-    content: str | None = setting(None, "hash of their names and sizes, by which `adopt` sees that they are others now")
+    content: str | None = setting(None, "hash of their names and bytes, by which `adopt` sees that they are others now")
 
     def __post_init__(self) -> None:
         check(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,13 @@ def guide_weights(guide: str | None) -> Weights | None:
     if model.partition(":")[0] in NETWORKS:
         return None
     return weights_of("nano" if kind == "nano" else model or None, "clip")
+
+
+def backbone_weights(archs: Sequence[str]) -> dict[str, Weights]:
+    """The weights from which classifiers start, by the names of these (`probe:FOLDER`, `finetune:ID`); none for those
+    that start from drawn weights, and for networks of a library."""
+    found = {arch: guide_weights(arch) for arch in archs if arch.partition(":")[2]}
+    return {arch: weights for arch, weights in found.items() if weights}
 
 
 def difference(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str | None:

@@ -35,12 +35,14 @@ R = TypeVar("R")
 @dataclass
 class Tally:
     """What one build did: images added, already there, and skipped by reason; units left out as finished.
-    `filled_in`: images that were there and about which more is known now."""
+    `filled_in`: images that were there and about which more is known now. `replaced`: images that were added under the
+    name that an image of the pool has; that one stays."""
 
     added: int = 0
     known: int = 0
     filled_in: int = 0
     finished_units: int = 0
+    replaced: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
 
 
@@ -82,7 +84,7 @@ def _build(
         raise RunError(f"pool {path} keeps {kept}, not {settings.store}: add with --store {kept}")
     writer = _Writer(table, guide, Tally(), advance)
     with ThreadPoolExecutor(settings.threads) as threads:
-        work = _work(_wanted(table, sources, settings, writer.tally), settings.batch)
+        work = _work(_wanted(table, sources, settings, writer), settings.batch)
         for done in _window(threads, writer.prepare, work, settings.threads + 2):
             writer.take(done)
     writer.flush()
@@ -114,7 +116,7 @@ def _finish(table: PoolTable, settings: Building, guide: Guide, is_resumed: bool
             table.note_recall(measure_recall(table, guide))
 
 
-def _wanted(table: PoolTable, sources: Sequence[str], settings: Building, tally: Tally) -> Iterator[Unit]:
+def _wanted(table: PoolTable, sources: Sequence[str], settings: Building, writer: _Writer) -> Iterator[Unit]:
     """The units of this builder's share that are not finished yet."""
     share, shares = _part(settings.part)
     finished = table.finished()
@@ -125,8 +127,10 @@ def _wanted(table: PoolTable, sources: Sequence[str], settings: Building, tally:
             if number % shares != share % shares:
                 continue
             if finished.get(unit.name) == unit.stamp:
-                tally.finished_units += 1
+                writer.tally.finished_units += 1
             else:
+                if unit.name in finished:
+                    writer.changed.add(unit.name)
                 yield unit
 
 
@@ -175,6 +179,7 @@ class _Writer:
 
     def __init__(self, table: PoolTable, guide: Guide, tally: Tally, advance: Callable[[int], None]) -> None:
         self.table, self.guide, self.tally, self.advance = table, guide, tally, advance
+        self.changed: set[str] = set()  # units that were finished before, with another content
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
         self._fresh: set[str] = set()
@@ -205,6 +210,8 @@ class _Writer:
             self._fresh.add(row["id"])
             self._bytes += len(row["image"] or b"")
         self._skipped += batch.skipped
+        if unit.name in self.changed:
+            self.tally.replaced += self.table.count_named([batch.rows[i]["source"] for i in new])
         for key, facts in batch.later.items():
             self._later[key] = {**facts, **self._later.get(key, {})}
         counts = {

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imaginate.contract import Guide, Tensor
 from imaginate.errors import ImageError
+from imaginate.files import content_hash
 from imaginate.pool import refs
 from imaginate.pool.facts import Facts
 from imaginate.pool.probe import check_guide
@@ -110,5 +111,13 @@ class LancePool:
         found = self.table.fetch([key], ["image", "ref"]).get(key)
         if found is None:
             raise ImageError("no longer in the pool")
-        data = found["image"] if found["image"] is not None else refs.read(found["ref"] or "")
+        data = found["image"] if found["image"] is not None else _referenced(key, found["ref"] or "")
         return decode_tensor(data)
+
+
+def _referenced(key: str, ref: str) -> bytes:
+    """The bytes that a reference leads to. ImageError where a file has other bytes than those that were embedded."""
+    data = refs.read(ref)
+    if not ref.startswith(("http://", "https://")) and key not in (content_hash(data), content_hash(ref.encode())):
+        raise ImageError("changed since it was added")
+    return data

@@ -93,6 +93,16 @@ class PoolTable:
             found = self.rows.search().where(f"id IN ({_quoted(ids)})").select(["id"]).limit(len(ids)).to_arrow()
         return set(found["id"].to_pylist())
 
+    def count_named(self, sources: Sequence[str]) -> int:
+        """How many of these names images of the pool have."""
+        if not sources:
+            return 0
+        with explained(self.path):
+            found = (
+                self.rows.search().where(f"source IN ({_quoted(sources)})").select(["source"]).limit(None).to_arrow()
+            )
+        return len(set(found["source"].to_pylist()))
+
     def append_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows (without a field: null), in one atomic commit."""
         import numpy as np

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from imaginate.data.urls import is_url
 from imaginate.errors import ImageError
-from imaginate.files import short_hash
+from imaginate.files import content_hash, file_hash, short_hash
 from imaginate.records import ImageSource, Place, Scalar
 
 if TYPE_CHECKING:
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+WHOLE = 64 * 2**20  # bytes of a file that are all hashed; of a larger one, blocks that are spread evenly
+BLOCKS, BLOCK = 64, 2**16
+# What file systems behind a URL say of a file, by which another one in its place is known.
+_MARKS = (
+    "ETag", "etag", "Content-MD5", "Digest", "md5Hash", "crc32c", "generation", "Last-Modified", "LastModified",
+    "mtime",
+)  # fmt: skip
 KEYS = "image_path holds a key of a tar"
 
 
@@ -86,21 +93,37 @@ def base_name(path: str) -> str:
 
 
 def file_stamp(path: str) -> str:
-    """Size and times of change of a file; the size alone behind a URL. The last of them cannot be set: a file that was
-    put in the place of another, with its date, has another one."""
+    """What a file has in it: a file that was put in the place of another, with its size and its dates, has another
+    stamp. A file of more than `WHOLE` bytes has its size, its times and blocks of it in the stamp, one behind a URL its
+    size and what its server says of its content."""
     if is_url(path):
-        import fsspec
-
-        with fsspec.open(path) as file:
-            return f"{file.size}"
+        return _remote_stamp(path)
     status = os.stat(path)
-    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}"
+    if status.st_size <= WHOLE:
+        return file_hash(path)
+    with open(path, "rb") as file:
+        starts = [(status.st_size - BLOCK) * i // (BLOCKS - 1) for i in range(BLOCKS)]
+        found = content_hash(*(file.read(BLOCK) for start in starts if file.seek(start) >= 0))
+    return f"{status.st_size}-{status.st_mtime_ns}-{status.st_ctime_ns}-{found}"
+
+
+def _remote_stamp(path: str) -> str:
+    import fsspec
+
+    system, place = fsspec.core.url_to_fs(path)
+    about = system.info(place)
+    marks = {name: str(about[name]) for name in _MARKS if about.get(name)}
+    return f"{about.get('size')}-{short_hash(marks)}" if marks else f"{about.get('size')}"
 
 
 def folder_stamp(entries: list[os.DirEntry[str]]) -> str:
-    """A hash of the names, sizes and times of the files of a folder."""
-    rows = []
-    for entry in sorted(entries, key=lambda entry: entry.name):
-        status = entry.stat()
-        rows.append([entry.name, status.st_size, status.st_mtime_ns, status.st_ctime_ns])
-    return short_hash(rows)
+    """A hash of the names and stamps of the files of a folder."""
+    return short_hash([[entry.name, _stamp_of(entry)] for entry in sorted(entries, key=lambda entry: entry.name)])
+
+
+def _stamp_of(entry: os.DirEntry[str]) -> str:
+    """The stamp of a file, or why there is none; whoever lists it says so."""
+    try:
+        return file_stamp(entry.path) if entry.is_file() else ""
+    except OSError as error:
+        return str(error.strerror)

@@ -14,6 +14,7 @@ from imaginate.data import Dataset, load, open_dataset
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, DataError
 from imaginate.files import derive_seed
+from imaginate.models.weights import backbone_weights
 from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace, Scalar
 from imaginate.runs import Facts
@@ -96,6 +97,9 @@ def _train(asked: Training, data: str, out: Path, device: str, team_at: tuple[Te
     check_watched(recipe, asked.validation > 0)
     if not folder.is_finished(out):
         check_network(_plan(asked, recipe, 2, 1, place))
+    weights_now = backbone_weights([asked.arch]) if asked.arch else {}
+    if stored is not None:
+        folder.check_weights(out, stored, weights_now)
     images = _gather(data, asked, out, progress and team.main)
     if stored is not None:
         folder.check_images(out, stored, images.fingerprints)
@@ -105,6 +109,7 @@ def _train(asked: Training, data: str, out: Path, device: str, team_at: tuple[Te
     plan = _plan(asked, recipe, len(images.labels), len(images.parts.rows), place)
     if team.main:
         facts = {"settings": asdict(asked), "data": {"path": data, **images.fingerprints}}
+        facts |= {"weights": weights_now} if weights_now else {}
         folder.write_json(out / folder.RECIPE, facts)
     rows, validation = images.training_set(images.parts.rows), images.training_set(images.parts.validation)
     weights = asked.weights_new if rows.has_new else (1.0,)

@@ -13,6 +13,7 @@ from imaginate import shapes
 from imaginate.errors import RunError
 from imaginate.files import LOCK, is_partial, replace_file
 from imaginate.limits import parse_json
+from imaginate.models.weights import Weights, difference
 from imaginate.ownership import is_begun
 from imaginate.runs import Facts, Values
 from imaginate.training import checkpoint
@@ -66,6 +67,12 @@ def check_images(folder: Path, stored: Facts, data: Mapping[str, str | None]) ->
         if stored["data"].get(key) != value:
             what = f"the {_DATA[key]} have changed"
             raise RunError(f"{folder} holds a classifier of other images: {what}; choose another --out")
+
+
+def check_weights(folder: Path, stored: Facts, weights: Mapping[str, Weights]) -> None:
+    """RunError that says which checkpoint has changed."""
+    if changed := difference(stored.get("weights"), weights):
+        raise RunError(f"{folder} holds a classifier that started from other weights: {changed}; choose another --out")
 
 
 def result_of(folder: Path) -> Values:

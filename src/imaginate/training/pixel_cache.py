@@ -14,11 +14,11 @@ import numpy as np
 
 from imaginate.data.image_hashes import ImageHasher, ImageHashes, pixel_hash
 from imaginate.errors import ImageError
-from imaginate.files import replace_file, short_hash
+from imaginate.files import file_hash, replace_file, short_hash
 from imaginate.records import FileBacked, Image, Sample, Scalar
 from imaginate.training.folder import save_arrays
 
-FORMAT = 2  # of the files; another number, and what an earlier version decoded is decoded again
+FORMAT = 3  # of the files; another number, and what an earlier version decoded is decoded again
 
 
 class Piece(NamedTuple):
@@ -78,7 +78,7 @@ def build_pixel_cache(
     load: Callable[[Sample], Image],
     advance: Callable[[int], None] = lambda _: None,
 ) -> PixelCache:
-    """Decode once, or open what an earlier call decoded, unless a file has changed since."""
+    """Decode once, or open what an earlier call decoded, unless the bytes of a file have changed since."""
     paths = [s.source.path if isinstance(s.source, FileBacked) else "" for s in samples]
     state = {path: _state(path) for path in set(paths)}
     rows = [[s.id, s.label, s.soft_label, repr(s.source), state[path]] for s, path in zip(samples, paths, strict=True)]
@@ -91,10 +91,12 @@ def build_pixel_cache(
     return _open(samples, pixels, facts, classes)
 
 
-def _state(path: str) -> list[int]:
-    """Size and times of change of a local file, the last of which cannot be set by hand: a run that was expanded again
-    in the same place has other images. Empty for what is no local file."""
+def _state(path: str) -> str | list[int]:
+    """A hash of the bytes of a local file: sizes and times are those of another one, where a copy keeps them or the
+    clock was set back. Size and times of a folder (a data base); empty for what is not on this machine."""
     try:
+        if not os.path.isdir(path):
+            return file_hash(path)
         found = os.stat(path)
     except (OSError, ValueError):
         return []

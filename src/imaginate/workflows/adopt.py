@@ -11,9 +11,9 @@ from imaginate.data import Dataset, DataSpec, open_dataset
 from imaginate.data.matching import SHOWN, Matched, matched
 from imaginate.engine.recipe import SECTIONS
 from imaginate.engine.run import Run, expand
-from imaginate.errors import ConfigError, some
-from imaginate.files import short_hash
-from imaginate.records import FileBacked, Sample
+from imaginate.errors import ConfigError, ImageError, some
+from imaginate.files import content_hash, short_hash
+from imaginate.records import Sample
 from imaginate.settings import build, settings_of, with_keywords
 
 METHOD = "adopt"
@@ -72,15 +72,13 @@ def _largest(data: Dataset) -> int:
 
 
 def _content(data: Dataset) -> str:
-    """A hash of the names and sizes of the images."""
-    return short_hash([[sample.id, sample.label, _size(sample)] for sample in data.samples])
+    """A hash of the names and bytes of the images."""
+    return short_hash([[sample.id, sample.label, _bytes(sample)] for sample in data.samples])
 
 
-def _size(sample: Sample) -> int:
-    source = sample.source
-    if not isinstance(source, FileBacked) or not source.is_whole_file:
-        return 0
+def _bytes(sample: Sample) -> str:
+    """A hash of an image's bytes, or why they cannot be read."""
     try:
-        return os.path.getsize(source.path)
-    except OSError:
-        return 0
+        return content_hash(sample.source.read())
+    except ImageError as error:
+        return str(error)
