@@ -163,3 +163,25 @@ def test_a_lease_of_another_machine_ends_when_it_is_not_renewed(
     monkeypatch.setattr(time, "sleep", lambda _: leased.put(LOCK, renewed))
     with pytest.raises(RunError, match="process 7 on far, since then"):
         own(leased, "train").__enter__()
+
+
+@pytest.mark.parametrize("days", [-3000, 3000])
+def test_a_clock_that_was_set_changes_nothing(tmp_path: Path, another: Start, days: int) -> None:
+    first, then = another(tmp_path / "out"), time.time() + 86_400 * days
+    for name in (LOCK, "a.bin"):
+        os.utime(tmp_path / "out" / name, (then, then))
+    with pytest.raises(RunError, match="is being written by another process"):
+        own(tmp_path / "out", "train").__enter__()
+    first.kill()
+    first.wait()
+    with own(tmp_path / "out", "train") as owned:
+        assert owned.is_resumed
+
+
+@pytest.mark.parametrize("since", ["1970-01-01 00:00:00 UTC", "2999-01-01 00:00:00 UTC", "\x1b[2J", 7, None])
+def test_a_lease_is_judged_by_its_beats_and_not_by_its_times(leased: Folder, since: object) -> None:
+    owner = {"host": "far", "pid": 7, "since": since, "token": "x", "beat": 3}
+    leased.put("a.bin", b"1")
+    leased.put(LOCK, f'{{"command": "train"}}\n{json.dumps(owner)}\n'.encode())
+    with own(leased, "train") as owned:
+        assert owned.is_resumed

@@ -12,6 +12,7 @@ from typing import Any
 YAML_BYTES = 32 * 2**20  # of a recipe, a study or a list of classes
 YAML_VALUES = 5_000_000  # in it, each alias counted with all that it stands for
 MEMBERS = 4_000_000  # of a zip or a tar
+HEADER_BYTES = 2**20  # of a name, a link or facts in a tar
 LABEL_BYTES = 2**30  # of the labels of an npz
 
 TOO_DEEP = "its values are nested too deeply"

@@ -14,6 +14,7 @@ from PIL import Image
 
 from imaginate.data import open_dataset
 from imaginate.data.addresses import PRIVATE, is_private
+from imaginate.data.urls import fetch
 from imaginate.errors import DataError, ImageError
 from imaginate.pool import refs
 from imaginate.settings import PRIVATE_SWITCH
@@ -89,8 +90,15 @@ class _Handler(BaseHTTPRequestHandler):
         elif self.path == "/local":
             self.send_response(302)
             self.send_header("Location", "file:///etc/passwd")
+        elif self.path == "/on":
+            self.send_response(302)
+            self.send_header("Location", "/picture")
+        elif self.path == "/round":
+            self.send_response(302)
+            self.send_header("Location", "/round")
         else:
-            self.send_response(200)
+            self.send_response(500 if self.path == "/broken" else 200)
+        self.send_header("Content-Length", "7")
         self.end_headers()
         self.wfile.write(b"picture")
 
@@ -116,6 +124,17 @@ def test_downloads_follow_no_redirection_into_a_private_network(server: str) -> 
         refs.download(f"{server}/away", 5, named=server)
     with pytest.raises(ImageError, match="download failed"):
         refs.download(f"{server}/local", 5, named=server)
+
+
+def test_reads_by_fsspec_follow_no_redirection_into_a_private_network(server: str) -> None:
+    pytest.importorskip("aiohttp", reason="https:// is read by aiohttp")
+    assert fetch(f"{server}/on", 0, 7) == b"picture"
+    for place in ("/away", "/local"):
+        with pytest.raises(ImageError, match="private address"):
+            fetch(f"{server}{place}", 0, 7)
+    for place in ("/round", "/broken"):
+        with pytest.raises(ImageError, match="unreadable"):
+            fetch(f"{server}{place}", 0, 7)
 
 
 @pytest.mark.parametrize("ref", ["file:reference://a::b", '{"kind": "zip", "path": "simplecache::http://h/a.zip"}'])

@@ -11,6 +11,7 @@ from imaginate.data.archives import Member, skip_reason
 from imaginate.data.listing import printable
 from imaginate.data.sources.packed import PackedSource
 from imaginate.data.sources.span import SpanSource
+from imaginate.data.tar_headers import DAMAGE, Header
 from imaginate.data.unpacked import Packing, stamp
 from imaginate.data.urls import open_binary
 from imaginate.errors import DataError
@@ -39,15 +40,15 @@ def _members(path: str, stamp: tuple[int, int]) -> tuple[list[Member], list[Skip
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     packing = next((name for magic, name in _PACKINGS if head.startswith(magic)), None)
     try:
-        with open_binary(path) as file, tarfile.open(fileobj=file) as archive:
+        with open_binary(path) as file, tarfile.open(fileobj=file, tarinfo=Header) as archive:
             for info in archive:
                 if len(found) >= MEMBERS:
                     raise DataError(f"{path} has more than {MEMBERS:,} members")
                 if not info.isdir():
                     found.append(_member(path, packing, info))
-    except (tarfile.TarError, EOFError, OSError, zlib.error, LZMAError) as error:
+    except (*DAMAGE, zlib.error, LZMAError) as error:
         if not found:
-            raise DataError(f"cannot read {path} as a tar: {error}") from None
+            raise DataError(f"cannot read {path} as a tar: {' '.join(str(error).split())}") from None
         return found, [Skipped(path, "damaged archive")]
     return found, []
 

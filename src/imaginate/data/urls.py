@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING
 
 from imaginate.data.addresses import PRIVATE, is_refused
+from imaginate.data.redirects import failures, redirects
 from imaginate.errors import DataError, ImageError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def fetch(url: str, offset: int, size: int) -> bytes:
         raise ImageError("missing file") from None
     except PermissionError:
         raise ImageError("permission denied") from None
-    except (OSError, ValueError, ImportError):
+    except failures(url):
         raise ImageError("unreadable") from None
 
 
@@ -115,7 +116,7 @@ def files_below(url: str) -> Iterator[tuple[str, str, int | None]]:
 def _system(url: str) -> tuple[AbstractFileSystem, str]:
     import fsspec
 
-    system, path = fsspec.core.url_to_fs(url)
+    system, path = fsspec.core.url_to_fs(url, **redirects(url))
     return system, str(path)
 
 

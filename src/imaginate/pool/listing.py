@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from imaginate import registry
 from imaginate.data.place import examine
+from imaginate.data.redirects import redirects
 from imaginate.data.urls import is_url
 from imaginate.errors import DataError
 from imaginate.pool.units import PoolSource, Unit
@@ -37,7 +38,7 @@ def _expand(source: str) -> list[str]:
             return [source]
         import fsspec
 
-        system, pattern = fsspec.core.url_to_fs(source)
+        system, pattern = fsspec.core.url_to_fs(source, **redirects(source))
         return [system.unstrip_protocol(path) for path in sorted(system.glob(pattern))]
     if os.path.exists(source):
         return [source]

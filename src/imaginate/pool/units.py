@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from imaginate.data.redirects import redirects
 from imaginate.data.urls import is_url
 from imaginate.errors import ImageError
 from imaginate.files import content_hash, file_hash, short_hash
@@ -110,7 +111,7 @@ def file_stamp(path: str) -> str:
 def _remote_stamp(path: str) -> str:
     import fsspec
 
-    system, place = fsspec.core.url_to_fs(path)
+    system, place = fsspec.core.url_to_fs(path, **redirects(path))
     about = system.info(place)
     marks = {name: str(about[name]) for name in _MARKS if about.get(name)}
     return f"{about.get('size')}-{short_hash(marks)}" if marks else f"{about.get('size')}"

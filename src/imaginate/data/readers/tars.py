@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tarfile
 from typing import ClassVar, Literal
 
 from imaginate.data.archives import image_folder
 from imaginate.data.keyed import Shard, is_keyed, list_shards
+from imaginate.data.tar_headers import is_tar
 from imaginate.data.tar_members import members
 from imaginate.records import Listing, Part, Place
 
@@ -25,7 +25,7 @@ class Tar:
         if place.is_remote:
             return ".tar" in place.path.lower()
         try:
-            return tarfile.is_tarfile(place.path)
+            return is_tar(place.path)
         except (OSError, EOFError):
             return False
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from imaginate import lettering
+from imaginate.files import replace_file
 from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.finite import draw_finite
 from imaginate.ops.noise import stream, substream
@@ -72,8 +73,7 @@ def _draw(file: Path, table: list[tuple[str, torch.Tensor, list[torch.Tensor]]],
         for column, pixels in enumerate([real, *new]):
             left = gap + column * (tile + gap) + (gap if column else 0)
             canvas.paste(_tile(pixels, tile), (left, top + line))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    canvas.save(file)
+    replace_file(file, canvas.save)
 
 
 def _tile(pixels: torch.Tensor, size: int) -> Image.Image:

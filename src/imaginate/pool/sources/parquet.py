@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.data import features
+from imaginate.data.redirects import redirects
 from imaginate.data.sources.hf_parquet import ParquetSource
 from imaginate.errors import DataError
 from imaginate.pool import fields, refs
@@ -92,7 +93,7 @@ def _file(path: str) -> pq.ParquetFile:
         if "://" in path:
             import fsspec
 
-            return pq.ParquetFile(fsspec.open(path, "rb").open())
+            return pq.ParquetFile(fsspec.open(path, "rb", **redirects(path)).open())
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read {path} as parquet: {str(error).splitlines()[0]}") from None

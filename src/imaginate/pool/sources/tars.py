@@ -11,6 +11,8 @@ from typing import IO, Any, ClassVar
 
 from imaginate.data import layout
 from imaginate.data.decoding import has_image_suffix
+from imaginate.data.redirects import redirects
+from imaginate.data.tar_headers import DAMAGE, Header
 from imaginate.errors import DataError
 from imaginate.limits import parse_json
 from imaginate.pool.fields import as_taken, facts
@@ -19,7 +21,7 @@ from imaginate.records import Place
 
 MAX_MEMBER = 256 * 2**20
 _ENDINGS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-_DAMAGE = (tarfile.TarError, EOFError, OSError, zlib.error, LZMAError)
+_DAMAGE = (*DAMAGE, zlib.error, LZMAError)
 
 
 class Tars:
@@ -66,7 +68,7 @@ def _items(path: str) -> Iterator[Item]:
 
 
 def _members(path: str) -> Iterator[tuple[str, bytes]]:
-    with _opened(path) as file, tarfile.open(fileobj=file, mode="r|*") as archive:
+    with _opened(path) as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=Header) as archive:
         for info in archive:
             archive.members = []  # type: ignore[attr-defined]  # a stream never goes back; this keeps memory flat
             if info.isreg() and info.size <= MAX_MEMBER and not layout.is_system_file(info.name.rpartition("/")[2]):
@@ -81,7 +83,7 @@ def _opened(path: str) -> IO[bytes]:
     if "://" in path:
         import fsspec
 
-        return fsspec.open(path, "rb").open()  # type: ignore[no-any-return]
+        return fsspec.open(path, "rb", **redirects(path)).open()  # type: ignore[no-any-return]
     try:
         return open(path, "rb")
     except OSError as error:

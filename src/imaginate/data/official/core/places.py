@@ -15,6 +15,7 @@ from imaginate.data.official.core.tree import FolderTree, ListedTree, Tree, fold
 from imaginate.data.sources.file import FileSource
 from imaginate.data.sources.nested import NestedSource, whole
 from imaginate.data.sources.span import SpanSource
+from imaginate.data.tar_headers import DAMAGE, Header, is_tar
 from imaginate.data.tar_members import members
 from imaginate.data.zip_members import zip_members
 from imaginate.errors import DataError, ImageError
@@ -71,7 +72,7 @@ def _is_archive(name: str) -> bool:
 
 def _is_tar(place: Place) -> bool:
     try:
-        return bool(place.head) and tarfile.is_tarfile(place.path)
+        return bool(place.head) and is_tar(place.path)
     except (OSError, EOFError):
         return False
 
@@ -114,12 +115,12 @@ def _unpacked_inner(outer: ImageSource) -> dict[str, ImageSource]:
     """The files of a packed tar in an archive, as if it had been unpacked at the root; none of a damaged one."""
     found: dict[str, ImageSource] = {}
     try:
-        with tarfile.open(fileobj=io.BytesIO(whole(outer)), mode="r:") as archive:
+        with tarfile.open(fileobj=io.BytesIO(whole(outer)), mode="r:", tarinfo=Header) as archive:
             for info in archive:
                 if info.isreg() and not skip_reason(info.name.removeprefix("./"), info.size):
                     name = info.name.removeprefix("./")
                     found[name] = NestedSource(outer, info.offset_data, info.size)
-    except (tarfile.TarError, OSError, EOFError, ImageError):
+    except (*DAMAGE, ImageError):
         return {}
     return found
 
@@ -130,10 +131,10 @@ def _inner(outer: SpanSource) -> dict[str, ImageSource]:
     with open(outer.path, "rb") as file:
         file.seek(outer.offset)
         try:
-            with tarfile.open(fileobj=file, mode="r:") as archive:
+            with tarfile.open(fileobj=file, mode="r:", tarinfo=Header) as archive:
                 for info in archive:
                     if info.isreg():
                         found[info.name] = SpanSource(outer.path, info.offset_data, info.size)
-        except (tarfile.TarError, OSError, EOFError):
+        except DAMAGE:
             return found
     return found
