@@ -67,18 +67,23 @@ def _head(path: str) -> list[tuple[Any, Any]]:
     """The (weight, bias) of each linear layer, in order."""
     from pathlib import Path
 
+    from imaginate.models import checkpoints
+
     file = Path(path).expanduser()
     if file.is_dir():
         found = sorted(file.glob("*.safetensors"))
         file = found[0] if len(found) == 1 else file
     if not file.is_file():
         raise ModelError(f"no aesthetic head at {path}; give the weights file with --filter aesthetic:head=FILE")
-    state = _state(file)
-    keys = sorted((k for k in state if k.endswith("weight")), key=_numbers)
-    layers = [(state[k].float(), state[k.removesuffix("weight") + "bias"].float()) for k in keys]
+    layers = checkpoints.read(lambda: _layers(_state(file)), str(file), "an aesthetic head")
     if not layers or layers[-1][0].shape[0] != 1:
         raise ModelError(f"{path} is not an aesthetic head: it must end in a linear layer with one output")
     return layers
+
+
+def _layers(state: dict[str, Any]) -> list[tuple[Any, Any]]:
+    keys = sorted((k for k in state if k.endswith("weight")), key=_numbers)
+    return [(state[k].float(), state[k.removesuffix("weight") + "bias"].float()) for k in keys]
 
 
 def _numbers(key: str) -> list[int]:

@@ -54,6 +54,8 @@ def resume(
         saved = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         raise RunError(f"cannot read {path}: {type(error).__name__}; delete it to train this one again") from error
+    if not isinstance(saved, dict) or not saved.keys() >= {"key", "state", "model", "optimizer", "best"}:
+        raise RunError(f"cannot read {path}: it is not a resume point; delete it to train this one again")
     if saved["key"] != key:
         raise RunError(f"{path} belongs to another training run; delete it to train this one again")
     model.load_state_dict(saved["model"])

@@ -27,6 +27,7 @@ from imaginate.contract import PriorFamily
 from imaginate.errors import ConfigError, ModelError
 from imaginate.files import inside, replace_file, short_hash
 from imaginate.limits import parse_json
+from imaginate.models.checkpoints import read
 from imaginate.records import LabelSpace
 from imaginate.shapes import ADAPTATION, misfit
 
@@ -184,8 +185,9 @@ def _conditioning(folder: Path) -> dict[str, Conditioning]:
 
     from imaginate.ops.conditioning import Conditioning
 
-    pooled = load_file(str(more)) if more.is_file() else {}
-    return {name: Conditioning(hidden, pooled.get(name)) for name, hidden in load_file(str(file)).items()}
+    pooled = read(lambda: load_file(str(more)), str(more), "conditionings") if more.is_file() else {}
+    found = read(lambda: load_file(str(file)), str(file), "conditionings")
+    return {name: Conditioning(hidden, pooled.get(name)) for name, hidden in found.items()}
 
 
 def fingerprint(prior: PriorFamily) -> dict[str, Any]:

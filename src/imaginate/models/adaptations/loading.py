@@ -260,8 +260,13 @@ def _named(file: Path, rows: torch.Tensor) -> dict[str, torch.Tensor]:
     """SDXL's form holds no names: `imaginate fit` notes them in the file; elsewhere the file's name is the word."""
     from safetensors import safe_open
 
-    with safe_open(str(file), framework="pt") as opened:
-        names = parse_json((opened.metadata() or {}).get("tokens", "null"))
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            names = parse_json((opened.metadata() or {}).get("tokens", "null"))
+    except ValueError as error:
+        raise ModelError(f"adaptation {file} is damaged: its tokens are no list ({error})") from None
+    if names and (not isinstance(names, list) or len(names) != len(rows)):
+        raise ModelError(f"adaptation {file} is damaged: it has {len(rows)} vectors, and its tokens are others")
     return dict(zip(names, rows, strict=True)) if names else {f"<{file.stem.strip('<>')}>": rows}
 
 

@@ -131,13 +131,14 @@ def _file(
 
 
 def _restore(file: Path, network: nn.Module, head: nn.Module) -> bool:
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not file.is_file():
         return False
     try:
         _load(load_file(file), network, head)
-    except (RuntimeError, KeyError) as error:
+    except (OSError, RuntimeError, KeyError, SafetensorError) as error:
         raise ModelError(f"{file} does not hold the weights it should; delete it to train again") from error
     return True
 

@@ -5,15 +5,21 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from imaginate.errors import RunError
-from imaginate.files import replace_file
+from imaginate.files import first_line, replace_file
 from imaginate.models.adaptations.folder import Manifest, read_manifest
 from imaginate.ownership import is_begun
 
+STATE = {"trainer", "epoch", "done", "total", "history", "checkpoints"}  # what it holds
+# What reading a file that is no state, or a damaged one, raises.
+UNREAD = (
+    OSError, RuntimeError, ValueError, EOFError, KeyError, TypeError, AttributeError, UnpicklingError,
+)  # fmt: skip
 FREE = ("save_every", "sheet_every", "sheet_steps")  # these do not change what is learnt
 
 
@@ -49,8 +55,10 @@ class Store:
             return None
         try:
             state: dict[str, Any] = torch.load(self.state_file, map_location=device, weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError) as error:
-            raise RunError(f"{self.state_file} is damaged: {str(error).splitlines()[0]}") from None
+        except UNREAD as error:
+            raise RunError(f"{self.state_file} is damaged: {first_line(error)}") from None
+        if not isinstance(state, dict) or not state.keys() >= STATE:
+            raise RunError(f"{self.state_file} is damaged: it is not the state of a fit; delete it to begin again")
         return state
 
     def save_checkpoint(self, name: str, write: Callable[[Path], None]) -> None:
