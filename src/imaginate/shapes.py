@@ -30,7 +30,7 @@ RUN_FACTS: Shape = {
     "totals?": {"originals": int, "kept": int, "rejected": {...: int}, "skipped": int, "skipped_reasons?": {...: int},
                 "seed_size?": ([int], None), "new_size?": ([int], None)},
     "cost?": {"seconds": NUMBER, "seconds_per_image?": (int, float, type(None))}, "refiltered?": [[_REFILTERED]],
-    "notes?": [str],
+    "notes?": [str], "weights?": ({...: {...: str}}, None),
     "agreement?": ({"copies": NUMBER, "seeds": (int, float, type(None)),
                     "classes": {...: {"copies": [int]}}}, None),
 }  # fmt: skip
@@ -42,6 +42,15 @@ STUDY: Shape = {
     "protocol?": {"arch": (str, type(None))}, "data?": {...: str}, "arms?": {...: {"spec": str, "fingerprint": str}},
     "duplicate?": (int, type(None)), "budgets?": {...: int}, "seconds_per_update?": {...: NUMBER},
 }  # fmt: skip
+_COUNT = (int, float, type(None))
+ANSWER: Shape = {  # of one classifier of a study
+    "arm": str, "seed": int, "resample": int, "kind": str, "images": {"original?": int, "synthetic?": int, "real?": int,
+    "total?": int, "excluded?": {...: int}}, "top1": NUMBER, "mean_per_class": NUMBER,
+    "per_class": [_COUNT], "validation?": _COUNT, "corruption?": (dict, None), "best_update?": int, "updates?": int,
+    "stopped_early?": bool, "epochs?": _COUNT, "seconds?": NUMBER, "parameters?": int, "weight_new?": _COUNT,
+    "image_size?": int, "arch?": str, "processes?": int, "device?": str, "precision?": str,
+}  # fmt: skip
+RESULTS: Shape = {"arms": [{"name": str, "title": str}], "protocol": dict, "data": dict, "warnings?": [str]}
 CLASSIFIER: Shape = {
     "classes": [str], "settings": {"arch": (str, type(None))}, "images": int, "excluded?": {...: int},
     "unreadable?": {...: str}, "validation": (int, float, type(None)), "validation_on?": str, "updates": int,

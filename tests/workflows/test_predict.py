@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -108,3 +109,31 @@ def test_the_temperature_undoes_a_factor_of_the_logits() -> None:
     for factor in (0.2, 1.0, 7.0):
         assert fitted_temperature((factor * logits).astype(np.float32), labels) == pytest.approx(factor, rel=0.1)
     assert fitted_temperature(logits[:10].astype(np.float32), labels[:10]) == 1.0
+
+
+def test_copies_that_a_killed_process_left_are_finished(tmp_path: Path) -> None:
+    from imaginate.ownership import own
+    from imaginate.workflows.predict import COMMAND, Predictions, write_predictions
+
+    for name in "ab":
+        (tmp_path / f"{name}.png").write_bytes(name.encode())
+    found = Predictions(
+        images=("a.png", "b.png"), classes=(("x",), ("y",)), probabilities=((1.0,), (1.0,)), skipped={},
+        paths=(str(tmp_path / "a.png"), str(tmp_path / "b.png")),
+    )  # fmt: skip
+    write_predictions(found, tmp_path / "whole")
+    want = {str(p.relative_to(tmp_path / "whole")): p.read_bytes() for p in (tmp_path / "whole").rglob("*.png")}
+    assert len(want) == 2
+    what = content_of(found)
+    with pytest.raises(KeyboardInterrupt), own(tmp_path / "out", COMMAND, what={"images": what}) as owned:  # noqa: PT012
+        owned.store.put(next(iter(want)), b"half")
+        raise KeyboardInterrupt
+    write_predictions(found, tmp_path / "out")
+    assert {str(p.relative_to(tmp_path / "out")): p.read_bytes() for p in (tmp_path / "out").rglob("*.png")} == want
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["x", "y"]
+
+
+def content_of(found: Any) -> str:
+    from imaginate.files import content_hash
+
+    return content_hash("\n".join(found.images).encode(), size=8)

@@ -124,6 +124,9 @@ def _stored(folder: Path) -> Values:
         raise RunError(f"cannot read {path}: {str(error).splitlines()[0]}") from None
     if not isinstance(stored, dict) or stored.get("format") != FORMAT:
         raise RunError(f"{path} is not a study of this version ({FORMAT})")
-    if wrong := shapes.misfit(stored, shapes.STUDY):
+    wrong = shapes.misfit(stored, shapes.STUDY)
+    if not wrong and stored.get("duplicate") is not None and stored["duplicate"] < 1:
+        wrong = f"duplicate must be at least 1, got {stored['duplicate']}"
+    if wrong:
         raise RunError(f"{path} is damaged: {wrong}")
     return stored

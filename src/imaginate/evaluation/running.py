@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from imaginate.evaluation import clip_baselines
+from imaginate.evaluation.answers import read_result
 from imaginate.evaluation.job import HISTORY, PREDICTIONS, RESULT, Job
 from imaginate.evaluation.statistics import class_accuracy
-from imaginate.limits import parse_json
 from imaginate.runs import Values
 from imaginate.training.distributed import SOLO, Team
 from imaginate.training.folder import WEIGHTS, save_arrays, save_weights, write_json
@@ -73,7 +73,7 @@ def _run_folds(job: Job, advance: Callable[[int], None], team: Team) -> Values:
     parts = [np.load(fold.folder / PREDICTIONS) for fold in job.folds]
     order = np.argsort(np.concatenate([fold.held_out.row for fold in job.folds]), kind="stable")
     arrays = {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0].files}
-    results = [parse_json((fold.folder / RESULT).read_text(encoding="utf-8")) for fold in job.folds]
+    results = [read_result(fold.folder) for fold in job.folds]
     correct = arrays["predicted"] == arrays["label"]
     each = class_accuracy(correct[None], arrays["label"], job.plan.classes)[0]
     found = {

@@ -15,6 +15,7 @@ from imaginate.errors import RunError
 from imaginate.files import Folder
 from imaginate.reports import words
 from imaginate.runs import KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, Facts, RunFolder, json_object
+from imaginate.shapes import RESULTS, misfit
 
 View: TypeAlias = dict[str, Any]  # what a template, or a table, is filled with
 
@@ -92,6 +93,8 @@ def read_study(folder: Path) -> Study:
     missing = [key for key in ("arms", "protocol", "data") if key not in results]
     if missing:
         raise RunError(f"{folder / 'results.json'} is damaged: it has no {', '.join(missing)}")
+    if wrong := misfit(results, RESULTS):
+        raise RunError(f"{folder / 'results.json'} is damaged: {wrong}")
     results["arms"] = [without_verdict(arm) for arm in distinct(results["arms"])]
     runs: dict[str, RunContents] = {}
     lost: dict[str, str] = {}

@@ -16,7 +16,8 @@ from imaginate.data.decoding import decode_tensor, has_image_suffix
 from imaginate.data.reading import read_file
 from imaginate.data.scanning import scan
 from imaginate.errors import DataError, ImageError
-from imaginate.files import RECIPE, replace_file
+from imaginate.files import RECIPE, Folder, content_hash, replace_file
+from imaginate.ownership import contents, is_begun, own
 from imaginate.progress import bar
 from imaginate.records import Image
 from imaginate.write.names import class_folders, stem
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from imaginate.training.loading import Classifier
 
 BATCH = 128
+COMMAND = "predict"  # which owns a folder of copies
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,11 +184,13 @@ def _copy(found: Predictions, out: Path) -> None:
     missing = [name for name, path in zip(found.images, found.paths, strict=True) if path is None]
     if missing:
         raise DataError(f"{missing[0]} is no file of its own, so that it is not copied: write a .csv or .parquet")
-    if out.exists() and any(out.iterdir()):
+    if contents(Folder(out)) and not is_begun(out, COMMAND):
         raise DataError(f"{out} is not empty: choose another folder for the copies")
     names = sorted({classes[0] for classes in found.classes})
     folders = dict(zip(names, class_folders(names), strict=True))
-    for name, path, classes in zip(found.images, found.paths, found.classes, strict=True):
-        place = out / folders[classes[0]]
-        place.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(str(path), place / f"{stem(name)}{Path(str(path)).suffix}")
+    what = content_hash("\n".join(found.images).encode(errors="surrogatepass"), size=8)
+    with own(out, COMMAND, what={"images": what}) as owned:
+        for name, path, classes in zip(found.images, found.paths, found.classes, strict=True):
+            target = f"{folders[classes[0]]}/{stem(name)}{Path(str(path)).suffix}"
+            with owned.store.writing(target) as to, open(str(path), "rb") as file:
+                shutil.copyfileobj(file, to)
