@@ -19,10 +19,12 @@ QUICK = {"batch": 4, "held_out": 0.25, "sheet_every": 0, "draws": 4, "patience":
 
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A tiny random Stable Diffusion ("sd") or SDXL ("sdxl") on disk, made once."""
+    """A tiny random pipeline on disk, made once: "sd", "sdxl", or of flow matching ("sd3", "flux", "z_image")."""
     import tiny
+    import tiny_flow
 
-    return cache(lambda kind: getattr(tiny, f"tiny_{kind}")(tmp_path_factory.mktemp(kind)))
+    makers = {**vars(tiny), **vars(tiny_flow)}
+    return cache(lambda kind: makers[f"tiny_{kind}"](tmp_path_factory.mktemp(kind)))
 
 
 @pytest.fixture

@@ -11,10 +11,9 @@ from imaginate.settings import check, setting
 if TYPE_CHECKING:
     import torch
 
-    from imaginate.models.priors.stable_diffusion import StableDiffusion
     from imaginate.ops.conditioning import Conditioning
     from imaginate.personalisation.core.networks import Part
-    from imaginate.personalisation.core.plan import Batch, Learner, Task
+    from imaginate.personalisation.core.plan import Batch, Learner, Task, TunableReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +23,7 @@ class Dreambooth:
     Ruiz et al. 2022 (DreamBooth), as GIF uses it on medical images (appendix B.6): learning rate 2e-6, 400 steps, text
     encoder trained, all classes of the dataset together. No rare identifier and no prior-preservation images: the
     prior is to move to the dataset's domain. The result is used with any method, `gif-sd` above all. With
-    `text_encoder`, both of SDXL's encoders learn.
+    `text_encoder`, both of SDXL's encoders learn, and the CLIP encoders of SD3 and FLUX.1 (their T5 stays as it is).
     """
 
     family: ClassVar[str] = "stable-diffusion"
@@ -49,13 +48,13 @@ class Dreambooth:
     def build(self, task: Task) -> Learner:
         """The denoiser learns, and the text encoder where asked."""
         from imaginate.personalisation.core.loop import rate
-        from imaginate.personalisation.core.networks import as_stable_diffusion, save_loras
+        from imaginate.personalisation.core.networks import as_reader, clip_encoders, save_loras
         from imaginate.personalisation.core.plan import Group, Learner
 
-        prior, prompts = as_stable_diffusion(task.prior), self._prompts(task)
+        prior, prompts = as_reader(task.prior), self._prompts(task)
         frozen = None if self.text_encoder else prior.embed_prompts(prompts)
-        encoders = prior.text.parts if self.text_encoder else ()
-        parts = {name: self._part(prior, name, task.plan.seed) for name in ("unet", *encoders)}
+        encoders = clip_encoders(prior) if self.text_encoder else ()
+        parts = {name: self._part(prior, name, task.plan.seed) for name in (prior.denoiser_part, *encoders)}
         stated = self.learning_rate or (1e-4 if self.mode == "lora" else 2e-6)
         decay = 1e-2 if self.mode == "full" else 0.0
         groups = {
@@ -102,19 +101,19 @@ class Dreambooth:
                 raise ConfigError(f"prompt is the same for {same} ({text!r}): put {{class}} into it")
         return prompts
 
-    def _part(self, prior: StableDiffusion, name: str, seed: int) -> Part:
+    def _part(self, prior: TunableReader, name: str, seed: int) -> Part:
         """One network of the pipeline that learns."""
-        from imaginate.personalisation.core.networks import TEXT_TARGETS, UNET_TARGETS, low_rank, whole
+        from imaginate.personalisation.core.networks import TARGETS, TEXT_TARGETS, low_rank, whole
 
         module = prior.networks()[name]
         if self.mode == "full":
             return whole(module)
-        targets = UNET_TARGETS if name == "unet" else TEXT_TARGETS
-        return low_rank(module, lambda m: setattr(prior, name, m), rank=self.rank, targets=targets, seed=seed)
+        targets = TARGETS.get(name, TEXT_TARGETS)
+        return low_rank(module, lambda m: prior.put_network(name, m), rank=self.rank, targets=targets, seed=seed)
 
 
-def _encoded(prior: StableDiffusion, prompts: list[str], labels: torch.Tensor) -> Conditioning:
+def _encoded(prior: TunableReader, prompts: list[str], labels: torch.Tensor) -> Conditioning:
     """The images' prompts through the text encoders as they are now, each class encoded once."""
     unique = sorted(set(labels.tolist()))
-    encoded = prior.text.learning([prompts[label] for label in unique])
+    encoded = prior.learning([prompts[label] for label in unique])
     return encoded.at([unique.index(label) for label in labels.tolist()])

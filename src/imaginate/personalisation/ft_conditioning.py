@@ -18,7 +18,7 @@ class FtConditioning:
     RET sections 3.1 and 4.4, circled 5: started from the encoded "A photo of {name}." without white space, trained on
     the reconstruction objective. RET searched the learning rate and does not give it; the default is what Imagic
     (Kawar et al. 2022, implementation details) uses for the same tensor of Stable Diffusion, on one image at a time.
-    Of SDXL the pooled embedding learns with the text embedding, because its denoiser takes both.
+    Of SDXL, SD3 and FLUX.1 the pooled embedding learns with the text embedding: their denoisers take both.
     """
 
     family: ClassVar[str] = "stable-diffusion"

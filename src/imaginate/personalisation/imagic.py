@@ -47,10 +47,11 @@ class Imagic:
         from imaginate.personalisation.core.vectors import Vectors
 
         vectors, unet = Vectors(task), task.prior.denoiser
+        part = task.prior.denoiser_part
 
         def save(folder: Path) -> None:
             vectors.save(folder)
-            save_whole(unet, folder / "unet")
+            save_whole(unet, folder / part)
 
         groups = {
             "conditioning": Group(vectors.parameters(), rate(self.learning_rate, 1, task.plan), table=True),

@@ -43,10 +43,11 @@ class PseudowordDm:
         from imaginate.personalisation.core.pseudowords import Words
 
         words, unet = Words(task), task.prior.denoiser
+        part = task.prior.denoiser_part
 
         def save(folder: Path) -> None:
             words.save(folder)
-            save_whole(unet, folder / "unet")
+            save_whole(unet, folder / part)
 
         def close() -> None:
             words.close()

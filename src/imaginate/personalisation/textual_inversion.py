@@ -18,8 +18,8 @@ class TextualInversion:
     Gal et al. 2022; RET sections 3.2 and 4.4, circled 8: started from the last word of the class's first name (the
     mean of its tokens), trained with the 27 templates of Gal et al.'s appendix drawn at random. The rate is that of
     diffusers' examples/textual_inversion/README.md, which scales it linearly with the batch, here by the square root
-    (RET 3.2); Gal et al. use 5e-3 on another model (LDM), scaled linearly too. Of SDXL a word is a row in each of the
-    two text encoders' tables, and both learn, at one rate.
+    (RET 3.2); Gal et al. use 5e-3 on another model (LDM), scaled linearly too. Of SDXL, SD3 and FLUX.1 a word
+    is a row in the table of each text encoder, and all learn, at one rate.
     """
 
     family: ClassVar[str] = "stable-diffusion"

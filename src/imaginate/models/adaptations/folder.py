@@ -2,10 +2,11 @@
 
     OUT/adaptation.json          technique, prior, classes, settings, checkpoints and history (Manifest)
     OUT/checkpoints/epoch-03/    what was learnt, in the ecosystem's formats:
-        unet/ text_encoder/ decoder/   a diffusers or transformers folder, or a peft LoRA folder of that part
+        unet/ transformer/ text_encoder/ decoder/   a diffusers or transformers folder, or a peft LoRA folder of it
         pytorch_lora_weights.safetensors  the same LoRAs in one file, as diffusers' `load_lora_weights` reads it
         words/<class>.safetensors      one pseudoword each, as diffusers' `load_textual_inversion` reads it
-        learned_embeds.safetensors     all pseudowords: token -> (width,); SDXL: clip_l, clip_g -> (classes, width)
+        learned_embeds.safetensors     all pseudowords: token -> (width,); of several text encoders: clip_l, clip_g,
+                                       t5 -> (classes, width)
         conditioning.safetensors       class name -> (clusters, tokens, width) ready text embeddings
         conditioning_pooled.safetensors   SDXL: class name -> (clusters, dim) ready pooled embeddings
     OUT/samples/ OUT/cache/ OUT/state/  sheets, encoded images, and what a killed fit goes on from
@@ -193,7 +194,7 @@ def _conditioning(folder: Path) -> dict[str, Conditioning]:
 def fingerprint(prior: PriorFamily) -> dict[str, Any]:
     """What a prior is, whatever its name and precision: shapes of all weights, and the mean size of a few of them."""
     shapes, probe, networks = [], [], prior.networks()
-    for part in ("unet", "decoder", "text_encoder", "text_encoder_2", "vae", "transformer"):
+    for part in ("unet", "decoder", "text_encoder", "text_encoder_2", "vae", "transformer", "text_encoder_3"):
         if part not in networks:
             continue
         module = networks[part]

@@ -5,7 +5,8 @@ A folder may hold any of these, each in its library's own format (safetensors on
     unet/ text_encoder/ vae/ decoder/   a part saved by `save_pretrained`, or a peft LoRA of it (adapter_config.json)
     pytorch_lora_weights.safetensors    a LoRA as diffusers' training scripts write it; a file of any name will do too
     learned_embeds.safetensors          textual inversion: token -> (n, width) or (width,). Of SDXL's two text encoders:
-                                        clip_l and clip_g -> (n, width), or a second file, learned_embeds_2
+                                        clip_l and clip_g -> (n, width), or a second file, learned_embeds_2; of SD3's
+                                and FLUX.1's, t5 too
     conditioning.safetensors            ready text embeddings: name -> (n, tokens, width)
     adaptation.json                     what the fit wrote about itself (technique, base, classes, words, ...)
 
@@ -29,16 +30,17 @@ from imaginate.errors import ModelError
 from imaginate.limits import parse_json
 from imaginate.models import hub
 from imaginate.models.checkpoints import quiet, read
-from imaginate.models.priors.core.text import WORD_TABLES, TextEncoders
+from imaginate.models.priors.core.text import WORD_TABLES, TextEncoders, word_tables
 
 log = logging.getLogger("imaginate")
 
 LORA = "pytorch_lora_weights.safetensors"
 WEB_UI = "emb_params"  # the one tensor of a textual inversion as web interfaces write it; the file's name is the word
 KNOWN_NAMES = (LORA, "learned_embeds.safetensors", "conditioning.safetensors", "adapter_model.safetensors")
-EMBEDDINGS = {*WORD_TABLES.values(), WEB_UI}
+EMBEDDINGS = {*WORD_TABLES, WEB_UI}
 PARTS = (
-    "unet", "text_encoder", "text_encoder_2", "vae", "decoder", "image_encoder", "text_proj", "model", "transformer"
+    "unet", "text_encoder", "text_encoder_2", "text_encoder_3", "vae", "decoder", "image_encoder", "text_proj", "model",
+    "transformer",
 )  # fmt: skip
 
 
@@ -55,7 +57,7 @@ class LoraPipeline(Protocol):
 
     def load_lora_weights(self, folder: str, *, weight_name: str) -> None: ...
     def get_list_adapters(self) -> dict[str, list[str]]: ...
-    def fuse_lora(self, *, lora_scale: float) -> None: ...
+    def fuse_lora(self, *, components: list[str], lora_scale: float) -> None: ...
     def unload_lora_weights(self) -> None: ...
 
 
@@ -130,14 +132,21 @@ def _adapt_one(prior: PriorFamily, path: str, scale: float) -> Adaptation:
 
 
 def _found(path: str) -> Path:
-    """A folder or a file, or a hub id, which is fetched: a folder, or the one file of weights in it."""
+    """A folder or a file, or what a hub id has: a folder, the one file of weights in it, or the file that is named
+    (`ID/FILE.safetensors`)."""
     place = Path(path).expanduser()
     if place.exists():
         return place
     name, revision = hub.split_revision(path)
-    if name.count("/") != 1 or path.startswith((".", "/", "~")) or Path(name).parent.exists():
+    is_file = name.count("/") > 1 and name.endswith(".safetensors")
+    front = "/".join(name.split("/")[:2])
+    if (name.count("/") != 1 and not is_file) or path.startswith((".", "/", "~")) or Path(front).parent.exists():
         raise ModelError(f"adaptation not found: {path}")
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import hf_hub_download, snapshot_download
+
+    if is_file:
+        one = name.removeprefix(f"{front}/")
+        return Path(read(lambda: hf_hub_download(front, one, revision=revision or None), path, "an adaptation"))
 
     wanted = ["*.safetensors", "*.json"]
     fetch = lambda: snapshot_download(name, revision=revision or None, allow_patterns=wanted)  # noqa: E731
@@ -215,9 +224,10 @@ def _lora(prior: PriorFamily, file: Path, scale: float) -> tuple[str, ...]:
     except (ValueError, KeyError, RuntimeError) as error:
         line = str(error).strip().splitlines()[0][:160]
         raise ModelError(f"adaptation {file} does not fit this prior: {line}") from error
-    if not pipe.get_list_adapters():
+    adapted = [part for part, names in pipe.get_list_adapters().items() if names]
+    if not adapted:
         raise ModelError(f"adaptation {file} does not fit this prior: it names no part of it")
-    pipe.fuse_lora(lora_scale=scale)
+    pipe.fuse_lora(components=adapted, lora_scale=scale)  # by itself, FLUX.1's leaves out the text encoder
     pipe.unload_lora_weights()
     return ("lora",)
 
@@ -244,11 +254,15 @@ def _words(prior: PriorFamily, file: Path) -> dict[str, str]:
         return words
     if WEB_UI in tensors:
         tensors = {f"<{file.stem.strip('<>')}>": tensors[WEB_UI]}
-    tables = {part: _named(file, tensors[key]) for part, key in WORD_TABLES.items() if key in tensors}
+    encoders = prior.text.parts if isinstance(prior, ReadsText) else {}
+    own = {key: part for part, key in word_tables(encoders).items()}
+    tables = {own.get(key, part): _named(file, tensors[key]) for key, part in WORD_TABLES.items() if key in tensors}
+    if own and (lacking := [key for key in WORD_TABLES if key in tensors and key not in own]):
+        part = WORD_TABLES[lacking[0]]
+        raise ModelError(f"adaptation {file} has learned words for a {part} ({lacking[0]}), which {prior.name} lacks")
     if not tables:
         second = _tensors(file.with_stem(f"{file.stem}_2"))
         tables = {"text_encoder": tensors, **({"text_encoder_2": second} if second else {})}
-    encoders = prior.text.parts if isinstance(prior, ReadsText) else {}
     for part, learnt in tables.items():
         if part not in encoders:
             raise ModelError(f"adaptation {file} has learned words for a {part}, which {prior.name} does not have")
@@ -281,7 +295,8 @@ def _add(tokenizer: Any, encoder: Any, vectors: dict[str, torch.Tensor], blame: 
         words[word] = " ".join(tokens)
         learnt.update(zip(tokens, rows, strict=True))
     tokenizer.add_tokens(list(learnt))
-    encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    if len(tokenizer) > len(encoder.get_input_embeddings().weight):  # T5's table has rows to spare
+        encoder.resize_token_embeddings(len(tokenizer), mean_resizing=False)
     table = encoder.get_input_embeddings().weight
     with torch.no_grad():
         table[tokenizer.convert_tokens_to_ids(list(learnt))] = torch.stack(list(learnt.values())).to(table)

@@ -21,7 +21,8 @@ from imaginate.models.priors.core.latents import InLatents, check_level, is_pure
 from imaginate.models.priors.core.pipelines import check_parts, drive_of, is_stable_diffusion
 from imaginate.models.priors.core.running import Pipeline
 from imaginate.models.priors.core.schedulers import make_scheduler
-from imaginate.models.priors.core.text import TextEncoders
+from imaginate.models.priors.core.text import PARTS as TOKENIZERS
+from imaginate.models.priors.core.text import TextEncoders, pool_at_end
 from imaginate.models.priors.core.whole import InParts, opened
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
@@ -84,6 +85,40 @@ class ImageToImage(InParts, InLatents):
     def text(self) -> TextEncoders:
         """The text encoders to which words can be added."""
         return TextEncoders(self.pipe, self.device)
+
+    def put_tokenizer(self, part: str, tokenizer: Any) -> None:
+        """Another tokenizer for a text encoder."""
+        setattr(self.pipe, TOKENIZERS[part], tokenizer)
+        pool_at_end(self.text.parts[part][1], tokenizer)
+
+    def load_adaptation(self, path: str) -> None:
+        """A LoRA, parts or words, loaded into the pipeline, which then reads texts with new words to their end."""
+        super().load_adaptation(path)
+        for tokenizer, encoder in self.text.parts.values():
+            pool_at_end(encoder, tokenizer)
+
+    @property
+    def denoiser_part(self) -> str:
+        """Its name in the pipeline."""
+        return "transformer" if "transformer" in self.networks() else "unet"
+
+    @property
+    def denoiser(self) -> Any:
+        """The denoiser as it is now."""
+        return self.networks()[self.denoiser_part]
+
+    @denoiser.setter
+    def denoiser(self, network: Any) -> None:
+        self.put_network(self.denoiser_part, network)
+
+    @property
+    def noise_scheduler(self) -> Any:
+        """The checkpoint's own."""
+        return self.running.scheduler
+
+    def learning(self, prompts: Sequence[str]) -> Conditioning:
+        """n prompts -> n rows through text encoders that learn: gradients reach them."""
+        return self.running.learning(prompts)
 
     def count_tokens(self, prompt: str) -> int:
         """The length of a prompt in tokens, of which `context_length` fit."""
@@ -190,11 +225,12 @@ class ImageToImage(InParts, InLatents):
     def _checked(self, prompts: Sequence[str]) -> list[str]:
         """Prompts with the tokens of learned words in their place; one longer than the context is refused, not cut."""
         worded = self._worded(prompts)
+        read = list(prompts) if self.running.puts_words else worded
         for prompt in dict.fromkeys(worded):
             size = self.running.count_tokens(prompt)
             if size > self.context_length:
                 raise ConfigError(f"prompt must be at most {self.context_length} tokens, got {size}: {prompt!r}")
-        return worded
+        return read
 
     def _worded(self, prompts: Sequence[str]) -> list[str]:
         out = list(prompts)

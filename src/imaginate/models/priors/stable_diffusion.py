@@ -115,6 +115,14 @@ class StableDiffusion(InLatents):
         self._place()
         self.text = TextEncoders(self.pipe, self.device, self.adaptation.words)
 
+    def put_tokenizer(self, part: str, tokenizer: Any) -> None:
+        """Another tokenizer for a text encoder."""
+        self.text.parts[part] = (tokenizer, self.text.parts[part][1])
+
+    def learning(self, prompts: Sequence[str]) -> Conditioning:
+        """n prompts -> n rows through text encoders that learn: gradients reach them."""
+        return self.text.learning(prompts)
+
     def count_tokens(self, prompt: str) -> int:
         """The length of a prompt in tokens, of which `context_length` fit."""
         return len(self.tokenizer(prompt, truncation=False, verbose=False).input_ids)

@@ -18,7 +18,7 @@ from imaginate.models.checkpoints import DTYPES
 from imaginate.ops.chunks import is_out_of_memory
 from imaginate.ops.noise import stream, substream
 from imaginate.personalisation.core.images import Images
-from imaginate.personalisation.core.objective import Objective
+from imaginate.personalisation.core.objective import Loss
 from imaginate.personalisation.core.optimiser import RowAdam
 from imaginate.personalisation.core.plan import FitPlan, Learner
 
@@ -26,7 +26,7 @@ from imaginate.personalisation.core.plan import FitPlan, Learner
 class Trainer:
     """The learnt tensors, their optimisers and their running mean; `train_epoch` and `validate` move them along."""
 
-    def __init__(self, learner: Learner, objective: Objective, images: Images, plan: FitPlan, device: str) -> None:
+    def __init__(self, learner: Learner, objective: Loss, images: Images, plan: FitPlan, device: str) -> None:
         self.learner, self.objective, self.images, self.plan, self.device = learner, objective, images, plan, device
         self.parameters = learner.parameters()
         self.optimisers = _optimisers(learner)

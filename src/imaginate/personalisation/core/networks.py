@@ -13,23 +13,44 @@ import torch
 from torch import nn
 
 from imaginate.errors import ConfigError
-from imaginate.personalisation.core.plan import TunablePrior
+from imaginate.personalisation.core.plan import TunablePrior, TunableReader
 
 if TYPE_CHECKING:
-    from imaginate.models.priors.stable_diffusion import StableDiffusion
     from imaginate.models.priors.unclip import Unclip
 
 UNET_TARGETS = ("to_q", "to_k", "to_v", "to_out.0")
 TEXT_TARGETS = ("q_proj", "k_proj", "v_proj", "out_proj")
+JOINT_TARGETS = (*UNET_TARGETS, "add_q_proj", "add_k_proj", "add_v_proj", "to_add_out")  # of image and text together
+TARGETS = {"unet": UNET_TARGETS, "transformer": JOINT_TARGETS}
 
 
-def as_stable_diffusion(prior: TunablePrior) -> StableDiffusion:
-    """The prior of a technique of this family, with its text encoders."""
-    from imaginate.models.priors.stable_diffusion import StableDiffusion
-
-    if not isinstance(prior, StableDiffusion):
+def as_reader(prior: TunablePrior) -> TunableReader:
+    """The prior of a technique that conditions by text: Stable Diffusion 1, 2, XL, 3 or FLUX.1."""
+    if not isinstance(prior, TunableReader):
         raise ConfigError(f"the technique needs a stable-diffusion prior, {prior.name} is {prior.family}")
     return prior
+
+
+def reads_prompts(prior: TunablePrior) -> bool:
+    """Whether it is a prior of flow matching, which the techniques of Stable Diffusion tune too."""
+    from imaginate.models.priors.image_to_image import ImageToImage
+
+    return isinstance(prior, ImageToImage)
+
+
+def check_tunable(prior: TunablePrior) -> None:
+    """ConfigError, before any work, for a denoiser that cannot be asked alone."""
+    from imaginate.models.priors.core.velocity import velocity_of
+
+    if reads_prompts(prior):
+        velocity_of(prior.denoiser, prior.name)
+
+
+def clip_encoders(prior: TunableReader) -> list[str]:
+    """The text encoders that learn with a denoiser: those of CLIP. A T5 is larger than most denoisers."""
+    from imaginate.models.priors.core.text import is_t5
+
+    return [part for part, (_, encoder) in prior.text.parts.items() if not is_t5(encoder)]
 
 
 def as_unclip(prior: TunablePrior) -> Unclip:

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 import torch
 
-from imaginate.contract import PriorFamily
+from imaginate.contract import DiffusionPrior, PriorFamily
 from imaginate.ops.conditioning import Conditioning
 from imaginate.personalisation.core.settings import FitPlan
 from imaginate.records import Image, LabelSpace
 
-__all__ = ["Batch", "Condition", "FitPlan", "Group", "Learner", "Task", "Technique", "TunablePrior"]
+__all__ = ["Batch", "Condition", "FitPlan", "Group", "Learner", "Task", "Technique", "TunablePrior", "TunableReader"]
 
 # Of the denoiser: a conditioning of Stable Diffusion, or keyword arguments of another family's network.
 Condition: TypeAlias = Conditioning | dict[str, Any]
@@ -33,6 +33,26 @@ class TunablePrior(PriorFamily, Protocol):
 
     def posterior(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """(b, 3, s, s) in [0, 1] -> mean and deviation of the latents, as the denoiser expects them."""
+        ...
+
+
+@runtime_checkable
+class TunableReader(TunablePrior, DiffusionPrior, Protocol):
+    """One that reads prompts, by text encoders that can learn too."""
+
+    pipe: Any
+
+    @property
+    def text(self) -> Any:
+        """Its tokenizers and text encoders."""
+        ...
+
+    def put_tokenizer(self, part: str, tokenizer: Any) -> None:
+        """Another tokenizer for a text encoder."""
+        ...
+
+    def learning(self, prompts: Sequence[str]) -> Conditioning:
+        """n prompts -> n rows; gradients reach the text encoders."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 Gal et al. 2022 (textual inversion); RET section 3.2. The table of embeddings is not touched or enlarged: a class's
 row is put in place of the token on the way in, so that only (classes, width) numbers learn and nothing else moves.
-SDXL has two text encoders with a table each: a word is a row in both, and both rows learn.
+Where there are several text encoders (SDXL, SD3, FLUX.1), a word is a row in the table of each, and all rows learn.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import torch
 from torch import nn
 
 from imaginate.errors import ConfigError
-from imaginate.models.priors.core.text import WORD_TABLES
+from imaginate.models.priors.core.text import word_tables
 from imaginate.ops.conditioning import Conditioning
-from imaginate.personalisation.core.networks import as_stable_diffusion
+from imaginate.personalisation.core.networks import as_reader
 from imaginate.personalisation.core.plan import Batch, Task
 from imaginate.prompts.naming import class_name, core_word
 from imaginate.prompts.texts import TEXTUAL_INVERSION
@@ -87,14 +87,12 @@ class Vocabulary:
         self.rows = nn.Parameter(initial(labels, tokenizer, self.table.weight.detach().cpu()).to(device))
         encoder.set_input_embeddings(_Reading(self.table, self.rows, self.first))
 
-    def ids(self, text: str, label: int) -> torch.Tensor:
-        """(1, context) token ids of a text with a class's word; ConfigError where the word is cut off."""
+    def check(self, text: str, label: int) -> None:
+        """ConfigError for a text with a class's word in which the word is cut off."""
         limit = int(self.tokenizer.model_max_length)
-        found = self.tokenizer(text, padding="max_length", max_length=limit, truncation=True, return_tensors="pt")
-        if self.first + label not in found.input_ids[0].tolist():
+        found = self.tokenizer(text, truncation=True, max_length=limit).input_ids
+        if self.first + label not in found:
             raise ConfigError(f"prompt {text!r} is longer than the prior's context of {limit} tokens")
-        ids: torch.Tensor = found.input_ids
-        return ids
 
     def close(self) -> None:
         """Give the encoder its own table back."""
@@ -105,17 +103,16 @@ class Words:
     """Pseudowords of all classes in a prior's text encoders, and prompts with them as conditioning."""
 
     def __init__(self, task: Task, templates: Sequence[str] = TEXTUAL_INVERSION) -> None:
-        self.text, self.names, self.templates = (
-            as_stable_diffusion(task.prior).text,
-            task.labels.names,
-            tuple(templates),
-        )
-        self.tokens = tokens(task.labels, *[tokenizer for tokenizer, _ in self.text.parts.values()])
+        self.prior, self.names, self.templates = as_reader(task.prior), task.labels.names, tuple(templates)
+        self.own = dict(self.prior.text.parts)  # the prior's tokenizers and encoders
+        self.tokens = tokens(task.labels, *[tokenizer for tokenizer, _ in self.own.values()])
         self.parts = {
             part: Vocabulary(task.labels, self.tokens, tokenizer, encoder, task.device)
-            for part, (tokenizer, encoder) in self.text.parts.items()
+            for part, (tokenizer, encoder) in self.own.items()
         }
-        self._ids: dict[tuple[int, int], list[torch.Tensor]] = {}
+        for part, vocabulary in self.parts.items():
+            self.prior.put_tokenizer(part, vocabulary.tokenizer)
+        self._texts: dict[tuple[int, int], str] = {}
 
     def parameters(self) -> dict[str, nn.Parameter]:
         """The rows that learn, by text encoder."""
@@ -126,22 +123,23 @@ class Words:
         drawn = torch.randint(len(self.templates), (len(batch.labels),), generator=generator).tolist()
         pairs = list(zip(drawn, batch.labels.tolist(), strict=True))
         unique = sorted(set(pairs))
-        found = zip(*[self.ids(*pair) for pair in unique], strict=True)
-        encoded = self.text.read([torch.cat(ids) for ids in found])
+        encoded = self.prior.learning([self.text(*pair) for pair in unique])
         return encoded.at([unique.index(pair) for pair in pairs])
 
-    def ids(self, template: int, label: int) -> list[torch.Tensor]:
-        """(1, context) token ids of a template with a class's pseudoword, by each tokenizer."""
-        if (template, label) not in self._ids:
+    def text(self, template: int, label: int) -> str:
+        """A template with a class's pseudoword, which every tokenizer must read."""
+        if (template, label) not in self._texts:
             text = self.templates[template].format(name=self.tokens[label])
-            self._ids[template, label] = [part.ids(text, label) for part in self.parts.values()]
-        return self._ids[template, label]
+            for part in self.parts.values():
+                part.check(text, label)
+            self._texts[template, label] = text
+        return self._texts[template, label]
 
     def save(self, folder: Path) -> None:
         """All words in learned_embeds.safetensors, and one file a word, as `load_textual_inversion` reads them.
 
-        Of one encoder: token -> (width,). Of SDXL's two, the form that its pipelines' documentation loads: `clip_l` and
-        `clip_g` (words, width), without names; those are noted in the file's metadata.
+        Of one encoder: token -> (width,). Of several, the form that diffusers' documentation loads: `clip_l`, `clip_g`,
+        `t5` (words, width), without names; those are noted in the file's metadata.
         """
         rows = {part: vectors.detach().float().cpu() for part, vectors in self.parameters().items()}
         (folder / "words").mkdir(exist_ok=True)
@@ -157,7 +155,8 @@ class Words:
             (table,) = rows.values()
             save_file({word: row.clone() for word, row in zip(words, table, strict=True)}, str(file))
         else:
-            tables = {WORD_TABLES[part]: table.clone() for part, table in rows.items()}
+            names = word_tables(self.own)
+            tables = {names[part]: table.clone() for part, table in rows.items()}
             save_file(tables, str(file), metadata={"tokens": json.dumps(words, ensure_ascii=False)})
 
     def mapping(self) -> dict[str, str]:
@@ -165,6 +164,7 @@ class Words:
         return dict(zip(self.names, self.tokens, strict=True))
 
     def close(self) -> None:
-        """Give the encoders their own tables back."""
-        for vocabulary in self.parts.values():
+        """Give the encoders their own tables and tokenizers back."""
+        for part, vocabulary in self.parts.items():
             vocabulary.close()
+            self.prior.put_tokenizer(part, self.own[part][0])

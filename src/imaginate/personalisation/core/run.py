@@ -18,7 +18,8 @@ from imaginate.models.weights import weights_of
 from imaginate.ownership import own
 from imaginate.personalisation.core.images import Images, prepare
 from imaginate.personalisation.core.loop import Trainer, now
-from imaginate.personalisation.core.objective import Objective
+from imaginate.personalisation.core.networks import check_tunable, reads_prompts
+from imaginate.personalisation.core.objective import objective_of
 from imaginate.personalisation.core.plan import FitPlan, Learner, Task, Technique, TunablePrior
 from imaginate.personalisation.core.sheets import sheet
 from imaginate.personalisation.core.store import Store
@@ -48,8 +49,9 @@ def fit(
     chosen: Technique = registry.make("techniques", technique, settings)
     fit_plan = plan if isinstance(plan, FitPlan) else build(FitPlan, dict(plan or {}), where="fit")
     tuned = _prior(chosen, fit_plan, prior, device) if isinstance(prior, str) else prior
-    if tuned.family != chosen.family:
+    if tuned.family != chosen.family and not (chosen.family == "stable-diffusion" and reads_prompts(tuned)):
         raise ConfigError(f"technique {technique} needs a {chosen.family} prior, {tuned.name} is {tuned.family}")
+    check_tunable(tuned)
     dataset = open_dataset(data)
     manifest = _manifest(technique, chosen, fit_plan, tuned, fingerprint(tuned), dataset)
     store = Store(out)
@@ -142,7 +144,7 @@ class _Run:
     ) -> None:
         self.technique, self.plan, self.prior, self.images = technique, plan, prior, images
         self.learner, self.store, self.manifest = learner, store, manifest
-        self.trainer = Trainer(learner, Objective(prior), images, plan, prior.device)
+        self.trainer = Trainer(learner, objective_of(prior), images, plan, prior.device)
         self.epoch, self.done, self.total, self.seconds = 0, 0, 0.0, 0.0
         manifest.words, manifest.clusters, manifest.template = learner.words, learner.clusters, learner.template
         manifest.notes = list(learner.notes)

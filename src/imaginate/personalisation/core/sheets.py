@@ -10,14 +10,16 @@ from PIL import Image, ImageDraw
 
 from imaginate import lettering
 from imaginate.files import replace_file
+from imaginate.models.priors.core.fitting import fitting_settings
 from imaginate.ops.conditioning import Conditioning
 from imaginate.ops.finite import draw_finite
 from imaginate.ops.noise import stream, substream
 from imaginate.personalisation.core.images import Images, square
-from imaginate.personalisation.core.networks import as_stable_diffusion
+from imaginate.personalisation.core.networks import as_reader
 from imaginate.personalisation.core.plan import Batch, FitPlan, Learner, TunablePrior
 
 CLASSES, COLUMNS = 8, 4
+SCALE = 7.5  # of guidance, where a checkpoint asks for no other
 
 
 @torch.no_grad()
@@ -42,7 +44,7 @@ def _from_text(
     learner: Learner, prior: TunablePrior, rows: list[int], labels: list[int], seeds: list[int], plan: FitPlan
 ) -> torch.Tensor:
     """Text-to-image under what the technique conditions the denoiser on for each class."""
-    device, diffusion = prior.device, as_stable_diffusion(prior)
+    device, diffusion = prior.device, as_reader(prior)
     batch = Batch(
         torch.empty(len(labels), 0, device=device),
         torch.tensor(labels, device=device),
@@ -52,13 +54,16 @@ def _from_text(
     )
     condition = learner.condition(batch, stream(plan.seed, "sheet"))
     assert isinstance(condition, Conditioning)
+    scale = fitting_settings(prior.name).get("guidance_scale", SCALE)
 
     def draw(rows: Sequence[int], chosen: Sequence[int]) -> torch.Tensor:
-        return diffusion.diffuse(
-            None, condition.at(rows), strength=1.0, guidance_scale=7.5, steps=plan.sheet_steps, seeds=chosen
+        latents: torch.Tensor = diffusion.diffuse(
+            None, condition.at(rows), strength=1.0, guidance_scale=scale, steps=plan.sheet_steps, seeds=chosen
         )
+        return latents
 
-    return diffusion.decode(draw_finite(draw, seeds).values)
+    images: torch.Tensor = diffusion.decode(draw_finite(draw, seeds).values)
+    return images
 
 
 def _draw(file: Path, table: list[tuple[str, torch.Tensor, list[torch.Tensor]]], tile: int) -> None:

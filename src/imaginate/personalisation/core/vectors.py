@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from imaginate.ops.conditioning import Conditioning
-from imaginate.personalisation.core.networks import as_stable_diffusion
+from imaginate.personalisation.core.networks import as_reader
 from imaginate.personalisation.core.plan import Batch, Task
 from imaginate.prompts.sets import SETS, draw
 
@@ -32,12 +32,8 @@ class Vectors:
         self.slot_of = (offsets if assigned is None else offsets + assigned).to(task.device)
         prompts = [draw(SETS["simple-nows"], info, 0, 0).text for info in task.labels]
         rows = torch.arange(len(prompts)).repeat_interleave(torch.tensor(self.counts))
-        start = (
-            as_stable_diffusion(task.prior)
-            .embed_prompts(prompts)
-            .to(task.device, torch.float32)
-            .at(rows.to(task.device))
-        )
+        encoded = as_reader(task.prior).embed_prompts(prompts).to(task.device, torch.float32)
+        start = encoded.at(rows.to(task.device))
         pooled = None if start.pooled is None else nn.Parameter(start.pooled)
         self.table = Conditioning(nn.Parameter(start.hidden), pooled)
 

@@ -92,6 +92,13 @@ def unpacked(latents: torch.Tensor, height: int, width: int) -> torch.Tensor:
     return rows.permute(0, 3, 1, 4, 2, 5).reshape(len(latents), -1, height, width)
 
 
+def packed(latents: torch.Tensor) -> torch.Tensor:
+    """(b, c, h, w) -> patches of 2 x 2 in a row (b, h w / 4, 4 c): what `unpacked` undoes."""
+    count, channels, height, width = latents.shape
+    rows = latents.view(count, channels, height // 2, 2, width // 2, 2).permute(0, 2, 4, 1, 3, 5)
+    return rows.reshape(count, height * width // 4, channels * 4)
+
+
 def _takes_films(vae: Any) -> bool:
     """Whether pictures are films of one frame to it: five dimensions."""
     return "z_dim" in vae.config

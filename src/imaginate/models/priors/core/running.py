@@ -32,6 +32,13 @@ class HasFactor(Protocol):
 
 
 @runtime_checkable
+class PutsWords(Protocol):
+    """A pipeline that puts all tokens of a learned word in its place."""
+
+    def maybe_convert_prompt(self, prompt: str, tokenizer: Any) -> str: ...
+
+
+@runtime_checkable
 class HasProcessor(Protocol):
     """A pipeline that prepares the images that it is given."""
 
@@ -62,6 +69,11 @@ class Pipeline:
     def is_stochastic(self) -> bool:
         """Whether its steps draw numbers."""
         return is_stochastic(self.scheduler)
+
+    @property
+    def puts_words(self) -> bool:
+        """Whether it puts all tokens of a learned word in the word's place."""
+        return isinstance(self.pipe, PutsWords)
 
     def takes(self, word: str) -> bool:
         """Whether a call has this argument."""
@@ -118,9 +130,17 @@ class Pipeline:
 
     @torch.no_grad()
     def _row(self, prompt: str) -> Conditioning:
+        return self._encoded(prompt)
+
+    def learning(self, prompts: Sequence[str]) -> Conditioning:
+        """n prompts -> n rows through encoders that learn: gradients reach them."""
+        self._check_rows()
+        return self._encoded(list(prompts))
+
+    def _encoded(self, prompts: str | list[str]) -> Conditioning:
         encode = self.pipe.encode_prompt
         known = inspect.signature(encode).parameters
-        words = {word: prompt for word in ("prompt", "prompt_2", "prompt_3") if word in known}
+        words = {word: prompts for word in ("prompt", "prompt_2", "prompt_3") if word in known}
         unguided = {"do_classifier_free_guidance": False} if "do_classifier_free_guidance" in known else {}
         with quiet():
             found = encode(**words, **unguided)

@@ -8,15 +8,41 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
 from imaginate.errors import ConfigError
 from imaginate.ops.conditioning import Conditioning, join
 
-PARTS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2"}
-WORD_TABLES = {"text_encoder": "clip_l", "text_encoder_2": "clip_g"}  # in a file of words that SDXL has learnt
+PARTS = {"text_encoder": "tokenizer", "text_encoder_2": "tokenizer_2", "text_encoder_3": "tokenizer_3"}
+WORD_TABLES = {"clip_l": "text_encoder", "clip_g": "text_encoder_2", "t5": "text_encoder_3"}  # in a file of words
+BEFORE_NEW_WORDS = 2  # the end of a text in the configuration of CLIPs that were saved before words could be added
+
+
+@runtime_checkable
+class KnowsEnd(Protocol):
+    """A text encoder that pools at the end of a text."""
+
+    eos_token_id: int
+
+
+def word_tables(parts: Mapping[str, tuple[Any, Any]]) -> dict[str, str]:
+    """Text encoder -> its table in a file of words: clip_l, clip_g or t5."""
+    names = {part: table for table, part in WORD_TABLES.items()}
+    return {part: "t5" if is_t5(encoder) else names[part] for part, (_, encoder) in parts.items()}
+
+
+def is_t5(encoder: Any) -> bool:
+    """Whether a text encoder is a T5 (else it is a CLIP)."""
+    return str(encoder.config.model_type) in ("t5", "umt5")
+
+
+def pool_at_end(encoder: Any, tokenizer: Any) -> None:
+    """Let a CLIP pool at the end of a text: early ones do so at the highest token id, which a new word would be."""
+    for module in encoder.modules():
+        if isinstance(module, KnowsEnd) and module.eos_token_id == BEFORE_NEW_WORDS:
+            module.eos_token_id = int(tokenizer.eos_token_id)
 
 
 class TextEncoders:
