@@ -1,7 +1,8 @@
 """How much faster few steps and a tiny decoder are than the released loop, at the sizes of SD 1.5 and SDXL.
 
     python benchmarks/few_steps.py --out results                                 a GPU: both sizes, about four minutes
-    python benchmarks/few_steps.py --out results --sizes sd15 --pixels 256 --images 1 --only rates --device cpu
+    python benchmarks/few_steps.py --out benchmarks/results --sizes sd15 --pixels 128 --images 1 --only rates \\
+        --match steps --seconds 2000 --limit 1500 --device cpu
 
 The weights are random (time does not depend on them) and nothing is downloaded. On a GPU it also says whether cards of
 16 and 24 GB would do, and whether the same seeds give the same bits. Each part is guarded and limited in time, and the
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--sizes", nargs="+", choices=["sd15", "sdxl"], default=["sd15", "sdxl"])
     parser.add_argument("--only", nargs="+", choices=["rates", "bits", "memory"], default=["rates", "bits", "memory"])
+    parser.add_argument("--match", default="", help="of the ways of gif-sd, those with this in their name")
     parser.add_argument("--pixels", type=int, help="pixels a side; the published size where not given")
     parser.add_argument("--images", type=int, default=8, help="images of SD 1.5's size, two a seed; SDXL makes half")
     parser.add_argument("--steps", type=int, default=50, help="denoising steps of the released loop at strength 1")
@@ -249,6 +251,8 @@ def rates(bench: Bench, notes: Notes) -> None:
     released = notes.measure(bench.size, "released loop (float32, pairs)", lambda: released_rate(bench))
     slow = (released or {}).get("images_per_second")
     for label, (settings, is_tiny) in WAYS.items():
+        if bench.args.match not in label:
+            continue
 
         def work(settings: dict[str, Any] = settings, is_tiny: bool = is_tiny) -> dict[str, Any]:
             prior = bench.prior(bench.dtype, is_tiny=is_tiny)

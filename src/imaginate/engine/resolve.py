@@ -5,8 +5,10 @@ Plan, expand, refilter, fit and workers receive the resolved recipe; nothing lat
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 from imaginate import registry
@@ -19,6 +21,8 @@ from imaginate.models.extras import check_installed
 from imaginate.select import Selection, required_filters
 from imaginate.settings import nearest, roles_by_settings, settings_of, values_of
 from imaginate.write.images import Writing
+
+log = logging.getLogger("imaginate")
 
 WEAK = ("nano",)  # priors that lose the class under the papers' settings (docs/nano.md)
 LEVELS = frozenset(("strength", "strengths", "noise"))  # settings of which one says where a diffusion starts
@@ -179,7 +183,7 @@ def _method_of(recipe: Recipe) -> Method:
     """The method, built; with the defaults that fit the prior, and those that keep the class where it is known to be
     weak."""
     method = registry.make("methods", recipe.method, recipe.settings)
-    if fitting := _fitting(recipe.roles.prior, method):
+    if fitting := _fitting(recipe, method):
         method = registry.make("methods", recipe.method, {**fitting, **recipe.settings})
     if recipe.roles.prior not in WEAK or not isinstance(method, Cautious):
         return method
@@ -188,14 +192,25 @@ def _method_of(recipe: Recipe) -> Method:
     return registry.make("methods", recipe.method, {**cautious, **recipe.settings})
 
 
-def _fitting(prior: str | None, method: Method) -> Settings:
-    """The settings of a method of diffusion that fit a checkpoint."""
+def _fitting(recipe: Recipe, method: Method) -> Settings:
+    """The settings of a method of diffusion that fit a checkpoint; those of few steps are said."""
+    prior, adaptation = recipe.roles.prior, recipe.roles.adaptation
     if prior is None or prior in WEAK or "prior:stable-diffusion" not in method.needs:
         return {}
-    from imaginate.models.priors.core.fitting import fitting_settings
+    from imaginate.models.priors.core.fitting import few_steps_of, fitting_settings
 
     known = {s.name for s in settings_of(type(method))}
-    return {name: value for name, value in fitting_settings(prior).items() if name in known}
+    found = fitting_settings(prior, adaptation)
+    few = few_steps_of(prior, adaptation)
+    if few is not None and (taken := few.only(known - set(recipe.settings))).settings:
+        _say(str(taken))
+    return {name: value for name, value in found.items() if name in known}
+
+
+@cache
+def _say(line: str) -> None:
+    """Said once: a recipe is resolved by every command and worker."""
+    log.warning(line)
 
 
 def _resolved(recipe: Recipe, method: Method, filters: tuple[NamedFilter, ...]) -> ResolvedRecipe:

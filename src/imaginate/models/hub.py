@@ -94,17 +94,24 @@ def damaged(folder: Path) -> str | None:
     not it."""
     files = sorted(p for p in folder.rglob("*") if p.suffix in WEIGHTS and p.is_file())
     for file in files:
-        size = file.stat().st_size
-        with file.open("rb") as opened:
-            head = opened.read(len(POINTER))
-        if head == POINTER:
-            return f"{file} is a pointer of Git LFS, not the weights: run `git lfs pull` in that folder"
-        if size == 0:
-            return f"{file} is empty: fetch it again"
-        if file.suffix == ".safetensors" and (missing := _missing_bytes(file, size)):
-            return f"{file} is cut short ({missing} bytes are missing): fetch it again"
+        if wrong := damaged_file(file):
+            return wrong
     if files and not _has_safetensors([file.name for file in files]):
         return PICKLED
+    return None
+
+
+def damaged_file(file: Path) -> str | None:
+    """What is wrong with one file of weights: a pointer of Git LFS, empty, cut short; None where that is not it."""
+    size = file.stat().st_size
+    with file.open("rb") as opened:
+        head = opened.read(len(POINTER))
+    if head == POINTER:
+        return f"{file} is a pointer of Git LFS, not the weights: run `git lfs pull` in that folder"
+    if size == 0:
+        return f"{file} is empty: fetch it again"
+    if file.suffix == ".safetensors" and (missing := _missing_bytes(file, size)):
+        return f"{file} is cut short ({missing} bytes are missing): fetch it again"
     return None
 
 

@@ -31,6 +31,8 @@ def weights_of(spec: str | None, family: str) -> Weights | None:
     folder = Path(name).expanduser()
     if folder.is_dir():
         return {"id": spec, "hash": _hash(folder)}
+    if folder.is_file():
+        return {"id": spec, "hash": short_hash(_content(folder))}
     if "/" not in name or folder.exists():
         return None
     commit, there = _commit(spec), hub.snapshot(spec)

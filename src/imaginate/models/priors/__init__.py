@@ -57,8 +57,10 @@ def _driver(family: str, spec: str) -> str:
         return family
     from imaginate.models import checkpoints
     from imaginate.models.priors.core.pipelines import is_editor, is_given, is_stable_diffusion
+    from imaginate.models.priors.core.whole import place_of
+    from imaginate.models.single_file import is_single_file
 
-    checkpoints.locate(spec, "sd", missing="prior folder not found")
-    index = checkpoints.pipeline_index(spec)
+    place = place_of(spec)
+    index = checkpoints.pipeline_index(place if is_single_file(spec) else spec)
     is_own = index is None or is_stable_diffusion(index) or is_editor(index) or not is_given(index, "vae")
     return family if is_own else "image-to-image"

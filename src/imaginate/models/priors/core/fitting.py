@@ -8,12 +8,31 @@ from pathlib import Path
 from typing import Any
 
 from imaginate.models.hub import split_revision
+from imaginate.models.priors.core.few_steps import UNGUIDED, FewSteps, in_adaptation, in_checkpoint
+from imaginate.models.single_file import configuration_of, is_single_file
 
 Settings = Mapping[str, Any]
 
 
-def fitting_settings(spec: str) -> Settings:
-    """Defaults of steps, guidance scale and scheduler for a pipeline of flow matching; empty for any other.
+def fitting_settings(spec: str, adaptation: str | None = None) -> Settings:
+    """Defaults of steps, scale and scheduler for a checkpoint and the LoRA on it; empty where the papers' fit."""
+    few = few_steps_of(spec, adaptation)
+    return {**_of_flow(spec), **({} if few is None else few.settings)}
+
+
+def few_steps_of(spec: str, adaptation: str | None = None) -> FewSteps | None:
+    """What was made for few steps, the LoRA or the checkpoint; None where neither says so."""
+    base = _of_flow(spec)
+    if "steps" in base:
+        return None  # FLUX.1 schnell: known by its own configuration
+    is_embedded = bool(base) and bool(_config(spec, "transformer/config.json").get("guidance_embeds"))
+    scale = float(base["guidance_scale"]) if is_embedded else UNGUIDED
+    found = in_adaptation(adaptation, is_flow=bool(base), scale=scale) if adaptation else None
+    return found or in_checkpoint(spec, lambda name: _config(spec, name), scale=scale)
+
+
+def _of_flow(spec: str) -> Settings:
+    """Defaults for a pipeline of flow matching; empty for any other.
 
     Flow matching has no table of noise levels, so the papers' schedulers do not fit. FLUX.1 schnell was distilled for
     four steps without a guidance scale; FLUX.1 dev takes the scale as an input, and 3.5 is what it is published with.
@@ -33,6 +52,8 @@ def fitting_settings(spec: str) -> Settings:
 def _config(spec: str, name: str) -> dict[str, Any]:
     """A configuration file of a folder or a hub id; empty where there is none, or it cannot be had."""
     folder = Path(spec).expanduser()
+    if is_single_file(spec):
+        folder = configuration_of(spec)
     file = folder / name if folder.is_dir() else _from_hub(spec, name)
     try:
         found = json.loads(file.read_text(encoding="utf-8")) if file is not None and file.is_file() else {}

@@ -81,6 +81,13 @@ def drive_of(index: Mapping[str, Any], spec: str) -> Drive:
     raise ModelError(f"{spec} is a {name}, which neither edits images nor draws them from a prompt")
 
 
+def class_of(index: Mapping[str, Any], wanted: Any) -> Any:
+    """The class to load by: `wanted`, or the pipeline's own where that is the general DiffusionPipeline."""
+    from diffusers import DiffusionPipeline
+
+    return wanted if wanted is not DiffusionPipeline else _class(str(index.get("_class_name")))
+
+
 def parameters_of(cls: Any) -> Mapping[str, inspect.Parameter]:
     """What a call of a pipeline takes."""
     return inspect.signature(cls.__call__).parameters

@@ -21,11 +21,13 @@ from imaginate.settings import nearest
 
 SCHEDULERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {}),
+    "ddim-trailing": ("DDIMScheduler", {"timestep_spacing": "trailing"}),
     "ddpm": ("DDPMScheduler", {"variance_type": "fixed_small"}),
     "dpmsolver": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": False}),
     "dpmsolver-karras": ("DPMSolverMultistepScheduler", {"algorithm_type": "dpmsolver++", "use_karras_sigmas": True}),
     "euler": ("EulerDiscreteScheduler", {"use_karras_sigmas": False}),
     "euler-ancestral": ("EulerAncestralDiscreteScheduler", {}),
+    "euler-trailing": ("EulerDiscreteScheduler", {"use_karras_sigmas": False, "timestep_spacing": "trailing"}),
     "heun": ("HeunDiscreteScheduler", {"use_karras_sigmas": False}),
     "lcm": ("LCMScheduler", {}),
     "lms": ("LMSDiscreteScheduler", {"use_karras_sigmas": False}),

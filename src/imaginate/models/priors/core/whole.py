@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
 import torch
 
@@ -14,6 +14,15 @@ from imaginate.errors import ModelError
 from imaginate.models import hub
 from imaginate.models.adaptations.loading import Adaptation, adapt
 from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, read, variant
+from imaginate.models.priors.core.pipelines import class_of
+from imaginate.models.single_file import configuration_of, is_single_file, load_single_file
+
+
+@runtime_checkable
+class ReadsFiles(Protocol):
+    """A class of pipelines that reads one file of weights."""
+
+    def from_single_file(self, file: str, **how: Any) -> Any: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,19 +38,36 @@ class Opened:
         """The pipeline, by a class of diffusers; safetensors only, without a safety checker. ModelError, in one line,
         for files that cannot be read or lack weights."""
         spare: dict[str, Any] = {"safety_checker": None} if "safety_checker" in self.index else {}
+        if is_single_file(self.spec):
+            return self._load_file(cls, {**dtype_argument(self.dtype), **spare})
         how = {**dtype_argument(self.dtype), **spare, **pinned(self.spec), **variant(self.spec)}
         pipe = read(lambda: cls.from_pretrained(self.place, use_safetensors=True, **how), self.spec, "a pipeline")
         check_whole(pipe, self.place, self.spec)
         return pipe
+
+    def _load_file(self, cls: Any, how: Mapping[str, Any]) -> Any:
+        """The pipeline out of one file of weights."""
+        own = class_of(self.index, cls)
+        if not isinstance(own, ReadsFiles):
+            raise ModelError(f"{self.spec} is a {own.__name__}, which diffusers does not read from one file")
+        return read(lambda: load_single_file(own, self.spec, dict(how)), self.spec, "a pipeline")
 
 
 def opened(spec: str, *, device: str, dtype: str | None) -> Opened:
     """A folder or a hub id ("nano": the bundled one) whose index was read."""
     from diffusers import DiffusionPipeline
 
-    kind, place = precision(dtype, device), locate(spec, "sd", missing="prior folder not found")
+    kind = precision(dtype, device)
+    place = place_of(spec)
     index = read(lambda: DiffusionPipeline.load_config(place, **pinned(spec)), spec, "a diffusers pipeline")
     return Opened(spec=spec, place=place, dtype=kind, index=index)
+
+
+def place_of(spec: str) -> str:
+    """Where the index of a pipeline is: a folder or a hub id; of one file of weights, the folder that describes it."""
+    if is_single_file(spec):
+        return str(configuration_of(spec))
+    return locate(spec, "sd", missing="prior folder not found")
 
 
 class InParts(ABC):
