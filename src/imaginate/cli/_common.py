@@ -138,6 +138,27 @@ def heard(args: argparse.Namespace, notes: logging.Handler) -> Iterator[None]:
             notes.setLevel(said)
 
 
+@contextmanager
+def facts_shown() -> Iterator[None]:
+    """What there is to know before a run begins is printed as it comes, but for warnings, which are notes."""
+    log, level = logging.getLogger("imaginate.facts"), logging.getLogger("imaginate.facts").level
+    shown = _Facts()
+    log.addHandler(shown)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(shown)
+        log.setLevel(level)
+
+
+class _Facts(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a fact."""
+        if record.levelno < logging.WARNING:
+            print(record.getMessage(), flush=True)
+
+
 def _log_file(path: str) -> logging.Handler:
     try:
         file = logging.FileHandler(path, encoding="utf-8")

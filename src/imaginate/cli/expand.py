@@ -10,7 +10,9 @@ The same command on the same folder finishes a run that was interrupted.
 from __future__ import annotations
 
 import argparse
+import contextlib
 
+from imaginate.cli._common import facts_shown
 from imaginate.cli._recipe import add_dynamic, add_recipe_flags, need_data, recipe_values
 from imaginate.errors import ConfigError
 
@@ -45,9 +47,10 @@ def run(args: argparse.Namespace) -> int:
     need_data(values, "imaginate expand DATA OUT --recipe FILE, or data: {path: ...} in the recipe")
     from imaginate.engine.run import expand
 
-    result = expand(
-        out=out, recipe=values, workers=args.workers, ray=args.ray, restore=args.restore, progress=not args.quiet
-    )
+    with contextlib.nullcontext() if args.quiet else facts_shown():
+        result = expand(
+            out=out, recipe=values, workers=args.workers, ray=args.ray, restore=args.restore, progress=not args.quiet
+        )
     print(result)
     print(f"look at {result.path}/contact-sheet.png, or: imaginate inspect {result.path}")
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imaginate.data.decoding import load
 from imaginate.data.spec import DataSpec
@@ -37,6 +37,22 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.samples)
+
+    def __getitem__(self, index: int) -> tuple[Image, int]:
+        """Image (3, h, w) uint8 and label, as torch's loaders want them. Raises ImageError for an unusable file."""
+        return self.image(index), self.samples[index].label
+
+    def __repr__(self) -> str:
+        split = f", split {self.split!r}" if self.split else ""
+        return f"Dataset({self.name!r}{split}: {len(self.samples)} images, {len(self.labels)} classes, {self.format})"
+
+    def to_pandas(self) -> Any:
+        """A row an image (id, class, label, split) as a pandas data frame (pandas is not installed with imaginate)."""
+        import pyarrow as pa
+
+        names = self.labels.names
+        rows = [{"id": s.id, "class": names[s.label], "label": s.label, "split": s.split} for s in self.samples]
+        return pa.Table.from_pylist(rows).to_pandas()
 
     def sample(self, index: int) -> Sample:
         """The record at this index."""

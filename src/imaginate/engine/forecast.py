@@ -9,18 +9,21 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from imaginate.data import load, open_dataset
 from imaginate.data.known_formats import formats_of
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.gather import gather
+from imaginate.engine.outlook import Fact, Made, outlook, split_fact
 from imaginate.engine.plan import Plan, Unit, make_plan
 from imaginate.engine.recipe import SECTIONS, Recipe
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker
-from imaginate.engine.sizes import shrinking
+from imaginate.engine.sizes import shrinking, size_in_words
 from imaginate.errors import ImageError
+from imaginate.markdown import table
 from imaginate.records import FileBacked
 from imaginate.settings import with_keywords
 
@@ -30,7 +33,8 @@ PATIENCE = 5.0  # seconds for decoding seed images: broken ones give no copies
 
 @dataclass(frozen=True)
 class Forecast:
-    """Counts are exact as long as nothing is rejected; seconds and bytes are measured on a few images."""
+    """Counts are exact as long as nothing is rejected; seconds and bytes are measured on a few images. `facts`: what to
+    know before the run begins (split, guide, sizes, class names, pool)."""
 
     method: str
     plan: Plan
@@ -38,6 +42,7 @@ class Forecast:
     bytes_per_image: float
     measured: int
     notes: tuple[str, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
     @property
     def seconds(self) -> float:
@@ -49,6 +54,20 @@ class Forecast:
         """Expected size of the new images."""
         return self.bytes_per_image * self.plan.wanted
 
+    def to_pandas(self) -> Any:
+        """Seeds and new images of each class as a pandas data frame (pandas is not installed with imaginate)."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist([{"class": name, **count} for name, count in self.plan.counts.items()]).to_pandas()
+
+    def __repr__(self) -> str:
+        return f"Forecast({self.method!r}: {self.plan.wanted} new images, about {_time_in_words(self.seconds)})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the classes, and below them what is printed."""
+        rows = [{"class": name, **count} for name, count in self.plan.counts.items()]
+        return f"{table(rows)}<pre>{escape(str(self).split(chr(10) * 2, 1)[-1])}</pre>"
+
     def __str__(self) -> str:
         """Classes, totals, disk, time."""
         plan, width = self.plan, max([len(name) for name in self.plan.counts] + [5])
@@ -58,14 +77,15 @@ class Forecast:
         seeds = sum(c["seeds"] for c in plan.counts.values())
         lines += [f"{'total':<{width}}  {seeds:>7}  {plan.wanted:>8}", ""]
         lines.append(f"{plan.wanted} new images by {self.method} in {len(plan.shards)} shards")
-        lines.append(f"disk: about {_size_in_words(self.bytes)} ({_size_in_words(self.bytes_per_image)} an image)")
+        lines.append(f"disk: about {size_in_words(self.bytes)} ({size_in_words(self.bytes_per_image)} an image)")
         time = _time_in_words(self.seconds)
         lines.append(f"time: about {time} with one worker ({rate:,.1f} images/s, measured on {self.measured})")
         if plan.skipped:
             lines.append(f"skipped: {len(plan.skipped)} seed images, first: {' - '.join(plan.skipped[0])}")
             reasons = Counter(reason for _, reason in plan.skipped).most_common()
             lines += [f"  {count:>7}  {reason}" for reason, count in reasons if len(reasons) > 1]
-        lines += [f"note: {note}" for note in self.notes]
+        said = [f"note: {fact.text}" if fact.warns else fact.text for fact in self.facts]
+        lines += [*(["", *said] if said else []), *(f"note: {note}" for note in self.notes)]
         return "\n".join(lines)
 
 
@@ -86,7 +106,8 @@ def plan(
 
 def forecast(recipe: ResolvedRecipe) -> Forecast:
     """Plan the run and make two small batches of it in a temporary folder: the first warms up, the second is timed."""
-    plan, broken = _without_broken(make_plan(recipe, open_dataset(recipe.data)))
+    dataset = open_dataset(recipe.data)
+    plan, broken = _without_broken(make_plan(recipe, dataset))
     few = list(_few(plan, recipe.expand.batch * 2))
     half = max(1, len(few) // 2)
     trial = dataclasses.replace(plan, shards=(tuple(few[:half]), tuple(few[half:] or few)))
@@ -100,7 +121,9 @@ def forecast(recipe: ResolvedRecipe) -> Forecast:
     note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
     lost = remark(*(Tally.of([summary.get(key, {})]) for key in ("judged_copies", "judged_seeds")))
     notes = (*worker.context.notes, *filter(None, (note, lost, broken, _formats(plan))))
-    return Forecast(recipe.method_name, plan, seconds / images, size / images, images, notes)
+    new_size = summary["new_size"] and (summary["new_size"][0], summary["new_size"][1])
+    facts = (split_fact(dataset), *outlook(recipe, plan, worker.context, Made(size=new_size, bytes=size / images)))
+    return Forecast(recipe.method_name, plan, seconds / images, size / images, images, notes, facts)
 
 
 def _without_broken(plan: Plan) -> tuple[Plan, str]:
@@ -153,14 +176,6 @@ def _few(plan: Plan, limit: int) -> Iterator[Unit]:
 
 def _size(folder: str) -> int:
     return sum(os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names)
-
-
-def _size_in_words(count: float) -> str:
-    for unit in ("B", "KB", "MB", "GB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} TB"
 
 
 def _time_in_words(seconds: float) -> str:

@@ -15,7 +15,9 @@ from imaginate.data.labelling import as_line, from_line
 from imaginate.engine import finish, folder
 from imaginate.engine import workers as making
 from imaginate.engine.agreement import Tally, remark
+from imaginate.engine.context import RunContext
 from imaginate.engine.gather import gather
+from imaginate.engine.outlook import Fact, outlook, split_fact
 from imaginate.engine.plan import Plan, make_plan
 from imaginate.engine.recipe import SECTIONS, Recipe, changes, determining
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
@@ -23,6 +25,7 @@ from imaginate.engine.shard import ShardWorker, marker_name, rows_name
 from imaginate.engine.sizes import shrinking
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import KEPT, RECIPE, REJECTED, SHEET, Folder, json_bytes
+from imaginate.markdown import picture_and_text
 from imaginate.models.weights import Weights, difference, guide_weights, weights_of
 from imaginate.ownership import own
 from imaginate.progress import Bar, bar
@@ -35,6 +38,7 @@ RUN = "run.json"
 
 
 log = logging.getLogger("imaginate")
+facts = logging.getLogger("imaginate.facts")  # what to know before a run begins: the command line shows all of it
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,14 @@ class Run:
     def table(self, *, rejected: bool = False) -> Any:
         """`metadata.parquet` (or `rejected.parquet`) as a pyarrow table."""
         return RunFolder(self.path).table(REJECTED if rejected else KEPT)
+
+    def to_pandas(self) -> Any:
+        """`metadata.parquet` as a pandas data frame (pandas is not installed with imaginate)."""
+        return self.table().to_pandas()
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the contact sheet and the counts."""
+        return picture_and_text(RunFolder(self.path).store.get(SHEET), str(self))
 
     def __str__(self) -> str:
         why = ", ".join(f"{n} {reason}" for reason, n in self.rejected.items())
@@ -88,23 +100,37 @@ def expand(
         raise ConfigError("out must name the output folder")
     store = Folder(out)
     folder.refuse(store, [path for path in (full.data.path, full.roles.held_out) if path])
-    plan = _read(full, progress)
+    plan, split = _read(full, progress)
+
+    def speak_up(context: RunContext | None) -> None:
+        if not _made_anything(store):
+            for fact in (split, *outlook(full, plan, context)):
+                facts.log(logging.WARNING if fact.warns else logging.INFO, fact.text)
+
     with own(store, "expand", is_run=True):
-        result = _expand(full, plan, store, workers, ray, progress)
+        result = _expand(full, plan, store, workers, ray, progress, speak_up)
         _look_for_gone(full, plan, store, restore)
         return result
 
 
-def _read(recipe: ResolvedRecipe, progress: bool) -> Plan:
-    """The plan of the run; every seed image is read once for it."""
+def _read(recipe: ResolvedRecipe, progress: bool) -> tuple[Plan, Fact]:
+    """The plan of the run, and which splits there are; every seed image is read once for it."""
     dataset = open_dataset(recipe.data)
     with bar("reading", len(dataset.samples), show=progress) as shown:
         plan = make_plan(recipe, dataset, seen=shown.advance)
         shown.note(f"read {len(dataset.samples)} images")
-    return plan
+    return plan, split_fact(dataset)
 
 
-def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: str | None, progress: bool) -> Run:
+def _expand(
+    recipe: ResolvedRecipe,
+    plan: Plan,
+    store: Folder,
+    count: int,
+    ray: str | None,
+    progress: bool,
+    before: Callable[[RunContext | None], None],
+) -> Run:
     known = RunFolder(store).facts if store.exists(RUN) and _made_anything(store) else None
     fingerprint = recipe.fingerprint(plan.data_fingerprint)
     if known is None:
@@ -125,7 +151,7 @@ def _expand(recipe: ResolvedRecipe, plan: Plan, store: Folder, count: int, ray: 
     finished_images = sum(u.wanted for n in set(range(len(plan.shards))) - set(missing) for u in plan.shards[n])
     with bar(title, plan.wanted, done=finished_images, show=progress) as shown:
         try:
-            for summary in making.run(recipe, plan, store.root, missing, count, ray, _announcer(shown)):
+            for summary in making.run(recipe, plan, store.root, missing, count, ray, _announcer(shown), before):
                 images += summary["kept"]
                 done += 1
                 if done == 1 + len(plan.shards) - len(missing):

@@ -29,3 +29,12 @@ def shrinking(seed: Size | None, new: Size | None, *, by_prior: bool) -> str:
 def in_words(size: Size) -> str:
     """`64 x 48`."""
     return f"{size[0]} x {size[1]}"
+
+
+def size_in_words(count: float) -> str:
+    """`1.5 MB`, of bytes."""
+    for unit in ("B", "KB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} TB"

@@ -14,6 +14,7 @@ from threading import Event, Thread
 from typing import Any
 
 from imaginate import cluster
+from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.shard import ShardWorker
@@ -33,17 +34,21 @@ def run(
     count: int,
     address: str | None,
     announce: Announce,
+    before: Callable[[RunContext | None], None] = lambda context: None,
 ) -> Iterator[dict[str, Any]]:
-    """Make the shards `numbers`; yields each marker as it is committed, in any order."""
+    """Make the shards `numbers`; yields each marker as it is committed, in any order. `before` is called once, with the
+    roles where this process has them."""
     if count < 1:
         raise ConfigError(f"workers must be in [1, inf), got {count}")
     if not numbers:
         return
     if count == 1 and address is None:
         worker = ShardWorker(recipe, plan, root)
+        before(worker.context)
         for number in numbers:
             yield _announced(worker.make(number), plan, announce)
         return
+    before(None)
     for summary in _on_ray(recipe, plan, root, numbers, count, cluster.address_of(address)):
         yield _announced(summary, plan, announce)
 

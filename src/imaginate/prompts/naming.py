@@ -61,3 +61,20 @@ def core_word(info: ClassInfo) -> str:
 def with_words(labels: LabelSpace, words: Mapping[str, str]) -> LabelSpace:
     """The classes named by their pseudowords (class name -> word), without synonyms, where they have one."""
     return LabelSpace(tuple(replace(c, display=words[c.name], synonyms=()) if c.name in words else c for c in labels))
+
+
+_WORDS_FOR_CLASS = frozenset(("class", "cls", "label", "category", "cat", "group", "type", "kind", "id", "no", "nr"))
+_NUMBERED = re.compile(r"[a-z]\d{1,2}|(?:" + "|".join(sorted(_WORDS_FOR_CLASS)) + r")\d+|[a-z]{1,3}\d{5,}")
+
+
+def says_nothing(info: ClassInfo) -> bool:
+    """Whether a class's title is a number or a code (`3`, `class_3`, `n01440764`, `bkl`), of which no text encoder has
+    learnt what it looks like. What has a sign of another script is a word."""
+    title = class_name(info).strip().casefold()
+    if not title.isascii():
+        return False
+    words = re.findall(r"[a-z0-9]+", title)
+    if len(words) == 1 and len(title) <= 4 and not set(title) & set("aeiouy"):
+        return True
+    bare = [word for word in words if not (word.isdigit() or len(word) == 1 or _NUMBERED.fullmatch(word))]
+    return not bare or (len(bare) < len(words) and set(bare) <= _WORDS_FOR_CLASS)

@@ -10,6 +10,7 @@ from imaginate.data import DataSpec, open_dataset
 from imaginate.data.relatives import relatives_of
 from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
+from imaginate.markdown import table
 from imaginate.progress import bar
 from imaginate.records import LabelSpace
 
@@ -70,6 +71,20 @@ class MeasuredGuide:
             return ""
         over = "classes" if self.measured == len(self.labels) else f"the {self.measured} measured classes"
         return f"mean over {over} {self.assessment.class_mean:.1%}, "
+
+    def __repr__(self) -> str:
+        found = self.assessment
+        return f"MeasuredGuide({found.guide!r}: right on {found.right} of {found.images}, {found.how})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what is printed, and the classes."""
+        return table(self.to_dict()["classes"], str(self))
+
+    def to_pandas(self) -> Any:
+        """Right and measured images of each class as a pandas data frame (pandas is not installed with imaginate)."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(self.to_dict()["classes"]).to_pandas()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything, with class names, as JSON can hold it."""

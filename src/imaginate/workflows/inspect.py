@@ -1,4 +1,4 @@
-"""What is in a finished run: counts, rejects by reason, where each image came from, what guidance changed."""
+"""What is in a run: counts, rejects by reason, where each image came from, what guidance changed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imaginate.errors import ConfigError
+from imaginate.markdown import picture_and_text
 from imaginate.runs import REJECTED, Facts, Row, RunFolder
 from imaginate.write.sheet import contact_sheet
 
@@ -17,12 +18,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class InspectedRun:
-    """A finished run: its tables (one row an image) and its facts (`run.json`). `print` it for a summary."""
+    """A run: its tables (one row an image) and its facts (`run.json`). `print` it for a summary. `unfinished`: how far
+    it has come, where it is not finished; its tables are then those of its finished shards."""
 
     run: RunFolder
     kept: pa.Table
     rejected: pa.Table
     facts: Facts
+    unfinished: str = ""
+
+    def __repr__(self) -> str:
+        return f"InspectedRun({self.run.root!r}, {self.kept.num_rows} images, {self.rejected.num_rows} rejected)"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the summary and a contact sheet."""
+        return picture_and_text(self.sheet(), str(self))
+
+    def to_pandas(self) -> Any:
+        """A row an image, kept or rejected, as a pandas data frame (pandas is not installed with imaginate)."""
+        import pyarrow as pa
+
+        return pa.concat_tables([self.kept, self.rejected], promote_options="permissive").to_pandas()
 
     def images(self, part: str) -> list[Row]:
         """Every column of the images, kept or rejected, whose file name holds `part`. ConfigError for none."""
@@ -39,17 +55,17 @@ class InspectedRun:
     def __str__(self) -> str:
         origins = Counter(self.kept.column("origin").to_pylist())
         reasons = Counter(self.rejected.column("reason").to_pylist())
-        lines = [f"{self.run.root}: {self.kept.num_rows} images", ""]
+        lines = [f"{self.run.root}: {self.kept.num_rows} images{self.unfinished}", ""]
         lines += [f"  {n:>8}  {origin}" for origin, n in origins.most_common()]
         lines += ["", f"rejected: {self.rejected.num_rows}"]
         lines += [f"  {n:>8}  {reason}" for reason, n in reasons.most_common()]
-        totals, cost = self.facts["totals"], self.facts["cost"]
+        totals, cost = self.facts.get("totals") or {}, self.facts.get("cost") or {}
         if totals.get("skipped_reasons"):
             lines += ["", f"seed images skipped: {totals['skipped']} (listed in skipped.csv)"]
             lines += [f"  {n:>8}  {reason}" for reason, n in totals["skipped_reasons"].items()]
         lines += ["", *_classes(self.facts, self.kept), "", *_per_seed(self.kept), *_gains(self.kept)]
         lines += _agreement(self.facts)
-        gone = self.run.gone()
+        gone = [] if self.unfinished else self.run.gone()
         lines += [self.run.words_for_gone(gone), ""] if gone else []
         lines += [f"note: {note}" for note in self.facts.get("data_notes") or ()]
         if cost.get("seconds_per_image"):
@@ -59,11 +75,26 @@ class InspectedRun:
 
 
 def inspect(run: str | os.PathLike[str]) -> InspectedRun:
-    """What is in a finished run. Raises RunError for a folder that is no run, unfinished or damaged."""
+    """What is in a run; of one that is not finished, in its finished shards. Raises RunError for a folder that is no
+    run, has no image yet, or is damaged."""
     folder = RunFolder(run)
+    if not folder.is_finished and folder.finished_shards():
+        return _inspect_unfinished(folder)
     kept, rejected = folder.table(), folder.table(REJECTED)
     folder.check_facts("classes", "totals", "cost")
     return InspectedRun(run=folder, kept=kept, rejected=rejected, facts=folder.facts)
+
+
+def _inspect_unfinished(folder: RunFolder) -> InspectedRun:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    folder.check_facts("classes", "shards")
+    names = folder.finished_shards()
+    rows = pa.concat_tables([folder.table(name) for name in names], promote_options="permissive")
+    far = f" so far: {len(names)} of {folder.facts['shards']} shards are finished; the run's own command goes on"
+    kept, rejected = rows.filter(pc.field("kept")), rows.filter(~pc.field("kept"))
+    return InspectedRun(run=folder, kept=kept, rejected=rejected, facts=folder.facts, unfinished=far)
 
 
 def _classes(facts: Facts, kept: Any) -> list[str]:

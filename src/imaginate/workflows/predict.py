@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from imaginate.data.reading import read_file
 from imaginate.data.scanning import scan
 from imaginate.errors import DataError, ImageError
 from imaginate.files import RECIPE, Folder, content_hash, replace_file
+from imaginate.markdown import table as html_table
 from imaginate.ownership import contents, is_begun, own
 from imaginate.progress import bar
 from imaginate.records import Image
@@ -50,6 +52,10 @@ class Predictions:
         counts = Counter(names[0] for names in self.classes).most_common(5)
         shown = ", ".join(f"{name} {count}" for name, count in counts)
         return f"Predictions({len(self)} images: {shown}; {len(self.skipped)} skipped)"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first predictions as a table."""
+        return html_table(list(islice(self.rows(), 20)), repr(self))
 
     @property
     def accuracy(self) -> float | None:

@@ -9,6 +9,7 @@ from typing import Any
 from imaginate import files, lettering
 from imaginate.errors import ConfigError
 from imaginate.files import Folder
+from imaginate.runs import RunFolder
 
 CELL, GAP, TEXT = 128, 8, 30
 INK, PAPER, KEPT, REFUSED, SOFT = "#1b1b1b", "#ffffff", "#2e7d32", "#c62828", "#666666"
@@ -30,7 +31,9 @@ def _groups(store: Folder, limit: int, rejected: bool) -> list[tuple[Row | None,
 
     Two passes, so that only the rows of the chosen seeds are ever in memory.
     """
-    names = (files.KEPT, files.REJECTED)[: 2 if rejected else 1]
+    names: Sequence[str] = (files.KEPT, files.REJECTED)[: 2 if rejected else 1]
+    if not store.exists(files.KEPT):  # not finished: the shards that are
+        names = RunFolder(store).finished_shards()
     keys = sorted({_key(row) for row in _rows(store, names, ["label", "seed_image", "method"]) if row["method"]})
     step = max(1.0, len(keys) / limit)
     chosen = {keys[int(i * step)] for i in range(min(limit, len(keys)))}
