@@ -30,6 +30,7 @@ FIRST = {
     "ops",
     "version",
     "runs",
+    "decisions",
     "lettering",
     "markdown",
 }
@@ -44,8 +45,20 @@ MAY: dict[str, set[str]] = {
     "training": BUILT_ON | {"training"},
     "evaluation": BUILT_ON | {"training", "evaluation"},
     "reports": FIRST | {"reports"},
+    "reviews": FIRST | {"reviews"},
     "workflows": BUILT_ON
-    | {"personalisation", "pool", "select", "write", "engine", "training", "evaluation", "reports", "workflows"},
+    | {
+        "personalisation",
+        "pool",
+        "select",
+        "write",
+        "engine",
+        "training",
+        "evaluation",
+        "reports",
+        "reviews",
+        "workflows",
+    },
 }
 FREE = {"cli", "__init__", "__main__"}
 
@@ -174,6 +187,7 @@ FUNCTIONS = [
     "open_dataset",
 ]
 FUNCTIONS += ["load_classifier", "plan", "predict", "recipe_from", "refilter", "report", "search_pool", "train"]
+FUNCTIONS += ["export_decisions", "export_model", "review"]
 CLASSES = [
     "Classifier",
     "DataSpec",

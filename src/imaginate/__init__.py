@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imaginate.evaluation.study import compare
     from imaginate.training.classifier import train
     from imaginate.training.loading import Classifier, load_classifier
+    from imaginate.training.portable import export_model
     from imaginate.workflows.adopt import adopt
     from imaginate.workflows.fit import fit
     from imaginate.workflows.guide import MeasuredGuide, guide
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from imaginate.workflows.pools import PoolResults, build_pool, search_pool
     from imaginate.workflows.predict import Predictions, predict
     from imaginate.workflows.report import report
+    from imaginate.workflows.review import export_decisions, review
     from imaginate.write.export import export
 
 __all__ = [
@@ -58,6 +60,8 @@ __all__ = [
     "evaluate",
     "expand",
     "export",
+    "export_decisions",
+    "export_model",
     "fit",
     "guide",
     "inspect",
@@ -69,6 +73,7 @@ __all__ = [
     "recipe_from",
     "refilter",
     "report",
+    "review",
     "search_pool",
     "train",
 ]
@@ -76,12 +81,15 @@ __all__ = [
 _HOMES = {
     "load_classifier": "training.loading",
     "Classifier": "training.loading",
+    "export_model": "training.portable",
     "predict": "workflows.predict",
     "Predictions": "workflows.predict",
     "train": "training.classifier",
     "compare": "evaluation.study",
     "evaluate": "evaluation.measure",
     "report": "workflows.report",
+    "review": "workflows.review",
+    "export_decisions": "workflows.review",
     "adopt": "workflows.adopt",
     "expand": "engine.run",
     "plan": "engine.forecast",

@@ -26,8 +26,8 @@ DESCRIPTION = (
 
 GROUPS = {  # every command once, the first ones first
     "begin here": ("demo", "plan", "expand", "inspect", "compare", "report"),
-    "judge and choose": ("guide", "refilter", "evaluate"),
-    "use": ("train", "predict", "export", "adopt"),
+    "judge and choose": ("guide", "review", "refilter", "evaluate"),
+    "use": ("train", "predict", "export-model", "export", "adopt"),
     "models and pools": ("fit", "pool"),
     "help": ("methods", "completion"),
 }

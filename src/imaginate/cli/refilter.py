@@ -25,6 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="reject the images that somebody removed from the folder; without --filter, that is all that is done",
     )
+    parser.add_argument(
+        "--reviewed",
+        action="store_true",
+        help="bring what people decided in `imaginate review` into effect; without --filter, that is all that is done",
+    )
+    parser.add_argument("--decisions", metavar="FILE", help="the same, with decisions that were exported elsewhere")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
     parser.add_argument("--dry-run", action="store_true", help="say what would change, change nothing")
 
@@ -43,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
         held_out_split=args.held_out_split,
         reconsider=args.reconsider,
         accept_removed=args.accept_removed,
+        reviewed=args.reviewed,
+        decisions=args.decisions,
         dry_run=args.dry_run,
         device=args.device,
     )

@@ -36,8 +36,8 @@ def read_rows(store: Folder) -> tuple[list[Row], list[Row]]:
 
 
 def row_key(row: Row) -> tuple[Any, ...]:
-    """What a row is, whichever table it is in."""
-    return (row["label"], row["seed_image"], row["method"], row["copy"], row["rng_seed"])
+    """What a row is, whichever table it is in, and whatever class people give it."""
+    return (row["seed_image"], row["method"], row["copy"], row["rng_seed"])
 
 
 def write_rows(store: Folder, kept: list[Row], refused: list[Row], filters: Sequence[NamedFilter]) -> None:
@@ -66,7 +66,7 @@ def write_rows(store: Folder, kept: list[Row], refused: list[Row], filters: Sequ
 
 def _order(store: Folder) -> dict[tuple[Any, ...], int]:
     """The place of each row in the run, from its shards: what comes back, comes back to its place."""
-    columns = ["label", "seed_image", "method", "copy", "rng_seed"]
+    columns = ["seed_image", "method", "copy", "rng_seed"]
     shards = [n for n in store.names("shards") if n.endswith(".parquet")]
     rows = (r for n in shards for r in tables.read(store, f"shards/{n}").select(columns).to_pylist())
     return {row_key(row): place for place, row in enumerate(rows)}

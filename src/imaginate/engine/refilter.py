@@ -16,6 +16,8 @@ from typing import Any
 from imaginate.contract import Context, RunFilter
 from imaginate.data import DataSpec, load, open_dataset
 from imaginate.data.decoding import decode_tensor
+from imaginate.decisions import Decision, add, merged, read_file, read_log
+from imaginate.engine import verdicts
 from imaginate.engine.context import RunContext
 from imaginate.engine.kept_rows import AGAIN, Row, other_side, read_rows, write_rows
 from imaginate.engine.recipe import Recipe, read_recipe
@@ -36,7 +38,8 @@ Filters = Sequence[str | Mapping[str, Any]]
 @dataclass
 class Refiltered:
     """What came of it. `rejected`: reasons of images that leave the kept ones; `restored`: how many come back;
-    `judged`: how many were judged; `missing`: rows whose image was not stored."""
+    `judged`: how many were judged; `missing`: rows whose image was not stored; `decided`: images on which
+    people had the last word."""
 
     path: str
     judged: int = 0
@@ -44,12 +47,15 @@ class Refiltered:
     missing: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     dry_run: bool = False
+    decided: int = 0
 
     def __str__(self) -> str:
         would = "would be " if self.dry_run else ""
         out = sum(self.rejected.values())
         lines = [f"{self.path}: {self.judged} images judged, {out} {would}rejected, {self.restored} {would}restored"]
         lines += [f"  {n:>8}  {reason}" for reason, n in self.rejected.most_common()]
+        if self.decided:
+            lines.append(f"{self.decided} images as people decided (decisions.jsonl)")
         if self.missing:
             lines.append(f"{self.missing} rejected images were not stored and cannot be judged")
         return "\n".join(lines)
@@ -65,6 +71,8 @@ def refilter(
     held_out_split: str | None = None,
     reconsider: bool = False,
     accept_removed: bool = False,
+    reviewed: bool = False,
+    decisions: str | os.PathLike[str] | None = None,
     dry_run: bool = False,
     device: str = "auto",
     progress: bool = True,
@@ -74,9 +82,11 @@ def refilter(
     `filters`: names, or mappings with a name and settings (`{"name": "quality", "side": 64}`). `guide`: default the
     run's own. `data`: where the source dataset is now, if it was moved. `held_out`: reject near-duplicates of these
     images. `reconsider`: judge the images too that the run itself rejected. `accept_removed`: images that somebody
-    removed from the folder are rejected as `removed by hand`; without filters, that is all that is done. `dry_run`: say
-    what would change, change nothing. Raises RunError for what is no finished run, or one with images that are gone,
-    ConfigError for a filter that cannot be used.
+    removed from the folder are rejected as `removed by hand`; without filters, that is all that is done. `reviewed`:
+    only bring into effect what people decided in `review`; that happens after filters, too. `decisions`: a log of such
+    decisions that was exported elsewhere, which is added to the run's own first. `dry_run`: say what would change,
+    change nothing. Raises RunError for what is no finished run, or one with images that are gone, ConfigError for a
+    filter that cannot be used.
     """
     source = RunFolder(run)
     source.check_finished()
@@ -88,9 +98,17 @@ def refilter(
         gone = source.gone()
         if gone and not accept_removed:
             raise RunError(source.words_for_gone(gone))
-        judged = bool(filters or held_out or reconsider or not accept_removed)
+        reviewed = reviewed or decisions is not None
+        judged = bool(filters or held_out or reconsider or not (accept_removed or reviewed))
+        log = read_log(source.store) if source.store.local else []
+        if decisions is not None:
+            fingerprint = str(source.facts.get("fingerprint", ""))
+            more = merged(log, read_file(decisions, fingerprint))
+            log = sorted([*log, *more], key=lambda one: one.at)
+            if more and not dry_run:
+                add(source.store, fingerprint, more)
         return _refilter(
-            source, resolve_to_refilter(recipe), spec, _Wanted(set(gone), judged, reconsider, dry_run, progress)
+            source, resolve_to_refilter(recipe), spec, _Wanted(set(gone), judged, reconsider, dry_run, progress, log)
         )
 
 
@@ -103,6 +121,7 @@ class _Wanted:
     reconsider: bool
     dry_run: bool
     progress: bool
+    log: Sequence[Decision]
 
 
 def _recipe(
@@ -130,16 +149,22 @@ def _refilter(run: RunFolder, recipe: ResolvedRecipe, spec: DataSpec, wanted: _W
     filters = sorted(recipe.filters, key=lambda f: f.filter.scope == "run")
     context.prepare(*(f.filter for f in filters))
     outcome = Refiltered(store.root, dry_run=wanted.dry_run)
+    every = [*kept, *refused]
+    verdicts.take_back(every)
     _accept_removed(kept, wanted.gone, outcome)
-    pool = [r for r in kept if r["method"] is not None and r["kept"]]
-    pool += [r for r in refused if wanted.reconsider or r["reason"].startswith(AGAIN)]
+    pool = [r for r in every if r["method"] is not None and r["kept"]]
+    pool += [r for r in every if not r["kept"] and (wanted.reconsider or r["reason"].startswith(AGAIN))]
     pool = pool if wanted.is_judged else []
-    was_kept = {id(r) for r in kept}
+    was_kept = {id(r) for r in every if r["kept"]}
     with bar("judging", len(pool), show=wanted.progress and wanted.is_judged) as shown:
         for row, verdict in _judge(store, pool, filters, context, samples, outcome, shown):
             _apply(row, verdict, id(row) in was_kept, outcome)
+    outcome.decided = verdicts.apply(every, wanted.log, labels)
     if not wanted.dry_run:
+        left = verdicts.put_in_class_folders(store, every, wanted.log, labels)
         write_rows(store, kept, refused, filters)
+        for name in set(left) - {row["file_name"] for row in every}:
+            store.remove(name)
         store.clean()
     return outcome
 
