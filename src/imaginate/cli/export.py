@@ -1,4 +1,4 @@
-"""Turn a run into WebDataset tars, HF-style parquet or a csv manifest."""
+"""Turn a run into WebDataset tars, HF-style parquet, a csv manifest, or what FiftyOne and others import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, the target and the form."""
     parser.add_argument("run", metavar="RUN", help="a finished run folder")
     parser.add_argument("out", metavar="OUT", help="a new folder or fsspec url")
-    parser.add_argument("--format", default="webdataset", metavar="{webdataset,parquet,csv}", help="default webdataset")
+    parser.add_argument(
+        "--format",
+        default="webdataset",
+        metavar="{webdataset,parquet,csv,fiftyone,label-studio,ultralytics}",
+        help="default webdataset",
+    )
     parser.add_argument("--per-file", type=int, default=1000, help="images per tar or parquet file (default 1000)")
 
 

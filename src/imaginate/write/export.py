@@ -16,9 +16,11 @@ from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
 from imaginate.ownership import is_begun, own
 from imaginate.runs import RunFolder
+from imaginate.write.annotation_exports import write_fiftyone, write_label_studio, write_ultralytics
 
 log = logging.getLogger("imaginate")
-FORMATS = ("webdataset", "parquet", "csv")
+FORMATS = ("webdataset", "parquet", "csv", "fiftyone")  # every class name comes back as it is
+IMPORTS = ("label-studio", "ultralytics")  # as these tools write names: without line breaks, or as folders
 
 
 def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
@@ -27,11 +29,12 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     webdataset: `shard-000000.tar` with `.png` (or what all images of the run are), `.cls` and `.json`, class names in
     `dataset_info.json`, which `datasets` passes over. parquet:
     `train-00000-of-0000N.parquet` with an `image` struct, a `label` with the class names, and every other column. csv:
-    `manifest.csv` whose `file_name` are full paths of the run's images. Only an empty folder is written to, or one in
+    `manifest.csv` whose `file_name` are full paths of the run's images. fiftyone, label-studio, ultralytics: what these
+    tools import. Only an empty folder is written to, or one in
     which the same export was interrupted.
     """
-    if form not in FORMATS:
-        raise ConfigError(f"format must be one of {', '.join(FORMATS)}, got {form!r}")
+    if form not in (*FORMATS, *IMPORTS):
+        raise ConfigError(f"format must be one of {', '.join((*FORMATS, *IMPORTS))}, got {form!r}")
     if per_file < 1:
         raise ConfigError(f"per_file must be in [1, inf), got {per_file}")
     source, target = Folder(run), Folder(out)
@@ -39,8 +42,12 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     _refuse_foreign(target)
     with own(target, "export", what={"run": os.fspath(run), "format": form, "per_file": per_file}):
         table = _without_gone(RunFolder(source))
-        writer = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}[form]
-        writer(source, target, table, per_file)
+        streams = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}
+        tools = {"fiftyone": write_fiftyone, "label-studio": write_label_studio, "ultralytics": write_ultralytics}
+        if form in streams:
+            streams[form](source, target, table, per_file)
+        else:
+            tools[form](source, target, table, _class_names(source))
     return int(table.num_rows)
 
 

@@ -1,0 +1,50 @@
+"""A run as annotation tools and trainers import it: FiftyOne's dataset folder, Label Studio's tasks, class folders of
+Ultralytics. Labels are complete in each; what else is known of an image stays in the run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from imaginate.files import Folder, json_bytes
+
+
+def write_fiftyone(source: Folder, target: Folder, table: Any, classes: list[str]) -> None:
+    """`labels.json` and `data/`: a `FiftyOneImageClassificationDataset`."""
+    labels = {}
+    for row in _rows(table):
+        name = row["file_name"].rsplit("/", 1)[-1]
+        target.put(f"data/{name}", source.get(row["file_name"]))
+        labels[name.rsplit(".", 1)[0]] = row["label"]
+    target.put("labels.json", json_bytes({"classes": classes, "labels": labels}))
+
+
+def write_label_studio(source: Folder, target: Folder, table: Any, classes: list[str]) -> None:
+    """`tasks.json` with the class of each image as an answer, `images/`, and `config.xml` of the project."""
+    from xml.sax.saxutils import quoteattr
+
+    tasks = []
+    for row in _rows(table):
+        name = f"images/{row['file_name'].rsplit('/', 1)[-1]}"
+        target.put(name, source.get(row["file_name"]))
+        answer = {
+            "from_name": "class",
+            "to_name": "image",
+            "type": "choices",
+            "value": {"choices": [classes[row["label"]]]},
+        }
+        tasks.append({"data": {"image": name}, "annotations": [{"result": [answer]}]})
+    choices = "".join(f"<Choice value={quoteattr(name)}/>" for name in classes)
+    view = f'<Choices name="class" toName="image" choice="single">{choices}</Choices>'
+    target.put("config.xml", f'<View><Image name="image" value="$image"/>{view}</View>\n'.encode())
+    target.put("tasks.json", json_bytes(tasks))
+
+
+def write_ultralytics(source: Folder, target: Folder, table: Any, classes: list[str]) -> None:
+    """`train/<class>/`, as `yolo classify train data=OUT` reads it; held-out images belong into `val/<class>/`."""
+    for row in _rows(table):
+        target.put(f"train/{row['file_name'].split('/', 1)[1]}", source.get(row["file_name"]))
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.select(["file_name", "label"]).to_pylist()
+    return rows
