@@ -32,25 +32,54 @@ def test_absent_weights_are_one_clear_line(tmp_path: Path, monkeypatch: pytest.M
         nano.path("clip")
 
 
-def test_unclip_is_put_together_from_links_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_shares_files_is_put_together_from_links_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(nano, "weights", lambda: tmp_path / "w")
     monkeypatch.setenv("IMAGINATE_CACHE", str(tmp_path / "cache"))
-    for file in (
-        "unclip/model_index.json",
-        "unclip/unet/a",
-        "sd/vae/b",
-        "sd/text_encoder/c",
-        "sd/tokenizer/d",
-        "sd/unet/e",
-    ):
+    own = ["unclip/model_index.json", "unclip/unet/a", "unclip/image_encoder/config.json"]
+    for file in [*own, *nano.BORROWED["unclip"].values()]:
         (tmp_path / "w" / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "w" / file).write_text(file)
     folder = nano.path("unclip")
     assert folder == nano.path("unclip")
-    assert (folder / "vae" / "b").read_text() == "sd/vae/b"
     assert (folder / "unet" / "a").read_text() == "unclip/unet/a"
-    (tmp_path / "w" / "sd" / "vae" / "b").write_text("changed")
+    for file, source in nano.BORROWED["unclip"].items():
+        assert (folder / file).read_text() == source
+    (tmp_path / "w" / nano.TEXT).write_text("changed")
     assert nano.path("unclip") != folder
+
+
+def test_towers_are_split_and_joined_without_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    monkeypatch.setattr(nano, "weights", lambda: tmp_path)
+    vision, text = (
+        {"vision_model.a": torch.rand(2), "visual_projection.weight": torch.rand(1)},
+        {"text_model.b": torch.rand(3)},
+    )
+    for folder in ("clip", "sd/text_encoder", "unclip/image_encoder"):
+        (tmp_path / folder).mkdir(parents=True)
+    save_file({**vision, **text, "logit_scale": torch.rand(1)}, tmp_path / "clip/model.safetensors")
+    save_file(text, tmp_path / "sd/text_encoder/model.safetensors")
+    other = {**vision, "vision_model.a": torch.rand(2)}
+    save_file(other, tmp_path / "unclip/image_encoder/model.safetensors")
+    ship.split_towers(tmp_path / "clip")
+    monkeypatch.setattr(
+        nano,
+        "BORROWED",
+        {
+            "sd": {"text_encoder/model.safetensors": nano.TEXT},
+            "unclip": {"image_encoder/model.safetensors": nano.VISION},
+        },
+    )
+    ship.drop_copies(tmp_path / "sd")
+    ship.drop_copies(tmp_path / "unclip")
+    assert not (tmp_path / "sd/text_encoder/model.safetensors").exists()
+    assert (tmp_path / "unclip/image_encoder/model.safetensors").exists()  # it differs, so it is kept
+    files = {file.name for file in (tmp_path / "clip").iterdir()}
+    assert files == {"model.safetensors.index.json", *(f"model-0000{i}-of-00003.safetensors" for i in (1, 2, 3))}
 
 
 def test_weights_are_at_most_80_mb() -> None:

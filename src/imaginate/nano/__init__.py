@@ -16,13 +16,24 @@ from imaginate.errors import ModelError
 
 NAMES = ("clip", "mae", "sd", "unclip")
 SIZE = 64  # pixels a side, of every model's input and output
-SHARED = ("vae", "text_encoder", "tokenizer")  # parts of nano-sd that nano-unclip uses unchanged, kept once
+# Files that a model has in common with another one, kept once: where a model lacks one, it is linked from there.
+TEXT, VISION = "clip/model-00002-of-00003.safetensors", "clip/model-00001-of-00003.safetensors"
+BORROWED = {
+    "sd": {"text_encoder/model.safetensors": TEXT, "tokenizer/tokenizer.json": "clip/tokenizer.json"},
+    "unclip": {
+        "image_encoder/model.safetensors": VISION,
+        "text_encoder/config.json": "sd/text_encoder/config.json",
+        "text_encoder/model.safetensors": TEXT,
+        "tokenizer/tokenizer.json": "clip/tokenizer.json",
+        "tokenizer/tokenizer_config.json": "sd/tokenizer/tokenizer_config.json",
+    },
+}
 
 
 def path(name: str) -> Path:
     """The folder of the bundled model `name`, ready for `from_pretrained`.
 
-    nano-unclip shares three parts with nano-sd; its folder is put together from links in the cache
+    nano-sd and nano-unclip share files with other models; their folders are put together from links in the cache
     (`$IMAGINATE_CACHE`, else `~/.cache/imaginate`) on the first call.
     """
     if name not in NAMES:
@@ -32,8 +43,8 @@ def path(name: str) -> Path:
         raise ModelError(
             f"nano model {name} has no weights in {folder}, reinstall or run python -m imaginate.nano.training"
         )
-    missing = [part for part in SHARED if name == "unclip" and not (folder / part).is_dir()]
-    return _assembled(folder, [weights() / "sd" / part for part in missing]) if missing else folder
+    lacking = {file: source for file, source in BORROWED.get(name, {}).items() if not (folder / file).is_file()}
+    return _assembled(folder, {file: weights() / source for file, source in lacking.items()}) if lacking else folder
 
 
 def labels() -> list[str]:
@@ -47,11 +58,11 @@ def weights() -> Path:
     return Path(str(resources.files("imaginate.nano").joinpath("weights")))
 
 
-def _assembled(folder: Path, shared: list[Path]) -> Path:
-    """A folder of links to the files of `folder` and to the `shared` parts; whole or not at all."""
-    parts = [*sorted(folder.iterdir()), *shared]
-    files = [f for part in parts for f in ([part] if part.is_file() else sorted(part.rglob("*")))]
-    print_of = hashlib.sha256(repr([(str(f), f.stat().st_size, f.stat().st_mtime_ns) for f in files]).encode())
+def _assembled(folder: Path, borrowed: dict[str, Path]) -> Path:
+    """A folder of links to the files of `folder` and to the `borrowed` ones; whole or not at all."""
+    files = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()} | borrowed
+    facts = [(at, str(file), file.stat().st_size, file.stat().st_mtime_ns) for at, file in files.items()]
+    print_of = hashlib.sha256(repr(facts).encode())
     base = Path(os.environ.get("IMAGINATE_CACHE", "~/.cache/imaginate")).expanduser()
     target = base / f"nano-{folder.name}-{print_of.hexdigest()[:16]}"
     if target.is_dir():
@@ -59,8 +70,8 @@ def _assembled(folder: Path, shared: list[Path]) -> Path:
     try:
         base.mkdir(parents=True, exist_ok=True)
         fresh = Path(tempfile.mkdtemp(prefix="nano-", dir=base))
-        for part in parts:
-            _link(part, fresh / part.name)
+        for at, file in files.items():
+            _link(file, fresh / at)
         os.rename(fresh, target)
     except OSError as error:
         if target.is_dir():  # another process was faster
@@ -71,8 +82,9 @@ def _assembled(folder: Path, shared: list[Path]) -> Path:
 
 
 def _link(source: Path, target: Path) -> None:
-    """A symbolic link, or a copy where links are not allowed."""
+    """A symbolic link to a file, or a copy where links are not allowed."""
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
-        target.symlink_to(source.resolve(), target_is_directory=source.is_dir())
+        target.symlink_to(source.resolve())
     except OSError:
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, target)
+        shutil.copy2(source, target)

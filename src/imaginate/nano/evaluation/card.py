@@ -13,7 +13,7 @@ WHAT = {
     "(`StableDiffusionPipeline.from_pretrained`, `StableDiffusionImg2ImgPipeline.from_pretrained`): "
     "latents of 16 x 8 x 8, velocity prediction, nano-clip's text tower, no safety checker.",
     "unclip": "A decoder of nano-clip image embeddings in the layout of Stable unCLIP "
-    "(`StableUnCLIPImg2ImgPipeline.from_pretrained`), started from nano-sd.",
+    "(`StableUnCLIPImg2ImgPipeline.from_pretrained`), on nano-clip's text tower.",
 }
 SHEET = {
     "clip": "Val images under the three class names that the model ranks first.",
@@ -24,10 +24,15 @@ SHEET = {
 }
 DATA = (
     "Tiny-ImageNet (200 classes, 64 px, re-encoded as WebP): 98,000 of the 100,000 train images; 2,000 are held out of "
-    "training. No other images and no pretrained network. The images come from ImageNet, whose terms allow "
+    "training. No other images{network}. The images come from ImageNet, whose terms allow "
     "non-commercial research and education; their rights stay with their owners. The weights are offered under "
     "Apache-2.0 as far as the project's own rights go; what ImageNet's terms mean for a use is for the user to judge."
 )
+
+
+NETWORK = {
+    "sd": "; the autoencoder's perceptual loss compares features of an EfficientNet-lite0 that was trained on ImageNet"
+}
 
 
 def write(name: str, folder: Path, numbers: dict[str, Any]) -> None:
@@ -41,7 +46,7 @@ def write(name: str, folder: Path, numbers: dict[str, Any]) -> None:
         "Nothing was chosen on val.\n",
         *[f"## Short of the target\n\n{text}\n" for text in [shortfalls(name, numbers)] if text],
         f"![samples](samples.png)\n\n{SHEET[name]}\n",
-        f"## Data and licence\n\n{DATA}\n",
+        f"## Data and licence\n\n{DATA.format(network=NETWORK.get(name, ' and no pretrained network'))}\n",
         f"## Training\n\n{describe(training)}\n\n![loss](loss.png)\n",
     ]
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")

@@ -15,7 +15,7 @@ def grid(rows: list[Tensor], path: Path, gap: int = 2) -> None:
     padded = [torch.nn.functional.pad(row, (gap, gap, gap, gap), value=1.0) for row in rows]
     lines = [torch.cat(list(row), dim=2) for row in padded]
     pixels = (torch.cat(lines, dim=1).clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(path, optimize=True)
+    Image.fromarray(np.ascontiguousarray(pixels)).quantize(256).save(path, optimize=True)
 
 
 def ranked(x: Tensor, scores: Tensor, names: list[str], path: Path, columns: int = 8) -> None:

@@ -40,7 +40,7 @@ class Plan:
     save_every: float = 180.0  # seconds
     precision: str = "bfloat16"
     minutes: float | None = None  # instead of steps
-    wait: float = 0.0  # seconds to wait for models that are being trained beside this one
+    wait: float = 0.0  # seconds to wait for models that are being trained at the same time
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:

@@ -1,6 +1,6 @@
 """All trainings of the bundled models in a given time: `python -m imaginate.nano.training all --minutes 8`.
 
-Each is a process of its own, resumed where it was. On a GPU they run beside each other and wait for what they build on:
+Each is a process of its own, resumed where it was. On a GPU they run at the same time and wait for what they build on:
 nano-sd for the autoencoder's encoder, nano-unclip for nano-clip. On a CPU they run one after another in the same
 recipe, and share the minutes.
 """

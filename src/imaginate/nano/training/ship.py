@@ -2,8 +2,8 @@
 
 Each folder also gets `training.json` (what was trained, how long, and the text of RUNS/STAGE/note.txt) and
 `loss.png`; where a result was loaded from is taken out of its configuration. A model whose training has no result yet
-is left as it is, and named. nano-unclip must come from the same run as nano-sd: it shares its autoencoder, text tower
-and tokenizer.
+is left as it is, and named. nano-clip is saved in three files (image tower, text tower, the rest), so that nano-sd and
+nano-unclip need no copies of its towers; a copy that differs is kept.
 """
 
 import argparse
@@ -24,15 +24,19 @@ def summary(run: Path) -> dict[str, Any]:
     plan = json.loads((run / "plan.json").read_text(encoding="utf-8"))
     rows = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     steps = [row for row in rows if "loss" in row]
-    kept = ("steps", "batch", "lr", "muon_lr", "ema", "seed", "precision", "weight_decay")
-    return {name: plan[name] for name in kept} | {
-        "images": plan["steps"] * plan["batch"],
-        "minutes": round(steps[-1]["seconds"] / 60, 1),
-        "starts": max(1, sum("start" in row for row in rows)),
-        "device": plan["device"],
-        "final_loss": steps[-1]["loss"],
-        "note": (run / "note.txt").read_text(encoding="utf-8").strip() if (run / "note.txt").is_file() else "",
-    }
+    kept = ("batch", "lr", "muon_lr", "ema", "seed", "precision", "weight_decay")
+    return (
+        {"steps": steps[-1]["step"]}
+        | {name: plan[name] for name in kept}
+        | {
+            "images": steps[-1]["step"] * plan["batch"],
+            "minutes": round(steps[-1]["seconds"] / 60, 1),
+            "starts": max(1, sum("start" in row for row in rows)),
+            "device": plan["device"],
+            "final_loss": steps[-1]["loss"],
+            "note": (run / "note.txt").read_text(encoding="utf-8").strip() if (run / "note.txt").is_file() else "",
+        }
+    )
 
 
 def ship(runs: Path, name: str) -> Path | None:
@@ -43,12 +47,51 @@ def ship(runs: Path, name: str) -> Path | None:
     folder = nano.weights() / name
     if folder.is_dir():
         shutil.rmtree(folder)
-    shared = nano.SHARED if name == "unclip" else ()
-    shutil.copytree(result, folder, ignore=lambda at, names: [n for n in names if Path(at) == result and n in shared])
+    shutil.copytree(result, folder)
     forget_origin(folder)
+    if name == "clip":
+        split_towers(folder)
+    drop_copies(folder)
     common.write_json(folder / "training.json", {stage: summary(runs / stage) for stage in STAGES[name]})
     sheets.curve(runs / name / "log.jsonl", folder / "loss.png")
     return folder
+
+
+def split_towers(folder: Path) -> None:
+    """Write nano-clip's weights as three files with an index, as transformers reads large models."""
+    from safetensors.torch import load_file, save_file
+
+    whole = folder / "model.safetensors"
+    weights = load_file(whole)
+    parts: dict[str, dict[str, Any]] = {nano.VISION: {}, nano.TEXT: {}, nano.TEXT.replace("00002", "00003", 1): {}}
+    for key, value in weights.items():
+        rest = 0 if key.startswith("vis") else 1 if key.startswith("text_model.") else 2
+        parts[list(parts)[rest]][key] = value
+    for file, part in parts.items():
+        save_file(part, folder / Path(file).name, metadata={"format": "pt"})
+    index = {
+        "metadata": {"total_size": sum(v.nbytes for v in weights.values())},
+        "weight_map": {key: Path(file).name for file, part in parts.items() for key in part},
+    }
+    common.write_json(folder / "model.safetensors.index.json", index)
+    whole.unlink()
+
+
+def drop_copies(folder: Path) -> None:
+    """Remove the files that `nano.path` links from another model, where they say the same."""
+    from safetensors.torch import load_file
+
+    for file, source in nano.BORROWED.get(folder.name, {}).items():
+        own, other = folder / file, nano.weights() / source
+        if not own.is_file():
+            continue
+        if own.suffix == ".safetensors":
+            mine, theirs = load_file(own), load_file(other)
+            same = mine.keys() == theirs.keys() and all(bool((mine[k] == theirs[k]).all()) for k in mine)
+        else:
+            same = own.read_bytes() == other.read_bytes()
+        if same:
+            own.unlink()
 
 
 def forget_origin(folder: Path) -> None:
