@@ -82,6 +82,10 @@ def test_towers_are_split_and_joined_without_a_change(tmp_path: Path, monkeypatc
     assert files == {"model.safetensors.index.json", *(f"model-0000{i}-of-00003.safetensors" for i in (1, 2, 3))}
 
 
+def test_weights_are_files_and_no_links() -> None:
+    assert [file for file in nano.weights().rglob("*") if file.is_symlink()] == []
+
+
 def test_weights_are_at_most_80_mb() -> None:
     assert sum(f.stat().st_size for f in nano.weights().rglob("*") if f.is_file()) <= 80_000_000
 

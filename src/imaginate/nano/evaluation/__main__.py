@@ -1,7 +1,6 @@
 """`python -m imaginate.nano.evaluation clip|mae|sd|unclip --data FOLDER`: numbers, sample sheet and model card."""
 
 import argparse
-import shutil
 from pathlib import Path
 
 import torch
@@ -22,19 +21,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args(argv)
     torch.set_num_threads(args.threads)
-    folder, home = nano.path(args.model), nano.weights() / args.model  # nano-unclip is read from a folder of links
+    folder, home = nano.path(args.model), nano.weights() / args.model  # the first may be links to the second
+    sheet = home / "samples.png"
     if args.model in ("sd", "unclip"):
         if args.judge is None:
             parser.error(
                 f"{args.model} is judged by a classifier: give --judge, made by python -m imaginate.nano.training judge"
             )
-        numbers = getattr(diffusion, args.model)(args.data, folder, args.count or 400, args.judge)
+        numbers = getattr(diffusion, args.model)(args.data, folder, args.count or 400, args.judge, sheet)
     else:
-        numbers = getattr(towers, args.model)(args.data, folder, args.count or 10_000)
+        numbers = getattr(towers, args.model)(args.data, folder, args.count or 10_000, sheet)
     args.results.mkdir(parents=True, exist_ok=True)
     common.write_json(args.results / f"nano-{args.model}.json", numbers | {"threads": args.threads})
-    if folder != home:
-        shutil.move(folder / "samples.png", home / "samples.png")
     card.write(args.model, home, numbers)
     print(card.table(numbers))
 

@@ -57,7 +57,7 @@ def judge_of(folder: Path) -> tuple[measure.Scores, dict[str, Any]]:
     return judge.load(folder, facts["kind"]), {"kind": facts["kind"], "val_top1": facts["val_top1"]}
 
 
-def sd(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, Any]:
+def sd(root: Path, folder: Path, count: int, judge_folder: Path, sheet: Path) -> dict[str, Any]:
     """Text-to-image and img2img, judged; autoencoder PSNR; Fréchet distance on the judge's scores; seconds an image."""
     from diffusers import StableDiffusionImg2ImgPipeline, StableDiffusionPipeline
 
@@ -73,7 +73,7 @@ def sd(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, An
     decoded = measure.vae_reconstruct(pipe.vae, x)
     with torch.no_grad():
         kept = (scores(edited).argmax(1) == scores(x).argmax(1)).float().mean()
-    sheets.grid([drawn[:10], drawn[10:20], drawn[20:30], x[:10], decoded[:10], edited[:10]], folder / "samples.png")
+    sheets.grid([drawn[:10], drawn[10:20], drawn[20:30], x[:10], decoded[:10], edited[:10]], sheet)
     return {
         "images_each": count,
         "steps": STEPS,
@@ -103,7 +103,7 @@ def frechet_of(scores: measure.Scores, images: Any, drawn: dict[str, Tensor]) ->
         return {name: measure.frechet(scores(part), base) for name, part in sets.items()}
 
 
-def unclip(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str, Any]:
+def unclip(root: Path, folder: Path, count: int, judge_folder: Path, sheet: Path) -> dict[str, Any]:
     """Variations of val images: cosine of embeddings, source to variation against random pairs; judged."""
     from diffusers import StableUnCLIPImg2ImgPipeline
 
@@ -113,7 +113,7 @@ def unclip(root: Path, folder: Path, count: int, judge_folder: Path) -> dict[str
     x, y = images.batch(data.picks_of_step(len(images), count, 0, 0))
     varied = sample(pipe, count, 2, image=pixels(pipe, x), prompt=[""] * count)
     source, variation = vectors(pipe, x), vectors(pipe, varied)
-    sheets.grid([x[:10], varied[:10], x[10:20], varied[10:20]], folder / "samples.png")
+    sheets.grid([x[:10], varied[:10], x[10:20], varied[10:20]], sheet)
     return {
         "images_each": count,
         "steps": STEPS,

@@ -10,7 +10,7 @@ from imaginate.nano.evaluation import measure, sheets
 from imaginate.nano.training import data
 
 
-def clip(root: Path, folder: Path, count: int) -> dict[str, Any]:
+def clip(root: Path, folder: Path, count: int, sheet: Path) -> dict[str, Any]:
     """Zero-shot accuracy on val, with one template and with several; images a second."""
     from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 
@@ -21,7 +21,7 @@ def clip(root: Path, folder: Path, count: int) -> dict[str, Any]:
     seen = measure.image_vectors(model, processor, x)
     one = measure.class_vectors(model, tok, nano.labels(), measure.TEMPLATES[:1])
     several = measure.class_vectors(model, tok, nano.labels(), measure.TEMPLATES)
-    sheets.ranked(x, seen @ several.T, nano.labels(), folder / "samples.png")
+    sheets.ranked(x, seen @ several.T, nano.labels(), sheet)
     return {
         "val_images": len(y),
         "zero_shot_top1": measure.top(seen @ several.T, y, 1),
@@ -32,7 +32,7 @@ def clip(root: Path, folder: Path, count: int) -> dict[str, Any]:
     }
 
 
-def mae(root: Path, folder: Path, count: int) -> dict[str, Any]:
+def mae(root: Path, folder: Path, count: int, sheet: Path) -> dict[str, Any]:
     """PSNR of the reconstruction with no patch masked and with 75 % masked; images a second."""
     from transformers import AutoImageProcessor, ViTMAEForPreTraining
 
@@ -43,7 +43,7 @@ def mae(root: Path, folder: Path, count: int) -> dict[str, Any]:
     x, _ = images.batch(data.picks_of_step(len(images), min(count, 1000, len(images)), 0, 0))
     seen = torch.cat([measure.mae_reconstruct(model, p, mean, std) for p in x.split(100)])
     guessed = torch.cat([measure.mae_reconstruct(model, p, mean, std, 0.75) for p in x.split(100)])
-    sheets.grid([x[:10], seen[:10], guessed[:10]], folder / "samples.png")
+    sheets.grid([x[:10], seen[:10], guessed[:10]], sheet)
     return {
         "val_images": len(x),
         "psnr_unmasked_db": measure.psnr(seen, x),
