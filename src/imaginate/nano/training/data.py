@@ -97,15 +97,6 @@ def crop_flip(x: Tensor, smallest: float, rng: torch.Generator, size: int = SIZE
     return F.grid_sample(x, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 
-def colour(x: Tensor, amount: float, rng: torch.Generator) -> Tensor:
-    """Random brightness, contrast and saturation, each a factor in [1 - amount, 1 + amount]: (b, 3, h, w) in [0, 1]."""
-    f = 1 + (torch.rand(3, len(x), 1, 1, 1, generator=rng, device=rng.device) * 2 - 1) * amount
-    grey = x.mean(1, keepdim=True)
-    x = grey + (x - grey) * f[0]
-    mean = x.mean((1, 2, 3), keepdim=True)
-    return ((mean + (x - mean) * f[1]) * f[2]).clamp_(0, 1)
-
-
 def _cached(files: list[Path], name: str) -> tuple[np.ndarray, np.ndarray]:
     """Memory maps of the decoded files; decoded now when the cache has none for these very files."""
     key = f"{name}-{sum(f.stat().st_size for f in files)}"
