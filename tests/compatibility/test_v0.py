@@ -225,11 +225,30 @@ def rows(run: Path) -> list[dict[str, Any]]:
     return found
 
 
+USE = ("expand", "data", "new", "--split", "train", "--method", "ft-conditioning", "--prior", "nano", "--adaptation",
+       "adaptation", "--copies", "1", "--steps", "4")  # fmt: skip
+
+
+@pytest.mark.integration
+def test_the_adaptation_of_an_earlier_bundled_prior_is_refused(old: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = contents(old / "adaptation")
+    assert main(list(USE)) == 2
+    assert "adaptation was made for the prior nano, nano has other weights: fit it again" in capfd.readouterr().err
+    assert contents(old / "adaptation") == before
+
+
 @pytest.mark.integration
 def test_the_adaptation_is_used(old: Path, say: Say) -> None:
+    """Its files are read as they were written; the bundled prior has other weights today, so its own are named."""
+    from imaginate.models.adaptations.folder import fingerprint
+    from imaginate.models.priors.stable_diffusion import StableDiffusion
+
+    file = old / "adaptation" / "adaptation.json"
+    facts = json.loads(file.read_text(encoding="utf-8"))
+    facts["fingerprint"] = fingerprint(StableDiffusion.load("nano"))
+    file.write_text(json.dumps(facts), encoding="utf-8")
     before = contents(old / "adaptation")
-    say("expand", "data", "new", "--split", "train", "--method", "ft-conditioning", "--prior", "nano",
-        "--adaptation", "adaptation", "--copies", "1", "--steps", "4")  # fmt: skip
+    say(*USE)
     assert sum(row["origin"] == "synthetic" for row in rows(old / "new")) == 6
     assert contents(old / "adaptation") == before
 

@@ -16,7 +16,7 @@ from imaginate.files import explained
 
 RUNS: dict[str, dict[str, Any]] = {
     "randaugment": {"method": "randaugment", "copies": 5},
-    "gif-mae": {"method": "gif-mae", "copies": 3, "guide": "nano", "prior": "nano", "shots": 2},
+    "gif-mae": {"method": "gif-mae", "copies": 3, "guide": "nano", "prior": "nano", "shots": 2, "eps": 0.2},
     "gif-sd": {"method": "gif-sd", "copies": 3, "guide": "nano", "prior": "nano", "shots": 2},
 }
 

@@ -171,7 +171,9 @@ def _check(manifest: Manifest, path: str, prior: PriorFamily, labels: LabelSpace
     if manifest.family != prior.family:
         raise ModelError(f"adaptation {path} is for a {manifest.family} prior, {prior.name} is {prior.family}")
     if not same_prior(manifest.fingerprint, fingerprint(prior)):
-        raise ModelError(f"adaptation {path} was made for the prior {manifest.prior}, {prior.name} has other weights")
+        raise ModelError(
+            f"adaptation {path} was made for the prior {manifest.prior}, {prior.name} has other weights: fit it again"
+        )
     missing = [name for name in labels.names if name not in manifest.classes]
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
