@@ -90,6 +90,16 @@ def test_the_look_of_an_image_is_nearest_to_itself_and_ignores_the_size_of_featu
     assert float(perceptual.between(levels)) == pytest.approx(sum(naive) / len(naive), rel=1e-5)
 
 
+def test_what_is_made_of_all_images_and_of_their_mirror_images_stands_in_their_order() -> None:
+    from imaginate.nano.training import data
+
+    pixels = torch.randint(0, 256, (5, 4, 4, 3), dtype=torch.uint8)
+    images = data.Images(pixels, torch.zeros(5, dtype=torch.int64), torch.tensor([4, 0, 2]))
+    found = data.of_both_sides(images, lambda x: x[:, 0], batch=2)
+    plain = pixels[[4, 0, 2], :, :, 0].float() / 255
+    torch.testing.assert_close(found, torch.stack([plain, plain.flip(-1)], 1).half())
+
+
 def test_seams_are_the_steps_over_the_borders_between_patches() -> None:
     x = torch.rand(1, 3, 16, 16)
     inside = x.clone()

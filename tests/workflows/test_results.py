@@ -11,7 +11,7 @@ import pytest
 import imaginate
 from imaginate.cli import main
 from imaginate.engine.shard import ShardWorker
-from worlds import folder
+from worlds import folder, named
 
 NAMES = ("ant", "<script>alert(1)</script>")
 
@@ -19,11 +19,7 @@ NAMES = ("ant", "<script>alert(1)</script>")
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two classes, one of them with a hostile name."""
-    root = tmp_path_factory.mktemp("results")
-    folder(root / "pictures", ("a", "b"), each=3)
-    rows = ["file,label", *(f"pictures/{'ab'[k]}/{i:03d}.png,{NAMES[k]}" for k in range(2) for i in range(3))]
-    (root / "labels.csv").write_text("\n".join(rows) + "\n")
-    return root / "labels.csv"
+    return named(tmp_path_factory.mktemp("results"), NAMES, each=3)
 
 
 def test_every_result_has_a_line_a_page_and_a_frame(data: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 import pytest
 
 import imaginate
-from worlds import folder
+from worlds import named
 
 NAMES = ("ant", "bee & <cow>")
 
@@ -19,10 +19,7 @@ NAMES = ("ant", "bee & <cow>")
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("exports")
-    folder(root / "pictures", ("a", "b"), each=2)
-    rows = ["file,label", *(f"pictures/{'ab'[k]}/{i:03d}.png,{NAMES[k]}" for k in range(2) for i in range(2))]
-    (root / "labels.csv").write_text("\n".join(rows) + "\n")
-    imaginate.expand(str(root / "labels.csv"), str(root / "run"), "cutout", copies=2, progress=False)
+    imaginate.expand(str(named(root, NAMES, each=2)), str(root / "run"), "cutout", copies=2, progress=False)
     return root / "run"
 
 

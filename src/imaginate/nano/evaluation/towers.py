@@ -8,7 +8,7 @@ import torch
 from imaginate import nano
 from imaginate.nano.evaluation import measure, sheets
 from imaginate.nano.training import common, data
-from imaginate.nano.training.mae import PATCH, REACH, seams
+from imaginate.nano.training.mae import PATCH, REACH, move, seams
 
 
 def clip(root: Path, folder: Path, count: int, sheet: Path) -> dict[str, Any]:
@@ -65,6 +65,6 @@ def border_step(model: Any, x: torch.Tensor, mean: list[float], std: list[float]
     f = model.vit((x - m) / s, noise=torch.arange(float(patches)).expand(len(x), -1)).last_hidden_state
     rng = common.generator(0, 0)
     z, b = torch.rand(len(x), 1, f.shape[-1], generator=rng), torch.randn(len(x), 1, f.shape[-1], generator=rng)
-    moved = f + (z * f + b).clamp(-REACH, REACH)
+    moved = move(f, z, b, torch.tensor(REACH))
     painted = model.unpatchify(model.decoder(moved, torch.arange(patches).expand(len(x), -1)).logits)
     return float(seams((painted * s + m).clamp(0, 1), x).sqrt())

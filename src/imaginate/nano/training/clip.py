@@ -122,7 +122,7 @@ def train(root: Path, out: Path, plan: common.Plan, device: str) -> None:
     torch.manual_seed(plan.seed)
     images = data.load(root, "train").on(device)
     texts = captions.build(data.synonyms(root), captions.wordnet())
-    if (out / "text-final" / "config.json").is_file():  # a finished text tower is kept: nano-sd learns from it
+    if common.is_finished(out / "text-final"):  # a finished text tower is kept: nano-sd learns from it
         tok, model = finished_text(out / "text-final")
         model = model.to(device)
     else:

@@ -145,6 +145,11 @@ def averaged(module: nn.Module, ema: Ema) -> nn.Module:
     return module.eval()
 
 
+def is_finished(folder: Path) -> bool:
+    """Whether a model is saved there: its configuration is written first, its weights a moment later."""
+    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
+
+
 def describe(plan: Plan, **more: Any) -> dict[str, Any]:
     """The plan and what else a model card must say, as plain values."""
     threads = torch.get_num_threads()

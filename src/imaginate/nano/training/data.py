@@ -9,7 +9,7 @@ import functools
 import io
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +58,17 @@ def load(root: Path, part: str) -> Images:
     held = min(DEV, len(labels) // 10)
     rows = {"train": np.sort(order[held:]), "dev": np.sort(order[:held])}.get(part, np.arange(len(labels)))
     return Images(*(torch.from_numpy(array) for array in (pixels, labels, rows)))
+
+
+@torch.no_grad()
+def of_both_sides(images: Images, encode: Callable[[Tensor], Tensor], batch: int = 512) -> Tensor:
+    """What `encode` makes of all images and of their mirror images, (n, 2, ...) in half precision; it is given batches
+    (b, 3, h, w) in [0, 1]."""
+    parts = []
+    for first in range(0, len(images), batch):
+        x, _ = images.batch(np.arange(first, min(first + batch, len(images))))
+        parts.append(torch.stack([encode(x), encode(x.flip(-1))], 1).half())
+    return torch.cat(parts)
 
 
 def synonyms(root: Path) -> list[tuple[str, list[str]]]:

@@ -61,13 +61,17 @@ def objective(model: Any, x: Tensor, ratio: float, noise: Tensor) -> Tensor:
 
 
 def perturbed(model: Any, latent: Any) -> Tensor:
-    """Images (b, 3, 64, 64) of latents that were moved channel by channel, within a ball of random radius (GIF, eq. 1
-    and 2)."""
+    """Images (b, 3, 64, 64), normalised, of latents that were moved within a ball of random radius."""
     f = latent.last_hidden_state
-    z, b = torch.rand_like(f[:, :1]), torch.randn_like(f[:, :1])
-    radius = REACH * torch.rand_like(f[:, :1, :1])
-    moved = f + ((z * f + b).clamp(-radius, radius))
+    shape = (len(f), 1, f.shape[-1])
+    z, b = torch.rand(shape, device=f.device), torch.randn(shape, device=f.device)
+    moved = move(f, z, b, REACH * torch.rand(len(f), 1, 1, device=f.device))
     return model.unpatchify(model.decoder(moved, latent.ids_restore).logits.float())  # type: ignore[no-any-return]
+
+
+def move(f: Tensor, z: Tensor, b: Tensor, radius: Tensor) -> Tensor:
+    """Latents f (b, tokens, width) moved by (1 + z) f + b within a ball, channel by channel (GIF, eq. 1 and 2)."""
+    return f + (z * f + b).clamp(-radius, radius)
 
 
 def seams(painted: Tensor, x: Tensor) -> Tensor:

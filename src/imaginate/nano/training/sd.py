@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -96,20 +95,15 @@ def autoencoder(runs: Path, device: str, wait: float = 0.0) -> Any:
 def wait_for(seconds: float, *folders: Path) -> Path:
     """The first finished one of the folders, after at most so many seconds in which another process may finish it."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end and not any(map(is_finished, folders)):
+    while time.monotonic() < end and not any(map(common.is_finished, folders)):
         time.sleep(0.5)
     return finished(*folders)
-
-
-def is_finished(folder: Path) -> bool:
-    """Whether a model is saved there: its configuration is written first, its weights a moment later."""
-    return (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 def finished(*folders: Path) -> Path:
     """The first of the folders that holds a model: the finished one, else the one whose needed part is finished."""
     for folder in folders:
-        if is_finished(folder):
+        if common.is_finished(folder):
             return folder
     raise ModelError(f"nano-sd needs an earlier training's result in {folders[0]}, train {folders[0].name} first")
 
@@ -124,16 +118,15 @@ def caption_table(encoder: Any, tok: Any, texts: list[list[str]], seed: int) -> 
     return torch.stack(rows, 1)
 
 
-@torch.no_grad()
-def latents_of(vae: Any, images: data.Images, device: str, batch: int = 512) -> Tensor:
+def latents_of(vae: Any, images: data.Images, device: str) -> Tensor:
     """Scaled means of the posterior of all images and of their mirror images, (n, 2, c, 8, 8) in half precision."""
-    parts = []
-    for first in range(0, len(images), batch):
-        x, _ = images.batch(np.arange(first, min(first + batch, len(images))))
+
+    def encode(x: Tensor) -> Tensor:
         x = (x * 2 - 1).to(device, memory_format=torch.channels_last)
-        pair = [vae.encode(side).latent_dist.mode() * vae.config.scaling_factor for side in (x, x.flip(-1))]
-        parts.append(torch.stack(pair, 1).half())
-    return torch.cat(parts)
+        means: Tensor = vae.encode(x).latent_dist.mode() * vae.config.scaling_factor
+        return means
+
+    return data.of_both_sides(images, encode)
 
 
 def warm_up(forward: Any, text: Tensor, plan: common.Plan, device: str, **more: Tensor) -> None:

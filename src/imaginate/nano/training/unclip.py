@@ -10,7 +10,6 @@ a tenth of the time, so that either can guide.
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,17 +49,6 @@ def condition(embeds: Tensor, levels: Tensor, normaliser: Any, noising: Any, rng
     return torch.cat([noisy, code], 1)
 
 
-@torch.no_grad()
-def embeddings_of(encoder: Any, images: data.Images, batch: int = 512) -> Tensor:
-    """Embeddings (n, 2, d) of all images and of their mirror images, in half precision."""
-    parts = []
-    for first in range(0, len(images), batch):
-        x, _ = images.batch(np.arange(first, min(first + batch, len(images))))
-        pair = [encoder(normalise(side).to(encoder.device)).image_embeds for side in (x, x.flip(-1))]
-        parts.append(torch.stack(pair, 1).half())
-    return torch.cat(parts)
-
-
 def train(root: Path, out: Path, plan: common.Plan, device: str) -> None:
     """Train and save the whole pipeline."""
     from diffusers import DDPMScheduler
@@ -78,7 +66,8 @@ def train(root: Path, out: Path, plan: common.Plan, device: str) -> None:
     clip = sd.wait_for(plan.wait, runs / "clip" / "clip")
     vision = CLIPVisionModelWithProjection.from_pretrained(clip, attn_implementation="eager", dtype=torch.float32)
     vision.requires_grad_(False).eval().to(device)
-    normaliser, embeddings = normaliser_of(vision, images).to(device), embeddings_of(vision, images)
+    normaliser = normaliser_of(vision, images).to(device)
+    embeddings = data.of_both_sides(images, lambda x: vision(normalise(x)).image_embeds)
     scheduler, noising = sd.schedule(device), DDPMScheduler(**NOISING)
     classes = images.labels[images.rows]
 
