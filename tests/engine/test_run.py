@@ -343,7 +343,7 @@ if how == "shared":
 else:
     workers._needs_roles = lambda recipe: True
 run = imaginate.expand(sys.argv[1], sys.argv[2], method="cutmix", copies=3, shard=6, progress=False, workers=3)
-assert how != "shared" or here == [0, 1], here
+assert how != "shared" or (here[:2] == [0, 1] and not {2, 3} & set(here)), here  # whoever is free takes the rest
 """
     arguments = [sys.executable, "-c", code, str(data), str(tmp_path / "run"), how]
     quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}
