@@ -12,7 +12,7 @@ import torch
 
 from imaginate import devices
 from imaginate.cli import main
-from imaginate.devices import check_device, pick_device
+from imaginate.devices import check_device, gpu_of_worker, pick_device
 from imaginate.errors import ConfigError
 from worlds import folder
 
@@ -72,3 +72,16 @@ def test_memory_is_kept_where_malloc_is_glibcs_and_nobody_has_set_it(monkeypatch
     assert devices.keep_memory() == is_glibc
     monkeypatch.setenv("MALLOC_ARENA_MAX", "2")
     assert not devices.keep_memory()
+
+
+def test_each_worker_sees_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller keeps the one that it names; the others go round."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert [gpu_of_worker("cuda:1", place) for place in range(4)] == ["1", "0", "1", "0"]
+    assert [gpu_of_worker("auto", place) for place in range(2)] == ["0", "1"]
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-7")
+    assert [gpu_of_worker("cuda", place) for place in range(2)] == ["4", "GPU-7"]
+    assert gpu_of_worker("cpu", 1) is None
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    assert gpu_of_worker("auto", 1) is None

@@ -24,6 +24,7 @@ FIRST = {
     "ownership",
     "limits",
     "shapes",
+    "processes",
     "progress",
     "cluster",
     "devices",
@@ -150,6 +151,7 @@ def test_the_first_row_needs_no_third_party(path: Path) -> None:
     allowed = {
         "ops": {"torch"},
         "progress": {"rich"},
+        "processes": set(),
         "cluster": {"ray"},
         "devices": {"torch"},
         "files": {"fsspec"},

@@ -1,4 +1,4 @@
-"""What everyone needs who spreads work over Ray: start it, share out its GPUs, and bring errors home as one line.
+"""What everyone needs who spreads work over a Ray cluster: start it, share out its GPUs, bring errors home as a line.
 
     with session(workers, address) as ray:
         task = ray.remote(num_cpus=1, num_gpus=gpu_share(gpus, workers))(catch)
@@ -30,9 +30,9 @@ _PATIENCE = 10  # seconds for somebody to answer at an address; Ray itself tries
 
 
 def require() -> None:
-    """Refuse work for several processes where Ray is not installed."""
+    """Refuse work on a cluster where Ray is not installed."""
     if find_spec("ray") is None:
-        raise ConfigError("more than one worker needs Ray: pip install 'imaginate[ray]'")
+        raise ConfigError("a cluster needs Ray: pip install 'imaginate[ray]'")
 
 
 def library() -> Any:

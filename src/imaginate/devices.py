@@ -83,3 +83,30 @@ def machine() -> dict[str, Any]:
 
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     return {"platform": sys.platform, "cores": os.cpu_count(), "gpu": gpu}
+
+
+def gpu_of_worker(device: str, place: int) -> str | None:
+    """The GPU that worker `place` of several processes is shown, as CUDA_VISIBLE_DEVICES names it; None where `device`
+    is none. Worker 0 has the one that `device` names, the others follow, and they share where there are fewer."""
+    if device != "auto" and not device.startswith("cuda"):
+        return None
+    import torch
+
+    if not (count := torch.cuda.device_count()):
+        return None
+    number = (int(device.partition(":")[2] or 0) + place) % count
+    visible = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")]
+    return visible[number] if len(visible) >= count and visible[0] else str(number)
+
+
+def see_gpu(gpu: str | None) -> None:
+    """Show this process one GPU alone, before it first uses one."""
+    if gpu is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+
+
+def use_threads(count: int) -> None:
+    """Compute on so many threads from now on."""
+    import torch
+
+    torch.set_num_threads(count)

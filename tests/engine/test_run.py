@@ -9,7 +9,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,14 +19,15 @@ import torch
 from PIL import Image
 
 import imaginate
-from imaginate import cluster
 from imaginate.contract import Context
-from imaginate.engine import shard, workers
+from imaginate.engine import ray_workers, shard, workers
 from imaginate.engine.gather import gather
+from imaginate.engine.shard import ShardWorker
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
-from imaginate.files import Folder, explained
+from imaginate.files import Folder
 from imaginate.methods.flip_crop import FlipCrop
 from imaginate.ownership import own
+from imaginate.processes import LastingProcess, ProcessDied
 from imaginate.records import Candidate, Request
 from imaginate.runs import RunFolder
 from imaginate.write import tables
@@ -314,85 +314,86 @@ def test_ctrl_c_stops_soon_and_the_same_command_goes_on(shared_data: Path, tmp_p
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("how", ["actors", "killed", "shared"])
+@pytest.mark.parametrize("how", ["processes", "killed", "actors", "killed actor"])
 def test_workers_and_their_deaths_do_not_change_the_result(data: Path, whole: Path, tmp_path: Path, how: str) -> None:
-    """Ray actors alone; one of them killed; actors beside this process, which is made slow so that both have work."""
-    pytest.importorskip("ray")
+    """Processes of this machine, or Ray actors; one of them killed."""
     code = """
-import os, signal, sys, threading, time
-import imaginate
-from imaginate.engine import shard, workers
+import signal, sys, threading, time
+import imaginate, psutil
 how = sys.argv[3]
 def kill_one():
-    import psutil
-    time.sleep(6)
-    for p in psutil.Process().children(recursive=True):
-        if "_RayWorker" in " ".join(p.cmdline()):
-            p.send_signal(signal.SIGKILL); return
-if how == "killed":
+    while True:
+        for p in psutil.Process().children(recursive=True):
+            if ("_RayWorker.make" if "actor" in how else "imaginate.processes") in " ".join(p.cmdline()):
+                time.sleep(1)
+                p.send_signal(signal.SIGKILL); return
+        time.sleep(0.05)
+if "killed" in how:
     threading.Thread(target=kill_one, daemon=True).start()
-if how == "shared":
-    make, here = shard.ShardWorker.make, []
-    def slow(self, number):
-        here.append(number)
-        end = time.time() + 120
-        while len(here) == 2 and time.time() < end and not os.path.exists(f"{self.store.root}/shards/000003.json"):
-            time.sleep(0.05)
-        return make(self, number)
-    shard.ShardWorker.make = slow
-else:
-    workers._needs_roles = lambda recipe: True
-run = imaginate.expand(sys.argv[1], sys.argv[2], method="cutmix", copies=3, shard=6, progress=False, workers=3)
-assert how != "shared" or (here[:2] == [0, 1] and not {2, 3} & set(here)), here  # whoever is free takes the rest
+if "actor" in how:
+    import ray
+    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+settings = dict(method="cutmix", copies=3, shard=6, progress=False, workers=3)
+run = imaginate.expand(sys.argv[1], sys.argv[2], **settings, ray="auto" if "actor" in how else None)
 """
+    if "actor" in how:
+        pytest.importorskip("ray")
     arguments = [sys.executable, "-c", code, str(data), str(tmp_path / "run"), how]
     quiet = {**os.environ, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(arguments, env=quiet, timeout=300, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert how == "killed" or "core_worker" not in done.stderr
+    assert "killed" in how or "core_worker" not in done.stderr
     same(whole, tmp_path / "run")
 
 
-def test_a_short_job_is_done_before_ray_has_started(
+def test_two_processes_make_the_same_run(data: Path, whole: Path, tmp_path: Path) -> None:
+    run = imaginate.expand(str(data), tmp_path / "run", workers=2, **KNOBS)
+    assert run.kept == 36
+    same(whole, tmp_path / "run")
+
+
+def test_a_shard_that_ends_every_worker_is_named_when_all_others_are_there(
     data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pytest.importorskip("ray")
+    """The other process cannot make shard 2, and makes all but the first, on which this one works meanwhile."""
+    make, last = ShardWorker.make, tmp_path / "run" / "shards" / "000005.json"
 
-    def refuse(*_: object) -> None:
-        raise AssertionError("Ray was started for a job that was done already")
+    class Elsewhere(LastingProcess):
+        def __init__(self, start: Any, prepare: Any, gpu: Any, *made_of: Any, first: Any) -> None:
+            self._worker = ShardWorker(*made_of)
 
-    class Finished(workers.LocalWorker):
-        def __init__(self, build: Any, waiting: Any) -> None:
-            super().__init__(build, waiting)
-            self._thread.join()
+        def call(self, function: Any, *arguments: Any) -> Any:
+            if arguments == (2,):
+                raise ProcessDied("was killed by SIGKILL")
+            return make(self._worker, *arguments)
 
-    monkeypatch.setattr(cluster, "start", refuse)
-    monkeypatch.setattr(workers, "LocalWorker", Finished)
-    imaginate.expand(str(data), tmp_path / "run", workers=2, **KNOBS)
+        def close(self) -> None:
+            pass
+
+    def waits(self: ShardWorker, number: int) -> dict[str, Any]:
+        end = time.time() + 60
+        while not last.exists() and time.time() < end:
+            time.sleep(0.01)
+        return make(self, number)
+
+    monkeypatch.setattr(workers, "LastingProcess", Elsewhere)
+    monkeypatch.setattr(ShardWorker, "make", waits)
+    with pytest.raises(RunError, match=r"shard 2 .*each of 3 workers was killed by SIGKILL; all others are done"):
+        imaginate.expand(str(data), tmp_path / "run", workers=2, **KNOBS)
+    there = sorted(p.stem for p in last.parent.glob("*.json"))
+    assert there == [f"00000{number}" for number in (0, 1, 3, 4, 5)]
+    monkeypatch.undo()
+    imaginate.expand(str(data), tmp_path / "run", **KNOBS)
     same(whole, tmp_path / "run")
 
 
-@pytest.mark.parametrize("home", [True, False])
-def test_who_makes_a_shard_does_not_change_the_result(
-    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: bool
-) -> None:
-    """Actors alone, and actors beside this process: every shard is made once, and announced once."""
-    make, by, announced = shard.ShardWorker.make, {}, []
-
-    def slow(self: Any, number: int) -> dict[str, Any]:
-        assert number not in by
-        by[number] = threading.current_thread().name.startswith("actor")
-        time.sleep(0.3)
-        return make(self, number)
-
-    monkeypatch.setattr(shard.ShardWorker, "make", slow)
+def test_ray_actors_make_the_same_run(data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every shard is made once."""
+    make, made = shard.ShardWorker.make, []
+    monkeypatch.setattr(shard.ShardWorker, "make", lambda self, number: made.append(number) or make(self, number))
     monkeypatch.setitem(sys.modules, "ray", PretendedRay())
-    monkeypatch.setattr(workers, "_needs_roles", lambda recipe: not home)
-    announce = workers._announced
-    monkeypatch.setattr(workers, "_announced", lambda s, *rest: announced.append(s["shard"]) or announce(s, *rest))
-    imaginate.expand(str(data), tmp_path / "run", workers=3, **KNOBS)
-    assert sorted(announced) == sorted(by) == list(range(6))
-    assert set(by.values()) == ({True, False} if home else {True})
+    imaginate.expand(str(data), tmp_path / "run", workers=3, ray="auto", **KNOBS)
+    assert sorted(made) == list(range(6))
     same(whole, tmp_path / "run")
 
 
@@ -401,24 +402,10 @@ def test_an_actor_is_sent_to_the_one_gpu_that_it_sees() -> None:
 
     ray = PretendedRay(gpus=8)
     recipe = recipe_from({"data": {"path": "x"}, "method": "cutmix", "roles": {"device": "cuda:1"}})
-    workers._actors(ray, "run", 3)
+    ray_workers._actors(ray, "run", 3)
     assert [options["num_gpus"] for options in ray.asked] == [1.0]
-    assert workers._inside(recipe).roles.device == "cuda"
+    assert ray_workers._inside(recipe).roles.device == "cuda"
     assert recipe.roles.device == "cuda:1"
-
-
-def test_an_error_beside_ray_is_the_same_one_line(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(self: Folder, name: str, content: bytes) -> None:
-        if name.endswith(".png"):
-            with explained(self.root):
-                raise OSError(errno.ENOSPC, "no space")
-
-    pytest.importorskip("ray")
-    monkeypatch.setattr(Folder, "put", full)
-    monkeypatch.setattr(cluster, "start", lambda *_: None)
-    monkeypatch.setattr(workers, "_actors", lambda *_: [])
-    with pytest.raises(RunError, match="disk is full"):
-        imaginate.expand(str(data), tmp_path / "run", workers=2, **KNOBS)
 
 
 def test_errors_are_one_line(data: Path, tmp_path: Path) -> None:

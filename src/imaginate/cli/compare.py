@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_settings(parser.add_argument_group("protocol"), Protocol, skip=("data",))
     group = parser.add_argument_group("hardware")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (several GPUs: accelerate launch)")
-    group.add_argument("--workers", type=int, default=1, help="classifiers trained at a time, on Ray (default 1)")
+    group.add_argument("--workers", type=int, default=1, help="classifiers trained at a time (default 1)")
     group.add_argument("--plan", action="store_true", help="only say how long the study would take here, and stop")
     group.add_argument("--yes", action="store_true", help="begin although it takes more than an hour on a CPU")
     group.add_argument("--keep-weights", action="store_true", help="keep each classifier as weights.safetensors")

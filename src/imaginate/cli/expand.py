@@ -32,8 +32,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_recipe_flags(parser)
     group = parser.add_argument_group("work (does not change the result)")
-    group.add_argument("--workers", type=int, default=1, help="processes that make images, by Ray when more than 1")
-    group.add_argument("--ray", metavar="ADDRESS", help="address of a Ray cluster (`auto` for the one of this machine)")
+    group.add_argument("--workers", type=int, default=1, help="processes that make images (default 1)")
+    group.add_argument(
+        "--ray", metavar="ADDRESS", help="address of a Ray cluster that makes them (`auto` for the one of this machine)"
+    )
     group.add_argument(
         "--restore", action="store_true", help="make the images again that were removed from a finished run"
     )

@@ -1,1 +1,1 @@
-"""The run: plan -> shards -> ledger, inline or on Ray."""
+"""The run: plan -> shards -> ledger, in one process, in several, or on Ray."""

@@ -7,13 +7,13 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 from imaginate.data import open_dataset
 from imaginate.data.labelling import as_line, from_line
 from imaginate.engine import finish, folder
-from imaginate.engine import workers as making
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.context import RunContext
 from imaginate.engine.gather import gather
@@ -23,6 +23,7 @@ from imaginate.engine.recipe import SECTIONS, Recipe, changes, determining
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker, marker_name, rows_name
 from imaginate.engine.sizes import shrinking
+from imaginate.engine.workers import Team
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import KEPT, RECIPE, REJECTED, SHEET, Folder, json_bytes
 from imaginate.markdown import picture_and_text
@@ -91,25 +92,30 @@ def expand(
     `data` is a path (see docs/data.md), `out` a local folder or an fsspec url, `method` a registered name; every other
     keyword is a setting of the method or of a section of the recipe (`copies=5`, `guide="nano"`, `format="jpeg"`).
     A whole `recipe` (a mapping, or a recipe object) can be given instead, or together with them: they override it.
-    `workers`: processes that make images, on Ray when more than one. `restore`: images of a finished run that somebody
-    removed are made again. Raises ImaginateError (DataError, ConfigError,
-    ModelError, RunError) with one line that says what to do, and KeyboardInterrupt with one that says how far it came.
+    `workers`: processes that make images; `ray`: the address of a Ray cluster on which they work. `restore`: images of
+    a finished run that somebody removed are made again. Raises ImaginateError (DataError, ConfigError, ModelError,
+    RunError) with one line that says what to do, and KeyboardInterrupt with one that says how far it came.
     """
     full = recipe_from(gather(recipe, data, method, settings))
     if not os.fspath(out):
         raise ConfigError("out must name the output folder")
     store = Folder(out)
     folder.refuse(store, [path for path in (full.data.path, full.roles.held_out) if path])
-    plan, split = _read(full, progress)
+    with closing(Team(full, workers, ray)) as team:
+        return _expand_with(team, full, store, restore, progress)
+
+
+def _expand_with(team: Team, recipe: ResolvedRecipe, store: Folder, restore: bool, progress: bool) -> Run:
+    plan, split = _read(recipe, progress)
 
     def speak_up(context: RunContext | None) -> None:
         if not _made_anything(store):
-            for fact in (split, *outlook(full, plan, context)):
+            for fact in (split, *outlook(recipe, plan, context)):
                 facts.log(logging.WARNING if fact.warns else logging.INFO, fact.text)
 
     with own(store, "expand", is_run=True):
-        result = _expand(full, plan, store, workers, ray, progress, speak_up)
-        _look_for_gone(full, plan, store, restore)
+        result = _expand(recipe, plan, store, team, progress, speak_up)
+        _look_for_gone(recipe, plan, store, restore)
         return result
 
 
@@ -126,8 +132,7 @@ def _expand(
     recipe: ResolvedRecipe,
     plan: Plan,
     store: Folder,
-    count: int,
-    ray: str | None,
+    team: Team,
     progress: bool,
     before: Callable[[RunContext | None], None],
 ) -> Run:
@@ -141,6 +146,7 @@ def _expand(
         if other := difference(known.get("weights"), used):
             raise RunError(f"{store.root} holds a run that began with another network: {other}; or use a new folder")
         if known.get("finished"):
+            RunFolder(store).check_facts("totals")
             return _result(store, known["totals"], plan)
     started = time.time()
     store.clean()
@@ -151,7 +157,7 @@ def _expand(
     finished_images = sum(u.wanted for n in set(range(len(plan.shards))) - set(missing) for u in plan.shards[n])
     with bar(title, plan.wanted, done=finished_images, show=progress) as shown:
         try:
-            for summary in making.run(recipe, plan, store.root, missing, count, ray, _announcer(shown), before):
+            for summary in team.run(plan, store.root, missing, _announcer(shown), before):
                 images += summary["kept"]
                 done += 1
                 if done == 1 + len(plan.shards) - len(missing):
@@ -159,7 +165,7 @@ def _expand(
         except KeyboardInterrupt:
             message = f"stopped with {done} of {len(plan.shards)} shards done; the same command goes on from there"
             raise KeyboardInterrupt(message) from None
-    session = {"seconds": round(time.time() - started, 3), "images": images, "workers": count}
+    session = {"seconds": round(time.time() - started, 3), "images": images, "workers": team.count}
     totals = finish.put_together(store, recipe, plan, session)
     store.clean()
     return _result(store, totals, plan)

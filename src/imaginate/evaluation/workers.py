@@ -1,4 +1,5 @@
-"""Arms and seeds spread over Ray workers; each job writes into its own folder, so nothing is sent back but a line."""
+"""Arms and seeds spread over processes of this machine, or a Ray cluster; each job writes into its own folder, so that
+nothing is sent back but a line."""
 
 from __future__ import annotations
 
@@ -7,34 +8,58 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from imaginate import cluster
+from imaginate.devices import gpu_of_worker, see_gpu
+from imaginate.errors import RunError
 from imaginate.evaluation.job import Job
 from imaginate.evaluation.running import run_job
+from imaginate.processes import TRIES, LastingProcess, Process, ProcessDied, processors, take_turns
 from imaginate.progress import bar
 
 
 def spread(
     jobs: list[Job], workers: int, *, progress: bool = True, finished: Callable[[Job], None] = lambda job: None
 ) -> None:
-    """Run jobs on up to `workers` Ray tasks at a time; the first error ends the others and is raised.
+    """Run up to `workers` jobs at a time, on the cluster that RAY_ADDRESS names, else in processes of this machine; the
+    first error ends the others and is raised.
 
     `finished` is called here, in the caller's process, with each job that is done, in the order in which they end.
     """
-    workers = min(workers, len(jobs))
-    with cluster.session(workers, cluster.address_of(None)) as ray:
+    workers, address = min(workers, len(jobs)), cluster.address_of(None)
+    done = _on_ray(jobs, workers, address) if address else _on_processes(jobs, workers)
+    with bar(f"{workers} workers", len(jobs), unit="classifiers", show=progress) as shown, closing(done):
+        for job in done:
+            shown.note(job.title)
+            shown.advance(1)
+            finished(job)
+
+
+def _on_processes(jobs: list[Job], workers: int) -> Generator[Job]:
+    device = next((job.plan.device for job in jobs if _on_gpu(job)), "cpu")
+    start = partial(Process, threads=max(1, processors() // workers), imports=("torch", "torchvision"))
+    others = [LastingProcess(start, see_gpu, gpu_of_worker(device, place)) for place in range(workers)]
+    makers = [partial(_elsewhere, other) for other in others]
+    with closing(take_turns(makers, jobs, others)) as made:
+        for job, result in made:
+            if isinstance(result, ProcessDied):
+                raise RunError(f"{job.title}: each of {TRIES} workers {result}; give fewer --workers, or none")
+            yield job
+
+
+def _elsewhere(other: LastingProcess, job: Job) -> None:
+    other.call(run_job, _inside(job))
+
+
+def _on_ray(jobs: list[Job], workers: int, address: str) -> Generator[Job]:
+    with cluster.session(workers, address) as ray:
         gpus = ray.cluster_resources().get("GPU", 0) if any(_on_gpu(job) for job in jobs) else 0
         share = cluster.gpu_share(gpus, workers)
         task = ray.remote(num_cpus=1, num_gpus=share, max_retries=2)(cluster.catch)
-        with (
-            bar(f"{workers} workers", len(jobs), unit="classifiers", show=progress) as shown,
-            closing(_finished(ray, task, jobs, workers)) as done,
-        ):
-            for job in done:
-                shown.note(job.title)
-                shown.advance(1)
-                finished(job)
+        with closing(_finished(ray, task, jobs, workers)) as done:
+            yield from done
 
 
 def _finished(ray: Any, task: Any, jobs: list[Job], workers: int) -> Generator[Job]:
