@@ -20,7 +20,7 @@ from contextlib import suppress
 from importlib import import_module
 from queue import SimpleQueue
 from threading import Event, Thread
-from typing import Any, BinaryIO, TypeVar
+from typing import IO, Any, TypeVar
 
 from imaginate.errors import ImaginateError, RunError
 
@@ -188,13 +188,13 @@ def serve() -> None:
     calls: SimpleQueue[bytes] = SimpleQueue()
     Thread(target=_listen, args=(incoming, calls), daemon=True).start()
     for name in sys.argv[1:]:
-        with suppress(ImportError):  # it is told where it is needed
+        with suppress(ImportError):  # the call that needs it says so
             import_module(name)
     while True:
         _send(outgoing, _answer(calls.get()))
 
 
-def _listen(incoming: BinaryIO, calls: SimpleQueue[bytes]) -> None:
+def _listen(incoming: IO[bytes], calls: SimpleQueue[bytes]) -> None:
     """Pass calls on. Without a caller there is nothing to finish: what is half written is known as unfinished."""
     try:
         while True:
@@ -213,13 +213,13 @@ def _answer(call: bytes) -> tuple[str, Any]:
         return "bug", traceback.format_exc()
 
 
-def _send(stream: BinaryIO, value: Any) -> None:
+def _send(stream: IO[bytes], value: Any) -> None:
     data = pickle.dumps(value)
     stream.write(len(data).to_bytes(8, "big") + data)
     stream.flush()
 
 
-def _receive(stream: BinaryIO) -> bytes:
+def _receive(stream: IO[bytes]) -> bytes:
     """One message; EOFError where the stream ends."""
     head = stream.read(8)
     data = stream.read(int.from_bytes(head, "big"))

@@ -72,7 +72,7 @@ class Team:
             use_threads(self._threads)
         others = [self._other(place, plan, root) for place in range(1, min(self.count, len(numbers)))]
         failed: dict[int, ProcessDied] = {}
-        makers = [here.make, *(partial(other.call, _make) for other in others)]
+        makers: list[Callable[[int], Any]] = [here.make, *(partial(other.call, _make) for other in others)]
         with closing(take_turns(makers, numbers, others)) as made:
             for number, summary in made:
                 if isinstance(summary, ProcessDied):
