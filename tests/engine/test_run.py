@@ -346,6 +346,39 @@ run = imaginate.expand(sys.argv[1], sys.argv[2], **settings, ray="auto" if "acto
     same(whole, tmp_path / "run")
 
 
+@pytest.mark.integration
+@pytest.mark.parametrize("ray", [False, True])
+def test_the_command_itself_killed_leaves_no_worker_and_goes_on(data: Path, tmp_path: Path, ray: bool) -> None:
+    """Killed with shards in hand, here and in its workers; given again, it ends with the same files."""
+    import psutil
+
+    if ray:
+        pytest.importorskip("ray")
+    code = """
+import sys, imaginate
+if "auto" in sys.argv:
+    import ray
+    ray.init(address="local", num_cpus=3, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+settings = dict(method="cutmix", copies=3, shard=2, progress=False, workers=3)
+imaginate.expand(sys.argv[1], sys.argv[2], **settings, ray="auto" if "auto" in sys.argv else None)
+"""
+    arguments = [sys.executable, "-c", code, str(data), str(tmp_path / "run"), *(["auto"] if ray else [])]
+    command = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.time() + 120
+    while not list((tmp_path / "run" / "shards").glob("*.json")) and time.time() < end:
+        time.sleep(0.01)
+    children = psutil.Process(command.pid).children(recursive=True)
+    assert len(children) >= 2
+    command.kill()
+    command.wait()
+    _, left = psutil.wait_procs(children, timeout=20)
+    words = [" ".join(process.cmdline()) for process in left if process.is_running()]  # Ray's own agents take longer
+    assert not [line for line in words if "_RayWorker" in line or "imaginate" in line]
+    imaginate.expand(str(data), tmp_path / "run", **{**KNOBS, "shard": 2})
+    imaginate.expand(str(data), tmp_path / "whole", **{**KNOBS, "shard": 2})
+    same(tmp_path / "whole", tmp_path / "run")
+
+
 def test_two_processes_make_the_same_run(data: Path, whole: Path, tmp_path: Path) -> None:
     run = imaginate.expand(str(data), tmp_path / "run", workers=2, **KNOBS)
     assert run.kept == 36
