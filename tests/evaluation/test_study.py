@@ -16,6 +16,7 @@ from imaginate.errors import ConfigError, RunError
 from imaginate.evaluation import running as unit
 from imaginate.evaluation.protocol import protocol_from
 from imaginate.evaluation.study import compare
+from imaginate.models.weights import guide_weights
 
 SMALL = {
     "arch": "small",
@@ -281,6 +282,25 @@ def test_quick_changes_nothing_that_was_asked_for() -> None:
     assert protocol_from({**asked, "epochs": 1}).updates is None
     assert protocol_from({**asked, "budget": "epochs"}).updates is None
     assert protocol_from({**asked, "updates": 7, "seeds": 5}).seeds == 5
+
+
+def test_a_study_says_which_weights_and_goes_on_with_these_alone(world: Path) -> None:
+    import tiny
+
+    place, facts = tiny.tiny_clip(world / "clip"), world / "noise" / "run.json"
+    made_with = {"guide": {"id": "a/b", "commit": "1" * 40}}
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "weights": made_with}))
+    asked = {"arch": f"probe:{place}", "clip": f"clip:{place}", "seeds": 1, "updates": None}
+    found = study(world, ["original", "run:noise", "clip-zero-shot"], **asked)
+    known = guide_weights(f"clip:{place}")
+    assert found["weights"] == {f"probe:{place}": known, f"clip:{place}": known}
+    assert yaml.safe_load((world / "study" / "study.yaml").read_text())["weights"] == found["weights"]
+    assert found["arms"][1]["weights"] == made_with
+    data = bytearray((place / "model.safetensors").read_bytes())
+    data[-1] ^= 1
+    (place / "model.safetensors").write_bytes(data)
+    with pytest.raises(RunError, match=r"is a study with other weights: .* has other weights: hash"):
+        study(world, ["original"], **asked)
 
 
 @pytest.mark.integration

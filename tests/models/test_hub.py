@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,12 +85,17 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "typo": "lab/clpi", "gated": "lab/gated", "down": "lab/down", "cut": "lab/cut", "pointer": "lab/pointer",
         "short": "lab/short", "prior": "lab/sd", "prior fp16": "lab/fp16", "prior bins": "lab/bins",
     }  # fmt: skip
-    with Hub(repositories) as hub:
+    offline = {"cached": "lab/clip@v1", "uncached": "lab/other"}
+    with Hub(repositories) as hub, ThreadPoolExecutor() as threads:  # the hub's library waits long before it gives up
+        down = threads.submit(ask, root / "other", hub.url, {"down": specs.pop("down")})
         found = ask(root / "cache", hub.url, specs)
         found["seen"] = hub.seen
-        offline = {"cached": "lab/clip@v1", "uncached": "lab/other"}
-        found |= ask(root / "cache", hub.url, offline, HF_HUB_OFFLINE="1")
-    found |= {f"gone {name}": value for name, value in ask(root / "cache", "http://127.0.0.1:9", offline).items()}
+        gone = [
+            threads.submit(ask, root / "cache", "http://127.0.0.1:9", {f"gone {name}": spec})
+            for name, spec in offline.items()
+        ]
+        for answered in (threads.submit(ask, root / "cache", hub.url, offline, HF_HUB_OFFLINE="1"), down, *gone):
+            found |= answered.result()
     return found
 
 

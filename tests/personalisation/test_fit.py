@@ -322,6 +322,21 @@ def test_another_fit_in_the_same_folder_is_refused(dataset: str, prior_folder: P
         fit("ft-conditioning", dataset, tmp_path / "b", settings={"epochs": 1}, **how)
 
 
+def test_a_fit_goes_on_from_the_same_weights_alone(dataset: str, prior_folder: Path, tmp_path: Path) -> None:
+    import shutil
+
+    place = Path(shutil.copytree(prior_folder, tmp_path / "prior"))
+    how: dict[str, Any] = {"settings": {"epochs": 1}, "plan": QUICK, "progress": False}
+    known = fit("ft-conditioning", dataset, tmp_path / "a", prior=str(place), **how).weights
+    assert len(known["hash"]) > 8
+    file = place / "unet" / "diffusion_pytorch_model.safetensors"
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(RunError, match=r"began from another network: prior .* has other weights: hash .*, was "):
+        fit("ft-conditioning", dataset, tmp_path / "a", prior=str(place), **how)
+
+
 @both
 def test_half_precision_learns_over_float32_weights(make_prior: Make, dataset: str, tmp_path: Path) -> None:
     how = {**SETTINGS["pseudoword-dm"], "epochs": 3}

@@ -27,7 +27,7 @@ from imaginate.engine.workers import Team
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import KEPT, RECIPE, REJECTED, SHEET, Folder, json_bytes
 from imaginate.markdown import picture_and_text
-from imaginate.models.weights import Weights, difference, guide_weights, weights_of
+from imaginate.models.weights import Weights, adaptation_weights, completed, difference, guide_weights, weights_of
 from imaginate.ownership import own
 from imaginate.progress import Bar, bar
 from imaginate.runs import RunFolder
@@ -166,6 +166,7 @@ def _expand(
             message = f"stopped with {done} of {len(plan.shards)} shards done; the same command goes on from there"
             raise KeyboardInterrupt(message) from None
     session = {"seconds": round(time.time() - started, 3), "images": images, "workers": team.count}
+    _complete_weights(store, recipe)
     totals = finish.put_together(store, recipe, plan, session)
     store.clean()
     return _result(store, totals, plan)
@@ -212,8 +213,17 @@ def _weights(recipe: ResolvedRecipe) -> dict[str, Weights]:
     families = [need.partition(":")[2] for need in recipe.method.needs if need.startswith("prior:")]
     family = families[0] if families else ""
     found = {"prior": weights_of(recipe.roles.prior, family), "guide": guide_weights(recipe.roles.guide)}
+    found["adaptation"] = adaptation_weights(recipe.roles.adaptation)
     found["vae"] = None if recipe.roles.vae == "tiny" else weights_of(recipe.roles.vae, family)
     return {role: weights for role, weights in found.items() if weights is not None}
+
+
+def _complete_weights(store: Folder, recipe: ResolvedRecipe) -> None:
+    """Note the hash of files that came from the hub after the run began."""
+    facts = dict(RunFolder(store).facts)
+    before = facts.get("weights") or {}
+    if any("hash" not in one for one in before.values()):
+        store.put(RUN, json_bytes({**facts, "weights": completed(before, _weights(recipe))}))
 
 
 def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str, weights: Mapping[str, Weights]) -> None:

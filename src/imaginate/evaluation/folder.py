@@ -14,7 +14,7 @@ from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.study_images import StudyImages
 from imaginate.files import Folder, replace_file, short_hash
 from imaginate.limits import parse_yaml
-from imaginate.models.weights import Weights, backbone_weights, difference
+from imaginate.models.weights import Weights, backbone_weights, completed, difference, guide_weights
 from imaginate.ownership import contents, is_begun
 from imaginate.runs import Values
 
@@ -59,7 +59,7 @@ class StudyFile:
             "format": FORMAT,
             "protocol": asdict(protocol),
             "data": self._data(material),
-            **self._weights(protocol),
+            **({"weights": weights} if (weights := self.weights(protocol, arms)) else {}),
             **({} if self.times is None else {"duplicate": self.times}),
             **({"budgets": self.budgets} if self.budgets else {}),
             **({"seconds_per_update": self.pace} if self.pace else {}),
@@ -69,12 +69,16 @@ class StudyFile:
         text = yaml.safe_dump(found, sort_keys=False)
         replace_file(self.folder / NAME, lambda partial: partial.write_text(text, encoding="utf-8"))
 
-    def _weights(self, protocol: Protocol) -> dict[str, dict[str, Weights]]:
-        now = backbone_weights([*protocol.archs, protocol.clip])
+    def weights(self, protocol: Protocol, arms: Sequence[Arm]) -> dict[str, Weights]:
+        """The weights of the classifiers' backbones and of the guide of clip-... arms, by their names. RunError where
+        they are others than those that the study began with."""
+        now = backbone_weights(protocol.archs)
+        guide = guide_weights(protocol.clip) if any(arm.baseline for arm in arms) else None
+        now |= {protocol.clip: guide} if guide else {}
         before: dict[str, Weights] = self.stored.get("weights", {})
         if changed := difference(before, now):
             raise RunError(f"{self.folder} is a study with other weights: {changed}; give a new study another --out")
-        return {"weights": {**before, **now}} if {**before, **now} else {}
+        return {**now, **completed(before, now)}
 
     def _data(self, material: StudyImages) -> dict[str, str]:
         stores = {

@@ -83,6 +83,12 @@ def save(out: Path, found: Facts) -> Values:
     return dict(json.loads(json.dumps(found)))
 
 
+def _weights(arm: Arm) -> Values:
+    """The weights that made the images of a run, as the run notes them."""
+    is_run = arm.path is not None and arm.kind in ("run", "synthetic")
+    return dict(RunFolder(arm.path).facts.get("weights") or {}) if is_run and arm.path else {}
+
+
 def _lacks(arm: Arm, jobs: Sequence[Job], material: StudyImages) -> list[str]:
     """The classes of which a classifier of this arm never saw an image: its accuracy in them is none."""
     if arm.kind == "clip-zero-shot":
@@ -130,6 +136,7 @@ def _arm(arm: Arm, own: Answers, reference: Answers | None, protocol: Protocol, 
     ids = [material.held.ids[row] for row in material.held_rows]
     return {
         "name": arm.name, "spec": arm.spec, "kind": arm.kind,
+        "weights": _weights(arm),
         "method": run.method if run else None, "run": None if arm.kind == "folder" else arm.path,
         "elsewhere": run.elsewhere if run else None, "files": run.files if run else None,
         "ratio": ratio, "asked_ratio": arm.ratio,

@@ -177,6 +177,8 @@ class Study:
                 found.update(self._results(material, jobs))
 
         self._train(missing, cost, put_together)
+        if first:
+            self.file.write(self.protocol, self.arms, material)  # now the files of all weights are here
         self.team.wait()
         put_together()
         return found
@@ -193,7 +195,7 @@ class Study:
             known = self.known.setdefault(arch, {})
             each[arch] = results.collect(self.out, self.protocol.of(arch), self.arms, material, some, known)
         main = self.protocol.archs[0]
-        found = {**each[main], "learners": list(each)}
+        found = {**each[main], "learners": list(each), "weights": self.file.weights(self.protocol, self.arms)}
         found["complete"] = all(one["complete"] for one in each.values())
         if len(each) > 1:
             found["protocol"] = {**found["protocol"], "learners": list(each)}

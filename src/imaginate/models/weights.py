@@ -1,4 +1,5 @@
-"""Which weights were used: the commit of a hub id, and a hash of the files, for run.json and adaptation.json."""
+"""Which weights were used: the commit of a hub id, and a hash of the files, for what runs, fits, pools, studies and
+classifiers note of themselves."""
 
 from __future__ import annotations
 
@@ -56,6 +57,40 @@ def backbone_weights(archs: Sequence[str]) -> dict[str, Weights]:
     that start from drawn weights, and for networks of a library."""
     found = {arch: guide_weights(arch) for arch in archs if arch.partition(":")[2]}
     return {arch: weights for arch, weights in found.items() if weights}
+
+
+def adaptation_weights(spec: str | None) -> Weights | None:
+    """The weights of an adaptation as it is named: a checkpoint of a fit, a folder or file from elsewhere, a hub id;
+    of several LoRAs, a hash of what is known of each."""
+    if spec is None:
+        return None
+    from imaginate.models.adaptations.folder import own_checkpoint
+    from imaginate.models.adaptations.loading import several
+
+    joined = several(spec)
+    if joined is not None:
+        each = [[scale, adaptation_weights(name) or {}] for name, scale in joined]
+        return {"id": spec, "hash": short_hash([[scale, one.get("commit") or one.get("hash")] for scale, one in each])}
+    own = own_checkpoint(spec)
+    if own is not None:
+        return {"id": spec, "hash": _hash(own)}
+    name, revision = hub.split_revision(spec)
+    front = "/".join(name.split("/")[:2]) if not Path(name).expanduser().exists() else name
+    found = weights_of(f"{front}@{revision}" if revision else front, "")
+    return None if found is None else {**found, "id": spec}
+
+
+def completed(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What was noted before, and what only the download has shown: the hash of a hub id's files."""
+    return {
+        role: {**now.get(role, {}), **was} if difference({role: was}, now) is None else dict(was)
+        for role, was in before.items()
+    }
+
+
+def described(weights: Mapping[str, str]) -> str:
+    """Weights in a few words, for a person: `commit 0123456789ab, hash ba9876543210`."""
+    return ", ".join(f"{kind} {weights[kind][:12]}" for kind in ("commit", "hash") if kind in weights) or "unknown"
 
 
 def difference(before: Mapping[str, Any] | None, now: Mapping[str, Any] | None) -> str | None:

@@ -20,7 +20,7 @@ from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.ownership import own
 from imaginate.pool.listing import units_of
 from imaginate.pool.prepare import Prepared, prepare, unusable
-from imaginate.pool.probe import check_guide, new_header
+from imaginate.pool.probe import check_guide, check_weights, new_header
 from imaginate.pool.recall import measure_recall
 from imaginate.pool.rows import Header
 from imaginate.pool.settings import Building
@@ -79,6 +79,7 @@ def _build(
     path = table.path
     if table.header != header:
         check_guide(table.header, guide, path)
+        check_weights(table.header, header, path)
     if table.header.store != settings.store:
         kept = table.header.store
         raise RunError(f"pool {path} keeps {kept}, not {settings.store}: add with --store {kept}")

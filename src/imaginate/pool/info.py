@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from imaginate.models.weights import described
 from imaginate.pool.table import PoolTable, explained
 
 SHOWN = 12
@@ -25,6 +26,7 @@ def describe(path: str) -> dict[str, Any]:
         "pool": path,
         "images": rows,
         "guide": header.guide,
+        "weights": described(header.weights),
         "embedding": f"{header.dim} numbers",
         "keeps": header.store,
         "bytes": int(stats["total_bytes"]),

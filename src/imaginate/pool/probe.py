@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from imaginate.contract import Guide, Tensor
 from imaginate.errors import ModelError
+from imaginate.models.hub import split_revision
+from imaginate.models.weights import difference, guide_weights
 from imaginate.pool.rows import Header, Store, packed, unpacked
 
 if TYPE_CHECKING:
@@ -45,7 +47,17 @@ def probe(guide: Guide) -> NDArray[np.float32]:
 
 def new_header(guide: Guide, store: Store) -> Header:
     """The header of a pool that this guide is about to fill."""
-    return Header(guide=guide.name, dim=guide.dim, probe=packed(probe(guide)), store=store)
+    weights = dict(guide_weights(guide.name) or {})
+    return Header(guide=guide.name, dim=guide.dim, probe=packed(probe(guide)), store=store, weights=weights)
+
+
+def check_weights(kept: Header, now: Header, where: str) -> None:
+    """ModelError where the name of the pool's guide stands for other files than when the pool was begun. The same guide
+    under another name is compared by its embeddings alone."""
+    if split_revision(kept.guide)[0] != split_revision(now.guide)[0]:
+        return
+    if changed := difference({"guide": kept.weights}, {"guide": now.weights}):
+        raise ModelError(f"pool {where} was begun with another network: {changed}; or build another pool")
 
 
 def check_guide(header: Header, guide: Guide, where: str) -> None:

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import base64
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from imaginate.errors import RunError
@@ -38,13 +39,17 @@ Store = Literal["bytes", "reference"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Written once, when a pool is created: the guide, its embeddings of the probe images, how images are kept."""
+    """Written once, when a pool is created: the guide, its embeddings of the probe images, how images are kept.
+
+    `weights`: the hub commit and the hash of the guide's files, where they are known.
+    """
 
     guide: str
     dim: int
     probe: str
     store: Store = "bytes"
     version: int = FORMAT
+    weights: Mapping[str, str] = field(default_factory=dict)
 
     def encoded(self) -> dict[bytes, bytes]:
         """As metadata of an arrow schema."""

@@ -220,6 +220,7 @@ def _finish(
         "excluded": dict(parts.excluded),
         "unreadable": images.store.skipped,
         "image_size": plan.size,
+        "weights": backbone_weights([plan.arch]),
         "weight_new": weight,
         "temperature": _temperature(plan, trained, images),
         "validation": state.best[0] if len(parts.validation) else None,

@@ -130,9 +130,8 @@ def load_adaptation(path: str, prior: PriorFamily, labels: LabelSpace, *, checkp
     `checkpoint` is a role or folder (`best`, `epoch-02`), which may also be written behind the path, `OUT@epoch-02`;
     None is the chosen one.
     """
-    front, _, behind = path.rpartition("@")
-    if checkpoint is None and front and not Path(path).expanduser().exists() and Path(front).expanduser().exists():
-        path, checkpoint = front, behind
+    path, named = _split_checkpoint(path)
+    checkpoint = checkpoint or named
     manifest = read_manifest(Path(path).expanduser())
     if manifest is None:
         prior.load_adaptation(path)
@@ -151,6 +150,22 @@ def load_adaptation(path: str, prior: PriorFamily, labels: LabelSpace, *, checkp
         clusters={name: tuple(sizes) for name, sizes in manifest.clusters.items()},
         template=manifest.template,
     )
+
+
+def own_checkpoint(path: str) -> Path | None:
+    """The checkpoint that `imaginate fit` wrote and that this path, perhaps with a checkpoint behind it, stands for;
+    None for what is from elsewhere, or has none yet."""
+    path, named = _split_checkpoint(path)
+    manifest = read_manifest(Path(path).expanduser())
+    return None if manifest is None or not manifest.checkpoints else checkpoint_folder(manifest, path, named)
+
+
+def _split_checkpoint(path: str) -> tuple[str, str | None]:
+    """`OUT@epoch-02` -> the folder and the checkpoint; None where none is named."""
+    front, _, behind = path.rpartition("@")
+    if front and not Path(path).expanduser().exists() and Path(front).expanduser().exists():
+        return front, behind
+    return path, None
 
 
 def checkpoint_folder(manifest: Manifest, path: str | Path, checkpoint: str | None = None) -> Path:

@@ -84,16 +84,16 @@ def adapt(prior: PriorFamily, path: str) -> Adaptation:
 
     Several LoRAs are joined by +, each with its scale behind a colon: `style.safetensors:0.6+some/lcm-lora`.
     """
-    several = _several(path)
-    if several is None:
+    joined = several(path)
+    if joined is None:
         return _adapt_one(prior, path, 1.0)
-    found = [_adapt_one(prior, name, scale) for name, scale in several]
+    found = [_adapt_one(prior, name, scale) for name, scale in joined]
     words = {word: tokens for one in found for word, tokens in one.words.items()}
     return Adaptation(path, words=words, parts=tuple(part for one in found for part in one.parts))
 
 
-def _several(path: str) -> list[tuple[str, float]] | None:
-    """The LoRAs and their scales; None for one without a scale."""
+def several(path: str) -> list[tuple[str, float]] | None:
+    """The LoRAs of `a.safetensors:0.6+some/lora` and their scales; None for one without a scale."""
     if Path(path).expanduser().exists():
         return None
     found = []

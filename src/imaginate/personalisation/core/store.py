@@ -12,7 +12,8 @@ import torch
 
 from imaginate.errors import RunError
 from imaginate.files import first_line, replace_file
-from imaginate.models.adaptations.folder import Manifest, read_manifest
+from imaginate.models.adaptations.folder import Manifest, read_manifest, same_prior
+from imaginate.models.weights import difference
 from imaginate.ownership import is_begun
 
 STATE = {"trainer", "epoch", "done", "total", "history", "checkpoints"}  # what it holds
@@ -40,6 +41,8 @@ class Store:
             if not is_dry:
                 fresh.write(self.root)
             return fresh
+        if other := difference({"prior": there.weights}, {"prior": fresh.weights}):
+            raise RunError(f"{self.root} holds a fit that began from another network: {other}; or use a new folder")
         changed = _changes(there, fresh)
         if changed:
             raise RunError(f"{self.root} holds a fit with other settings ({changed}): choose another folder")
@@ -86,7 +89,7 @@ def _changes(before: Manifest, after: Manifest) -> str:
     if before.technique != after.technique:
         return f"technique was {before.technique}, is {after.technique}"
     pairs: dict[str, tuple[Any, Any]] = {
-        "prior": (before.fingerprint.get("shapes"), after.fingerprint.get("shapes")),
+        "prior": (True, same_prior(before.fingerprint, after.fingerprint)),
         "classes": (before.classes, after.classes),
     }
     for section in ("technique", "plan"):
