@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, TypeAl
 from imaginate.errors import ConfigError
 from imaginate.records import (
     Candidate,
+    DigitalSource,
     Image,
     LabelSpace,
     Listing,
@@ -126,6 +127,14 @@ class Scored(Protocol):
     """A method whose candidates may carry scores. scores: their names; selection by another name is refused."""
 
     scores: ClassVar[tuple[str, ...]]
+
+
+@runtime_checkable
+class Sourced(Protocol):
+    """A method whose copies are something else than what its roles say (a prior draws them, or edits a seed): every
+    file says how it came to be. Without it and without a prior, a file says nothing of that."""
+
+    digital_source: ClassVar[DigitalSource]
 
 
 @runtime_checkable

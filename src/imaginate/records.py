@@ -24,6 +24,9 @@ LabelTag: TypeAlias = Literal[
     "Modality", "BodyPartExamined", "ViewPosition", "Laterality", "ImageLaterality", "PatientPosition", "PatientSex",
     "PresentationIntentType", "ScanningSequence", "Manufacturer", "ManufacturerModelName",
 ]  # of DICOM: the tags that name no person, place or time  # fmt: skip
+DigitalSource: TypeAlias = Literal[
+    "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicallyEnhanced", "composite"
+]  # IPTC's words for how a picture came to be: drawn by a model, edited by one, altered by rules, of several pictures
 GROUP = "group"  # the key of `Sample.meta` that images share which must stay on one side of a cut
 
 
@@ -209,7 +212,8 @@ class Candidate:
     `soft_label` is set where the label is not one-hot (mixup, CutMix). `scores` are numbers that the method computed
     (informativeness before and after guidance, ...), `info` everything else that `metadata.parquet` should carry
     (strength, guidance scale, steps, source url, licence, ...). `failed` says why no usable image came out
-    (`nan latents`): the engine counts it as rejected with that reason.
+    (`nan latents`): the engine counts it as rejected with that reason. `digital_source`: what the file that it was
+    taken from says of how it came to be.
     """
 
     key: str
@@ -222,6 +226,7 @@ class Candidate:
     scores: Mapping[str, float] = field(default_factory=dict)
     info: Mapping[str, Scalar] = field(default_factory=dict)
     failed: str | None = None
+    digital_source: DigitalSource | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

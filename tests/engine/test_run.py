@@ -20,6 +20,7 @@ from PIL import Image
 
 import imaginate
 from imaginate.contract import Context
+from imaginate.data.digital_source import source_in
 from imaginate.engine import ray_workers, shard, workers
 from imaginate.engine.gather import gather
 from imaginate.engine.shard import ShardWorker
@@ -31,6 +32,8 @@ from imaginate.processes import LastingProcess, ProcessDied
 from imaginate.records import Candidate, Request
 from imaginate.runs import RunFolder
 from imaginate.write import tables
+from imaginate.write.images import Writing, encode
+from imaginate.write.marks import Mark, packet
 from pretended_ray import PretendedRay
 from worlds import folder, picture, png
 
@@ -516,3 +519,33 @@ def test_a_failed_image_has_no_file_and_a_reason(data: Path, tmp_path: Path, mon
     assert run.rejected == {"image is not a number": 12}
     rejected = RunFolder(tmp_path / "run").rows("rejected.parquet")
     assert {(row["reason"], row["file_name"]) for row in rejected} == {("image is not a number", None)}
+
+
+@pytest.mark.parametrize("form", ["png", "jpeg", "webp"])
+def test_every_new_image_says_in_which_run_and_how_it_came_to_be(data: Path, tmp_path: Path, form: str) -> None:
+    imaginate.expand(str(data), tmp_path / "run", "cutout", copies=1, format=form, originals="none", progress=False)
+    run_id = json.loads((tmp_path / "run" / "run.json").read_text())["id"]
+    files = [p for p in (tmp_path / "run" / "images").rglob("*") if p.is_file()]
+    for path in files:
+        with Image.open(path) as opened:
+            found = opened.getxmp()["xmpmeta"]["RDF"]["Description"]
+        assert (found["run"], found["method"]) == (run_id, "cutout")
+        assert found["DigitalSourceType"].endswith("/algorithmicallyEnhanced")
+    assert len(files) == 12
+
+
+def test_a_copy_of_a_generated_picture_says_so_too(tmp_path: Path) -> None:
+    source = folder(tmp_path / "data", ("ant",), each=2)
+    marked = encode(torch.zeros(3, 24, 32), Writing(), packet(Mark("", "", "trainedAlgorithmicMedia")))
+    (source / "ant" / "000.png").write_bytes(marked)
+    imaginate.expand(str(source), tmp_path / "run", "cutout", copies=1, format="webp", progress=False)
+    found = {p.name[:3]: source_in(p.read_bytes()) for p in (tmp_path / "run" / "images").rglob("*.webp")}
+    assert found == {"000": "trainedAlgorithmicMedia", "001": None}
+
+
+def test_the_id_of_a_run_is_of_its_data_and_recipe_not_of_its_size(data: Path, tmp_path: Path) -> None:
+    ids = {}
+    for name, knobs in {"a": {}, "more": {"copies": 2, "batch": 3, "shard": 5}, "other": {"seed": 1}}.items():
+        imaginate.expand(str(data), tmp_path / name, "cutout", **{"copies": 1, "progress": False, **knobs})
+        ids[name] = json.loads((tmp_path / name / "run.json").read_text())["id"]
+    assert ids["a"] == ids["more"] != ids["other"]

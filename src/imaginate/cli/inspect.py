@@ -10,6 +10,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN|DATA", help="a run folder, or a dataset: which layout it is read in")
     parser.add_argument("--sheet", metavar="PNG", help="draw a contact sheet, rejected images included, to this file")
     parser.add_argument("--image", metavar="NAME", help="all that is known of one image (a part of its file name)")
+    parser.add_argument(
+        "--licences",
+        action="store_true",
+        help="licences of seeds, priors, adaptations and pool images, what they ask for",
+    )
     parser.add_argument("--rows", type=int, default=12, help="rows of the contact sheet")
     parser.add_argument(
         "--layout",
@@ -25,12 +30,14 @@ def run(args: argparse.Namespace) -> int:
     from imaginate.workflows.inspect import inspect
     from imaginate.workflows.inspect_data import inspect_data, is_data
 
-    if is_data(args.run) and not args.sheet and not args.image:
+    if is_data(args.run) and not args.sheet and not args.image and not args.licences:
         print(inspect_data(args.run, layout=args.layout))
         return 0
     found = inspect(args.run)
     sheet = found.sheet(rows=args.rows) if args.sheet else b""
-    if args.image:
+    if args.licences:
+        print(found.licences())
+    elif args.image:
         rows = found.images(args.image)
         print("\n\n".join("\n".join(f"{k:<20} {v}" for k, v in row.items() if v is not None) for row in rows))
     else:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imaginate.data import Dataset, conflicts, load, sha256
+from imaginate.data.digital_source import source_in
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.errors import DataError, ImageError
 from imaginate.files import short_hash
-from imaginate.records import LabelSpace, Sample
+from imaginate.records import DigitalSource, LabelSpace, Sample
 from imaginate.select import allocate
 
 
@@ -46,7 +47,8 @@ class Plan:
     """Everything that a worker needs to know of the run, in memory proportional to the number of seeds alone.
 
     `is_grey`: all seeds are without colour, and copies that could be in colour are to be so too. `notes`: what the
-    reader of the dataset noticed.
+    reader of the dataset noticed. `generated`: the seeds (by index) whose files say that a model made them. `run_id`:
+    what the run is called in the files that it writes; without one, they say nothing.
     """
 
     labels: LabelSpace
@@ -57,6 +59,8 @@ class Plan:
     counts: dict[str, dict[str, int]] = field(default_factory=dict)
     is_grey: bool = False
     notes: tuple[str, ...] = ()
+    generated: Mapping[int, DigitalSource] = field(default_factory=dict)
+    run_id: str = ""
 
     @property
     def data_fingerprint(self) -> str:
@@ -75,7 +79,7 @@ def make_plan(recipe: ResolvedRecipe, dataset: Dataset, seen: Callable[[], None]
 
     `seen` is called after every image that was read.
     """
-    samples, hashes, skipped = _usable(dataset, seen)
+    samples, hashes, generated, skipped = _usable(dataset, seen)
     if recipe.method.starts_from == "class":
         units = _class_units(recipe, dataset.labels, samples, whole="pool" in recipe.method.needs)
     else:
@@ -83,27 +87,34 @@ def make_plan(recipe: ResolvedRecipe, dataset: Dataset, seen: Callable[[], None]
     shards = tuple(_cut(units, recipe.expand.shard))
     counts = _counts(dataset.labels, samples, units)
     grey = recipe.may_colour and _are_grey(samples)
-    return Plan(dataset.labels, samples, tuple(hashes), shards, tuple(skipped), counts, grey, dataset.notes)
+    return Plan(dataset.labels, samples, tuple(hashes), shards, tuple(skipped), counts, grey, dataset.notes, generated)
 
 
-def _usable(dataset: Dataset, seen: Callable[[], None]) -> tuple[list[Sample], list[str], list[tuple[str, str]]]:
-    """Samples, their content hashes, and (id, reason) of what is skipped: unreadable, or under two labels at once."""
+def _usable(
+    dataset: Dataset, seen: Callable[[], None]
+) -> tuple[list[Sample], list[str], dict[int, DigitalSource], list[tuple[str, str]]]:
+    """Samples, their content hashes, which of them a model made, and (id, reason) of what is skipped: unreadable, or
+    under two labels at once."""
     skipped = [(s.id, s.reason) for s in dataset.skipped]
-    digests = []
+    digests, marks = [], []
     for sample in dataset.samples:
         try:
-            digest = sha256(sample.source.read())
+            data = sample.source.read()
+            digest, mark = sha256(data), source_in(data)
         except ImageError as error:
-            digest = ""
+            digest, mark = "", None
             skipped.append((sample.id, str(error)))
         digests.append(digest)
+        marks.append(mark)
         seen()
     clash = conflicts(dataset.samples, digests, dataset.labels)
     skipped += clash.items()
-    used = [(s, d) for s, d in zip(dataset.samples, digests, strict=True) if d and s.id not in clash]
+    rows = zip(dataset.samples, digests, marks, strict=True)
+    used = [(s, d, mark) for s, d, mark in rows if d and s.id not in clash]
     if not used:
         raise DataError(f"{dataset.name}: no usable image; {len(skipped)} skipped{_first(skipped)}")
-    return [s for s, _ in used], [d for _, d in used], skipped
+    generated = {index: mark for index, (_, _, mark) in enumerate(used) if mark is not None}
+    return [s for s, _, _ in used], [d for _, d, _ in used], generated, skipped
 
 
 def _are_grey(samples: Sequence[Sample]) -> bool:

@@ -78,6 +78,7 @@ class Roles:
         check_device(self.device)
 
 
+AMOUNTS = ("copies", "per_class", "batch", "shard")  # settings of `expand` that no single image depends on
 SECTIONS: dict[str, type] = {"data": DataSpec, "expand": Amount, "roles": Roles, "select": Selection, "write": Writing}
 
 

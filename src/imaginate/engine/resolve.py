@@ -12,12 +12,13 @@ from functools import cache
 from typing import Any
 
 from imaginate import registry
-from imaginate.contract import Cautious, Filter, Guard, Method, Scored
+from imaginate.contract import Cautious, Filter, Guard, Method, Scored, Sourced
 from imaginate.data.spec import DataSpec
-from imaginate.engine.recipe import Amount, Recipe, Roles, determining, read_recipe
+from imaginate.engine.recipe import AMOUNTS, Amount, Recipe, Roles, determining, read_recipe
 from imaginate.errors import ConfigError
 from imaginate.files import short_hash
 from imaginate.models.extras import check_installed
+from imaginate.records import DigitalSource
 from imaginate.select import Selection, required_filters
 from imaginate.settings import nearest, roles_by_settings, settings_of, values_of
 from imaginate.write.images import Writing
@@ -138,6 +139,13 @@ class ResolvedRecipe:
                 out[key] = {**plain, **stored[key]}
         return out
 
+    def identity(self, data: str) -> str:
+        """What the run is called in its files: as `fingerprint`, whatever the number of copies and the way in which the
+        work is cut, which change no image."""
+        recipe = determining(self.to_dict())
+        recipe["expand"] = {key: value for key, value in recipe["expand"].items() if key not in AMOUNTS}
+        return short_hash({"recipe": recipe, "data": data})
+
     def fingerprint(self, data: str) -> str:
         """A hash of all that determines the images: this recipe (the data's path left out) and the data's own hash."""
         return short_hash({"recipe": determining(self.to_dict()), "data": data})
@@ -150,6 +158,18 @@ def recipe_from(values: Mapping[str, Any]) -> ResolvedRecipe:
     is needed and not named, or named and not needed.
     """
     return resolve(read_recipe(values))
+
+
+def digital_source(method: Method) -> DigitalSource | None:
+    """How a method's copies come to be, in IPTC's words: as it says; else drawn by its prior, or edited by it."""
+    if isinstance(method, Sourced):
+        return method.digital_source
+    if not any(need.startswith("prior:") for need in method.needs):
+        return None
+    is_drawn = method.starts_from == "class" and "pool" not in method.needs
+    if is_drawn or "prior:unclip" in method.needs:
+        return "trainedAlgorithmicMedia"
+    return "compositeWithTrainedAlgorithmicMedia"
 
 
 def resolve(recipe: Recipe) -> ResolvedRecipe:

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from imaginate.data import open_dataset
@@ -114,6 +114,7 @@ def _expand_with(team: Team, recipe: ResolvedRecipe, store: Folder, restore: boo
                 facts.log(logging.WARNING if fact.warns else logging.INFO, fact.text)
 
     with own(store, "expand", is_run=True):
+        plan = _named(recipe, plan, store)
         result = _expand(recipe, plan, store, team, progress, speak_up)
         _look_for_gone(recipe, plan, store, restore)
         return result
@@ -126,6 +127,13 @@ def _read(recipe: ResolvedRecipe, progress: bool) -> tuple[Plan, Fact]:
         plan = make_plan(recipe, dataset, seen=shown.advance)
         shown.note(f"read {len(dataset.samples)} images")
     return plan, split_fact(dataset)
+
+
+def _named(recipe: ResolvedRecipe, plan: Plan, store: Folder) -> Plan:
+    """The plan with the run's id: that of the folder where it has begun ("" of runs that were begun without one)."""
+    begun = store.exists(RUN) and _made_anything(store)
+    found = RunFolder(store).facts.get("id", "") if begun else recipe.identity(plan.data_fingerprint)
+    return replace(plan, run_id=str(found))
 
 
 def _expand(
@@ -233,6 +241,7 @@ def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str, 
     store.put(RECIPE, f"# `imaginate expand --recipe recipe.yaml OUT` repeats this run\n{text}".encode())
     facts = {
         "imaginate": __version__,
+        "id": plan.run_id,
         "fingerprint": fingerprint,
         "data_fingerprint": plan.data_fingerprint,
         "shards": len(plan.shards),

@@ -14,11 +14,12 @@ from typing import Any
 
 from imaginate import select
 from imaginate.contract import Tensor
+from imaginate.data.digital_source import GENERATED
 from imaginate.engine.agreement import Tally, is_judged, judge_for, share_judged
 from imaginate.engine.canvas import Canvas
 from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan, Unit
-from imaginate.engine.resolve import ResolvedRecipe
+from imaginate.engine.resolve import ResolvedRecipe, digital_source
 from imaginate.engine.sizes import Size, typical
 from imaginate.errors import ImageError
 from imaginate.files import Folder
@@ -27,6 +28,7 @@ from imaginate.ops.similarity import signature
 from imaginate.records import GROUP, Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed, steady
 from imaginate.write import names, tables
 from imaginate.write.images import EXTENSIONS, Writing, encode, original, reason_not_to_write, resized, to_uint8
+from imaginate.write.marks import Mark, Taken, packet
 
 Judged = tuple[Candidate, Verdict]
 
@@ -69,6 +71,7 @@ class ShardWorker:
         self.method, self.filters = recipe.method, recipe.candidate_filters
         self.signs, self.canvas = bool(recipe.run_filters), Canvas(recipe, plan)
         self.folders = _folders(plan.labels.names, self.store)
+        self.digital_source = digital_source(recipe.method)
         self.writers = ThreadPoolExecutor(2) if self.method.needs or self.filters else None
         if self.writers is None:
             _one_thread()
@@ -151,11 +154,12 @@ class ShardWorker:
         data = sample.source.read() if keep else None
         image = self.context.samples.image(unit.index, data)
         request = Request(key=unit.key, label=unit.label, copies=(), seeds=(), sample=sample, image=image)
-        return Work(unit, request, unit.copies(), self._original(sample, data, image) if data is not None else None)
+        return Work(unit, request, unit.copies(), self._original(unit.index, data, image) if data is not None else None)
 
-    def _original(self, sample: Sample, data: bytes, image: Image) -> Original:
+    def _original(self, index: int, data: bytes, image: Image) -> Original:
         """Raises ImageError for an image that cannot be written."""
-        written, extension = original(data, image, self.recipe.write)
+        sample = self.plan.samples[index]
+        written, extension = original(data, image, self.recipe.write, self._mark_of_seed(index))
         source, links = sample.source, self.recipe.write.originals == "link" and self.store.local
         if links and written is data and isinstance(source, FileBacked) and source.is_whole_file:
             return Original(written, extension, source.path)
@@ -228,7 +232,7 @@ class ShardWorker:
             width = 5 if work.unit.index is None else 3
             stem = f"{names.stem(c.key)}-{c.copy:0{width}d}{EXTENSIONS[self.recipe.write.format]}"
             file_name = f"{'images' if kept else 'rejected'}/{self.folders[c.label]}/{stem}"
-            self._put(file_name, c.image, pending)
+            self._put(file_name, c.image, self._mark(work.unit, c), pending)
         return {
             **self._common(file_name, c.label),
             "origin": str(c.info.get("origin", "synthetic")),
@@ -271,12 +275,26 @@ class ShardWorker:
     def _common(self, file_name: str | None, label: int) -> dict[str, Any]:
         return {"file_name": file_name, "label": label, "class_name": self.plan.labels[label].name}
 
-    def _put(self, file_name: str, image: Any, pending: list[Future[None]]) -> None:
+    def _mark(self, unit: Unit, c: Candidate) -> bytes:
+        """What a copy's file says of itself. A copy of a generated picture is one, whatever was done to it."""
+        if not self.plan.run_id:
+            return b""
+        source = self.digital_source
+        if source not in GENERATED:
+            source = (None if unit.index is None else self.plan.generated.get(unit.index)) or c.digital_source or source
+        return packet(Mark(self.plan.run_id, self.recipe.method_name, source, Taken.of(c.info)))
+
+    def _mark_of_seed(self, index: int) -> bytes:
+        """What the file of a generated seed says, for where it is written anew."""
+        source = self.plan.generated.get(index)
+        return packet(Mark("", "", source)) if source is not None and self.plan.run_id else b""
+
+    def _put(self, file_name: str, image: Any, xmp: bytes, pending: list[Future[None]]) -> None:
         if self.wanted is not None and file_name not in self.wanted:
             return
 
         def write() -> None:
-            self.store.put(file_name, encode(image, self.recipe.write))
+            self.store.put(file_name, encode(image, self.recipe.write, xmp))
 
         if self.writers is None:
             write()

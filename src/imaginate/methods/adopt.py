@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.data import load, open_dataset
+from imaginate.data.digital_source import source_of
 from imaginate.data.matching import matched
 from imaginate.errors import ConfigError, ImageError
 from imaginate.records import Candidate, LabelSpace, Request, Sample
@@ -67,7 +68,7 @@ def _candidate(request: Request, copy: int, seed: int, sample: Sample) -> Candid
         failed = str(error)
     return Candidate(
         key=request.key, label=request.label, copy=copy, seed=seed, image=image, failed=failed,
-        info={"adopted_from": f"as it was: {sample.id}"},
+        info={"adopted_from": f"as it was: {sample.id}"}, digital_source=source_of(sample),
     )  # fmt: skip
 
 

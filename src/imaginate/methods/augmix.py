@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.answers import Answer, answer_each
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, DigitalSource, Request
 from imaginate.settings import check, setting
 
 
@@ -21,6 +21,7 @@ class Augmix:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "algorithmicallyEnhanced"
     paper: ClassVar[str] = "Hendrycks et al. 2020, arXiv:1912.02781"
 
     severity: int = setting(3, "strength of the operations", ge=1, le=10, source="sec. 3")

@@ -9,7 +9,7 @@ from typing import ClassVar
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.answers import Answer, answer_each
 from imaginate.methods.core.partners import draw_partner, mixed_label
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, DigitalSource, Request
 from imaginate.settings import check, setting
 
 
@@ -24,6 +24,7 @@ class Cutmix:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "composite"
     paper: ClassVar[str] = "Yun et al. 2019, arXiv:1905.04899"
 
     alpha: float = setting(1.0, "both parameters of the kept area's Beta distribution", gt=0, le=32, source="sec. 3.1")

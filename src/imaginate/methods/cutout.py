@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.answers import Answer, answer_each
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, DigitalSource, Request
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ class Cutout:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "algorithmicallyEnhanced"
     paper: ClassVar[str] = "DeVries & Taylor 2017, arXiv:1708.04552"
 
     size: float = setting(0.5, "side of the square, as a share of the shorter side", gt=0, le=1, source="sec. 3.2")

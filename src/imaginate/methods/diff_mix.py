@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from imaginate.contract import Context, DiffusionPrior, Level, StartsFrom, levels_of
 from imaginate.errors import ConfigError, ImageError
 from imaginate.methods.core import knobs
-from imaginate.records import Candidate, Image, Request, Sample, Scalar
+from imaginate.records import Candidate, DigitalSource, Image, Request, Sample, Scalar
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class DiffMix:
 
     starts_from: ClassVar[StartsFrom] = "class"
     needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion",)
+    digital_source: ClassVar[DigitalSource] = "compositeWithTrainedAlgorithmicMedia"
     paper: ClassVar[str] = "Wang et al. 2024, arXiv:2403.19600"
 
     strengths: tuple[float, ...] = setting(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.answers import Answer, answer_each
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, DigitalSource, Request
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ class FlipCrop:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "algorithmicallyEnhanced"
     paper: ClassVar[str] = "Szegedy et al. 2015, arXiv:1409.4842"
 
     area: float = setting(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from imaginate.contract import Context, StartsFrom
 from imaginate.errors import ConfigError
 from imaginate.methods.core.answers import Answer, answer_each
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, DigitalSource, Request
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Gridmask:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "algorithmicallyEnhanced"
     paper: ClassVar[str] = "Chen et al. 2020, arXiv:2001.04086"
 
     ratio: float = setting(0.6, "r: the share of each cell's side that is kept", gt=0, lt=1, source="eq. 2")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.answers import Answer, answer_each
 from imaginate.methods.core.partners import draw_partner, mixed_label
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, DigitalSource, Request
 from imaginate.settings import check, setting
 
 
@@ -22,6 +22,7 @@ class Mixup:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "composite"
     paper: ClassVar[str] = "Zhang et al. 2018, arXiv:1710.09412"
 
     alpha: float = setting(0.2, "both parameters of the weight's Beta distribution", gt=0, le=32, source="sec. 3.1")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.answers import Answer, answer_each
-from imaginate.records import Candidate, Image, Request
+from imaginate.records import Candidate, DigitalSource, Image, Request
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ class Randaugment:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "algorithmicallyEnhanced"
     paper: ClassVar[str] = "Cubuk et al. 2020, arXiv:1909.13719"
 
     num_ops: int = setting(2, "N: operations applied one after another", ge=1, le=14, source="sec. 3")

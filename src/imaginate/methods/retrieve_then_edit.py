@@ -140,6 +140,6 @@ def _in_shape(edited: Candidate, neighbour: Candidate) -> Candidate:
 
 def _with_origin(edited: Candidate, neighbour: Candidate) -> Candidate:
     """The edited image with what is known of the neighbour that it comes from."""
-    kept = {name: neighbour.info[name] for name in ("pool_id", "source", "url", "licence", "caption")}
+    kept = {name: neighbour.info[name] for name in ("pool_id", "source", "url", "licence", "author", "caption")}
     scores = {f"neighbour_{name}": value for name, value in neighbour.scores.items()}
     return replace(edited, info={**edited.info, "edit_of": "retrieved", **kept}, scores={**scores, **edited.scores})

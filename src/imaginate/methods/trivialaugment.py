@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core.answers import Answer, answer_each
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, DigitalSource, Request
 from imaginate.settings import check, setting
 
 
@@ -20,6 +20,7 @@ class Trivialaugment:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "algorithmicallyEnhanced"
     paper: ClassVar[str] = "Müller & Hutter 2021, arXiv:2103.10158"
 
     fill: int = setting(128, "grey level of the pixels that come from outside", ge=0, le=255)

@@ -39,5 +39,5 @@ class Facts:
         return {**self._held, **self._table.fetch(missing, PLAIN)}
 
     def _all(self) -> dict[str, dict[str, Scalar]]:
-        rows = self._table.rows.search().select(list(PLAIN)).limit(self._size).to_arrow().to_pylist()
+        rows = self._table.rows.search().select(self._table.held(PLAIN)).limit(self._size).to_arrow().to_pylist()
         return {row["id"]: row for row in rows}

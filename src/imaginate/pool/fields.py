@@ -13,6 +13,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "caption": ("caption", "text", "txt", "top_caption", "title", "class_name"),
     "url": ("url", "image_url", "original_url"),
     "licence": ("licence", "license", "license_url", "rights"),
+    "author": ("author", "creator", "artist", "photographer", "owner"),
     "aesthetic": ("aesthetic", "aesthetic_score", "aesthetics_score", "score_aesthetic", "laion_aesthetic"),
     "unsafe": ("unsafe", "punsafe", "nsfw", "score_unsafe", "nsfw_prediction"),
 }
@@ -21,13 +22,14 @@ _WORDS = {"unlikely": 0.0, "unsure": 0.5, "nsfw": 1.0}
 
 
 def facts(row: Mapping[str, Any]) -> dict[str, Scalar]:
-    """Caption, URL, licence, aesthetic and safety score of a row of metadata; None for what it does not say."""
+    """Caption, URL, licence, author, aesthetic and safety score of a row of metadata; None for what it does not say."""
     lower = {str(key).lower(): value for key, value in row.items()}
     found = {name: next((lower[k] for k in keys if lower.get(k) is not None), None) for name, keys in NAMES.items()}
     return {
         "caption": _text(found["caption"]),
         "url": _text(found["url"]),
         "licence": _text(found["licence"]),
+        "author": _text(found["author"]),
         "aesthetic": _number(found["aesthetic"]),
         "unsafe": _number(found["unsafe"]),
     }

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import Any
 
 from imaginate.models.weights import described
+from imaginate.pool.rows import LATER
 from imaginate.pool.table import PoolTable, explained
 
 SHOWN = 12
@@ -50,7 +51,7 @@ def _index(table: PoolTable) -> str:
 
 def _scores(table: PoolTable) -> dict[str, int]:
     counts = {}
-    for name in ("caption", "aesthetic", "unsafe", "url", "licence"):
+    for name in table.held(LATER):
         count = table.rows.count_rows(f"{name} IS NOT NULL")
         if count:
             counts[name] = int(count)

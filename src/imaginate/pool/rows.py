@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 FORMAT = 1
 KEY = b"imaginate"
 # What a search returns; `image`, `ref` and `vector` are fetched only for the rows that are used.
-PLAIN = ("id", "caption", "signature", "aesthetic", "unsafe", "source", "url", "licence", "width", "height")
+PLAIN = ("id", "caption", "signature", "aesthetic", "unsafe", "source", "url", "licence", "author", "width", "height")
 
 # What may be known of an image later than its pixels: a source that has it fills it in.
-LATER = ("caption", "aesthetic", "unsafe", "url", "licence")
+LATER = ("caption", "aesthetic", "unsafe", "url", "licence", "author")
 
 Store = Literal["bytes", "reference"]
 
@@ -83,6 +83,7 @@ def rows_schema(header: Header) -> pa.Schema:
         pa.field("source", pa.string()),
         pa.field("url", pa.string()),
         pa.field("licence", pa.string()),
+        pa.field("author", pa.string()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
     ]

@@ -85,6 +85,11 @@ class PoolTable:
     def __len__(self) -> int:
         return int(self.rows.count_rows())
 
+    def held(self, columns: Sequence[str]) -> list[str]:
+        """Those of the columns that the pool has: pools of earlier versions lack the later ones."""
+        there = set(self.rows.schema.names)
+        return [name for name in columns if name in there]
+
     def known(self, ids: Sequence[str]) -> set[str]:
         """Those of the ids that are there already."""
         if not ids:
@@ -124,13 +129,13 @@ class PoolTable:
         import pyarrow as pa
 
         facts = {key: given for key, given in facts.items() if given}
-        found = []
-        for key, row in self.fetch(list(facts), LATER).items():
-            fresh = {name: value for name, value in facts[key].items() if row[name] is None}
+        found, later = [], self.held(LATER)
+        for key, row in self.fetch(list(facts), later).items():
+            fresh = {name: value for name, value in facts[key].items() if name in row and row[name] is None}
             if fresh:
                 found.append({**row, **fresh})
         if found:
-            schema = pa.schema([self.rows.schema.field(name) for name in ("id", *LATER)])
+            schema = pa.schema([self.rows.schema.field(name) for name in ("id", *later)])
             with explained(self.path):
                 merge = self.rows.merge_insert("id").when_matched_update_all()
                 merge.execute(pa.Table.from_pylist(found, schema=schema))
@@ -153,7 +158,7 @@ class PoolTable:
 
     def fetch(self, ids: Sequence[str], columns: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Columns of some rows, by id."""
-        wanted = ["id", *[c for c in columns if c != "id"]]
+        wanted = ["id", *[c for c in self.held(columns) if c != "id"]]
         out: dict[str, dict[str, Any]] = {}
         with explained(self.path):
             for start in range(0, len(ids), 1000):
@@ -183,7 +188,7 @@ class PoolTable:
         ask = ask.nprobes(self.built_index().probes(limit, len(self)))
         # Quantised lists only pre-select: the true distances of twice as many decide.
         ask = ask if kind == "IvfFlat" else ask.refine_factor(2)
-        rows: list[dict[str, Any]] = ask.limit(limit).select([*columns, "_distance"]).to_arrow().to_pylist()
+        rows: list[dict[str, Any]] = ask.limit(limit).select([*self.held(columns), "_distance"]).to_arrow().to_pylist()
         for row in rows:
             row["similarity"] = round(1.0 - row.pop("_distance"), 6)
         return rows

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imaginate.errors import ConfigError
 from imaginate.markdown import picture_and_text
 from imaginate.runs import REJECTED, Facts, Row, RunFolder
+from imaginate.workflows.licences import Licences, licences_of
 from imaginate.write.sheet import contact_sheet
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ class InspectedRun:
         if not found:
             raise ConfigError(f"no image with {part!r} in its file name")
         return found
+
+    def licences(self) -> Licences:
+        """The licences of what the images come from, by the fields of the sources, and what they ask for."""
+        return licences_of(self.run, self.kept)
 
     def sheet(self, *, rows: int = 12) -> bytes:
         """A contact sheet of up to `rows` seeds with their copies, rejected ones included, as PNG bytes."""

@@ -43,9 +43,10 @@ def to_uint8(image: Tensor) -> Tensor:
     return image.detach().float().cpu().clamp(0, 1).mul(255).round_().to(torch.uint8)
 
 
-def encode(image: Tensor, writing: Writing) -> bytes:
-    """(3, h, w) uint8 or floating point in [0, 1] -> file bytes, resized to `writing.output_size` where it is set."""
-    return _save(resize(picture(image), writing.output_size), writing)
+def encode(image: Tensor, writing: Writing, xmp: bytes = b"") -> bytes:
+    """(3, h, w) uint8 or floating point in [0, 1] -> file bytes, resized to `writing.output_size` where it is set.
+    `xmp`: what the file says of itself."""
+    return _save(resize(picture(image), writing.output_size), writing, xmp)
 
 
 def reason_not_to_write(image: Tensor, writing: Writing) -> str:
@@ -82,8 +83,9 @@ def resize(picture: Any, size: int | None) -> Any:
     return picture if wanted == picture.size else picture.resize(wanted, Image.Resampling.LANCZOS)
 
 
-def original(data: bytes, image: Tensor, writing: Writing) -> tuple[bytes, str]:
-    """The bytes and extension under which an original is kept: unchanged where a plain reader shows it right,
+def original(data: bytes, image: Tensor, writing: Writing, xmp: bytes = b"") -> tuple[bytes, str]:
+    """The bytes and extension under which an original is kept: unchanged where a plain reader shows it right, else with
+    `xmp` in them:
     re-encoded where it is rotated by EXIF, animated, of an unusual mode or format, or has to be resized. WebP is kept
     in a run of WebP alone: timm and Keras list PNG and JPEG, and would train on the copies without their originals.
     Raises ImageError for one that is too large for that."""
@@ -94,7 +96,7 @@ def original(data: bytes, image: Tensor, writing: Writing) -> tuple[bytes, str]:
         return data, extension
     if reason:
         raise ImageError(reason)
-    return encode(image, writing), EXTENSIONS[writing.format]
+    return encode(image, writing, xmp), EXTENSIONS[writing.format]
 
 
 def plain_extension(data: bytes) -> str | None:
@@ -104,12 +106,24 @@ def plain_extension(data: bytes) -> str | None:
     return EXTENSIONS.get(plain_format(data) or "")
 
 
-def _save(picture: Any, writing: Writing) -> bytes:
+def _save(picture: Any, writing: Writing, xmp: bytes) -> bytes:
     out = io.BytesIO()
+    said = {"xmp": xmp} if xmp else {}
     if writing.format == "png":
-        picture.save(out, "PNG", compress_level=writing.png_level)
+        picture.save(out, "PNG", compress_level=writing.png_level, pnginfo=_text_chunk(xmp))
     elif writing.format == "jpeg":
-        picture.save(out, "JPEG", quality=writing.quality, subsampling=0)
+        picture.save(out, "JPEG", quality=writing.quality, subsampling=0, **said)
     else:
-        picture.save(out, "WEBP", quality=writing.quality, method=4)
+        picture.save(out, "WEBP", quality=writing.quality, method=4, **said)
     return out.getvalue()
+
+
+def _text_chunk(xmp: bytes) -> Any:
+    """XMP as PNG holds it: in front of the pixels, uncompressed."""
+    from PIL.PngImagePlugin import PngInfo
+
+    if not xmp:
+        return None
+    info = PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", xmp.decode())
+    return info

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from imaginate.contract import Context
 from imaginate.data import load, open_dataset
+from imaginate.data.digital_source import source_of
 from imaginate.data.lineage import read_lineage
 from imaginate.data.matching import matched
 from imaginate.errors import ConfigError, ImageError, RunError
@@ -146,6 +147,7 @@ class Offered:
             key=request.key, label=request.label, copy=copy, seed=seed, image=image, failed=failed,
             scores={"influence": self._chooser.scores[row]},
             info={"origin": "retrieved" if origin == "retrieved" else "synthetic", "taken_from": one.run, **parents},
+            digital_source=source_of(one.sample),
         )  # fmt: skip
 
 

@@ -191,7 +191,7 @@ def _candidate(
             image = neighbours.image(row)
         except ImageError as error:
             failed = str(error)
-    known = {name: row.get(name) for name in ("source", "url", "licence", "caption")}
+    known = {name: row.get(name) for name in ("source", "url", "licence", "author", "caption")}
     mark = str(row["signature"])[:16] if row.get("signature") else None
     return Candidate(
         key=request.key,
