@@ -29,6 +29,7 @@ KEPT, REJECTED, SKIPPED = "metadata.parquet", "rejected.parquet", "skipped.csv"
 METRICS = "metrics.json"
 OLD_METRICS = "evaluation.json"  # of earlier versions; `datasets` reads such a name as a split
 CARD, SHEET, SEEDS = "README.md", "contact-sheet.png", "shards/seeds.sha256"
+EARLIER = "shards/earlier.parquet"  # while a run grows: the rows that it had
 
 PARTIAL = ".partial"  # the folder of files that are being written, inside the folder that they are for
 _EARLIER = re.compile(r".+\.\d+\.part|\.tmp\w{6}")  # what killed processes of earlier versions left

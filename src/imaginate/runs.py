@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imaginate import shapes
 from imaginate.errors import RunError
-from imaginate.files import KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, RUN, Folder, first_line, short_hash
+from imaginate.files import EARLIER, KEPT, METRICS, OLD_METRICS, RECIPE, REJECTED, RUN, Folder, first_line, short_hash
 from imaginate.limits import parse_json, parse_yaml
 from imaginate.records import ClassInfo, LabelSpace
 
@@ -54,8 +54,8 @@ class RunFolder:
 
     @property
     def is_finished(self) -> bool:
-        """Whether its table is there."""
-        return self.store.exists(KEPT)
+        """Whether its table is there, and it does not grow just now."""
+        return self.store.exists(KEPT) and not self.store.exists(EARLIER)
 
     def check_finished(self) -> None:
         """RunError for a folder that is no run, or one that its command has not finished."""

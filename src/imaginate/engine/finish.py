@@ -9,12 +9,13 @@ from typing import Any
 
 from imaginate.devices import machine, versions
 from imaginate.engine.agreement import agreement
+from imaginate.engine.growth import GROWING, Earlier
 from imaginate.engine.plan import Plan
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.run_filters import rejected_name, run_filters
 from imaginate.engine.shard import marker_name, rows_name
 from imaginate.engine.sizes import Size, typical
-from imaginate.files import Folder, json_bytes
+from imaginate.files import EARLIER, Folder, json_bytes
 from imaginate.limits import parse_json
 from imaginate.write import card, sheet, tables
 
@@ -23,7 +24,8 @@ def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Map
     """Merge the shards' rows, write `skipped.csv`, `README.md`, `contact-sheet.png`, and close `run.json`."""
     markers = [parse_json(store.get(marker_name(n))) for n in range(len(plan.shards))]
     shards = [rows_name(n) for n in range(len(plan.shards))]
-    refused = run_filters(store, recipe, plan, shards)
+    stay = Earlier(store, plan.labels).kept_names() if plan.grows else set()
+    refused = run_filters(store, recipe, plan, shards, stay)
     tables.merge(store, shards, {name: (rejected_name(name), reason) for name, reason in refused.items()})
     skipped = [*plan.skipped, *(tuple(item) for m in markers for item in m["skipped"])]
     store.put("skipped.csv", _csv([("id", "reason"), *skipped]))
@@ -42,6 +44,7 @@ def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Map
     facts = parse_json(store.get("run.json"))
     if (shown := agreement(markers, plan.labels, recipe.roles.judge)) is not None:
         facts["agreement"] = shown
+    facts.pop(GROWING, None)
     facts.update(totals=totals, finished=True, versions=versions(), machine=machine())
     facts["sessions"] = [*facts["sessions"], dict(session)]
     notes = dict.fromkeys(note for marker in markers for note in marker.get("notes", ()))
@@ -51,6 +54,7 @@ def put_together(store: Folder, recipe: ResolvedRecipe, plan: Plan, session: Map
     store.put("README.md", card.dataset_card(recipe.to_dict(), facts).encode())
     store.put("contact-sheet.png", sheet.contact_sheet(store))
     store.put("run.json", json_bytes(facts))
+    store.remove(EARLIER)
     return totals
 
 

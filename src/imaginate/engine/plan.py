@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from imaginate.data import Dataset, conflicts, load, sha256
 from imaginate.data.digital_source import source_in
+from imaginate.data.labelling import as_line
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.errors import DataError, ImageError
 from imaginate.files import short_hash
@@ -48,7 +49,8 @@ class Plan:
 
     `is_grey`: all seeds are without colour, and copies that could be in colour are to be so too. `notes`: what the
     reader of the dataset noticed. `generated`: the seeds (by index) whose files say that a model made them. `run_id`:
-    what the run is called in the files that it writes; without one, they say nothing.
+    what the run is called in the files that it writes; without one, they say nothing. `grows`: rows of a smaller
+    run are there, and only the rest is made.
     """
 
     labels: LabelSpace
@@ -61,12 +63,18 @@ class Plan:
     notes: tuple[str, ...] = ()
     generated: Mapping[int, DigitalSource] = field(default_factory=dict)
     run_id: str = ""
+    grows: bool = False
 
     @property
     def data_fingerprint(self) -> str:
         """A hash of the label space and of every seed image's id, label and bytes."""
         rows = [[s.id, s.label, h] for s, h in zip(self.samples, self.hashes, strict=True)]
         return short_hash([list(self.labels.names), rows])
+
+    @property
+    def seed_lines(self) -> tuple[str, ...]:
+        """A line a seed image: the hash of its bytes, and its id."""
+        return tuple(f"{h}  {as_line(s.id)}" for s, h in zip(self.samples, self.hashes, strict=True))
 
     @property
     def wanted(self) -> int:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imaginate.data import open_dataset
-from imaginate.data.labelling import as_line, from_line
-from imaginate.engine import finish, folder
+from imaginate.data.labelling import from_line
+from imaginate.engine import finish, folder, growth
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.context import RunContext
 from imaginate.engine.gather import gather
@@ -25,7 +25,7 @@ from imaginate.engine.shard import ShardWorker, marker_name, rows_name
 from imaginate.engine.sizes import shrinking
 from imaginate.engine.workers import Team
 from imaginate.errors import ConfigError, RunError
-from imaginate.files import KEPT, RECIPE, REJECTED, SHEET, Folder, json_bytes
+from imaginate.files import EARLIER, KEPT, RECIPE, REJECTED, SEEDS, SHEET, Folder, json_bytes
 from imaginate.markdown import picture_and_text
 from imaginate.models.weights import Weights, adaptation_weights, completed, difference, guide_weights, weights_of
 from imaginate.ownership import own
@@ -145,17 +145,11 @@ def _expand(
     before: Callable[[RunContext | None], None],
 ) -> Run:
     known = RunFolder(store).facts if store.exists(RUN) and _made_anything(store) else None
-    fingerprint = recipe.fingerprint(plan.data_fingerprint)
-    if known is None:
-        _begin(store, recipe, plan, fingerprint, _weights(recipe))
-    else:
-        used = _weights(recipe) if not known.get("finished") else None
-        _same(store, known, recipe, plan, fingerprint)
-        if other := difference(known.get("weights"), used):
-            raise RunError(f"{store.root} holds a run that began with another network: {other}; or use a new folder")
-        if known.get("finished"):
-            RunFolder(store).check_facts("totals")
-            return _result(store, known["totals"], plan)
+    plan, is_whole = _opened(recipe, plan, store, known)
+    if known is not None and is_whole:
+        RunFolder(store).check_facts("totals")
+        store.remove(EARLIER)
+        return _result(store, known["totals"], plan)
     started = time.time()
     store.clean()
     missing = [n for n in range(len(plan.shards)) if not store.exists(marker_name(n))]
@@ -234,12 +228,42 @@ def _complete_weights(store: Folder, recipe: ResolvedRecipe) -> None:
         store.put(RUN, json_bytes({**facts, "weights": completed(before, _weights(recipe))}))
 
 
-def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str, weights: Mapping[str, Weights]) -> None:
+def _opened(recipe: ResolvedRecipe, plan: Plan, store: Folder, known: Mapping[str, Any] | None) -> tuple[Plan, bool]:
+    """Begin the run, or go on with it, or make it grow; whether there is nothing left to do. RunError for a folder
+    that holds another run."""
+    fingerprint = recipe.fingerprint(plan.data_fingerprint)
+    texts = {RECIPE: _recipe_text(recipe), SEEDS: "".join(f"{line}\n" for line in plan.seed_lines)}
+    files = {name: text.encode(errors="surrogateescape") for name, text in texts.items()}
+    if known is None:
+        for name, data in files.items():
+            store.put(name, data)
+        store.put(RUN, json_bytes(_facts(recipe, plan, fingerprint)))
+        return plan, False
+    is_new = growth.is_growth(store, known, recipe, plan)
+    if not is_new:
+        _same(store, known, recipe, plan, fingerprint)
+        if known.get("finished"):
+            return plan, True
+    if other := difference(known.get("weights"), _weights(recipe)):
+        raise RunError(f"{store.root} holds a run that began with another network: {other}; or use a new folder")
+    if is_new:
+        facts = {**known, **_facts(recipe, plan, fingerprint), "sessions": known["sessions"], "id": plan.run_id}
+        growth.begin(store, facts, files)
+        log.info(f"{store.root} has {known['totals']['kept']:,} new images, which stay; it grows to {plan.wanted:,}")
+    growth.go_on(store, known, files)
+    return replace(plan, grows=is_new or growth.GROWING in known), False
+
+
+def _recipe_text(recipe: ResolvedRecipe) -> str:
     import yaml
 
     text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
-    store.put(RECIPE, f"# `imaginate expand --recipe recipe.yaml OUT` repeats this run\n{text}".encode())
-    facts = {
+    return f"# `imaginate expand --recipe recipe.yaml OUT` repeats this run\n{text}"
+
+
+def _facts(recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> dict[str, Any]:
+    """What run.json says of a run that begins."""
+    return {
         "imaginate": __version__,
         "id": plan.run_id,
         "fingerprint": fingerprint,
@@ -248,13 +272,10 @@ def _begin(store: Folder, recipe: ResolvedRecipe, plan: Plan, fingerprint: str, 
         "wanted": plan.wanted,
         "classes": finish.classes(plan),
         "data_notes": list(plan.notes),
-        "weights": {role: dict(found) for role, found in weights.items()},
+        "weights": {role: dict(found) for role, found in _weights(recipe).items()},
         "finished": False,
         "sessions": [],
     }
-    seeds = "".join(f"{h}  {as_line(s.id)}\n" for s, h in zip(plan.samples, plan.hashes, strict=True))
-    store.put("shards/seeds.sha256", seeds.encode(errors="surrogateescape"))
-    store.put(RUN, json_bytes(facts))
 
 
 def _same(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> None:
@@ -263,6 +284,8 @@ def _same(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan:
         return
     before = determining(recipe.completed(RunFolder(store).recipe))
     different = changes(before, determining(recipe.to_dict()))
+    if not different and known.get(growth.GROWING):
+        different = ["it grows just now"]
     if different:
         raise RunError(
             f"{store.root} holds a run with another recipe ({'; '.join(different)}); "
@@ -279,7 +302,7 @@ def _same(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan:
 
 
 def _changed(store: Folder, plan: Plan) -> str:
-    lines = store.get("shards/seeds.sha256").decode(errors="surrogateescape").splitlines()
+    lines = store.get(SEEDS).decode(errors="surrogateescape").splitlines()
     before = {from_line(name): digest for digest, _, name in (line.partition("  ") for line in lines)}
     now = {s.id: h for s, h in zip(plan.samples, plan.hashes, strict=True)}
     kinds = Counter(

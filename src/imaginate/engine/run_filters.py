@@ -7,7 +7,7 @@ rejected here move from `images/` to `rejected/`; doing it twice changes nothing
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from imaginate import select
@@ -21,12 +21,15 @@ from imaginate.records import Candidate, Request
 Refused = dict[str, str]
 
 
-def run_filters(store: Folder, recipe: ResolvedRecipe, plan: Plan, shards: Sequence[str]) -> Refused:
-    """File name -> reason, for the images that the shards kept and the run does not; their files are moved."""
+def run_filters(
+    store: Folder, recipe: ResolvedRecipe, plan: Plan, shards: Sequence[str], stay: Collection[str] = ()
+) -> Refused:
+    """File name -> reason, for the images that the shards kept and the run does not; their files are moved. `stay`:
+    images that were kept before the run grew: they come first, and none of them is refused."""
     agnostic = recipe.select.scope != "sample"
     refused: Refused = {}
     for named in recipe.run_filters:
-        rows = (row for row in _kept(store, shards) if row["file_name"] not in refused)
+        rows = (row for row in _in_turn(store, shards, stay) if row["file_name"] not in refused)
         if isinstance(named.filter, RunFilter) and named.filter.by_signature:
             refused.update(_by_signature(named.filter, rows))
         else:
@@ -34,6 +37,7 @@ def run_filters(store: Folder, recipe: ResolvedRecipe, plan: Plan, shards: Seque
             refused.update(_by_class(named.filter, list(rows), store, context))
     if agnostic:
         refused.update(_agnostic(recipe, plan, [r for r in _kept(store, shards) if r["file_name"] not in refused]))
+    refused = {name: reason for name, reason in refused.items() if name not in stay}
     for name in refused:
         target = rejected_name(name)
         if store.exists(name):
@@ -44,6 +48,13 @@ def run_filters(store: Folder, recipe: ResolvedRecipe, plan: Plan, shards: Seque
 def rejected_name(name: str) -> str:
     """The place of a rejected image: `images/rose/x.png` -> `rejected/rose/x.png`."""
     return "rejected/" + name.split("/", 1)[1]
+
+
+def _in_turn(store: Folder, shards: Sequence[str], stay: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Rows of kept new images, those that stay before the others."""
+    if stay:
+        yield from (row for row in _kept(store, shards) if row["file_name"] in stay)
+    yield from (row for row in _kept(store, shards) if row["file_name"] not in stay)
 
 
 def _kept(store: Folder, shards: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -18,6 +18,7 @@ from imaginate.data.digital_source import GENERATED
 from imaginate.engine.agreement import Tally, is_judged, judge_for, share_judged
 from imaginate.engine.canvas import Canvas
 from imaginate.engine.context import RunContext
+from imaginate.engine.growth import Earlier, Known
 from imaginate.engine.plan import Plan, Unit
 from imaginate.engine.resolve import ResolvedRecipe, digital_source
 from imaginate.engine.sizes import Size, typical
@@ -53,12 +54,13 @@ class Work:
     judged: list[Judged] = field(default_factory=list)
     asked: int = 0
     exhausted: bool = False
+    known: Known = field(default_factory=Known)
 
     def sizes(self, writing: Writing) -> tuple[list[Size], list[Size]]:
         """(width, height) of the seed image and of its kept copies, as they are written."""
-        seed, copies = self.request.image, [c.image for c, verdict in self.judged if verdict.keep]
+        seed, copies = self.request.image, [c.image for c, v in self.judged[len(self.known.rows) :] if v.keep]
         new = [resized((image.shape[-1], image.shape[-2]), writing.output_size) for image in copies]
-        return [] if seed is None else [(seed.shape[-1], seed.shape[-2])], new
+        return [] if seed is None else [(seed.shape[-1], seed.shape[-2])], [*self.known.sizes, *new]
 
 
 class ShardWorker:
@@ -78,6 +80,7 @@ class ShardWorker:
         self.context.prepare(self.method, *(f.filter for f in recipe.filters))
         self.judge = judge_for(recipe, self.context)
         self.judged_share = 1.0  # of the kept copies, by the judge
+        self.earlier = Earlier(self.store, plan.labels) if plan.grows else None
         self.wanted: set[str] | None = None  # the only files to write; None: all
 
     def make(self, number: int) -> dict[str, Any]:
@@ -124,7 +127,7 @@ class ShardWorker:
             self._generate([w for w in works if w.unit.wanted])
             chosen = [set(select.choose(self.recipe.select, w.judged, wanted=w.unit.wanted)) for w in works]
             # Only now is anything written: what goes wrong with the first images leaves a folder that can begin again.
-            rows += [self._keep_original(w.unit, w.request, w.original) for w in works if w.original is not None]
+            rows += [row for work in works if (row := self._original_row(work)) is not None]
             self._judge_classes(works, chosen)
             for work, positions in zip(works, chosen, strict=True):
                 for known, more in zip(self.sizes, work.sizes(self.recipe.write), strict=True):
@@ -140,21 +143,39 @@ class ShardWorker:
         units = [w.unit for w in works if w.unit.index is not None and w.unit.start == 0]
         seeds = self.judge.seeds([unit.key for unit in units], [unit.label for unit in units])
         kept = [(w.judged[i][0], w) for w, some in zip(works, chosen, strict=True) for i in sorted(some)]
-        kept = [(c, w) for c, w in kept if is_judged(c.seed, self.judged_share)]
+        kept = [(c, w) for c, w in kept if c.image is not None and is_judged(c.seed, self.judged_share)]
         keys = [None if w.unit.index is None else w.unit.key for _, w in kept]
         copies = self.judge.copies([c.image for c, _ in kept], [c.label for c, _ in kept], keys)
         for tally, more in zip(self.tallies, (seeds, copies), strict=True):
             tally.merge(more)
 
     def _begin(self, unit: Unit) -> Work:
+        known = self._known(unit)
+        done, judged = {row["copy"] for row in known.rows}, list(known.judged)
+        copies = (copy for copy in unit.copies() if copy not in done)
         if unit.index is None:
-            return Work(unit, Request(key=unit.key, label=unit.label, copies=(), seeds=()), unit.copies())
+            request = Request(key=unit.key, label=unit.label, copies=(), seeds=())
+            return Work(unit, request, copies, judged=judged, asked=len(judged), known=known)
         sample = self.plan.samples[unit.index]
-        keep = self.recipe.write.originals != "none" and unit.start == 0
+        keep = self.recipe.write.originals != "none" and unit.start == 0 and known.original is None
         data = sample.source.read() if keep else None
         image = self.context.samples.image(unit.index, data)
         request = Request(key=unit.key, label=unit.label, copies=(), seeds=(), sample=sample, image=image)
-        return Work(unit, request, unit.copies(), self._original(unit.index, data, image) if data is not None else None)
+        kept = self._original(unit.index, data, image) if data is not None else None
+        return Work(unit, request, copies, kept, judged, len(judged), known=known)
+
+    def _known(self, unit: Unit) -> Known:
+        """What there is of a unit where the run grows. Images are decoded only for the judge."""
+        if self.earlier is None:
+            return Known()
+        share = self.judged_share if self.judge is not None else 0.0
+        return self.earlier.known(unit, lambda row: is_judged(row["rng_seed"], share))
+
+    def _original_row(self, work: Work) -> dict[str, Any] | None:
+        """The row of the original, which is written where it is not there yet; None where it is not kept here."""
+        if work.known.original is not None or work.original is None:
+            return work.known.original
+        return self._keep_original(work.unit, work.request, work.original)
 
     def _original(self, index: int, data: bytes, image: Image) -> Original:
         """Raises ImageError for an image that cannot be written."""
@@ -216,8 +237,8 @@ class ShardWorker:
             work.judged.append((with_findings(candidate, extra, info), verdict))
 
     def _finish(self, work: Work, chosen: set[int], pending: list[Future[None]]) -> list[dict[str, Any]]:
-        rows = []
-        for position, (candidate, verdict) in enumerate(work.judged):
+        rows = list(work.known.rows)
+        for position, (candidate, verdict) in list(enumerate(work.judged))[len(rows) :]:
             kept = position in chosen
             reason = "" if kept else (verdict.reason or "not selected")
             rows.append(self._row(work, candidate, kept, reason, pending))
