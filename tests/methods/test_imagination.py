@@ -95,7 +95,58 @@ def test_embeddings_are_scored_with_embeddings_and_images_with_images(name: str,
         assert 0 < c.info["moved_of_eps"] <= 2
         assert "image_class_before" not in c.info
     spread = [float(world.prior.encode(image[None]).std()) for image in pixels]
-    assert [c.info["eps_of_spread"] for c in made[::2]] == pytest.approx([0.2 / s for s in spread], rel=0.02)
+    assert [c.info["radius"] for c in made[::2]] == pytest.approx([0.2 * s for s in spread], rel=0.02)
+
+
+def test_the_ball_of_gif_dalle_is_the_same_under_an_encoder_of_another_scale(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world, asked = world_for("gif-dalle", tmp_path_factory), requests((2, 2))
+    seen: list[torch.Tensor] = []
+
+    def keep(embeddings: torch.Tensor, **how: Any) -> torch.Tensor:
+        seen.append(embeddings)
+        return torch.full((len(embeddings), 3, 32, 32), 0.5)
+
+    monkeypatch.setattr(world.prior, "generate", keep)
+    encode = world.prior.encode
+    made = [make("gif-dalle", eps=0.3).expand(asked, world)]
+    monkeypatch.setattr(world.prior, "encode", lambda pixels: 100 * encode(pixels))
+    made.append(make("gif-dalle", eps=0.3).expand(asked, world))
+    plain, scaled = seen
+    assert torch.allclose(100 * plain, scaled, rtol=1e-3, atol=1e-2)
+    pixels = torch.stack([r.image for r in asked]).float() / 255
+    seeds = torch.cat([encode(image[None]) for image in pixels]).repeat_interleave(2, 0)
+    away = (plain - seeds).abs().amax(1) / seeds.std(dim=1)
+    assert away.max() <= 0.3 + 1e-3
+    assert away.min() > 0.15  # and the ball is used
+    assert [c.info["moved_of_eps"] for c in made[0]] == pytest.approx([c.info["moved_of_eps"] for c in made[1]], 1e-2)
+
+
+@pytest.mark.parametrize("name", GUIDED)
+def test_a_term_is_climbed_and_recorded(name: str, world: Any) -> None:
+    asked = requests((2, 2))
+    for term in ("prototypes", "chamfer", "entropy", "loss"):
+        made = make(name, terms=f"{term}:20", ascent_steps=4).expand(asked, world)
+        before, after = (sum(c.scores[f"terms_{when}"] for c in made) for when in ("before", "after"))
+        assert after > before
+        for c in made:
+            parts = sum(c.scores[f"{part}_after"] for part in ("kept", "entropy_gain", "diversity", "terms"))
+            assert c.scores["total_after"] == pytest.approx(parts, abs=1e-4)
+
+
+def test_terms_of_weight_0_change_nothing_and_slips_are_refused(sd_world: Any) -> None:
+    plain, off = (make("gif-sd", terms=t).expand(requests((2,)), sd_world) for t in ((), "entropy:0,chamfer:0"))
+    assert all(torch.equal(a.image, b.image) and a.scores == b.scores for a, b in zip(plain, off, strict=True))
+    for wrong, said in (
+        ("chamfers:1", "there is no term 'chamfers'; did you mean 'chamfer'"),
+        ("loss", "'loss' needs a weight from 0 to 1000, as in loss:0.5"),
+        ("loss:-1", "needs a weight"),
+        ("loss:nan", "needs a weight"),
+        ("loss:1,loss:2", "loss is given twice"),
+    ):
+        with pytest.raises(ConfigError, match=said):
+            make("gif-sd", terms=wrong)
 
 
 @pytest.mark.parametrize("name", ["gif-dalle", "gif-mae"])

@@ -10,6 +10,7 @@ from imaginate.contract import Context, Guide, StartsFrom, UnclipPrior
 from imaginate.errors import ConfigError
 from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED
+from imaginate.methods.core.terms import check_terms, terms_for
 from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
 
@@ -24,9 +25,10 @@ class GifDalle:
     """Guided imagination in CLIP's image-embedding space: guide the embedding, then let an unCLIP decoder draw it.
 
     Zhang et al. 2023 (GIF), Algorithm 1: perturb K copies of the seed's embedding inside an eps-ball (Eq. 1), climb
-    S_inf + S_div of the embeddings themselves over z and b (Eq. 2), decode. DALL-E2 has no public weights; Karlo or
-    SD 2.1 unCLIP stand for it. The guide must be the CLIP of the decoder's own image encoder. The scores before and
-    after guidance are both of embeddings; what the guide sees in images is recorded apart, of seed and copy.
+    S_inf + S_div of the embeddings themselves over z and b (Eq. 2), decode. The unit of eps is the spread of the
+    seed's embedding, for that of encoders differs a hundredfold. DALL-E2 has no public weights; Karlo or SD 2.1 unCLIP
+    stand for it. The guide must be the CLIP of the decoder's own image encoder. The scores before and after guidance
+    are both of embeddings; what the guide sees in images is recorded apart, of seed and copy.
     """
 
     starts_from: ClassVar[StartsFrom] = "sample"
@@ -39,13 +41,14 @@ class GifDalle:
     steps: int = knobs.unclip_steps()
     scheduler: str | None = knobs.unclip_scheduler()
     eps: float = setting(
-        0.1,
-        "radius of the ball around the seed's embedding; each row says what share of the embedding's spread it is",
+        0.3,
+        "radius of the ball around the seed's embedding, in units of its own spread (the deviation of its entries)",
         gt=0,
-        source="GIF D.1",
+        source="ours; GIF D.1 has 0.1, of another encoder",
     )
     ascent_steps: int | None = knobs.ascent_steps()
     ascent_step: float | None = knobs.ascent_step()
+    terms: tuple[str, ...] = knobs.terms()
     unguided: bool = setting(
         False,
         "draw each copy without guidance as well and say what the guide sees in that image; twice the time",
@@ -54,6 +57,7 @@ class GifDalle:
 
     def __post_init__(self) -> None:
         check(self)
+        check_terms(self.terms)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""
@@ -66,10 +70,11 @@ class GifDalle:
         from imaginate.methods.core.imagination import (
             Imagined,
             all_seeds,
-            climb,
+            climb_in_units,
             embedding_score,
             encoded_logits,
             grid,
+            spreads,
             to_candidates,
         )
         from imaginate.methods.core.roles import unclip_prior
@@ -88,9 +93,9 @@ class GifDalle:
             prior.encode(turn(repeated, seeds)) if definition.turn_seed else encoded.repeat_interleave(copies, dim=0)
         )
         of_seeds = encoded_logits(guide, encoded)
-        found = climb(
-            requests, latents, embedding_score(guide, of_seeds, definition), definition, eps=self.eps, level="full"
-        )
+        score = embedding_score(guide, of_seeds, definition, terms_for(self.terms, requests, context))
+        units = spreads(encoded)
+        found = climb_in_units(requests, latents, units, score, definition, eps=self.eps)
         denoising = Denoising.of(self)
         drawn = draw_from_embeddings(prior, found.latents.flatten(0, 1), seeds, denoising)
         start = found.start.flatten(0, 1)
@@ -122,15 +127,16 @@ class GifDalle:
         context: Context,
     ) -> list[dict[str, Scalar]]:
         """Of each copy: the radius and its way as shares, and what the guide sees in the images of seed and copy."""
-        from imaginate.methods.core.imagination import seed_logits, spread
+        from imaginate.methods.core.imagination import seed_logits, spreads
         from imaginate.ops.informativeness import informativeness
 
         guide, names, copies = context.guide, context.labels.names, len(requests[0].copies)
         of_seeds = seed_logits(guide, pixels.to(encoded.device))
+        radii = [self.eps * float(unit) for unit in spreads(encoded)]
         rows: list[dict[str, Scalar]] = [
             {
-                "eps_of_spread": round(self.eps / spread(encoded[i : i + 1]), 4),
-                "moved_of_eps": round(float(found.moves[i, j]) / self.eps, 4),
+                "radius": round(radii[i], 4),
+                "moved_of_eps": round(float(found.moves[i, j]) / radii[i], 4),
                 "image_seed_class": names[int(of_seeds[i].argmax())],
             }
             for i in range(len(requests))

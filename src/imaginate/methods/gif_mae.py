@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from imaginate.contract import Context, StartsFrom
 from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED
+from imaginate.methods.core.terms import check_terms
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -35,9 +36,11 @@ class GifMae:
     level: Literal["channel", "token", "full"] = knobs.level()
     ascent_steps: int | None = knobs.ascent_steps()
     ascent_step: float | None = knobs.ascent_step()
+    terms: tuple[str, ...] = knobs.terms()
 
     def __post_init__(self) -> None:
         check(self)
+        check_terms(self.terms)
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """All copies of all requests, guided together seed by seed."""
@@ -68,6 +71,7 @@ class GifMae:
             return images
 
         imagined = guided(
-            requests, pixels, latents, decode, context, definition, eps=self.eps, level=self.level, info=info
-        )
+            requests, pixels, latents, decode, context, definition, eps=self.eps, level=self.level, info=info,
+            terms=self.terms,
+        )  # fmt: skip
         return to_candidates(requests, imagined, context.labels)

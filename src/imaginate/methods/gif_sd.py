@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from imaginate.contract import Context, Level, StartsFrom, levels_of
 from imaginate.methods.core import knobs
 from imaginate.methods.core.score_names import GUIDED
+from imaginate.methods.core.terms import check_terms
 from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
 
@@ -43,11 +44,13 @@ class GifSd:
     level: Literal["channel", "token", "full"] = knobs.level()
     ascent_steps: int | None = knobs.ascent_steps()
     ascent_step: float | None = knobs.ascent_step()
+    terms: tuple[str, ...] = knobs.terms()
     domains: tuple[str, ...] = knobs.domains()
     adjectives: tuple[str, ...] = knobs.adjectives()
 
     def __post_init__(self) -> None:
         check(self)
+        check_terms(self.terms)
 
     @property
     def levels(self) -> tuple[Level, ...]:
@@ -86,7 +89,7 @@ class GifSd:
         }
         imagined = guided(
             requests, pixels, drawn.values, prior.decode, context, definition, eps=self.eps, level=self.level,
-            info=info, prompts=prompts, drawn=drawn,
+            info=info, prompts=prompts, drawn=drawn, terms=self.terms,
         )  # fmt: skip
         return to_candidates(requests, imagined, context.labels)
 

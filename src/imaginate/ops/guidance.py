@@ -17,12 +17,38 @@ from imaginate.ops.chunks import is_out_of_memory
 from imaginate.ops.diversity import diversity
 from imaginate.ops.perturb import perturb
 from imaginate.ops.project import project
+from imaginate.ops.terms import Terms
 from imaginate.ops.variants import Variant
+
+
+class Added(NamedTuple):
+    """What terms of the learner add to S, (n, k), and what they are computed from: logits (n, k, c), embeddings
+    (n, k, d)."""
+
+    values: Tensor
+    logits: Tensor
+    embeddings: Tensor
+    terms: Terms
+
+    @classmethod
+    def of(cls, terms: Terms | None, logits: Tensor, embeddings: Tensor) -> Added | None:
+        """The terms of these copies; None without terms."""
+        return None if terms is None else cls(terms.values(logits, embeddings), logits, embeddings, terms)
+
+    def detach(self) -> Added:
+        """The same numbers without their graph."""
+        return Added(self.values.detach(), self.logits.detach(), self.embeddings.detach(), self.terms)
+
+    def where(self, chosen: Tensor, other: Added) -> Added:
+        """Copy by copy; computed anew, for a term may compare the copies of a seed with one another."""
+        logits = pick_rows(chosen, self.logits, other.logits)
+        embeddings = pick_rows(chosen, self.embeddings, other.embeddings)
+        return Added(self.terms.values(logits, embeddings), logits, embeddings, self.terms)
 
 
 class Scores(NamedTuple):
     """The parts of S for every copy, each (n, k); its predicted class (n, k) and the seed's (n, 1); the features
-    (n, k, d) that diversity is taken on; the decoded images or None."""
+    (n, k, d) that diversity is taken on; the decoded images or None; what terms of the learner add, or None."""
 
     kept: Tensor
     gain: Tensor
@@ -31,11 +57,13 @@ class Scores(NamedTuple):
     anchor: Tensor
     features: Tensor
     images: Tensor | None = None
+    added: Added | None = None
 
     @property
     def total(self) -> Tensor:
-        """S = s'_j + entropy gain + diversity, (n, k)."""
-        return self.kept + self.gain + self.diversity
+        """S = s'_j + entropy gain + diversity, and the terms of the learner, (n, k)."""
+        total = self.kept + self.gain + self.diversity
+        return total if self.added is None else total + self.added.values
 
     @property
     def stays(self) -> Tensor:
@@ -53,6 +81,7 @@ class Scores(NamedTuple):
             self.anchor,
             self.features.detach(),
             images,
+            None if self.added is None else self.added.detach(),
         )
 
     def where(self, chosen: Tensor, other: Scores, variant: Variant) -> Scores:
@@ -61,6 +90,9 @@ class Scores(NamedTuple):
         if self.images is not None and other.images is not None:
             images = pick_rows(chosen, self.images, other.images)
         features = pick_rows(chosen, self.features, other.features)
+        added = None
+        if self.added is not None and other.added is not None:
+            added = self.added.where(chosen, other.added)
         return Scores(
             pick_rows(chosen, self.kept, other.kept),
             pick_rows(chosen, self.gain, other.gain),
@@ -69,6 +101,7 @@ class Scores(NamedTuple):
             self.anchor,
             features,
             images,
+            added,
         )
 
 

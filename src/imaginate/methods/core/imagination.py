@@ -12,11 +12,13 @@ from torch import Tensor
 
 from imaginate.contract import Context, Guide
 from imaginate.methods.core.diffusion import candidates, copies
+from imaginate.methods.core.terms import terms_for
 from imaginate.ops.diversity import diversity
 from imaginate.ops.finite import Finite
-from imaginate.ops.guidance import Climb, Score, Scores, ascend
+from imaginate.ops.guidance import Added, Climb, Score, Scores, ascend
 from imaginate.ops.informativeness import informativeness
 from imaginate.ops.perturb import Level, draw
+from imaginate.ops.terms import Terms
 from imaginate.ops.variants import Variant
 from imaginate.records import Candidate, LabelSpace, Request, Scalar
 
@@ -73,7 +75,9 @@ def encoded_logits(guide: Guide, embeddings: Tensor) -> Tensor:
     return logits
 
 
-def image_score(guide: Guide, of_seeds: Tensor, decode: Callable[[Tensor], Tensor], variant: Variant) -> Score:
+def image_score(
+    guide: Guide, of_seeds: Tensor, decode: Callable[[Tensor], Tensor], variant: Variant, terms: Terms | None = None
+) -> Score:
     """S of decoded latents (GIF-SD, GIF-MAE): latents (n, k, ...) -> images -> the guide's view (Eqs. 5 and 6)."""
 
     def score(latents: Tensor) -> Scores:
@@ -81,32 +85,36 @@ def image_score(guide: Guide, of_seeds: Tensor, decode: Callable[[Tensor], Tenso
         images = decode(latents.flatten(0, 1))
         embeddings = guide.embed(images)  # (n k, dim)
         logits = guide.logits(embeddings).float().view(n, k, -1)
-        features = embeddings.float().view(n, k, -1) if variant.diversity_of == "embedding" else latents.flatten(2)
-        return scores(of_seeds, logits, features, variant, images.view(n, k, *images.shape[1:]))
+        seen = embeddings.float().view(n, k, -1)
+        features = seen if variant.diversity_of == "embedding" else latents.flatten(2)
+        added = Added.of(terms, logits, seen)
+        return scores(of_seeds, logits, features, variant, images.view(n, k, *images.shape[1:]), added)
 
     return score
 
 
-def embedding_score(guide: Guide, of_seeds: Tensor, variant: Variant) -> Score:
+def embedding_score(guide: Guide, of_seeds: Tensor, variant: Variant, terms: Terms | None = None) -> Score:
     """S of image embeddings (GIF-DALLE, Algorithm 1): nothing is decoded while guiding. Latents (n, k, dim)."""
 
     def score(latents: Tensor) -> Scores:
         n, k = latents.shape[:2]
         unit = torch.nn.functional.normalize(latents, dim=-1)
         logits = guide.logits(unit.flatten(0, 1)).float().view(n, k, -1)
-        return scores(of_seeds, logits, unit if variant.diversity_of == "embedding" else latents, variant)
+        features = unit if variant.diversity_of == "embedding" else latents
+        return scores(of_seeds, logits, features, variant, added=Added.of(terms, logits, unit))
 
     return score
 
 
 def scores(
-    of_seeds: Tensor, logits: Tensor, features: Tensor, variant: Variant, images: Tensor | None = None
-) -> Scores:
+    of_seeds: Tensor, logits: Tensor, features: Tensor, variant: Variant, images: Tensor | None = None,
+    added: Added | None = None,
+) -> Scores:  # fmt: skip
     """Eqs. 5 and 6 for seeds (n, c), copies (n, k, c) and the features (n, k, d) that should differ."""
     parts = informativeness(of_seeds, logits)
     apart = diversity(features, temperature=variant.temperature, mean=variant.mean)
     anchor = of_seeds.argmax(dim=-1, keepdim=True)
-    return Scores(parts.kept, parts.gain, apart, logits.argmax(dim=-1), anchor, features, images)
+    return Scores(parts.kept, parts.gain, apart, logits.argmax(dim=-1), anchor, features, images, added)
 
 
 def climb(
@@ -128,9 +136,24 @@ def climb(
     return found
 
 
+def climb_in_units(
+    requests: Sequence[Request], latents: Tensor, units: Tensor, score: Score, definition: Variant, *, eps: float
+) -> Climb:
+    """`climb` for embeddings (n k, dim), each in the unit (n,) of its seed: one radius under every encoder."""
+    of_seeds = units.view(-1, 1, 1)
+    scaled = latents / units.repeat_interleave(len(requests[0].copies)).unsqueeze(1)
+    found = climb(requests, scaled, lambda f: score(f * of_seeds), definition, eps=eps, level="full")
+    return found._replace(latents=found.latents * of_seeds, start=found.start * of_seeds)
+
+
 def spread(latents: Tensor) -> float:
     """The deviation of the entries of latents (n, ...), mean over n: what the radius of a ball compares with."""
-    return float(latents.flatten(1).float().std(dim=1).mean())
+    return float(spreads(latents).mean())
+
+
+def spreads(latents: Tensor) -> Tensor:
+    """The deviation of the entries of each of the latents (n, ...), (n,)."""
+    return latents.flatten(1).float().std(dim=1)
 
 
 @cache
@@ -155,6 +178,7 @@ def guided(
     info: Mapping[str, Scalar],
     prompts: Sequence[Sequence[str]] | None = None,
     drawn: Finite | None = None,
+    terms: Sequence[str] = (),
 ) -> Imagined:
     """Guidance by what the guide sees in decoded images (GIF-SD, GIF-MAE).
 
@@ -162,7 +186,7 @@ def guided(
     (n k, 3, s, s) in [0, 1].
     """
     of_seeds = seed_logits(context.guide, pixels.to(latents.device))
-    score = image_score(context.guide, of_seeds, decode, definition)
+    score = image_score(context.guide, of_seeds, decode, definition, terms_for(terms, requests, context))
     found = climb(requests, latents, score, definition, eps=eps, level=level, shrink=context.prior.batch.shrink)
     assert found.after.images is not None
     return Imagined(
@@ -202,6 +226,8 @@ def _table(scores: Scores, when: str) -> dict[str, Tensor]:
         "diversity": scores.diversity,
         "total": scores.total,
     }
+    if scores.added is not None:
+        named["terms"] = scores.added.values
     return {f"{name}_{when}": value.detach().float().cpu() for name, value in named.items()}
 
 

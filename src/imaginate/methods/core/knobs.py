@@ -55,6 +55,13 @@ unclip_scheduler = partial(
 variant = partial(setting, "default", "the definition of guidance", source="ours")
 ascent_steps = partial(setting, None, "steps of guidance; none is the variant's", ge=0, le=100, source="Eq. 2")
 ascent_step = partial(setting, None, "size of a step on z and b; none is the variant's", gt=0, source="Eq. 2")
+terms = partial(
+    setting,
+    (),
+    "terms of the learner that are climbed too, each with its weight: entropy, loss, prototypes (distance to those of "
+    "the class), chamfer (distance to its seed images), as in entropy:0.5,chamfer:1",
+    source="Askari-Hemmat et al. 2025, Zhu et al. 2024, Dall'Asen et al. 2025",
+)
 level = partial(setting, "channel", "entries that share z and b", source="GIF B.2")
 
 # Where the prior is weak (nano).

@@ -1,0 +1,108 @@
+"""The setting `terms`, and the terms that it adds to guidance: `entropy:0.5,chamfer:1`."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+from imaginate.contract import Context
+from imaginate.errors import ConfigError, ImageError
+from imaginate.records import Request
+from imaginate.settings import nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from imaginate.ops.terms import Terms, Weights
+
+NAMES = ("entropy", "loss", "prototypes", "chamfer")
+
+
+def check_terms(given: Sequence[str]) -> None:
+    """ConfigError for a term that is not there, without a weight, or given twice."""
+    seen = set()
+    for text in given:
+        name, _, number = text.partition(":")
+        if name not in NAMES:
+            raise ConfigError(f"terms: there is no term {name!r}{nearest(name, NAMES)}")
+        if name in seen:
+            raise ConfigError(f"terms: {name} is given twice")
+        seen.add(name)
+        _weight(text, number)
+
+
+def weights_of(given: Sequence[str]) -> Weights:
+    """The weight of each term."""
+    from imaginate.ops.terms import Weights
+
+    found = {name: _weight(name, number) for name, _, number in (text.partition(":") for text in given)}
+    assert set(NAMES) == {f.name for f in fields(Weights)}
+    return Weights(**found)
+
+
+def terms_for(given: Sequence[str], requests: Sequence[Request], context: Context) -> Terms | None:
+    """The terms for these seeds, with what they compare with; None where none is given."""
+    import torch
+
+    from imaginate.ops.terms import Terms, prototypes_of
+
+    weights = weights_of(given)
+    if weights == type(weights)():
+        return None
+    labels = torch.tensor([request.label for request in requests])
+    if not weights.compares:
+        return Terms(weights=weights, labels=labels)
+    seeds = {label: _seeds_of(label, context) for label in {request.label for request in requests}}
+    means = {label: prototypes_of(rows) for label, rows in seeds.items()}
+    return Terms(
+        weights=weights,
+        labels=labels,
+        prototypes=[means[request.label] for request in requests],
+        seeds=[seeds[request.label] for request in requests],
+    )
+
+
+_KEPT: OrderedDict[object, tuple[Tensor, object, object]] = OrderedDict()  # with the owners of the ids in the key
+
+
+def _seeds_of(label: int, context: Context) -> Tensor:
+    """What the guide sees in the seed images of a class, (r, d), unit norm; kept between calls."""
+    key = (label, id(context.samples), id(context.guide))
+    if key not in _KEPT:
+        _KEPT[key] = (_embedded(label, context), context.samples, context.guide)
+        while len(_KEPT) > 512:
+            _KEPT.popitem(last=False)
+    return _KEPT[key][0]
+
+
+def _embedded(label: int, context: Context) -> Tensor:
+    import torch
+
+    from imaginate.ops.batching import map_images
+
+    images = []
+    for index in range(len(context.samples)):
+        if context.samples.sample(index).label != label:
+            continue
+        try:
+            images.append(context.samples.image(index))
+        except ImageError:
+            continue
+    if not images:
+        raise ConfigError(f"terms: class {context.labels[label].name!r} has no readable seed image to compare with")
+    with torch.no_grad():
+        found: Tensor = map_images(context.guide.embed, images, device=context.device).float().cpu()
+    return found
+
+
+def _weight(text: str, number: str) -> float:
+    try:
+        weight = float(number)
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight <= 1000:
+        raise ConfigError(f"terms: {text!r} needs a weight from 0 to 1000, as in {text.partition(':')[0]}:0.5")
+    return weight
