@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import io
+import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +77,19 @@ class MemoryImages:
 
     def image(self, index: int) -> torch.Tensor:
         return torch.from_numpy(picture(index, self._size, self._width)).permute(2, 0, 1).contiguous()
+
+
+@functools.cache
+def mask_folder(count: int = 9, classes: int = 3, size: int = 24) -> str:
+    """A folder with a mask for each of the `MemoryImages` that is not of the first class; gone when the tests end."""
+    holder = tempfile.TemporaryDirectory()
+    atexit.register(holder.cleanup)
+    for i in range(count):
+        if i % classes:
+            mask = np.zeros((size, size + 8), np.uint8)
+            mask[4 + i : 9 + i, 6:12] = 255
+            (Path(holder.name) / f"s{i}_mask.png").write_bytes(png(mask))
+    return holder.name
 
 
 class World:

@@ -213,7 +213,8 @@ class Candidate:
     (informativeness before and after guidance, ...), `info` everything else that `metadata.parquet` should carry
     (strength, guidance scale, steps, source url, licence, ...). `failed` says why no usable image came out
     (`nan latents`): the engine counts it as rejected with that reason. `digital_source`: what the file that it was
-    taken from says of how it came to be.
+    taken from says of how it came to be. `mask`: (h, w) bool, the pixels of the image
+    that the class is about (a pasted defect), written next to the images.
     """
 
     key: str
@@ -227,6 +228,7 @@ class Candidate:
     info: Mapping[str, Scalar] = field(default_factory=dict)
     failed: str | None = None
     digital_source: DigitalSource | None = None
+    mask: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

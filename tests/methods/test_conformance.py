@@ -17,7 +17,8 @@ from imaginate.engine.recipe import SECTIONS
 from imaginate.errors import ConfigError
 from imaginate.records import Candidate, Request, image_seed
 from imaginate.settings import settings_of
-from roles import world_for
+from roles import SIZE, world_for
+from worlds import mask_folder
 
 NAMES = registry.names("methods")
 # Eight settings are what a person keeps in mind. Guidance is a diffusion and an ascent, each with its own; retrieval
@@ -36,7 +37,11 @@ def world(name: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return world_for(name, tmp_path_factory)
 
 
-NOTHING_REFUSED: dict[str, dict[str, Any]] = {"real-guidance": {"min_probability": 0}, "mix": {"force": True}}
+NOTHING_REFUSED: dict[str, dict[str, Any]] = {
+    "real-guidance": {"min_probability": 0},
+    "mix": {"force": True},
+    "paste": {"masks": mask_folder(size=SIZE)},
+}
 
 
 def make(name: str) -> Any:

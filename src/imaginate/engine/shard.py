@@ -28,7 +28,16 @@ from imaginate.limits import parse_json
 from imaginate.ops.similarity import signature
 from imaginate.records import GROUP, Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed, steady
 from imaginate.write import names, tables
-from imaginate.write.images import EXTENSIONS, Writing, encode, original, reason_not_to_write, resized, to_uint8
+from imaginate.write.images import (
+    EXTENSIONS,
+    Writing,
+    encode,
+    encode_mask,
+    original,
+    reason_not_to_write,
+    resized,
+    to_uint8,
+)
 from imaginate.write.marks import Mark, Taken, packet
 
 Judged = tuple[Candidate, Verdict]
@@ -254,6 +263,7 @@ class ShardWorker:
             stem = f"{names.stem(c.key)}-{c.copy:0{width}d}{EXTENSIONS[self.recipe.write.format]}"
             file_name = f"{'images' if kept else 'rejected'}/{self.folders[c.label]}/{stem}"
             self._put(file_name, c.image, self._mark(work.unit, c), pending)
+        mask = None if c.mask is None or file_name is None else self._put_mask(file_name, c.mask)
         return {
             **self._common(file_name, c.label),
             "origin": str(c.info.get("origin", "synthetic")),
@@ -271,6 +281,7 @@ class ShardWorker:
             **({"info_signature": signature(to_uint8(c.image)[None])[0]} if self.signs and kept else {}),
             **{f"score_{k}": float(v) for k, v in c.scores.items()},
             **{f"info_{k}": v for k, v in c.info.items() if k != "origin"},
+            **({} if mask is None else {"info_mask": mask}),
         }
 
     def _keep_original(self, unit: Unit, request: Request, kept: Original) -> dict[str, Any]:
@@ -309,6 +320,13 @@ class ShardWorker:
         """What the file of a generated seed says, for where it is written anew."""
         source = self.plan.generated.get(index)
         return packet(Mark("", "", source)) if source is not None and self.plan.run_id else b""
+
+    def _put_mask(self, file_name: str, mask: Any) -> str:
+        """Written as masks/CLASS/NAME.png, whether the image is kept or rejected; returns the name."""
+        name = f"masks/{file_name.split('/', 1)[1].rsplit('.', 1)[0]}.png"
+        if self.wanted is None or file_name in self.wanted:
+            self.store.put(name, encode_mask(mask, self.recipe.write))
+        return name
 
     def _put(self, file_name: str, image: Any, xmp: bytes, pending: list[Future[None]]) -> None:
         if self.wanted is not None and file_name not in self.wanted:

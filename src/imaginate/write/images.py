@@ -49,6 +49,18 @@ def encode(image: Tensor, writing: Writing, xmp: bytes = b"") -> bytes:
     return _save(resize(picture(image), writing.output_size), writing, xmp)
 
 
+def encode_mask(mask: Any, writing: Writing) -> bytes:
+    """(h, w) bool -> png bytes, 0 and 255, at the size of the written image."""
+    import numpy as np
+    from PIL import Image
+
+    drawn = Image.fromarray(np.asarray(mask, dtype=np.uint8) * 255)
+    size = resized(drawn.size, writing.output_size)
+    out = io.BytesIO()
+    (drawn if size == drawn.size else drawn.resize(size, Image.Resampling.NEAREST)).save(out, "PNG")
+    return out.getvalue()
+
+
 def reason_not_to_write(image: Tensor, writing: Writing) -> str:
     """Why (3, h, w) cannot be written: its format holds no such side, or too many pixels. Empty where it can."""
     width, height = resized((image.shape[-1], image.shape[-2]), writing.output_size)

@@ -25,9 +25,7 @@ def draw_partner(samples: Images, rng: random.Random, height: int, width: int) -
         except ImageError:
             continue
         sample = samples.sample(index)
-        if tuple(image.shape[-2:]) != (height, width):
-            image = _resized(image, height, width)
-        return image, sample.label, sample.id
+        return at_size(image, height, width), sample.label, sample.id
     raise ImageError("no usable partner image")
 
 
@@ -39,7 +37,10 @@ def mixed_label(classes: int, first: int, second: int, weight: float) -> tuple[f
     return tuple(soft)
 
 
-def _resized(image: Tensor, height: int, width: int) -> Tensor:
+def at_size(image: Tensor, height: int, width: int) -> Tensor:
+    """(3, h, w) uint8 of any size -> (3, height, width) uint8."""
+    if tuple(image.shape[-2:]) == (height, width):
+        return image
     import torch
 
     from imaginate.ops.pixels import antialiased
