@@ -232,7 +232,7 @@ def scaling(root: Path, source: Path, small: int, large: int) -> dict[str, float
 
 
 def two_workers(root: Path, source: Path, size: int) -> dict[str, float]:
-    """Two workers against one, the start of the second included, and what a second core is worth to two plain processes."""
+    """Two workers against one, with the start of the second, and what a second core is worth to two plain processes."""
     data = dataset(root, source, size)
     one, two = (measure(root, "imaginate", data, "cutout", workers) for workers in (1, 2))
     return {

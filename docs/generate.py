@@ -78,7 +78,7 @@ scripts do. Ratios are medians over rounds.
 | peak memory | {peak_mb_small:.0f} and {peak_mb_large:.0f} MB: {peak_ratio:.2f} times |
 | processor ms an image | {cpu_ms_per_image_small:.2f} and {cpu_ms_per_image_large:.2f} |
 | {seeds:,} seeds, one worker | {one_worker_images_per_s:.0f} images/s |
-| two workers, the start of the second included | {two_workers_images_per_s:.0f} images/s: {two_workers_times_one:.2f} times one |
+| two workers, with their start | {two_workers_images_per_s:.0f} images/s: {two_workers_times_one:.2f} times one |
 | two plain processes, the most that is possible | {two_plain_processes_times_one:.2f} times one |
 {starts}
 """

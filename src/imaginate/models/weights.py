@@ -69,7 +69,7 @@ def adaptation_weights(spec: str | None) -> Weights | None:
 
     joined = several(spec)
     if joined is not None:
-        each = [[scale, adaptation_weights(name) or {}] for name, scale in joined]
+        each: list[tuple[float, Weights]] = [(scale, adaptation_weights(name) or {}) for name, scale in joined]
         return {"id": spec, "hash": short_hash([[scale, one.get("commit") or one.get("hash")] for scale, one in each])}
     own = own_checkpoint(spec)
     if own is not None:
