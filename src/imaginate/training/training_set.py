@@ -159,6 +159,7 @@ class Images:
     ) -> None:
         self.cache, self._dataset, self._lineage, self.group_by = cache, dataset, lineage, group_by
         self.usable = cache.usable if usable is None else usable
+        self._cuts: dict[tuple[float, int, int], tuple[np.ndarray, np.ndarray]] = {}
         is_run = dataset.format == "run"
         self.new = np.array([is_run and s.meta.get("origin") != "original" for s in dataset.samples], bool)
 
@@ -178,6 +179,14 @@ class Images:
         own = self.cache.only(self.usable & ~self.new)
         pairs = near_duplicates(own.hashes, own.mirrored, own.content)
         return joined(len(rows), pairs + named_pairs(self._dataset.samples, self.group_by))
+
+    def cut(self, share: float, seed: int, least: int) -> tuple[np.ndarray, np.ndarray]:
+        """`split` of the originals that may be used; the arms of a study ask for the same one."""
+        key = (share, seed, least)
+        if key not in self._cuts:
+            group = self.group if share else None
+            self._cuts[key] = split(self.cache.label, self.usable & ~self.new, share, seed, group=group, least=least)
+        return self._cuts[key]
 
     @property
     def grouped(self) -> tuple[int, int]:
@@ -246,13 +255,14 @@ class TrainingImages:
         `fold`: rows that are held out, and so in none of the parts, and nothing that descends from them. `each_class`:
         at least one image of every class that has two (version 0.1.0 rounded down to none).
         """
-        data = self.dataset
-        usable, asked = data.usable & ~data.new, share if self.validation is None else 0.0
-        if fold is not None:
-            usable[fold] = False
+        data, least = self.dataset, 1 if self.each_class else 0
+        asked = share if self.validation is None else 0.0
+        if fold is None:
+            return self._parts(*data.cut(asked, seed, least), fold)
+        usable = data.usable & ~data.new
+        usable[fold] = False
         group = data.group if asked else None
-        rows, validation = split(data.cache.label, usable, asked, seed, group=group, least=1 if self.each_class else 0)
-        return self._parts(rows, validation, fold)
+        return self._parts(*split(data.cache.label, usable, asked, seed, group=group, least=least), fold)
 
     def hold_back(self, ids: Collection[str]) -> Parts:
         """Those of the images with these ids that are originals for validation, and none of the others."""

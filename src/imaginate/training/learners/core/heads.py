@@ -51,14 +51,14 @@ def ridge(features: Tensor, pool: TrainingSet, classes: int) -> Head:
     best: tuple[float, float, Tensor, Tensor] | None = None
     for penalty in PENALTIES:
         kept = values / (values + penalty * unit)
-        residual = b - (u * kept) @ inner
+        residual = b - u @ (kept[:, None] * inner)
         scores, judged = _left_out(u, kept, residual, root, targets, blocks)
         error = float(((scores - targets[judged]) ** 2).mean())
         if best is None or error < best[0]:
             best = (error, penalty, scores, judged)
     assert best is not None
     _, penalty, scores, judged = best
-    weight = a.T @ ((u / (values + penalty * unit)) @ inner)
+    weight = a.T @ (u @ (inner / (values + penalty * unit)[:, None]))
     labels = targets[judged].argmax(1)
     losses = [float(F.cross_entropy(scores / t, labels)) for t in TEMPERATURES]
     t = TEMPERATURES[losses.index(min(losses))]
