@@ -238,22 +238,22 @@ def tiny_edit(folder: Path) -> Path:
     return tiny_pix2pix(folder)
 
 
-def tiny_sdxl(folder: Path) -> Path:
-    """A random SDXL: two text encoders, added conditioning by pooled text and sizes."""
+def tiny_sdxl(folder: Path, second: int = 16) -> Path:
+    """A random SDXL: two text encoders, added conditioning by pooled text and sizes. `second`: the second's width."""
     from diffusers import StableDiffusionXLPipeline
     from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
     StableDiffusionXLPipeline(
         vae=_vae(),
         text_encoder=seeded(lambda: CLIPTextModel(_text_config())),
-        text_encoder_2=seeded(lambda: CLIPTextModelWithProjection(_text_config()), 1),
+        text_encoder_2=seeded(lambda: CLIPTextModelWithProjection(_text_config(second, second)), 1),
         tokenizer=tokenizer(folder / "_build"),
         tokenizer_2=tokenizer(folder / "_build"),
         unet=_unet(
-            cross_attention_dim=32,
+            cross_attention_dim=16 + second,
             addition_embed_type="text_time",
             addition_time_embed_dim=4,
-            projection_class_embeddings_input_dim=16 + 6 * 4,
+            projection_class_embeddings_input_dim=second + 6 * 4,
         ),
         scheduler=_ddim(),
         add_watermarker=False,

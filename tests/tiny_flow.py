@@ -42,8 +42,8 @@ def _flow(**more: Any) -> Any:
     return FlowMatchEulerDiscreteScheduler(**more)
 
 
-def tiny_sd3(folder: Path) -> Path:
-    """A random Stable Diffusion 3: three text encoders, latents (16, 8, 8)."""
+def tiny_sd3(folder: Path, second: int = 16) -> Path:
+    """A random Stable Diffusion 3: three text encoders, latents (16, 8, 8). `second`: the width of the second."""
     from diffusers import SD3Transformer2DModel, StableDiffusion3Pipeline
     from transformers import CLIPTextModelWithProjection
 
@@ -53,9 +53,9 @@ def tiny_sd3(folder: Path) -> Path:
             num_layers=1,
             attention_head_dim=8,
             num_attention_heads=2,
-            joint_attention_dim=32,
+            joint_attention_dim=16 + second,
             caption_projection_dim=16,
-            pooled_projection_dim=32,
+            pooled_projection_dim=16 + second,
             pos_embed_max_size=8,
         )
     )
@@ -65,9 +65,9 @@ def tiny_sd3(folder: Path) -> Path:
         vae=_vae(),
         text_encoder=seeded(lambda: CLIPTextModelWithProjection(_text_config())),
         tokenizer=tokenizer(folder / "_build"),
-        text_encoder_2=seeded(lambda: CLIPTextModelWithProjection(_text_config()), 1),
+        text_encoder_2=seeded(lambda: CLIPTextModelWithProjection(_text_config(second, second)), 1),
         tokenizer_2=tokenizer(folder / "_build"),
-        text_encoder_3=_wide_t5(32),
+        text_encoder_3=_wide_t5(16 + second),
         tokenizer_3=_t5_tokenizer(),
     ).save_pretrained(folder)
     return folder

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from safetensors.torch import load_file, save_file
 from imaginate.errors import ModelError
 from imaginate.models.priors import build_prior
 from imaginate.models.weights import weights_of
-from support.one_file import configuration, tiny_one_file
+from support.one_file import configuration, tiny_one_file, tiny_sd3_file, tiny_sdxl_file
+from tiny_flow import tiny_flux
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +37,45 @@ def test_it_draws_what_its_folder_draws(there: tuple[Path, Path]) -> None:
     known = weights_of(str(file), "stable-diffusion")
     assert known is not None
     assert set(known) == {"id", "hash"}
+
+
+def drawn(spec: Path) -> torch.Tensor:
+    prior = build_prior("stable-diffusion", str(spec))
+    how = {"strength": 1.0, "guidance_scale": 2.0, "steps": 2, "seeds": [1]}
+    return prior.decode(prior.diffuse(None, ["a cat"], **how))
+
+
+@pytest.mark.parametrize("build", [tiny_sdxl_file, tiny_sd3_file])
+def test_files_of_sdxl_and_sd3_draw_what_their_folders_draw(
+    build: Callable[[Path], tuple[Path, Path]], tmp_path: Path
+) -> None:
+    file, whole = build(tmp_path)
+    configuration(whole, file.with_suffix(""))
+    assert torch.allclose(drawn(file), drawn(whole), atol=1e-5)
+
+
+def test_what_a_file_lacks_is_taken_from_the_folder_next_to_it(tmp_path: Path) -> None:
+    """SD3 without its third text encoder, as it was published; FLUX.1's denoiser alone."""
+    file, whole = tiny_sd3_file(tmp_path, t5=False)
+    place = configuration(whole, file.with_suffix(""))
+    with pytest.raises(ModelError, match=r"all parts of a StableDiffusion3Pipeline: it lacks the text_encoder_3") as no:
+        build_prior("stable-diffusion", str(file))
+    assert "\n" not in str(no.value)
+    index = (place / "model_index.json").read_text()
+    less = {**json.loads(index), "text_encoder_3": [None, None], "tokenizer_3": [None, None]}
+    (place / "model_index.json").write_text(json.dumps(less))
+    assert not torch.allclose(drawn(file), drawn(whole), atol=1e-5)
+    (place / "model_index.json").write_text(index)
+    shutil.copytree(whole / "text_encoder_3", place / "text_encoder_3", dirs_exist_ok=True)
+    assert torch.allclose(drawn(file), drawn(whole), atol=1e-5)
+    whole = tiny_flux(tmp_path / "flux")
+    place = configuration(whole, tmp_path / "alone")
+    shutil.copyfile(whole / "transformer" / "diffusion_pytorch_model.safetensors", tmp_path / "alone.safetensors")
+    for part in ("text_encoder", "text_encoder_2", "vae"):
+        with pytest.raises(ModelError, match=rf"parts of a FluxPipeline: it lacks the {part}, "):
+            build_prior("stable-diffusion", str(tmp_path / "alone.safetensors"))
+        shutil.copytree(whole / part, place / part, dirs_exist_ok=True)
+    assert torch.equal(drawn(tmp_path / "alone.safetensors"), drawn(whole))
 
 
 def test_what_is_no_whole_pipeline_is_one_line(there: tuple[Path, Path], tmp_path: Path) -> None:
