@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from imaginate.evaluation.answers import Answers
-from imaginate.evaluation.mistakes import confusion, most_wrong
+from imaginate.evaluation.mistakes import changed, confusion, most_wrong
 
 NAMES = ("a", "b", "c")
 
@@ -57,3 +57,19 @@ def test_the_most_wrong_images_are_those_that_most_classifiers_miss_the_surest_f
     assert found[0]["confidence"] == pytest.approx(0.9)
     assert {row["reference"] for row in found} == {0.0}
     assert most_wrong(BEFORE, None, BEFORE.keys, ["x"] * 12, NAMES) == []
+
+
+def test_what_is_gained_is_what_the_other_side_loses() -> None:
+    ids = [f"i{n}" for n in range(12)]
+    found = changed(AFTER, BEFORE, AFTER.keys, ids, NAMES)
+    assert found["gained"] == []
+    assert [(row["id"], row["called"]) for row in found["lost"]] == [
+        ("i4", "b"),
+        ("i5", "b"),
+        ("i3", "b"),
+        ("i11", "c"),
+    ]
+    assert [row["wrong"] - row["reference"] for row in found["lost"]] == pytest.approx([1, 1, 2 / 3, 1 / 3])
+    turned = changed(BEFORE, AFTER, AFTER.keys, ids, NAMES)
+    assert [row["id"] for row in turned["gained"]] == [row["id"] for row in found["lost"]]
+    assert changed(AFTER, None, AFTER.keys, ids, NAMES) == {"gained": [], "lost": []}

@@ -229,6 +229,8 @@ def _arm(name: str, title: str, kind: str, gap: float, rng: random.Random, **mor
         "corruption": {"mean": mean - 0.15, "se": 0.004, "n": 3, "by_kind": {k: [mean - rng.uniform(0.05, 0.3)] for k in kinds}, "by_severity": [0.2], "severity_3": mean - 0.15},
         "macro_f1": {"mean": mean - 0.02, "se": 0.004, "n": 3}, "auroc": None, "calibration_error": {"mean": 0.08, "se": 0.01, "n": 3},
         "lacks": [], "confusion": _confusion(reference, gap), "most_wrong": _wrong(reference),
+        "gained": [] if reference else [{**row, "called": CLASSES[2], "wrong": 0.0} for row in _wrong(False)[:3]],
+        "lost": [],
         "seconds": 93.0, **more,
     }  # fmt: skip
 

@@ -55,8 +55,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Served:
     """A server of its own process."""
 
-    def __init__(self, run: Path) -> None:
-        command = [sys.executable, "-m", "imaginate", "review", str(run), "--by", "ada"]
+    def __init__(self, run: Path, *flags: str) -> None:
+        command = [sys.executable, "-m", "imaginate", "review", str(run), "--by", "ada", *flags]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.address = self.process.stdout.readline().removeprefix("open ").strip()
@@ -143,6 +143,18 @@ def test_two_tabs_see_one_another(browser: Any, run: Path) -> None:
             "s = document.getElementById('state'); s.value = 'rejected'; s.dispatchEvent(new Event('change'))"
         )
         wait(browser, "document.querySelectorAll('.card').length === 1")
+    finally:
+        one.kill()
+
+
+def test_the_map_is_shown_on_demand(browser: Any, run: Path) -> None:
+    one = Served(run, "--map", "nano")
+    try:
+        browser.get(one.address)
+        wait(browser, "document.querySelectorAll('.card').length === 12 && !document.getElementById('map').hidden")
+        browser.execute_script("document.getElementById('map').click()")
+        wait(browser, "document.getElementById('large').open && document.getElementById('big').naturalWidth > 300")
+        assert not [line for line in browser.get_log("browser") if line["level"] == "SEVERE"]
     finally:
         one.kill()
 

@@ -27,6 +27,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--currency", default="$", help="the currency of the price (default $)")
     parser.add_argument("--seeds", type=int, default=8, metavar="N", help="seed images on a contact sheet (default 8)")
     parser.add_argument("--copies", type=int, default=5, metavar="N", help="copies of each seed (default 5)")
+    parser.add_argument(
+        "--map", nargs="?", const=True, default=False, metavar="GUIDE",
+        help="draw seeds, new and held-out images in the space of the run's guide, or of this one",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> int:
@@ -35,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
 
     files = report(
         args.paths, out=args.out, formats=tuple(dict.fromkeys(f for f in args.format.split(",") if f)),
-        hourly_price=args.hourly_price, currency=args.currency, seeds=args.seeds, copies=args.copies,
+        hourly_price=args.hourly_price, currency=args.currency, seeds=args.seeds, copies=args.copies, map=args.map,
     )  # fmt: skip
     for file in files:
         print(file)

@@ -15,6 +15,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder on this machine, finished or not")
     parser.add_argument("--by", metavar="NAME", help="the name under which decisions are written (default: yours here)")
     parser.add_argument("--port", type=int, default=0, help="port of the page (default: a free one)")
+    parser.add_argument(
+        "--map", nargs="?", const=True, default=False, metavar="GUIDE",
+        help="a map of the images in the space of the run's guide, or of this one",
+    )  # fmt: skip
     parser.add_argument("--export", metavar="FILE", help="write the decisions into a file, and serve nothing")
 
 
@@ -31,5 +35,5 @@ def run(args: argparse.Namespace) -> int:
         print(f"open {address}", flush=True)
         print(f"Ctrl-C ends it; then: imaginate refilter {args.run} --reviewed", flush=True)
 
-    review(args.run, by=args.by, port=args.port, announce=announce)
+    review(args.run, by=args.by, port=args.port, map=args.map, announce=announce)
     return 0

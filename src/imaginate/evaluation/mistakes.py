@@ -81,3 +81,33 @@ def most_wrong(
             "reference": None if before is None else float(before[place]),
         })  # fmt: skip
     return rows
+
+
+def changed(
+    own: Answers, reference: Answers | None, keys: Sequence[Key], ids: Sequence[str], names: Sequence[str]
+) -> dict[str, list[Values]]:
+    """The held-out images that more classifiers of an arm get right than of the reference (`gained`), and those that
+    fewer do (`lost`), the largest change first; `called`: what the side that is wrong more often mostly says."""
+    if reference is None:
+        return {"gained": [], "lost": []}
+    wrong, before = 1 - own.matrix(keys).mean(0), 1 - reference.matrix(keys).mean(0)
+    return {
+        name: [_moved(side, keys, place, ids, names, wrong, before) for place in _first(sign * (before - wrong))]
+        for name, side, sign in (("gained", reference, 1), ("lost", own, -1))
+    }
+
+
+def _first(change: np.ndarray) -> list[int]:
+    order = np.lexsort((np.arange(len(change)), -change))[:MOST]
+    return [int(place) for place in order if change[place] > 0]
+
+
+def _moved(
+    side: Answers, keys: Sequence[Key], place: int, ids: Sequence[str], names: Sequence[str],
+    wrong: np.ndarray, before: np.ndarray,
+) -> Values:  # fmt: skip
+    said = np.bincount([side.predicted[key][place] for key in keys if not side.correct(key)[place]])
+    return {
+        "id": ids[place], "class": names[side.label[place]], "called": names[int(said.argmax())],
+        "wrong": float(wrong[place]), "reference": float(before[place]),
+    }  # fmt: skip

@@ -6,7 +6,7 @@ write_report("flowers-gif/")                             # a single run
 """
 
 from imaginate.reports.read import RunContents, Study, read
-from imaginate.reports.view_run import Options, ReadImage
+from imaginate.reports.view_run import DrawMap, Options, ReadImage
 from imaginate.reports.writing import FORMATS, write_report, write_tables
 
-__all__ = ["FORMATS", "Options", "ReadImage", "RunContents", "Study", "read", "write_report", "write_tables"]
+__all__ = ["FORMATS", "DrawMap", "Options", "ReadImage", "RunContents", "Study", "read", "write_report", "write_tables"]

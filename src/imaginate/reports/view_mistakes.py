@@ -11,7 +11,12 @@ from imaginate.reports.view_classes import class_titles
 from imaginate.reports.view_run import Options
 from imaginate.runs import Facts
 
-IMAGES = 6  # of each arm
+IMAGES = 6  # of each strip of an arm
+STRIPS = {
+    "gained": "Gained: right more often than with the reference",
+    "lost": "Lost: right less often than with the reference",
+    "most_wrong": "Most wrong",
+}
 
 
 def mistakes_view(arms: Sequence[Facts], results: Facts, options: Options) -> list[View]:
@@ -22,10 +27,14 @@ def mistakes_view(arms: Sequence[Facts], results: Facts, options: Options) -> li
             "title": arm["title"],
             "pairs": [_pair(row, titles) for row in (arm.get("confusion") or {}).get("pairs") or []],
             "table": _table(arm.get("confusion") or {}, list(titles.values())),
-            "wrong": [_image(row, titles, protocol, options) for row in (arm.get("most_wrong") or [])[:IMAGES]],
+            "strips": [
+                {"name": name, "images": [_image(row, titles, protocol, options) for row in arm[key][:IMAGES]]}
+                for key, name in STRIPS.items()
+                if arm.get(key)
+            ],
         }
         for arm in arms
-        if (arm.get("confusion") or {}).get("pairs") or arm.get("most_wrong")
+        if (arm.get("confusion") or {}).get("pairs") or any(arm.get(key) for key in STRIPS)
     ]
 
 

@@ -6,27 +6,34 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from markupsafe import Markup
+
 from imaginate.errors import ConfigError
 from imaginate.reports import scores, sheets, words
 from imaginate.reports.read import RunContents, View
+from imaginate.reports.scatter import ImageMap, scatter
 from imaginate.reports.thumbs import Thumb, thumb, thumb_of
 from imaginate.runs import Facts
 from imaginate.settings import check_price
 
 ReadImage = Callable[[str | None, str | None, str], bytes | None]
+DrawMap = Callable[[str, tuple[str, str | None] | None], ImageMap | None]
 MOST_CLASSES = 200  # rows of a run's table of classes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How a report is made: `hourly_price` in `currency` for costs; how many seeds and copies a sheet shows;
-    `read_image` (dataset path, split, sample id) -> bytes finds pictures that are not in a run's own folder."""
+    `read_image` (dataset path, split, sample id) -> bytes finds pictures that are not in a run's own folder;
+    `draw_map` (run folder, `held_out`) places its images, and those of a held-out dataset and split, in a plane."""
 
     hourly_price: float | None = None
     currency: str = "$"
     seeds: int = 8
     copies: int = 5
     read_image: ReadImage | None = None
+    draw_map: DrawMap | None = None
+    held_out: tuple[str, str | None] | None = None
 
     def __post_init__(self) -> None:
         check_price(self.hourly_price)
@@ -62,6 +69,7 @@ def run_view(run: RunContents, options: Options, *, title: str = "") -> View:
         "rejects": sheets.rejects(rows, read_seed=read_seed),
         "scores": scores.scores(run),
         "guidance": scores.guidance(run),
+        "map": _map(run, options),
         "metrics": _metrics(run.evaluation),
         "alike": _alike(run, options),
         "cost": cost(run, options),
@@ -74,6 +82,11 @@ def run_view(run: RunContents, options: Options, *, title: str = "") -> View:
             *((run.evaluation or {}).get("warnings") or []),
         ],
     }
+
+
+def _map(run: RunContents, options: Options) -> Markup | None:
+    drawn = options.draw_map(run.folder.root, options.held_out) if options.draw_map else None
+    return None if drawn is None else Markup(scatter(drawn))
 
 
 def counts(run: RunContents) -> dict[str, int]:

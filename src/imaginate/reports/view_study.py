@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
@@ -39,6 +40,11 @@ def study_view(study: Study, options: Options) -> View:
     reference = reference_title(results)
     others = [a for a in arms if not a.get("reference") and not a.get("baseline")]
     level = results["protocol"].get("level", 0.95)
+    of_runs = options
+    if results["protocol"].get("held_out"):
+        of_runs = replace(
+            options, held_out=(results["protocol"]["held_out"], results["protocol"].get("held_out_split"))
+        )
     return {
         "name": study.name,
         "quick": bool(results.get("quick")),
@@ -73,7 +79,7 @@ def study_view(study: Study, options: Options) -> View:
         "warnings": results.get("warnings") or [],
         "protocol": protocol_view(results),
         "budget": budget_note(results),
-        "runs": [run_view(study.runs[name], options, title=title) for name, title in _run_titles(study).items()],
+        "runs": [run_view(study.runs[name], of_runs, title=title) for name, title in _run_titles(study).items()],
         "lost": dict(study.lost),
         "versions": ", ".join(f"{k} {v}" for k, v in (results.get("versions") or {}).items()),
         "text": study.text,

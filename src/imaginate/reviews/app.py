@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Endpoint = Callable[[Request], Response | Awaitable[Response]]
 
 SIDES = (96, 160, 256, 2048)  # pixels of a picture's longer side
+MAP = "map.svg"
 KINDS = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -36,11 +37,13 @@ HEADERS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Review:
-    """A run under review, by whom, and the secret part of the page's address."""
+    """A run under review, by whom, and the secret part of the page's address. `map_svg`: a map of its images, for
+    the page's button."""
 
     contents: Contents
     by: str
     token: str
+    map_svg: str = ""
 
     def decide(self, asked: Any) -> Decision:
         """Write down what somebody decided. ValueError for what is no decision on an image of this run."""
@@ -110,13 +113,15 @@ def make_app(review: Review, hosts: frozenset[str]) -> Starlette:
 
     def page(request: Request) -> Response:
         name = request.path_params.get("name") or "index.html"
+        if name == MAP and review.map_svg:
+            return Response(review.map_svg, media_type="image/svg+xml", headers={"Cache-Control": "no-store"})
         if name not in KINDS:
             return PlainTextResponse("nothing here", status_code=404)
         data = resources.files(__package__).joinpath("static", name).read_bytes()
         return Response(data, media_type=KINDS[name], headers={"Cache-Control": "no-store"})
 
     def rows(request: Request) -> Response:
-        return JSONResponse({**review.contents.listing(), "by": review.by})
+        return JSONResponse({**review.contents.listing(), "by": review.by, "map": bool(review.map_svg)})
 
     def picture(request: Request) -> Response:
         number, side = int(request.path_params["number"]), int(request.query_params.get("side", SIDES[1]))

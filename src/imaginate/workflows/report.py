@@ -9,7 +9,8 @@ from pathlib import Path
 from imaginate.data import open_dataset
 from imaginate.errors import ConfigError, ImaginateError
 from imaginate.records import Sample
-from imaginate.reports import Options, ReadImage, write_report, write_tables
+from imaginate.reports import DrawMap, Options, ReadImage, write_report, write_tables
+from imaginate.runs import RunFolder
 
 PathLike = str | os.PathLike[str]
 
@@ -23,16 +24,23 @@ def report(
     currency: str = "$",
     seeds: int = 8,
     copies: int = 5,
+    map: bool | str = False,
 ) -> list[Path]:
     """Report on a study or a run, into its own folder or `out`, or tables over several studies; returns the files.
 
     `formats`: any of html, csv, markdown, latex, json. `hourly_price` of the machine, in `currency`, adds money to the
     cost. `seeds` and `copies`: how many of each a contact sheet shows.
+    `map`: a map of each run's seeds, new and held-out images in the space of its guide, or of the one that is named.
     """
     if not formats:
         raise ConfigError("format must name at least one of html, csv, markdown, latex, json")
     options = Options(
-        hourly_price=hourly_price, currency=currency, seeds=seeds, copies=copies, read_image=image_reader()
+        hourly_price=hourly_price,
+        currency=currency,
+        seeds=seeds,
+        copies=copies,
+        read_image=image_reader(),
+        draw_map=_map_drawer(map if isinstance(map, str) else None) if map else None,
     )
     folders = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     if len(folders) == 1:
@@ -40,6 +48,13 @@ def report(
     if not out:
         raise ConfigError(f"a report over {len(folders)} folders needs --out FOLDER")
     return write_tables(folders, out=Path(out), formats=formats, options=options)
+
+
+def _map_drawer(guide: str | None) -> DrawMap:
+    """A function (run folder, held-out dataset and split) -> its map."""
+    from imaginate.workflows.map import draw_map
+
+    return lambda root, held_out: draw_map(RunFolder(root), guide, held_out)
 
 
 def image_reader() -> ReadImage:

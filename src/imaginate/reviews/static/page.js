@@ -187,6 +187,8 @@ async function start() {
   choices(at("method"), all.methods, "every method");
   at("labels").replaceChildren(...all.classes.map((name) => Object.assign(document.createElement("option"), { value: name })));
   for (const id of ["sort", "down", "class", "reason", "method", "state"]) at(id).addEventListener("change", () => { here = 0; at("view").scrollTop = 0; choose(); });
+  at("map").hidden = !all.map;
+  at("map").addEventListener("click", () => { at("big").src = "map.svg"; at("large").showModal(); });
   await hear();
   choose();
   at("view").focus();

@@ -1,0 +1,136 @@
+"""Where seeds, new and held-out images are in the guide's space, on a plane that the real images span (PCA)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imaginate.data import Dataset, open_dataset
+from imaginate.data.decoding import decode_tensor
+from imaginate.data.seed_images import SeedImages
+from imaginate.data.subset import evenly_spread
+from imaginate.errors import DataError, ImaginateError, ModelError
+from imaginate.records import Sample
+from imaginate.reports.scatter import ImageMap, MapPoint
+from imaginate.runs import KEPT, REJECTED, Row, RunFolder
+
+if TYPE_CHECKING:
+    from imaginate.contract import Guide, Tensor
+
+MOST = 400  # images of each kind
+BATCH = 64
+AUTO = ("prototypes:efficientnet-lite0@160", "nano")  # where the run has no guide: the first that is installed
+log = logging.getLogger("imaginate")
+
+
+@dataclass(frozen=True)
+class _Picture:
+    image: Tensor
+    origin: str
+    class_name: str
+    name: str
+
+
+def draw_map(
+    run: RunFolder, guide: str | None = None, held_out: tuple[str, str | None] | None = None, device: str = "auto"
+) -> ImageMap | None:
+    """The map of a run; None, with a remark, where nothing can be embedded.
+
+    `guide`: by default the run's own, else efficientnet-lite0, else the bundled one. `held_out`: a dataset and its
+    split; by default the one that the run's recipe names. Of each kind at most 400 images, spread evenly.
+    """
+    from imaginate.ops.plane import plane
+
+    roles = run.recipe.get("roles") or {}
+    if held_out is None and roles.get("held_out"):
+        held_out = str(roles["held_out"]), roles.get("held_out_split")
+    pictures = [*_of_run(run), *(_of_held_out(*held_out) if held_out else ())]
+    real = [i for i, one in enumerate(pictures) if one.origin in ("seed", "held-out")]
+    if len(pictures) < 3:
+        log.warning(f"no map of {run.root}: it has fewer than three images that can be read")
+        return None
+    found = _guide(run, guide or roles.get("guide"), device)
+    rows = _embedded(found, pictures)
+    places, shares = plane(rows, rows[real] if len(real) > 2 else rows)
+    points = [
+        MapPoint(float(x), float(y), one.origin, one.class_name, one.name)
+        for (x, y), one in zip(places.tolist(), pictures, strict=True)
+    ]
+    return ImageMap(points=points, guide=found.name, shares=shares)
+
+
+def _of_run(run: RunFolder) -> Iterator[_Picture]:
+    kept = run.rows(KEPT, columns=("file_name", "class_name", "method"))
+    refused = run.rows(REJECTED, columns=("file_name", "class_name", "method"))
+    parts = {
+        "seed": [row for row in kept if row["method"] is None],
+        "new": [row for row in kept if row["method"] is not None],
+        "rejected": [row for row in refused if row["file_name"]],
+    }
+    for origin, rows in parts.items():
+        for row in _spread(rows):
+            try:
+                image = decode_tensor(run.store.get(row["file_name"]))
+            except ImaginateError:
+                continue
+            yield _Picture(image, origin, str(row["class_name"]), str(row["file_name"]))
+
+
+def _spread(rows: list[Row]) -> list[Row]:
+    return rows if len(rows) <= MOST else [rows[i * len(rows) // MOST] for i in range(MOST)]
+
+
+def _of_held_out(path: str, split: str | None) -> Iterator[_Picture]:
+    try:
+        data = open_dataset(path, split=split)
+    except ImaginateError as error:
+        log.warning(f"held-out images are not on the map: {error}")
+        return
+    samples: list[Sample] = evenly_spread(data.samples, MOST)
+    images = SeedImages(samples, keep=1)
+    for index, sample in enumerate(samples):
+        try:
+            image = images.image(index)
+        except ImaginateError:
+            continue
+        yield _Picture(image, "held-out", data.labels[sample.label].name, sample.id)
+
+
+def _guide(run: RunFolder, spec: str | None, device: str) -> Guide:
+    """The guide that is asked for; else the first that can be had. It embeds, and needs no seeds for that."""
+    from imaginate.devices import pick_device
+    from imaginate.models.guides import build_guide
+
+    data = _seeds(run)
+    for name in (spec,) if spec else AUTO:
+        try:
+            return build_guide(name, data.labels, samples=SeedImages(data.samples), device=pick_device(device))
+        except ModelError:
+            if name == AUTO[-1] or spec:
+                raise
+    raise ModelError("no guide")
+
+
+def _seeds(run: RunFolder) -> Dataset:
+    """The originals of the run; all its images where it holds none."""
+    try:
+        return open_dataset(run.root, origin="original")
+    except DataError:
+        return open_dataset(run.root)
+
+
+def _embedded(guide: Guide, pictures: list[_Picture]) -> Tensor:
+    """Unit vectors (n, d) on the CPU."""
+    import torch
+    from torch.nn import functional as F
+
+    from imaginate.ops.batching import map_images
+
+    parts = []
+    with torch.no_grad():
+        for start in range(0, len(pictures), BATCH):
+            images = [one.image for one in pictures[start : start + BATCH]]
+            parts.append(map_images(guide.embed, images, device=guide.device).float().cpu())
+    return F.normalize(torch.cat(parts), dim=-1)
