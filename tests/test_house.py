@@ -189,12 +189,13 @@ FUNCTIONS = [
     "open_dataset",
 ]
 FUNCTIONS += ["load_classifier", "plan", "predict", "recipe_from", "refilter", "report", "search_pool", "train"]
-FUNCTIONS += ["export_decisions", "export_model", "review"]
+FUNCTIONS += ["export_decisions", "export_model", "improve", "review"]
 CLASSES = [
     "Classifier",
     "DataSpec",
     "Dataset",
     "Forecast",
+    "Improved",
     "InspectedRun",
     "MeasuredGuide",
     "PoolResults",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from imaginate.workflows.adopt import adopt
     from imaginate.workflows.fit import fit
     from imaginate.workflows.guide import MeasuredGuide, guide
+    from imaginate.workflows.improve import Improved, improve
     from imaginate.workflows.inspect import InspectedRun, inspect
     from imaginate.workflows.pools import PoolResults, build_pool, search_pool
     from imaginate.workflows.predict import Predictions, predict
@@ -45,6 +46,7 @@ __all__ = [
     "Forecast",
     "ImageError",
     "ImaginateError",
+    "Improved",
     "InspectedRun",
     "MeasuredGuide",
     "ModelError",
@@ -64,6 +66,7 @@ __all__ = [
     "export_model",
     "fit",
     "guide",
+    "improve",
     "inspect",
     "load",
     "load_classifier",
@@ -94,6 +97,8 @@ _HOMES = {
     "expand": "engine.run",
     "plan": "engine.forecast",
     "refilter": "engine.refilter",
+    "improve": "workflows.improve",
+    "Improved": "workflows.improve",
     "inspect": "workflows.inspect",
     "export": "write.export",
     "fit": "workflows.fit",

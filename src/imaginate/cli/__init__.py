@@ -27,11 +27,23 @@ DESCRIPTION = (
 GROUPS = {  # every command once, the first ones first
     "begin here": ("demo", "plan", "expand", "inspect", "compare", "report"),
     "judge and choose": ("guide", "review", "refilter", "evaluate"),
-    "use": ("train", "predict", "export-model", "export", "adopt"),
+    "use": ("train", "predict", "improve", "export-model", "export", "adopt"),
     "models and pools": ("fit", "pool"),
     "help": ("methods", "completion"),
 }
-_READS_ROWS = ("adopt", "compare", "evaluate", "expand", "fit", "guide", "inspect", "plan", "refilter", "train")
+_READS_ROWS = (
+    "adopt",
+    "compare",
+    "evaluate",
+    "expand",
+    "fit",
+    "guide",
+    "improve",
+    "inspect",
+    "plan",
+    "refilter",
+    "train",
+)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -39,6 +39,7 @@ class Mix:
     step: int = setting(4, "images of each class that are taken before every influence is computed anew", ge=1)
     weight: float = setting(1.0, "weight of a new image in the head, where a seed has 1", gt=0, le=10)
     alike: float = setting(0.98, "a cosine with a taken image of its class from which on one is left", gt=0, le=1.01)
+    only: tuple[str, ...] = setting((), "the classes of which images are taken (default: all)")
     force: bool = setting(False, "write the least harmful images even where they are predicted to harm")
 
     def __post_init__(self) -> None:
@@ -61,5 +62,6 @@ class Mix:
         from imaginate.methods.core.mixing import Choice
 
         return Choice(
-            runs=self.runs, folds=self.folds, step=self.step, weight=self.weight, alike=self.alike, force=self.force
-        )
+            runs=self.runs, folds=self.folds, step=self.step, weight=self.weight, alike=self.alike,
+            only=self.only, force=self.force,
+        )  # fmt: skip

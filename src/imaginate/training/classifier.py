@@ -96,7 +96,7 @@ def _train(asked: Training, data: str, out: Path, device: str, team_at: tuple[Te
     recipe = asked.adjusted_recipe()
     check_watched(recipe, asked.validation > 0)
     if not folder.is_finished(out):
-        check_network(_plan(asked, recipe, 2, 1, place))
+        check_network(plan_of(asked, recipe, 2, 1, place))
     weights_now = backbone_weights([asked.arch]) if asked.arch else {}
     if stored is not None:
         folder.check_weights(out, stored, weights_now)
@@ -106,7 +106,7 @@ def _train(asked: Training, data: str, out: Path, device: str, team_at: tuple[Te
     if folder.is_finished(out):
         return _finished(out) if team.main else {}
     check_watched(recipe, len(images.parts.validation) > 0)
-    plan = _plan(asked, recipe, len(images.labels), len(images.parts.rows), place)
+    plan = plan_of(asked, recipe, len(images.labels), len(images.parts.rows), place)
     if team.main:
         facts = {"settings": asdict(asked), "data": {"path": data, **images.fingerprints}}
         facts |= {"weights": weights_now} if weights_now else {}
@@ -197,7 +197,7 @@ def _decode(dataset: Dataset, settings: Training, out: Path, shown: Bar) -> Pixe
     )  # fmt: skip
 
 
-def _plan(settings: Training, recipe: Recipe, classes: int, images: int, device: str) -> TrainPlan:
+def plan_of(settings: Training, recipe: Recipe, classes: int, images: int, device: str) -> TrainPlan:
     learner = settings.learner
     return TrainPlan(
         arch=settings.arch or "", classes=classes, size=settings.size, recipe=recipe,

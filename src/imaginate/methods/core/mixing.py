@@ -22,8 +22,9 @@ from imaginate.errors import ConfigError, ImageError, RunError
 from imaginate.files import derive_seed
 from imaginate.ops.batching import map_images
 from imaginate.ops.influence import Chooser, HeldBack, Loss, Offers
-from imaginate.records import Candidate, Image, Request, Sample
+from imaginate.records import Candidate, Image, LabelSpace, Request, Sample
 from imaginate.runs import RunFolder
+from imaginate.settings import nearest
 
 BATCH = 256  # images in memory
 CHECKED = 3  # rounds by which it is judged whether the choice helps
@@ -39,6 +40,7 @@ class Choice:
     step: int
     weight: float
     alike: float
+    only: tuple[str, ...]
     force: bool
 
 
@@ -65,6 +67,7 @@ class Offered:
         if len(self._y.unique()) < 2:
             raise ConfigError("mix compares classes: it needs seed images of at least two")
         offers = _of_runs(choice.runs, context) if choice.runs else [_own(seed) for seed in seeds]
+        offers = _only(offers, choice.only, context.labels)
         rows, usable = _embedded(context, [partial(load, one.sample) for one in offers])
         self.offers = [offers[i] for i in usable]
         at = {seed.id: fold for seed, fold in zip(seeds, self._folds.tolist(), strict=True)}
@@ -177,6 +180,14 @@ def _of_runs(paths: Sequence[str], context: Context) -> list[Offer]:
             raise ConfigError(f"{path} has no new images")
         found += [Offer(one, lineage.names_of(one.id) - {one.id} | lineage.ancestors_of(one.id), path) for one in new]
     return found
+
+
+def _only(offers: list[Offer], names: Sequence[str], labels: LabelSpace) -> list[Offer]:
+    """Those of the classes of these names; all where none is named."""
+    if unknown := [name for name in names if name not in labels.names]:
+        raise ConfigError(f"only: there is no class {unknown[0]!r}{nearest(unknown[0], labels.names)}")
+    wanted = {labels.index(name) for name in names} if names else set(range(len(labels)))
+    return [one for one in offers if one.sample.label in wanted]
 
 
 def _own(seed: Sample) -> Offer:

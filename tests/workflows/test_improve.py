@@ -1,0 +1,149 @@
+"""The closed loop on a small real job: real images of the same classes help, copies of the originals cannot."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import imaginate
+from imaginate.cli import main
+from imaginate.errors import ConfigError, RunError
+from imaginate.runs import Values
+from imaginate.workflows import improve as module
+from imaginate.workflows.improve_start import guide_for, learner_settings
+
+HUES = {"amber": (204, 135, 22), "brick": (174, 85, 52), "coral": (221, 95, 101)}
+
+
+def pictures(root: Path, each: int, seed: int, size: int = 32) -> Path:
+    """Three classes of close colours with a blob somewhere: too few of them to tell them apart well."""
+    rng = np.random.default_rng(seed)
+    for name, hue in HUES.items():
+        (root / name).mkdir(parents=True)
+        for i in range(each):
+            coarse = rng.normal(0, 45, (4, 4, 3)) + np.array(hue) + rng.normal(0, 8, 3)
+            picture = Image.fromarray(coarse.clip(0, 255).astype(np.uint8)).resize(
+                (size, size), Image.Resampling.BICUBIC
+            )
+            picture.save(root / name / f"{i:02d}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("improve")
+    data, more = pictures(root / "data", 10, 0), pictures(root / "more", 30, 1)
+    pictures(root / "test", 12, 2)
+    imaginate.train(str(data), str(root / "clf"), arch="probe:nano", progress=False)
+    imaginate.adopt(more, root / "run", data=data, progress=False)
+    imaginate.adopt(data, root / "copies", data=data, progress=False)
+    return root
+
+
+def tree(root: Path) -> dict[str, bytes]:
+    """What a result is: all files but caches, and those of its runs and classifiers that hold times or places."""
+    timed = ("run.json", "README.md", "history.json", "recipe.yaml", "recipe.json")
+    files = [p for p in root.rglob("*") if p.is_file() and "cache" not in p.parts]
+    kept = [p for p in files if p.parent == root or p.name not in timed]
+    return {str(p.relative_to(root)): p.read_bytes() for p in kept}
+
+
+QUICK = {"budget": 30, "folds": 3, "repeats": 2, "progress": False}
+
+
+@pytest.mark.integration
+def test_copies_of_the_originals_are_in_no_fold_that_they_show(world: Path, tmp_path: Path) -> None:
+    found = imaginate.improve(world / "data", world / "clf", tmp_path / "out", runs=(str(world / "copies"),), **QUICK)
+    assert found.chosen is None
+    assert found.rounds[-1].get("gain", {"low": 0})["low"] <= 0
+    assert "nothing was seen to help" in str(found)
+
+
+@pytest.mark.integration
+def test_a_round_that_is_kept_and_a_stopped_loop_that_comes_to_the_same(
+    world: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So few images show no gain reliably: here the first round is said to have shown one."""
+    real, calls = module.gain, [0]
+
+    def seen(*args: object) -> Values:
+        calls[0] += 1
+        if calls[0] == 3:
+            raise KeyboardInterrupt
+        found = real(*args)  # type: ignore[arg-type]
+        return found | (
+            {"low": 0.01, "mean": 0.2, "smallest": 0.1} if calls[0] != 2 else {"low": -0.1, "smallest": 0.1}
+        )
+
+    monkeypatch.setattr(module, "gain", seen)
+    how = {"runs": (str(world / "run"),), "rounds": 3, "held_out": str(world / "test"), **QUICK}
+    whole = imaginate.improve(world / "data", world / "clf", tmp_path / "a", **how)
+    assert [one.get("is_kept") for one in whole.rounds] == [True, False]
+    assert sum(whole.rounds[0]["added"].values()) <= 30
+    assert whole.chosen == str(tmp_path / "a" / "round-1" / "chosen")
+    assert whole.held_out is not None
+    assert [facts["images"] for facts in (whole.held_out["before"], whole.held_out["after"])] == [36, 36]
+    page = (tmp_path / "a" / "README.md").read_text()
+    assert all(f"| {name} |" in page for name in HUES)
+    assert tuple(imaginate.load_classifier(tmp_path / "a" / "model").classes) == tuple(HUES)
+
+    with pytest.raises(KeyboardInterrupt):
+        imaginate.improve(world / "data", world / "clf", tmp_path / "c", **how)
+    assert (tmp_path / "c" / ".lock").exists()
+    with pytest.raises(RunError, match=r"c was begun with budget 30, and now it is 31; use a new folder"):
+        imaginate.improve(world / "data", world / "clf", tmp_path / "c", **{**how, "budget": 31})
+    calls[0] = 0
+    imaginate.improve(world / "data", world / "clf", tmp_path / "c", **how)
+    assert not (tmp_path / "c" / ".lock").exists()
+    ours, theirs = tree(tmp_path / "a"), tree(tmp_path / "c")
+    assert ours.keys() == theirs.keys()
+    assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert {"history.json", "result.json", "README.md", "model/weights.safetensors", "round-1/answers.npy"} <= set(ours)
+
+
+@pytest.mark.integration
+def test_the_command_says_what_it_did(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["improve", str(world / "data"), str(world / "clf"), str(tmp_path / "out"), "--rounds", "1", "--quiet"]
+    assert main([*words, "--methods", "flip-crop", "--offers", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "round 1: " in said
+    assert "README.md for what changed class by class" in said
+    history = json.loads((tmp_path / "out" / "history.json").read_text())
+    assert history[0]["candidates"]["flip-crop"] > 0
+    assert set(history[0]["weak"]) <= set(HUES)
+
+
+def test_what_cannot_be_done_is_refused_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(ConfigError, match=r"is neither a classifier .* nor a study"):
+        imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "out")
+    settings = {"arch": "probe:nano", "split": "train", "updates": 5}
+    numbers = {
+        "images": 4,
+        "updates": 0,
+        "image_size": 64,
+        "temperature": 1.0,
+        "validation": None,
+        "held_out": None,
+        "leak": None,
+    }
+    facts = {"classes": ["a", "b"], "settings": settings, **numbers}
+    for name in ("classifier.json", "recipe.json"):
+        (tmp_path / "nothing" / name).write_text(json.dumps(facts))
+    found = learner_settings(tmp_path / "nothing")
+    assert (found.arch, found.split, found.updates) == ("probe:nano", "train", 5)
+    assert guide_for(None, found) == "probe:nano"
+    assert guide_for("clip:x", found) == "clip:x"
+    with pytest.raises(ConfigError, match="mix chooses among the others"):
+        imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "out", methods="mix")
+    with pytest.raises(ConfigError, match="no prior was named"):
+        imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "out", methods="gif-mae")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "notes.txt").write_text("mine")
+    with pytest.raises(RunError, match="holds no improvement"):
+        imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "full")
