@@ -140,7 +140,7 @@ def test_what_cannot_be_done_is_refused_before_any_work(tmp_path: Path) -> None:
     assert guide_for("clip:x", found) == "clip:x"
     with pytest.raises(ConfigError, match="mix chooses among the others"):
         imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "out", methods="mix")
-    with pytest.raises(ConfigError, match="no prior was named"):
+    with pytest.raises(ConfigError, match="gif-mae needs a prior: give --prior"):
         imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "out", methods="gif-mae")
     assert not (tmp_path / "out").exists()
     (tmp_path / "full").mkdir()
