@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from imaginate.data import load, open_dataset
+from imaginate.data import load
 from imaginate.data.known_formats import formats_of
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.gather import gather
-from imaginate.engine.outlook import Fact, Made, outlook, split_fact
-from imaginate.engine.plan import Plan, Unit, make_plan
+from imaginate.engine.outlook import Fact, Made, outlook
+from imaginate.engine.plan import Plan, Unit
+from imaginate.engine.reading import read
 from imaginate.engine.recipe import SECTIONS, Recipe
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker
@@ -95,19 +96,20 @@ def plan(
     method: str | None = None,
     *,
     recipe: Recipe | ResolvedRecipe | Mapping[str, Any] | None = None,
+    progress: bool = True,
     **settings: Any,
 ) -> Forecast:
     """What `expand` with the same arguments would make, and what it would cost. Nothing is kept.
 
     `data`, `method`, `recipe` and `settings` as for `expand`. Raises ImaginateError as `expand` does.
     """
-    return forecast(recipe_from(gather(recipe, data, method, settings)))
+    return forecast(recipe_from(gather(recipe, data, method, settings)), progress=progress)
 
 
-def forecast(recipe: ResolvedRecipe) -> Forecast:
+def forecast(recipe: ResolvedRecipe, *, progress: bool = False) -> Forecast:
     """Plan the run and make two small batches of it in a temporary folder: the first warms up, the second is timed."""
-    dataset = open_dataset(recipe.data)
-    plan, broken = _without_broken(make_plan(recipe, dataset))
+    whole, split = read(recipe, progress=progress)
+    plan, broken = _without_broken(whole)
     few = list(_few(plan, recipe.expand.batch * 2))
     half = max(1, len(few) // 2)
     trial = dataclasses.replace(plan, shards=(tuple(few[:half]), tuple(few[half:] or few)))
@@ -122,7 +124,7 @@ def forecast(recipe: ResolvedRecipe) -> Forecast:
     lost = remark(*(Tally.of([summary.get(key, {})]) for key in ("judged_copies", "judged_seeds")))
     notes = (*worker.context.notes, *filter(None, (note, lost, broken, _formats(plan))))
     new_size = summary["new_size"] and (summary["new_size"][0], summary["new_size"][1])
-    facts = (split_fact(dataset), *outlook(recipe, plan, worker.context, Made(size=new_size, bytes=size / images)))
+    facts = (split, *outlook(recipe, plan, worker.context, Made(size=new_size, bytes=size / images)))
     return Forecast(recipe.method_name, plan, seconds / images, size / images, images, notes, facts)
 
 

@@ -11,14 +11,14 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
-from imaginate.data import open_dataset
 from imaginate.data.labelling import from_line
 from imaginate.engine import finish, folder, growth
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.context import RunContext
 from imaginate.engine.gather import gather
-from imaginate.engine.outlook import Fact, outlook, split_fact
-from imaginate.engine.plan import Plan, make_plan
+from imaginate.engine.outlook import outlook
+from imaginate.engine.plan import Plan
+from imaginate.engine.reading import read
 from imaginate.engine.recipe import SECTIONS, Recipe, changes, determining
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker, marker_name, rows_name
@@ -106,7 +106,7 @@ def expand(
 
 
 def _expand_with(team: Team, recipe: ResolvedRecipe, store: Folder, restore: bool, progress: bool) -> Run:
-    plan, split = _read(recipe, progress)
+    plan, split = read(recipe, progress=progress)
 
     def speak_up(context: RunContext | None) -> None:
         if not _made_anything(store):
@@ -118,15 +118,6 @@ def _expand_with(team: Team, recipe: ResolvedRecipe, store: Folder, restore: boo
         result = _expand(recipe, plan, store, team, progress, speak_up)
         _look_for_gone(recipe, plan, store, restore)
         return result
-
-
-def _read(recipe: ResolvedRecipe, progress: bool) -> tuple[Plan, Fact]:
-    """The plan of the run, and which splits there are; every seed image is read once for it."""
-    dataset = open_dataset(recipe.data)
-    with bar("reading", len(dataset.samples), show=progress) as shown:
-        plan = make_plan(recipe, dataset, seen=shown.advance)
-        shown.note(f"read {len(dataset.samples)} images")
-    return plan, split_fact(dataset)
 
 
 def _named(recipe: ResolvedRecipe, plan: Plan, store: Folder) -> Plan:

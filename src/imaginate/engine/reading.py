@@ -1,0 +1,18 @@
+"""The seed images of a run, read once: its plan, and which splits the dataset has."""
+
+from __future__ import annotations
+
+from imaginate.data import open_dataset
+from imaginate.engine.outlook import Fact, split_fact
+from imaginate.engine.plan import Plan, make_plan
+from imaginate.engine.resolve import ResolvedRecipe
+from imaginate.progress import bar
+
+
+def read(recipe: ResolvedRecipe, *, progress: bool) -> tuple[Plan, Fact]:
+    """The plan of the run, and the fact about its split."""
+    dataset = open_dataset(recipe.data)
+    with bar("reading", len(dataset.samples), show=progress) as shown:
+        plan = make_plan(recipe, dataset, seen=shown.advance)
+        shown.note(f"read {len(dataset.samples)} images")
+    return plan, split_fact(dataset)
