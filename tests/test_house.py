@@ -188,7 +188,17 @@ FUNCTIONS = [
     "load",
     "open_dataset",
 ]
-FUNCTIONS += ["load_classifier", "plan", "predict", "recipe_from", "refilter", "report", "search_pool", "train"]
+FUNCTIONS += [
+    "load_classifier",
+    "plan",
+    "predict",
+    "recipe_from",
+    "refilter",
+    "report",
+    "search_pool",
+    "search_pool_batch",
+    "train",
+]
 FUNCTIONS += ["export_decisions", "export_model", "improve", "review"]
 CLASSES = [
     "Classifier",

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from imaginate.workflows.guide import MeasuredGuide, guide
     from imaginate.workflows.improve import Improved, improve
     from imaginate.workflows.inspect import InspectedRun, inspect
-    from imaginate.workflows.pools import PoolResults, build_pool, search_pool
+    from imaginate.workflows.pools import PoolResults, build_pool, search_pool, search_pool_batch
     from imaginate.workflows.predict import Predictions, predict
     from imaginate.workflows.report import report
     from imaginate.workflows.review import export_decisions, review
@@ -78,6 +78,7 @@ __all__ = [
     "report",
     "review",
     "search_pool",
+    "search_pool_batch",
     "train",
 ]
 # Public name -> the module that it is imported from.
@@ -105,6 +106,7 @@ _HOMES = {
     "guide": "workflows.guide",
     "build_pool": "workflows.pools",
     "search_pool": "workflows.pools",
+    "search_pool_batch": "workflows.pools",
     "open_dataset": "data",
     "load": "data",
     "recipe_from": "engine.resolve",

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from imaginate.cli._common import add_private
 from imaginate.cli._flags import add_settings, take
-from imaginate.files import replace_file
+from imaginate.errors import ConfigError
+from imaginate.files import first_line, replace_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     search.add_argument("pool", metavar="POOL", help="folder, object store URL, or address of a clip-retrieval backend")
     search.add_argument("text", nargs="?", help="what to look for")
     search.add_argument("--image", help="look for what resembles this image file")
+    search.add_argument(
+        "--queries", metavar="FILE", help="look for many at once: a text file, a sentence or image:PATH a line"
+    )
     search.add_argument("--guide", help="by default the one that built the pool")
     search.add_argument("--limit", type=int, default=40, help="images wanted (default 40)")
     search.add_argument("--exact", action="store_true", help="compare with every row, without the index")
-    search.add_argument("--out", help="PNG file for a contact sheet of the results")
+    search.add_argument("--out", help="PNG file for a contact sheet; of --queries, a .csv, .jsonl or .parquet")
     _device(search)
 
 
@@ -90,6 +95,8 @@ def _info(args: argparse.Namespace) -> int:
 def _search(args: argparse.Namespace) -> int:
     from imaginate.workflows.pools import search_pool
 
+    if args.queries:
+        return _search_many(args)
     found = search_pool(
         args.pool,
         args.text,
@@ -103,6 +110,29 @@ def _search(args: argparse.Namespace) -> int:
     if args.out:
         replace_file(args.out, lambda partial: partial.write_bytes(found.sheet()))
         print(f"{len(found)} images on {args.out}")
+    return 0
+
+
+def _search_many(args: argparse.Namespace) -> int:
+    """Every line of the file, in one go; blank lines and those that begin with # are no queries."""
+    from imaginate.workflows.pools import results_table, search_pool_batch
+    from imaginate.write.plain import TABLES, write_table
+
+    if args.text or args.image:
+        raise ConfigError("--queries FILE has all that is looked for: leave out the sentence and --image")
+    place = Path(args.out or "")
+    if place.suffix not in TABLES:
+        raise ConfigError(f"--queries needs --out FILE for what is found, one of {', '.join(TABLES)}")
+    try:
+        lines = Path(args.queries).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read --queries {args.queries}: {first_line(error)}") from None
+    queries = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    found = search_pool_batch(
+        args.pool, queries, guide=args.guide, limit=args.limit, exact=args.exact, device=args.device
+    )
+    write_table(place, results_table(found))
+    print(f"{sum(map(len, found)):,} images for {len(found):,} queries in {args.out}")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from imaginate.pool import Building, Tally, open_pool
 from imaginate.progress import bar
 from imaginate.records import LabelSpace, Scalar
 
+IMAGE = "image:"  # in front of a query that is a file
 Index = Literal["auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq"]
 
 
@@ -89,20 +91,57 @@ def search_pool(
     """
     if bool(text) == bool(image):
         raise ConfigError('give a sentence or an image: imaginate pool search POOL "a tiger shark", or --image FILE')
+    query = text or f"{IMAGE}{os.fspath(image or '')}"
+    (found,) = search_pool_batch(pool, [query], guide=guide, limit=limit, exact=exact, device=device)
+    return dataclasses.replace(found, query=query.removeprefix(IMAGE))
+
+
+def search_pool_batch(
+    pool: str | os.PathLike[str],
+    queries: Sequence[str],
+    *,
+    guide: str | None = None,
+    limit: int = 40,
+    exact: bool = False,
+    device: str = "auto",
+) -> list[PoolResults]:
+    """The nearest images of each query, with the guide and the pool opened once. A query is a sentence, or
+    `image:PATH`; the other arguments are those of `search_pool`."""
     if limit < 1:
         raise ConfigError(f"limit must be at least 1, got {limit}")
+    if not queries:
+        raise ConfigError("there is no query: give at least one sentence, or image:PATH")
     opened = open_pool(os.fspath(pool))
     built = _guide(guide or opened.guide, device, None)
     opened.check(built)
-    query = _embed_text(built, text) if text else _embed_image(built, os.fspath(image or ""))
-    rows = opened.search(query, limit, exact=exact)[0]
-    return PoolResults(pool=opened, query=text or os.fspath(image or ""), rows=rows)
+    embedded = _embedded(built, queries)
+    rows = opened.search(embedded, limit, exact=exact)
+    return [PoolResults(pool=opened, query=query, rows=some) for query, some in zip(queries, rows, strict=True)]
 
 
-def _embed_text(guide: Guide, text: str) -> Any:
-    if not isinstance(guide, TextGuide):
+def results_table(found: Sequence[PoolResults]) -> Any:
+    """A pyarrow table of results, a row an image: query, rank from 0, then what the pool knows of the image."""
+    import pyarrow as pa
+
+    return pa.Table.from_pylist(
+        [{"query": one.query, "rank": rank, **row} for one in found for rank, row in enumerate(one.rows)]
+    )
+
+
+def _embedded(guide: Guide, queries: Sequence[str]) -> Any:
+    """(n, dim) unit-norm, in the order of the queries; sentences are embedded together."""
+    import torch
+
+    texts = [query for query in queries if not query.startswith(IMAGE)]
+    if texts and not isinstance(guide, TextGuide):
         raise ConfigError(f"a sentence needs a guide that reads text (nano, clip:...), not {guide.name}: use --image")
-    return guide.embed_text([text])
+    sentences = iter(guide.embed_text(texts)) if texts and isinstance(guide, TextGuide) else iter(())
+    return torch.stack(
+        [
+            _embed_image(guide, query.removeprefix(IMAGE))[0] if query.startswith(IMAGE) else next(sentences)
+            for query in queries
+        ]
+    )
 
 
 def _embed_image(guide: Guide, path: str) -> Any:

@@ -17,12 +17,13 @@ from imaginate.data.decoding import decode_tensor, has_image_suffix
 from imaginate.data.reading import read_file
 from imaginate.data.scanning import scan
 from imaginate.errors import DataError, ImageError
-from imaginate.files import RECIPE, Folder, content_hash, replace_file
+from imaginate.files import RECIPE, Folder, content_hash
 from imaginate.markdown import table as html_table
 from imaginate.ownership import contents, is_begun, own
 from imaginate.progress import bar
 from imaginate.records import Image
 from imaginate.write.names import class_folders, stem
+from imaginate.write.plain import TABLES, write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -141,19 +142,8 @@ def predict(
 def write_predictions(found: Predictions, out: str | os.PathLike[str]) -> int:
     """Write a .csv, .jsonl or .parquet file, or into a folder a copy of each image under its class; how many."""
     place = Path(out)
-    if place.suffix == ".parquet":
-        import pyarrow.parquet as pq
-
-        replace_file(place, lambda partial: pq.write_table(found.table(), partial))
-    elif place.suffix == ".csv":
-        import pyarrow.csv as csv
-
-        replace_file(place, lambda partial: csv.write_csv(found.table(), partial))
-    elif place.suffix == ".jsonl":
-        import json
-
-        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in found.rows())
-        replace_file(place, lambda partial: partial.write_text(text, encoding="utf-8"))
+    if place.suffix in TABLES:
+        write_table(place, found.table())
     elif place.suffix:
         raise DataError(f"predictions are written as .csv, .jsonl, .parquet, or into a folder, not as {place.suffix}")
     else:

@@ -1,0 +1,80 @@
+"""A pool searched by many queries at once: what one by one gives, in a table."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import imaginate
+from colour_guide import COLOURS, ColourGuide, coloured
+from imaginate.cli import main
+from imaginate.errors import ConfigError
+from imaginate.workflows import pools
+
+
+@pytest.fixture
+def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    pytest.importorskip("lancedb")
+    guide = ColourGuide()
+    monkeypatch.setattr(pools, "_guide", lambda *_: guide)
+    for name in COLOURS:
+        for number in range(3):
+            place = tmp_path / "images" / f"{name}-{number}.png"
+            place.parent.mkdir(exist_ok=True)
+            Image.fromarray(coloured(name, number)).save(place)
+    imaginate.build_pool(tmp_path / "pool", str(tmp_path / "images"), guide="colour", progress=False)
+    return tmp_path / "pool"
+
+
+def test_many_queries_give_what_each_alone_gives(pool: Path, tmp_path: Path) -> None:
+    picture = str(tmp_path / "images" / "green-1.png")
+    queries = ["a red one", f"image:{picture}", "something blue"]
+    together = imaginate.search_pool_batch(pool, queries, limit=3)
+    alone = [
+        imaginate.search_pool(pool, "a red one", limit=3),
+        imaginate.search_pool(pool, image=picture, limit=3),
+        imaginate.search_pool(pool, "something blue", limit=3),
+    ]
+    assert [found.rows for found in together] == [found.rows for found in alone]
+    assert [Path(str(found.rows[0]["source"])).name.split("-")[0] for found in together] == ["red", "green", "blue"]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+def test_a_file_of_queries_becomes_a_table(
+    pool: Path, tmp_path: Path, ending: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ask.txt").write_text("# what is missing\na red one\n\n  something blue\n", encoding="utf-8")
+    out = tmp_path / f"found{ending}"
+    command = ["pool", "search", str(pool), "--queries", str(tmp_path / "ask.txt"), "--limit", "2", "--out", str(out)]
+    assert main(command) == 0
+    assert "4 images for 2 queries" in capsys.readouterr().out
+    if ending == ".jsonl":
+        rows = [json.loads(line) for line in out.read_text().splitlines()]
+    elif ending == ".parquet":
+        rows = pq.read_table(out).to_pylist()
+    else:
+        import csv
+
+        with out.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    asked = [(row["query"], int(row["rank"])) for row in rows]
+    assert asked == [("a red one", 0), ("a red one", 1), ("something blue", 0), ("something blue", 1)]
+
+
+def test_what_does_not_go_together_is_one_line(pool: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="there is no query"):
+        imaginate.search_pool_batch(pool, [])
+    ask = tmp_path / "ask.txt"
+    ask.write_text("red", encoding="utf-8")
+    wrong = [
+        ["red", "--queries", str(ask), "--out", "f.csv"],
+        ["--queries", str(ask)],
+        ["--queries", str(ask), "--out", "f.png"],
+        ["--queries", str(tmp_path / "none.txt"), "--out", "f.csv"],
+    ]
+    for flags in wrong:
+        assert main(["pool", "search", str(pool), *flags]) == 2
