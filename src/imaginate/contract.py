@@ -557,6 +557,30 @@ class BeginsSomewhere(DiffusionPrior, Protocol):
 
 
 @runtime_checkable
+class Inverts(DiffusionPrior, Protocol):
+    """A diffusion prior whose deterministic path is known both ways: DDIM's, over its own levels of noise."""
+
+    def invert(self, latents: Tensor, prompts: Sequence[str], *, steps: int) -> Tensor:
+        """Clean latents (b, c, h, w) -> the noise (b, c, h, w) from which `denoise` comes back near them, without
+        guidance and under the same prompts."""
+        ...
+
+    def denoise(
+        self,
+        noise: Tensor,
+        prompts: Sequence[str],
+        *,
+        then: Sequence[str],
+        first: float,
+        guidance_scale: float,
+        steps: int,
+    ) -> Tensor:
+        """Noise (b, c, h, w) -> clean latents: the share `first` of the steps under `prompts`, the others under `then`.
+        Nothing is drawn."""
+        ...
+
+
+@runtime_checkable
 class UnclipPrior(Prior, Protocol):
     """A decoder from CLIP image embeddings (GIF-DALLE). Embeddings (b, dim), as the decoder expects them.
 

@@ -40,6 +40,7 @@ def world(name: str, tmp_path_factory: pytest.TempPathFactory) -> Any:
 NOTHING_REFUSED: dict[str, dict[str, Any]] = {
     "real-guidance": {"min_probability": 0},
     "mix": {"force": True},
+    "background": {"least": 0, "most": 1},
     "paste": {"masks": mask_folder(size=SIZE)},
 }
 

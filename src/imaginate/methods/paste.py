@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.errors import ImageError
-from imaginate.records import Candidate, Request
+from imaginate.records import Candidate, DigitalSource, Request
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class Paste:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "composite"
     paper: ClassVar[str] = "Perez et al. 2003; Li et al. 2021, arXiv:2104.04015"
 
     masks: str | None = setting(
@@ -52,7 +53,7 @@ class Paste:
         another size than their images, an unknown normal class, a missing library."""
         from imaginate.methods.core.blending import check_library
 
-        check_library()
+        check_library("paste")
         self._masks(context).check()
 
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:

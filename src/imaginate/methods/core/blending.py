@@ -17,10 +17,10 @@ ERODED = 3  # pixels by which seamlessClone narrows a mask
 Blend = Literal["poisson", "mixed", "plain"]
 
 
-def check_library() -> None:
+def check_library(who: str) -> None:
     """ConfigError, in one line, where OpenCV is not installed."""
     if find_spec("cv2") is None:
-        raise ConfigError("paste needs opencv, which is not installed: pip install 'imaginate[paste]'")
+        raise ConfigError(f"{who} needs opencv, which is not installed: pip install 'imaginate[paste]'")
 
 
 @dataclass(frozen=True, kw_only=True)

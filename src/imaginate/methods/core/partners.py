@@ -7,15 +7,18 @@ from typing import TYPE_CHECKING
 
 from imaginate.contract import Images
 from imaginate.errors import ImageError
+from imaginate.records import Request
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def draw_partner(samples: Images, rng: random.Random, height: int, width: int) -> tuple[Tensor, int, str]:
+def draw_partner(
+    samples: Images, rng: random.Random, height: int, width: int, *, but: str | None = None
+) -> tuple[Tensor, int, str]:
     """A seed image drawn uniformly, resized to (3, height, width) uint8, with its label and id.
 
-    An unusable file is passed over for the next one.
+    An unusable file is passed over for the next one; so is the image `but`, where there are others.
     """
     start = rng.randrange(len(samples))
     for step in range(len(samples)):
@@ -25,8 +28,27 @@ def draw_partner(samples: Images, rng: random.Random, height: int, width: int) -
         except ImageError:
             continue
         sample = samples.sample(index)
+        if sample.id == but and step + 1 < len(samples) > 1:
+            continue
         return at_size(image, height, width), sample.label, sample.id
     raise ImageError("no usable partner image")
+
+
+def draw_of_class(samples: Images, request: Request, seed: int) -> tuple[str, Tensor]:
+    """Another seed image of the request's class, drawn uniformly, as (its id, (3, h, w) uint8); ("", the request's own)
+    where there is none that can be used."""
+    from imaginate.ops.noise import pick
+
+    own = [i for i in range(len(samples)) if samples.sample(i).label == request.label]
+    others = [i for i in own if samples.sample(i).id != request.key]
+    start = pick(seed, "partner", len(others)) if others else 0
+    for step in range(len(others)):
+        index = others[(start + step) % len(others)]
+        try:
+            return samples.sample(index).id, samples.image(index)
+        except ImageError:
+            continue
+    return "", request.image
 
 
 def mixed_label(classes: int, first: int, second: int, weight: float) -> tuple[float, ...]:

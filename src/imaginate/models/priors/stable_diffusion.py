@@ -18,6 +18,7 @@ from imaginate.models.adaptations.loading import Adaptation, adapt
 from imaginate.models.checkpoints import freeze
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.latents import InLatents, check_level, is_pure
+from imaginate.models.priors.core.path import Path
 from imaginate.models.priors.core.pipelines import check_parts
 from imaginate.models.priors.core.sampling import Predict, free_guided, sample, scale_embedding, unguided
 from imaginate.models.priors.core.schedulers import begin, beginning
@@ -25,6 +26,7 @@ from imaginate.models.priors.core.text import TextEncoders
 from imaginate.models.priors.core.whole import opened
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
+from imaginate.ops.inversion import descend, invert
 
 PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 
@@ -168,6 +170,46 @@ class StableDiffusion(InLatents):
             )
 
         out, self.batch.diffuse = in_chunks(work, len(seeds), self.batch.diffuse, what=self._one())
+        return out
+
+    @torch.no_grad()
+    def invert(self, latents: torch.Tensor, prompts: Sequence[str], *, steps: int) -> torch.Tensor:
+        """Clean latents -> the noise at the top of DDIM's path, by what the UNet predicts under the prompts."""
+        condition, path = self._condition(prompts, len(latents)), Path.of(self.scheduler, steps)
+        unconditional = self.text.encode([""], negative=True)
+
+        def work(part: slice) -> torch.Tensor:
+            predict = self._predictor(condition.at(part), unconditional, 1.0)
+            return invert(latents[part].to(self.device).float(), path.shares, path.noise_by(predict, self.device))
+
+        out, self.batch.diffuse = in_chunks(work, len(latents), self.batch.diffuse, what=self._one())
+        return out
+
+    @torch.no_grad()
+    def denoise(
+        self,
+        noise: torch.Tensor,
+        prompts: Sequence[str],
+        *,
+        then: Sequence[str],
+        first: float,
+        guidance_scale: float,
+        steps: int,
+    ) -> torch.Tensor:
+        """Noise -> clean latents along the same path, under two prompts one after the other."""
+        conditions = [self._condition(texts, len(noise)) for texts in (prompts, then)]
+        unconditional, path = self.text.encode([""], negative=True), Path.of(self.scheduler, steps)
+
+        def work(part: slice) -> torch.Tensor:
+            pair = [self._predictor(c.at(part), unconditional, guidance_scale) for c in conditions]
+            early, late = (path.noise_by(predict, self.device) for predict in pair)
+            change = round(first * path.steps)
+            return descend(
+                noise[part].to(self.device).float(), path.shares,
+                lambda x, step: early(x, step) if step < change else late(x, step),
+            )  # fmt: skip
+
+        out, self.batch.diffuse = in_chunks(work, len(noise), self.batch.diffuse, what=self._one())
         return out
 
     def begins(

@@ -1,0 +1,96 @@
+"""The object of a seed before the background of another image."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from imaginate.contract import Context, StartsFrom
+from imaginate.records import Candidate, DigitalSource, Request
+from imaginate.settings import check, setting
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+TRIES = 5  # drawn images, for one whose own object can be taken away
+
+
+@dataclass(frozen=True, kw_only=True)
+class Background:
+    """Cuts the object of a seed out and puts it before the background of another seed image.
+
+    Ours, after the background swaps of Xiao et al. 2021 (Noise or Signal). The object is found by GrabCut (Rother et
+    al. 2004, OpenCV) from a middle box; the other image loses its own object in the same way, and the hole is filled
+    (Telea 2004). `style` moves the object's colours to those of the new background (Reinhard et al. 2001). The mask of
+    the object is written as masks/CLASS/NAME.png. GrabCut knows colours, not objects: use it where one object is in
+    the middle and differs in colour from what is around it, and look at the contact sheet. It harms where the
+    background is the class (scenes, textures). Needs the extra `paste`.
+    """
+
+    starts_from: ClassVar[StartsFrom] = "sample"
+    needs: ClassVar[tuple[str, ...]] = ()
+    digital_source: ClassVar[DigitalSource] = "composite"
+    paper: ClassVar[str] = "Rother et al. 2004; Xiao et al. 2021, arXiv:2006.09994"
+
+    box: float = setting(0.8, "share of each side that the middle box has, outside of which is background", gt=0, lt=1)
+    least: float = setting(0.05, "an object of a smaller share of the image is none", ge=0, le=1)
+    most: float = setting(0.8, "an object of a larger share of the image is none", ge=0, le=1)
+    style: float = setting(
+        0.0, "how far the object's colours go to those of the new background: 0 stays, 1 has their mean and deviation",
+        ge=0, le=1,
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        check(self)
+
+    def prepare(self, context: Context) -> None:
+        """Refuses where OpenCV is not installed."""
+        from imaginate.methods.core.blending import check_library
+
+        check_library("background")
+
+    def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
+        """(3, h, w) uint8 -> the same size, with the mask of the object."""
+        return [
+            candidate
+            for request in requests
+            for candidate in self._of(request, context)
+        ]  # fmt: skip
+
+    def _of(self, request: Request, context: Context) -> list[Candidate]:
+        from imaginate.methods.core.objects import composed, find_object
+
+        mask = find_object(request.image, self.box)
+        is_object = self._is_object(mask)
+        found = []
+        for copy, seed in zip(request.copies, request.seeds, strict=True):
+            image, info, failed = None, {}, "no object found"
+            if is_object:
+                ground, name = self._ground(request, random.Random(seed), context)
+                image, failed = composed(request.image, mask, ground, self.style), None
+                info = {"partner": name, "object": round(float(mask.mean()), 4)}
+            found.append(
+                Candidate(
+                    key=request.key, label=request.label, copy=copy, seed=seed, image=image, failed=failed,
+                    mask=mask if is_object else None, info=info,
+                )
+            )  # fmt: skip
+        return found
+
+    def _ground(self, request: Request, rng: random.Random, context: Context) -> tuple[Tensor, str]:
+        """A drawn image without its object, and its id: one in which an object is found, in a few tries."""
+        from imaginate.methods.core.objects import filled, find_object
+        from imaginate.methods.core.partners import draw_partner
+
+        height, width = request.image.shape[-2:]
+        for _ in range(TRIES):
+            other, _, name = draw_partner(context.samples, rng, height, width, but=request.key)
+            mask = find_object(other, self.box)
+            if self._is_object(mask):
+                break
+        return filled(other, mask), name
+
+    def _is_object(self, mask: Any) -> bool:
+        return self.least <= float(mask.mean()) <= self.most

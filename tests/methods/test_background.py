@@ -1,0 +1,79 @@
+"""Backgrounds that change while the object stays, pixel by pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from imaginate import registry
+from imaginate.records import Request
+from worlds import World
+
+pytest.importorskip("cv2")
+from imaginate.methods.core.objects import composed, filled, find_object
+
+SIDE = 64
+
+
+def scene(number: int, *, ball: bool = True) -> tuple[torch.Tensor, np.ndarray]:
+    """A ball of one colour before a noisy ground of another, and where it is."""
+    rng = np.random.default_rng(number)
+    y, x = np.mgrid[0:SIDE, 0:SIDE]
+    ground = np.array([40, 120, 60]) + rng.normal(0, 12, (SIDE, SIDE, 3)) + 20 * np.sin(x / 9 + number)[..., None]
+    cy, cx = rng.integers(26, 38, 2)
+    mask = (y - cy) ** 2 + (x - cx) ** 2 < 13**2 if ball else np.zeros((SIDE, SIDE), bool)
+    ground[mask] = np.array([210, 60, 50]) + rng.normal(0, 8, (int(mask.sum()), 3))
+    picture = ground.clip(0, 255).astype(np.uint8)
+    return torch.from_numpy(picture).permute(2, 0, 1).contiguous(), mask
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> float:
+    return float((a & b).sum() / (a | b).sum())
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_the_object_is_found_stays_and_is_gone_from_the_other_image(number: int) -> None:
+    image, mask = scene(number)
+    other, there = scene(number + 50)
+    found = find_object(image, 0.8)
+    assert overlap(found, mask) > 0.9
+    ground = filled(other, find_object(other, 0.8))
+    seen = ground.float().mean(0).numpy()
+    assert ground[0].numpy()[there].mean() < 90  # no red ball is left
+    assert np.abs(seen - seen.mean()).max() < 90
+    out = composed(image, found, ground, 0.0)
+    inside, outside = (torch.from_numpy(_narrowed(m)) for m in (found, ~found))
+    assert torch.equal(out[:, inside], image[:, inside])
+    assert torch.equal(out[:, outside], ground[:, outside])
+    moved = composed(image, found, ground, 1.0)
+    assert (moved[0, inside].float().mean() - ground[0].float().mean()).abs() < 25  # it has the ground's colours now
+    assert moved[:, inside].float().std() > 3
+
+
+def _narrowed(mask: np.ndarray) -> np.ndarray:
+    import cv2
+
+    return cv2.erode(mask.astype(np.uint8), np.ones((11, 11), np.uint8), borderValue=1).astype(bool)
+
+
+def test_what_was_cut_before_does_not_matter() -> None:
+    images = [scene(n)[0] for n in range(3)]
+    first = [find_object(image, 0.8) for image in images]
+    again = [find_object(image, 0.8) for image in reversed(images)][::-1]
+    assert all((a == b).all() for a, b in zip(first, again, strict=True))
+
+
+def test_an_image_without_an_object_is_refused_with_the_reason() -> None:
+    world = World(size=24)
+    flat = torch.full((3, 40, 40), 90, dtype=torch.uint8)
+    flat[:, 18:20, 18:20] = 200
+    asked = Request(key="flat", label=0, copies=(0, 1), seeds=(1, 2), sample=world.samples.sample(0), image=flat)
+    made = registry.make("methods", "background", {}).expand([asked], world)
+    assert [c.failed for c in made] == ["no object found"] * 2
+    image, mask = scene(0)
+    asked = Request(key="s0", label=0, copies=(0, 1, 2), seeds=(1, 2, 3), sample=world.samples.sample(0), image=image)
+    made = registry.make("methods", "background", {}).expand([asked], world)
+    assert {c.info["partner"] for c in made}.isdisjoint({"s0"})
+    assert all(overlap(c.mask, mask) > 0.9 for c in made)
+    assert not torch.equal(made[0].image, made[1].image)
