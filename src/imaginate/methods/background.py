@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from imaginate.contract import Context, StartsFrom
-from imaginate.records import Candidate, DigitalSource, Request
+from imaginate.records import Candidate, DigitalSource, Request, Scalar
 from imaginate.settings import check, setting
 
 if TYPE_CHECKING:
@@ -66,7 +66,9 @@ class Background:
         is_object = self._is_object(mask)
         found = []
         for copy, seed in zip(request.copies, request.seeds, strict=True):
-            image, info, failed = None, {}, "no object found"
+            image: Tensor | None = None
+            failed: str | None = "no object found"
+            info: dict[str, Scalar] = {}
             if is_object:
                 ground, name = self._ground(request, random.Random(seed), context)
                 image, failed = composed(request.image, mask, ground, self.style), None

@@ -38,12 +38,14 @@ class Answers:
     @property
     def said(self) -> np.ndarray:
         """The predicted labels, (repeats, n)."""
-        return self.logits.argmax(2)
+        found: np.ndarray = np.argmax(self.logits, axis=2)
+        return found
 
     @property
     def right(self) -> np.ndarray:
         """(repeats, n) bool."""
-        return self.said == self.label
+        found: np.ndarray = np.equal(self.said, self.label)
+        return found
 
 
 class CrossFit:

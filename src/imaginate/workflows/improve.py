@@ -89,7 +89,7 @@ class _Loop:
     ) -> None:
         self.data, self.out, self.asked, self.learner = data, out, asked, learner
         self.device, self.progress = device, progress
-        self.guide = guide_for(asked.guide, learner)
+        self.guide = guide_for(asked.guide, learner, asked.pool)
         self.reading: dict[str, Any] = {"split": learner.split, **learner.reading}
 
     def check(self) -> None:
@@ -173,7 +173,7 @@ class _Loop:
         classes where it searches, for there they compete."""
         method = registry.find("methods", name)
         wanted = -(-each * self.asked.offers // max(1, len(self.asked.sources)))
-        roles = {"guide": self.guide}
+        roles: dict[str, str | None] = {"guide": self.guide}
         roles |= {"prior": self.asked.prior} if any(need.startswith("prior") for need in method.needs) else {}
         roles |= {"pool": self.asked.pool} if "pool" in method.needs else {}
         roles |= {"adaptation": self.asked.adaptation} if "adaptation" in method.needs else {}

@@ -25,8 +25,8 @@ class Improvement:
     repeats: int = setting(3, "cuts into folds, by which it is seen how much depends on the cut", ge=2, le=50)
     level: float = setting(0.95, "level of the intervals", gt=0.5, lt=1)
     guide: str | None = setting(
-        None, "guide that judges the class of candidates and gives the features of the choice (default: the probe of "
-        "the classifier's backbone)",
+        None, "guide that judges the class of candidates and gives the features of the choice (default: that "
+        "of the pool, else the probe of the classifier's backbone)",
     )  # fmt: skip
     prior: str | None = setting(None, "prior for methods that need one: nano, or a checkpoint's id or folder")
     pool: str | None = setting(None, "retrieval pool written by `imaginate pool build`")

@@ -39,7 +39,12 @@ def learner_settings(model: str | os.PathLike[str]) -> Training:
     return Training(**given)
 
 
-def guide_for(asked: str | None, learner: Training) -> str:
-    """The guide that is asked for, or the probe of the classifier's own backbone."""
-    kind, _, backbone = (learner.arch or PROBE).partition(":")
-    return asked or (f"probe:{backbone}" if kind in _SHORT and backbone else f"probe:{PROBE.partition(':')[2]}")
+def guide_for(asked: str | None, learner: Training, pool: str | None = None) -> str:
+    """The guide that is asked for, that of the pool (no other can search it), or the probe of the classifier's own
+    backbone."""
+    if asked or pool is None:
+        kind, _, backbone = (learner.arch or PROBE).partition(":")
+        return asked or f"probe:{backbone if kind in _SHORT and backbone else PROBE.partition(':')[2]}"
+    from imaginate.pool import open_pool
+
+    return open_pool(pool).guide

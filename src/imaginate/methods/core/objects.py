@@ -31,8 +31,8 @@ def find_object(image: Tensor, box: float) -> Any:
     # k-means inside draws from a global state: the same image has the same object, whatever was cut before it
     cv2.setRNGSeed(int(content_hash(picture.tobytes())[:7], 16))
     models = np.zeros((1, 65)), np.zeros((1, 65))
-    marks = cv2.grabCut(picture, marks, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)[0]
-    found = (marks == cv2.GC_FGD) | (marks == cv2.GC_PR_FGD)
+    cut = cv2.grabCut(picture, marks, (0, 0, 0, 0), *models, ROUNDS, cv2.GC_INIT_WITH_MASK)[0]
+    found = (cut == cv2.GC_FGD) | (cut == cv2.GC_PR_FGD)
     return _largest(found)
 
 
