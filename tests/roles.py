@@ -14,6 +14,16 @@ from worlds import World, folder, png
 
 _BUILT: dict[str, Any] = {}
 SIZE = 32
+# More kinds of checkpoints that a registered family reads, for the conformance suites: the family, or the front of a
+# guide's name.
+PRIOR_ROWS = {
+    "sdxl": "stable-diffusion", "sd3": "stable-diffusion", "schnell": "stable-diffusion", "z_image": "stable-diffusion",
+    "kontext": "edit", "karlo": "unclip",
+}  # fmt: skip
+GUIDE_ROWS = {
+    **dict.fromkeys(("siglip", "siglip2_fixed", "siglip2", "metaclip_2", "altclip", "chinese_clip"), "clip:"),
+    "timm": "prototypes:timm:", "vit_mae": "prototypes:",
+}  # fmt: skip
 
 
 def world_for(name: str, tmp: pytest.TempPathFactory) -> Any:
@@ -52,6 +62,11 @@ def guide_of(name: str, world: World, tmp: pytest.TempPathFactory, **more: Any) 
     import tiny
     from imaginate.models.guides import build_guide
 
+    if name in GUIDE_ROWS:
+        kind = GUIDE_ROWS[name]
+        spec = f"{kind}{_once(f'row {name}', lambda: _row(name, tmp.mktemp(name) / 'model'))}"
+        samples = None if kind == "clip:" else world.samples
+        return build_guide(spec, world.labels, samples=samples, device="cpu", **more)
     family = registry.find("guides", name)
     own = f"{name.replace('-', '_')}_guide"
     model = _model(own if f"tiny_{own}" in vars(tiny) else "clip", tmp)
@@ -61,13 +76,43 @@ def guide_of(name: str, world: World, tmp: pytest.TempPathFactory, **more: Any) 
 
 
 def prior_of(family: str, tmp: pytest.TempPathFactory, **more: Any) -> Any:
-    """A registered prior: the tiny model of its family in `tiny.py`, or else its bundled miniature."""
+    """A registered prior: the tiny model of its family in `tiny.py`, or else its bundled miniature; or a row of
+    `PRIOR_ROWS`."""
     import tiny
     from imaginate.models.priors import build_prior
 
+    if family in PRIOR_ROWS:
+        place = _once(f"row {family}", lambda: _row(family, tmp.mktemp(family) / "model"))
+        return build_prior(PRIOR_ROWS[family], str(place), device="cpu", **more)
     word = family.replace("-", "_")
     spec = _model(word, tmp) if f"tiny_{word}" in vars(tiny) else "nano"
     return build_prior(family, spec, device="cpu", **more)
+
+
+def _row(name: str, folder: Path) -> Path:
+    """A tiny random model of one more kind that a registered family has."""
+    import tiny
+    import tiny_flow
+    from tiny_towers import tiny_towers
+
+    if name == "schnell":
+        return tiny_flow.tiny_flux(folder, guidance=False)
+    if name == "timm":
+        import timm
+        from timm.models._hub import save_for_hf
+
+        save_for_hf(
+            tiny.seeded(lambda: timm.create_model("test_vit", num_classes=7)).eval(), str(folder),
+            safe_serialization=True,
+        )  # fmt: skip
+        return folder
+    if name == "vit_mae":
+        return tiny.tiny_mae(folder)
+    if name in GUIDE_ROWS:
+        return tiny_towers(folder, name)
+    builds = {"sdxl": tiny.tiny_sdxl, "karlo": tiny.tiny_karlo, "sd3": tiny_flow.tiny_sd3}
+    builds |= {"z_image": tiny_flow.tiny_z_image, "kontext": tiny_flow.tiny_kontext}
+    return builds[name](folder)
 
 
 def _model(kind: str, tmp: pytest.TempPathFactory) -> str:

@@ -12,14 +12,16 @@ from imaginate.contract import FewShotGuide, Guide, StoringGuide, TextGuide, Tra
 from imaginate.errors import ConfigError, ImaginateError
 from imaginate.models.guides import build_guide
 from imaginate.records import LabelSpace
-from roles import guide_of
+from roles import GUIDE_ROWS, guide_of
+from support.memory import kept_by
 from worlds import World
 
 torch.set_num_threads(1)
 NAMES = registry.names("guides")
+ROWS = [*NAMES, *GUIDE_ROWS]
 
 
-@pytest.fixture(scope="module", params=NAMES)
+@pytest.fixture(scope="module", params=ROWS)
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -39,7 +41,8 @@ def pictures(count: int, height: int = 33, width: int = 40) -> torch.Tensor:
 
 
 def test_declaration(name: str, guide: Any, world: World) -> None:
-    cls = registry.find("guides", name)
+    kind = GUIDE_ROWS.get(name, name).partition(":")[0]
+    cls = registry.find("guides", kind)
     assert cls.takes in ("backbone", "checkpoint", "nothing")
     assert isinstance(cls.needs_seeds, bool)
     assert len(registry.summary(cls)) > 20
@@ -47,7 +50,7 @@ def test_declaration(name: str, guide: Any, world: World) -> None:
     assert isinstance(guide, TextGuide) == cls.reads_text
     if isinstance(guide, FewShotGuide | TrainedGuide):
         assert cls.needs_seeds
-    assert guide.name.split(":")[0] == name
+    assert guide.name.split(":")[0] == kind
     assert guide.labels == world.labels
     assert guide.device == "cpu"
 
@@ -70,6 +73,13 @@ def test_the_same_batch_gives_the_same_bits_and_another_the_same_within_rounding
         once, again, alone = guide.embed(images), guide.embed(images), guide.embed(images[2:3])
     assert torch.equal(once, again)
     assert torch.allclose(once[2:3], alone, atol=1e-5)
+
+
+def test_memory_stays_flat_over_batches(guide: Any) -> None:
+    def see() -> None:
+        guide.logits(guide.embed(pictures(2).requires_grad_())).sum().backward()
+
+    assert kept_by(see) == 0
 
 
 def test_built_twice_it_is_the_same_guide(
@@ -113,6 +123,7 @@ def test_seed_images_have_their_own_part(guide: Any, world: World) -> None:
         assert torch.equal(guide.store["00"], torch.ones(guide.dim))
 
 
+@pytest.mark.parametrize("name", NAMES)
 def test_what_it_needs_is_asked_for_in_one_line(name: str, world: World) -> None:
     cls = registry.find("guides", name)
     bare = name if cls.takes == "nothing" else f"{name}:./nowhere"

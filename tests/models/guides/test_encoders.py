@@ -16,55 +16,17 @@ from imaginate.errors import ModelError
 from imaginate.models.guides import build_guide
 from imaginate.models.guides.core.backbones import load_backbone
 from imaginate.records import LabelSpace
+from tiny_towers import SMALL, tiny_towers
 
 torch.set_num_threads(1)
 LABELS = LabelSpace.of(["water_lily", "rose"])
-SMALL = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-TEXT = {**SMALL, "vocab_size": 514, "max_position_embeddings": 64}
-
-
-def _two_towers(kind: str) -> Any:
-    """A random model of this kind and its image processor."""
-    import transformers as t
-
-    vision = {**SMALL, "image_size": 32, "patch_size": 8}
-    roberta = {**TEXT, "project_dim": 16, "pad_token_id": 1, "max_position_embeddings": 80, "type_vocab_size": 1}
-    ends = {"bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}
-    square = {"shortest_edge": 32}, {"height": 32, "width": 32}
-    if kind == "siglip2":
-        naflex = {**SMALL, "num_patches": 16, "patch_size": 8}
-        config = t.Siglip2Config(text_config={**TEXT, **ends}, vision_config=naflex)
-        return t.Siglip2Model(config), t.Siglip2ImageProcessor(patch_size=8, max_num_patches=16)
-    processor = t.CLIPImageProcessor(size=square[0], crop_size=square[1])
-    if kind == "metaclip_2":
-        config = t.MetaClip2Config(text_config={**TEXT, **ends}, vision_config=vision, projection_dim=12)
-        return t.MetaClip2Model(config), processor
-    if kind == "altclip":
-        config = t.AltCLIPConfig(text_config=roberta, vision_config=vision, projection_dim=12)
-        return t.AltCLIPModel(config), processor
-    config = t.ChineseCLIPConfig(text_config={**TEXT, "pad_token_id": 0}, vision_config=vision, projection_dim=12)
-    return t.ChineseCLIPModel(config), t.ChineseCLIPImageProcessor(size=square[0], crop_size=square[1])
-
-
-def _gemma_tokenizer() -> Any:
-    """SigLIP 2's, of letters."""
-    from transformers import Siglip2Tokenizer
-
-    words = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "▁", *map(chr, range(33, 127))]
-    return Siglip2Tokenizer(vocab={word: i for i, word in enumerate(words)}, merges=[], model_max_length=64)
 
 
 @pytest.mark.parametrize("kind", ["siglip2", "metaclip_2", "altclip", "chinese_clip"])
 def test_towers_give_the_librarys_own_probabilities(kind: str, tiny: Any, tmp_path: Path) -> None:
     from transformers import AutoImageProcessor, AutoModel, AutoTokenizer
 
-    model, processor = models.seeded(lambda: _two_towers(kind))
-    model.save_pretrained(tmp_path)
-    processor.save_pretrained(tmp_path)
-    if kind == "siglip2":
-        _gemma_tokenizer().save_pretrained(tmp_path)
-    else:
-        tiny.write_tokenizer(tmp_path)
+    tiny_towers(tmp_path, kind)
     guide: Any = build_guide(f"clip:{tmp_path}", LABELS)
     image = tiny.picture(3, 40, 61)
     own = AutoImageProcessor.from_pretrained(tmp_path)
