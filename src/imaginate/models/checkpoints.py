@@ -23,6 +23,7 @@ Module = TypeVar("Module", bound=nn.Module)
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin")
 LIBRARIES = ("transformers", "diffusers")
+PROCESSORS = ("preprocessor_config.json", "processor_config.json", "image_processor_config.json")
 _LOADING = threading.RLock()
 
 
@@ -193,6 +194,9 @@ def image_processor(spec: str, part: str = "") -> Any:
     """The image processor of a transformers checkpoint, or of a `part` of a pipeline."""
     from transformers import AutoImageProcessor
 
+    place = Path(locate(spec, "sd" if part else "clip")) / part
+    if place.is_dir() and not any((place / name).is_file() for name in PROCESSORS):
+        raise ModelError(f"{spec} has no {PROCESSORS[0]}, which says how images are prepared: fetch it whole")
     return _from_transformers(AutoImageProcessor, spec, "an image processor", part)
 
 
@@ -200,7 +204,19 @@ def tokenizer(spec: str) -> Any:
     """The text tokenizer of a transformers checkpoint."""
     from transformers import AutoTokenizer
 
-    return _from_transformers(AutoTokenizer, spec, "a tokenizer")
+    found = _from_transformers(AutoTokenizer, spec, "a tokenizer")
+    check_tokenizer(found, spec)
+    return found
+
+
+def check_tokenizer(found: Any, spec: str, part: str = "tokenizer") -> None:
+    """ModelError for a tokenizer without its vocabulary, which the libraries make up: all texts are alike to it."""
+    one, other = found(["cat", "dog"]).input_ids
+    if one == other:
+        raise ModelError(
+            f"{spec} has no vocabulary for its {part}, which reads all texts alike: fetch the tokenizer's files "
+            "(tokenizer.json, or vocab.json and merges.txt)"
+        )
 
 
 def _from_transformers(loader: Any, spec: str, what: str, part: str = "", **arguments: bool) -> Any:

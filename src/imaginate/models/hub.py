@@ -96,6 +96,9 @@ def damaged(folder: Path) -> str | None:
     for file in files:
         if wrong := damaged_file(file):
             return wrong
+    for file in sorted(p for p in folder.rglob("*") if p.suffix in (".json", ".txt", ".model") and p.is_file()):
+        if is_pointer(file):
+            return f"{file} is a pointer of Git LFS, not the file: run `git lfs pull` in that folder"
     if files and not _has_safetensors([file.name for file in files]):
         return PICKLED
     return None
@@ -104,15 +107,19 @@ def damaged(folder: Path) -> str | None:
 def damaged_file(file: Path) -> str | None:
     """What is wrong with one file of weights: a pointer of Git LFS, empty, cut short; None where that is not it."""
     size = file.stat().st_size
-    with file.open("rb") as opened:
-        head = opened.read(len(POINTER))
-    if head == POINTER:
+    if is_pointer(file):
         return f"{file} is a pointer of Git LFS, not the weights: run `git lfs pull` in that folder"
     if size == 0:
         return f"{file} is empty: fetch it again"
     if file.suffix == ".safetensors" and (missing := _missing_bytes(file, size)):
         return f"{file} is cut short ({missing} bytes are missing): fetch it again"
     return None
+
+
+def is_pointer(file: Path) -> bool:
+    """Whether a file is what Git LFS puts in the place of a large one."""
+    with file.open("rb") as opened:
+        return opened.read(len(POINTER)) == POINTER
 
 
 def _has_safetensors(files: Sequence[str]) -> bool:

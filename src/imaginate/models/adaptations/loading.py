@@ -163,6 +163,8 @@ def _say(place: Path, words: Mapping[str, str]) -> None:
 
 def _from_file(prior: PriorFamily, place: Path, scale: float) -> Adaptation:
     tensors = _tensors(place)
+    if not tensors:
+        raise ModelError(f"adaptation {place} holds nothing: nothing would change")
     if any("lora" in name for name in tensors):
         return Adaptation(str(place), parts=_lora(prior, place, scale))
     if all(value.ndim == 1 or "<" in name or name in EMBEDDINGS for name, value in tensors.items()):
@@ -222,7 +224,7 @@ def _lora(prior: PriorFamily, file: Path, scale: float) -> tuple[str, ...]:
         with quiet():
             pipe.load_lora_weights(str(file.parent), weight_name=file.name)
     except (ValueError, KeyError, RuntimeError) as error:
-        line = str(error).strip().splitlines()[0][:160]
+        line = " ".join(str(error).split())[:160]
         raise ModelError(f"adaptation {file} does not fit this prior: {line}") from error
     adapted = [part for part, names in pipe.get_list_adapters().items() if names]
     if not adapted:
@@ -244,7 +246,15 @@ def _tensors(file: Path) -> dict[str, torch.Tensor]:
         return {}
     from safetensors.torch import load_file
 
-    return read(lambda: load_file(str(file)), str(file), "tensors")
+    if wrong := hub.damaged_file(file):
+        raise ModelError(f"cannot load tensors from {file}: {wrong}")
+    found = read(lambda: load_file(str(file)), str(file), "tensors")
+    for name, value in found.items():
+        if not bool(value.float().isfinite().all()):
+            raise ModelError(
+                f"adaptation {file} has numbers that are not finite, in {name}: damaged, or training diverged"
+            )
+    return found
 
 
 def _words(prior: PriorFamily, file: Path) -> dict[str, str]:

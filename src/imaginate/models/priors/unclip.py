@@ -18,6 +18,7 @@ from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.decoders import Decoder, KarloDecoder, StableDecoder, karlo_parts
 from imaginate.models.priors.core.sampling import sample
 from imaginate.models.priors.core.schedulers import begin
+from imaginate.models.priors.core.whole import check_whole
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.pixels import resize
 
@@ -64,7 +65,9 @@ class Unclip:
             whole: Any = DiffusionPipeline.from_pretrained
             return whole(place, use_safetensors=True, **dtype_argument(precise), **pinned(spec), **variant(spec))
 
-        return cls(read(load, spec, "an unCLIP pipeline"), KINDS[kind], name=spec, device=device, dtype=precise)
+        pipe = read(load, spec, "an unCLIP pipeline")
+        check_whole(pipe, place, spec)
+        return cls(pipe, KINDS[kind], name=spec, device=device, dtype=precise)
 
     def _place(self) -> None:
         for module in self.networks().values():

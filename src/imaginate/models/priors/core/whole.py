@@ -13,7 +13,16 @@ import torch
 from imaginate.errors import ModelError
 from imaginate.models import hub
 from imaginate.models.adaptations.loading import Adaptation, adapt
-from imaginate.models.checkpoints import dtype_argument, freeze, locate, pinned, precision, read, variant
+from imaginate.models.checkpoints import (
+    check_tokenizer,
+    dtype_argument,
+    freeze,
+    locate,
+    pinned,
+    precision,
+    read,
+    variant,
+)
 from imaginate.models.priors.core.pipelines import class_of
 from imaginate.models.single_file import configuration_of, is_single_file, load_single_file
 
@@ -50,7 +59,9 @@ class Opened:
         own = class_of(self.index, cls)
         if not isinstance(own, ReadsFiles):
             raise ModelError(f"{self.spec} is a {own.__name__}, which diffusers does not read from one file")
-        return read(lambda: load_single_file(own, self.spec, dict(how)), self.spec, "a pipeline")
+        pipe = read(lambda: load_single_file(own, self.spec, dict(how)), self.spec, "a pipeline")
+        _check_tokenizers(pipe, self.spec)
+        return pipe
 
 
 def opened(spec: str, *, device: str, dtype: str | None) -> Opened:
@@ -118,6 +129,7 @@ class InParts(ABC):
 
 def check_whole(pipe: Any, place: str, spec: str) -> None:
     """ModelError, which names a part and a weight of it, where the files of a pipeline lack some."""
+    _check_tokenizers(pipe, spec)
     folder = Path(place) if Path(place).is_dir() else hub.snapshot(spec)
     if folder is None:
         return
@@ -128,6 +140,15 @@ def check_whole(pipe: Any, place: str, spec: str) -> None:
         if missing := _missing(module, files):
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
             raise ModelError(f"{spec} has no weights for {missing[0]}{more} of its {part}: fetch it whole")
+
+
+def _check_tokenizers(pipe: Any, spec: str) -> None:
+    """ModelError for a tokenizer without a vocabulary."""
+    from transformers import PreTrainedTokenizerBase
+
+    for part, found in pipe.components.items():
+        if isinstance(found, PreTrainedTokenizerBase):
+            check_tokenizer(found, spec, part)
 
 
 def _missing(module: torch.nn.Module, files: list[Path]) -> list[str]:
