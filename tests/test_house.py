@@ -34,6 +34,7 @@ FIRST = {
     "decisions",
     "lettering",
     "markdown",
+    "tracking",
 }
 SECOND = ("registry", "prompts", "nano", "data", "models")  # each may import those before it
 BUILT_ON = FIRST | set(SECOND)
@@ -158,6 +159,7 @@ def test_the_first_row_needs_no_third_party(path: Path) -> None:
         "runs": {"pyarrow"},
         "limits": {"yaml"},
         "lettering": {"PIL"},
+        "tracking": {"torch"},
     }
     assert outside <= allowed.get(room(path), set()) | {"imaginate"}
 

@@ -6,6 +6,7 @@ connection. A repository is a folder; what is wrong with it is said by `Reposito
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -35,6 +36,7 @@ class Hub:
 
     def __init__(self, repositories: dict[str, Repository]) -> None:
         self.repositories, self.seen = repositories, list[str]()
+        self.created, self.uploaded = list[dict[str, Any]](), dict[str, bytes]()
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -45,6 +47,17 @@ class Hub:
 
             def do_GET(self) -> None:
                 self._answer(is_head=False)
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                hub.seen.append(f"POST {self.path}")
+                found = hub.take(self.path, body, self.headers.get("Authorization", ""))
+                answer = json.dumps(found if found is not None else {"error": "Unauthorized"}).encode()
+                self.send_response(401 if found is None else 200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -80,6 +93,25 @@ class Hub:
         self.server.shutdown()
         self.server.server_close()
         self._thread.join()
+
+    def take(self, path: str, body: bytes, token: str) -> Any:
+        """What is answered to an upload, whose files go into `uploaded`; None to who is not logged in."""
+        if token != "Bearer hf_right":
+            return None
+        if path.endswith("/repos/create"):
+            self.created.append(json.loads(body))
+            name = "{organization}/{name}".format(**self.created[-1])
+            return {"url": f"{self.url}/datasets/{name}", "id": name}
+        if "/preupload/" in path:
+            files = json.loads(body)["files"]
+            return {"files": [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]}
+        if "/commit/" in path:
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    self.uploaded[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            place = path.removeprefix("/api/").partition("/commit/")[0]
+            return {"commitUrl": f"{self.url}/{place}/commit/{'b' * 40}", "commitOid": "b" * 40, "pullRequestUrl": None}
+        return {}
 
     def reply(self, path: str, wanted: str, *, is_head: bool) -> Reply:
         """Status, headers, body, and after how many bytes of it the connection is cut."""

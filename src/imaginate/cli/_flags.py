@@ -50,3 +50,8 @@ def take(args: argparse.Namespace, cls: type, *, prefix: str = "") -> dict[str, 
     """The settings of `cls` that were given on the command line, by name."""
     given = vars(args)
     return {s.name: given[prefix + s.name] for s in settings_of(cls) if prefix + s.name in given}
+
+
+def add_log(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """The tool in which the curves are watched."""
+    parser.add_argument("--log", metavar="TOOL", help="curves for tensorboard, wandb (extra log) or mlflow")

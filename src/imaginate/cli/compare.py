@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
-from imaginate.cli._flags import add_settings, take
+from imaginate.cli._flags import add_log, add_settings, take
 from imaginate.evaluation.protocol import Protocol
 from imaginate.runs import Facts
+from imaginate.tracking import check, log, tracking
 
 ARMS = """arms (--arm, repeated):
   original[@F]          the original training images; @F keeps a share of each class, such as original@0.5
@@ -39,6 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--workers", type=int, default=1, help="classifiers trained at a time (default 1)")
     group.add_argument("--plan", action="store_true", help="only say how long the study would take here, and stop")
     group.add_argument("--yes", action="store_true", help="begin although it takes more than an hour on a CPU")
+    add_log(group)
     group.add_argument("--keep-weights", action="store_true", help="keep each classifier as weights.safetensors")
 
 
@@ -46,12 +49,17 @@ def run(args: argparse.Namespace) -> int:
     """Compare, then print one line an arm."""
     from imaginate.evaluation.study import compare
 
+    if args.log:
+        check(args.log)
     settings = {"data": args.data, **take(args, Protocol)}
     found = compare(
         settings.pop("data"), args.arm, settings.pop("held_out", None), args.out, device=args.device,
         workers=args.workers, keep_weights=args.keep_weights, plan=args.plan, yes=args.yes,
         progress=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
     )  # fmt: skip
+    if found and not args.plan:
+        with tracking(args.log, args.out, os.path.basename(args.out.rstrip("/")), settings):
+            log_study(found)
     if args.plan:
         print(found["text"])
     elif found:
@@ -59,6 +67,16 @@ def run(args: argparse.Namespace) -> int:
         print("\n\n".join(f"{arch}\n{table({**found, **one})}" for arch, one in each.items()) or table(found))
         print(f"\n{args.out}/results.json  (imaginate report {args.out})")
     return 0
+
+
+def log_study(found: Facts) -> None:
+    """Each arm's accuracy, one step a seed, and its difference to the reference, for the tool that is open."""
+    for arm in found["arms"]:
+        for unit in arm["units"]:
+            log({f"top1/{arm['name']}": unit["top1"]}, int(unit["seed"]))
+        gap = (arm["difference"] or {}).get("top1")
+        if gap is not None:
+            log({f"difference/{arm['name']}": gap["mean"]}, 0)
 
 
 def table(found: Facts) -> str:

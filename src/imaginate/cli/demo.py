@@ -11,6 +11,13 @@ import argparse
 RUNS = ("randaugment", "gif-mae", "gif-sd")
 
 
+NEXT = (
+    "imaginate plan DATA --method randaugment --copies 5          # what would come out, and how long it takes",
+    "imaginate expand DATA OUT --method randaugment --copies 5",
+    "imaginate compare DATA --out STUDY --arm original --arm run:OUT   # whether it helps, on held-out images",
+)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where to write, and how much."""
     parser.add_argument("out", nargs="?", default="demo", metavar="OUT", help="output folder (default demo)")
@@ -28,4 +35,8 @@ def run(args: argparse.Namespace) -> int:
         print(result)
         sheets.append(f"{result.path}/contact-sheet.png")
     print("look at:", *sheets, sep="\n  ")
+    print("The models behind these are miniature ones, to try things with.")
+    print("next, with images of yours (a folder for each class):")
+    for line in NEXT:
+        print(f"  {line}")
     return 0

@@ -12,16 +12,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         default="webdataset",
-        metavar="{webdataset,parquet,csv,fiftyone,label-studio,ultralytics}",
+        metavar="{webdataset,parquet,csv,fiftyone,label-studio,ultralytics,coco}",
         help="default webdataset",
     )
     parser.add_argument("--per-file", type=int, default=1000, help="images per tar or parquet file (default 1000)")
+    parser.add_argument(
+        "--push", metavar="ORG/NAME", help="upload it as a dataset of the Hugging Face hub, with its card"
+    )
+    parser.add_argument("--private", action="store_true", help="with --push: a new dataset is private")
 
 
 def run(args: argparse.Namespace) -> int:
     """Export, then say how much."""
     from imaginate.write.export import export
+    from imaginate.write.push import check_name, push
 
+    if args.push:
+        check_name(args.push)
     count = export(args.run, args.out, args.format, per_file=args.per_file)
     print(f"{args.out}: {count} images as {args.format}")
+    if args.push:
+        print(push(args.run, args.out, args.push, private=args.private))
     return 0

@@ -18,11 +18,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from imaginate import registry
-from imaginate.cli._flags import add_settings, take
+from imaginate.cli._flags import add_log, add_settings, take
 from imaginate.data.spec import DataSpec
 from imaginate.errors import ConfigError
 from imaginate.personalisation.core.settings import FitPlan
 from imaginate.settings import build, settings_of
+from imaginate.tracking import tracking
 from imaginate.workflows.select_checkpoint import CheckpointSelection, method_for
 
 TECHNIQUES = registry.names("techniques")
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--prior", default="nano", help="prior: nano, or a checkpoint's id or folder (default nano)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_log(parser)
     add_settings(parser.add_argument_group("data"), DataSpec, prefix="data.", skip=("path",))
     add_settings(parser.add_argument_group("training, for every technique"), FitPlan, prefix="plan.")
     group = parser.add_argument_group("choice of the checkpoint")
@@ -68,18 +70,20 @@ def run(args: argparse.Namespace) -> int:
     from imaginate.personalisation.core.run import describe
     from imaginate.workflows.fit import fit
 
-    manifest = fit(
-        args.technique,
-        build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data"),
-        args.out,
-        prior=args.prior,
-        settings=take(args, technique, prefix="technique."),
-        plan=build(FitPlan, take(args, FitPlan, prefix="plan."), where="fit"),
-        select_by=args.select_by,
-        selection=build(CheckpointSelection, take(args, CheckpointSelection, prefix="selection."), where="fit"),
-        device=args.device,
-        progress=not args.quiet,
-    )
+    plan = take(args, FitPlan, prefix="plan.")
+    with tracking(args.log, args.out, Path(args.out).name, {"technique": args.technique, "prior": args.prior, **plan}):
+        manifest = fit(
+            args.technique,
+            build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data"),
+            args.out,
+            prior=args.prior,
+            settings=take(args, technique, prefix="technique."),
+            plan=build(FitPlan, plan, where="fit"),
+            select_by=args.select_by,
+            selection=build(CheckpointSelection, take(args, CheckpointSelection, prefix="selection."), where="fit"),
+            device=args.device,
+            progress=not args.quiet,
+        )
     print(describe(manifest, args.out))
     print(hint(args))
     return 0

@@ -38,8 +38,9 @@ def run(args: argparse.Namespace) -> int:
     if args.licences:
         print(found.licences())
     elif args.image:
-        rows = found.images(args.image)
-        print("\n\n".join("\n".join(f"{k:<20} {v}" for k, v in row.items() if v is not None) for row in rows))
+        rows = zip(found.in_words(args.image), found.images(args.image), strict=True)
+        every = ("\n".join([said, *(f"{k:<20} {v}" for k, v in row.items() if v is not None)]) for said, row in rows)
+        print("\n\n".join(every))
     else:
         print(found)
     if args.sheet:

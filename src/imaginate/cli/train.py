@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 
-from imaginate.cli._flags import add_settings, take
+from imaginate.cli._flags import add_log, add_settings, take
 from imaginate.runs import Facts
+from imaginate.tracking import tracking
 
 FIRST = (
     "--out", "--config", "--split", "--held-out", "--held-out-split", "--validation", "--arch", "--epochs", "--updates",
@@ -20,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("data", help="dataset or run to train on")
     parser.add_argument("--out", required=True, help="folder of the classifier; the same command goes on after a stop")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1")
+    add_log(parser)
     add_settings(parser, Training)
 
 
@@ -29,7 +32,8 @@ def run(args: argparse.Namespace) -> int:
     from imaginate.training.folder import is_finished
 
     before = is_finished(args.out)
-    found = train(args.data, args.out, device=args.device, **take(args, Training))
+    with tracking(args.log, args.out, os.path.basename(args.out.rstrip("/")), take(args, Training)):
+        found = train(args.data, args.out, device=args.device, **take(args, Training))
     if found:
         print(f"{args.out}: {'finished before, nothing to train: ' if before else ''}{_summary(found)}")
         for note in found.get("notes", ()):

@@ -21,6 +21,7 @@ from imaginate.data.photometry import decide, masks, of_window, through
 from imaginate.data.place import examine, words_for
 from imaginate.data.spec import DataSpec
 from imaginate.data.subset import take_fraction, take_imbalanced, take_shots
+from imaginate.data.urls import hub_hint
 from imaginate.errors import DataError, ImageError
 from imaginate.records import LabelSpace, Listing, Part, Sample, Skipped
 from imaginate.settings import build, nearest
@@ -99,7 +100,7 @@ def list_samples(spec: DataSpec) -> Listing:
         )
     reader = next((reader for reader in asked if reader.recognises(place)), None)
     if reader is None and place.kind == "missing":
-        raise DataError(f"there is nothing at {place.path}")
+        raise DataError(f"there is nothing at {place.path}{hub_hint(place.path)}")
     if reader is None:
         supported = ", ".join(reader.layout for reader in reversed(asked))
         raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")

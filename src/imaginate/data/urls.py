@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 # Protocols that read the bytes of a place, and do nothing else with what a path says.
 ALLOWED = frozenset({"file", "http", "https", "s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "adl", "hf"})
 OF_DATASETS = ALLOWED | {"memory"}
+_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")  # as the hub calls a dataset
 NOT_ALLOWED = "protocol not allowed"
 _IPV6 = re.compile(r"://\[[0-9A-Fa-f:.]*\]")  # has `::` without being a chain
 
@@ -125,3 +126,10 @@ def _checked(url: str) -> tuple[AbstractFileSystem, str]:
         return _system(url)
     except (ImportError, ValueError) as error:
         raise DataError(f"cannot read {url}: {error}") from None
+
+
+def hub_hint(path: str) -> str:
+    """How a dataset of the hub is named, for a path that is nowhere and is written like one; else nothing."""
+    if not _HUB_NAME.fullmatch(path):
+        return ""
+    return f"; a dataset of the Hugging Face hub is written hf://datasets/{path}"

@@ -19,6 +19,7 @@ import numpy as np
 
 from imaginate.errors import ConfigError
 from imaginate.files import derive_seed, short_hash
+from imaginate.tracking import log as track
 from imaginate.training import checkpoint
 from imaginate.training.augment import augment, normalise
 from imaginate.training.checkpoint import Weights
@@ -102,6 +103,8 @@ def fit(
             _period(plan, worker, optimizer, stream, train, state, target, advance, team, teacher)
             if team.main:
                 best = _validate(plan, model, validation, state, best)
+                last = state.history[-1]
+                track({name: last.get(name) for name in ("loss", "lr", "validation")}, state.update)
                 if state.update - saved >= plan.span or state.update == plan.updates or state.stopped:
                     checkpoint.save(folder, key, state, model, optimizer, best)
                     saved = state.update

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from imaginate.errors import ConfigError
 from imaginate.markdown import picture_and_text
 from imaginate.runs import REJECTED, Facts, Row, RunFolder
+from imaginate.workflows.image_words import about_image
 from imaginate.workflows.licences import Licences, licences_of
 from imaginate.write.sheet import contact_sheet
 
@@ -52,6 +53,10 @@ class InspectedRun:
     def licences(self) -> Licences:
         """The licences of what the images come from, by the fields of the sources, and what they ask for."""
         return licences_of(self.run, self.kept)
+
+    def in_words(self, part: str) -> list[str]:
+        """What happened to these images, in a newcomer's words: a paragraph each."""
+        return [about_image(row) for row in self.images(part)]
 
     def sheet(self, *, rows: int = 12) -> bytes:
         """A contact sheet of up to `rows` seeds with their copies, rejected ones included, as PNG bytes."""

@@ -1,5 +1,5 @@
 """A run as annotation tools and trainers import it: FiftyOne's dataset folder, Label Studio's tasks, class folders of
-Ultralytics. Labels are complete in each; what else is known of an image stays in the run."""
+Ultralytics, COCO's annotations. Labels are complete in each; what else is known of an image stays in the run."""
 
 from __future__ import annotations
 
@@ -43,6 +43,27 @@ def write_ultralytics(source: Folder, target: Folder, table: Any, classes: list[
     """`train/<class>/`, as `yolo classify train data=OUT` reads it; held-out images belong into `val/<class>/`."""
     for row in _rows(table):
         target.put(f"train/{row['file_name'].split('/', 1)[1]}", source.get(row["file_name"]))
+
+
+def write_coco(source: Folder, target: Folder, table: Any, classes: list[str]) -> None:
+    """`annotations.json` and `images/`: COCO's layout with a class an image; the box is the whole image, which
+    tools that know boxes alone need."""
+    import io
+
+    from PIL import Image
+
+    images, annotations = [], []
+    for number, row in enumerate(_rows(table), 1):
+        name, data = row["file_name"].split("/", 1)[1], source.get(row["file_name"])
+        target.put(f"images/{name}", data)
+        with Image.open(io.BytesIO(data)) as opened:
+            width, height = opened.size
+        images.append({"id": number, "file_name": name, "width": width, "height": height})
+        box = {"bbox": [0, 0, width, height], "area": width * height, "iscrowd": 0}
+        annotations.append({"id": number, "image_id": number, "category_id": row["label"] + 1, **box})
+    categories = [{"id": number, "name": name} for number, name in enumerate(classes, 1)]
+    found = {"info": {}, "licenses": [], "images": images, "annotations": annotations, "categories": categories}
+    target.put("annotations.json", json_bytes(found))
 
 
 def _rows(table: Any) -> list[dict[str, Any]]:

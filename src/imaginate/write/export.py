@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import logging
@@ -16,21 +17,22 @@ from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
 from imaginate.ownership import is_begun, own
 from imaginate.runs import RunFolder
-from imaginate.write.annotation_exports import write_fiftyone, write_label_studio, write_ultralytics
+from imaginate.write.annotation_exports import write_coco, write_fiftyone, write_label_studio, write_ultralytics
+from imaginate.write.croissant import croissant
 
 log = logging.getLogger("imaginate")
 FORMATS = ("webdataset", "parquet", "csv", "fiftyone")  # every class name comes back as it is
-IMPORTS = ("label-studio", "ultralytics")  # as these tools write names: without line breaks, or as folders
+IMPORTS = ("label-studio", "ultralytics", "coco")  # as these tools write names: without line breaks, or as folders
 
 
 def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     """Write the kept images of a run as `form` under `out`; returns their number.
 
     webdataset: `shard-000000.tar` with `.png` (or what all images of the run are), `.cls` and `.json`, class names in
-    `dataset_info.json`, which `datasets` passes over. parquet:
-    `train-00000-of-0000N.parquet` with an `image` struct, a `label` with the class names, and every other column. csv:
-    `manifest.csv` whose `file_name` are full paths of the run's images. fiftyone, label-studio, ultralytics: what these
-    tools import. Only an empty folder is written to, or one in
+    `dataset_info.json`, which `datasets` passes over. parquet: `train-00000-of-0000N.parquet` with an `image` struct, a
+    `label` with the class names, and every other column, described by `croissant.json`. csv: `manifest.csv` whose
+    `file_name` are full paths of the run's images. fiftyone, label-studio, ultralytics, coco: what these tools import.
+    Only an empty folder is written to, or one in
     which the same export was interrupted.
     """
     if form not in (*FORMATS, *IMPORTS):
@@ -43,7 +45,12 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
     with own(target, "export", what={"run": os.fspath(run), "format": form, "per_file": per_file}):
         table = _without_gone(RunFolder(source))
         streams = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}
-        tools = {"fiftyone": write_fiftyone, "label-studio": write_label_studio, "ultralytics": write_ultralytics}
+        tools = {
+            "fiftyone": write_fiftyone,
+            "label-studio": write_label_studio,
+            "ultralytics": write_ultralytics,
+            "coco": write_coco,
+        }
         if form in streams:
             streams[form](source, target, table, per_file)
         else:
@@ -126,13 +133,21 @@ def _parquet(source: Folder, target: Folder, table: Any, per_file: int) -> None:
         if field.name not in ("file_name", "label"):
             features[field.name] = _feature(field.type)
     info = json.dumps({"info": {"features": features}})
+    written = []
     for number, batch in enumerate(_batches(table, per_file)):
         names = batch.column("file_name").to_pylist()
         images = pa.array([{"bytes": source.get(n), "path": n} for n in names])
         part = batch.drop_columns(["file_name"]).add_column(0, "image", images)
         part = part.replace_schema_metadata({"huggingface": info})
-        with target.writing(f"train-{number:05d}-of-{files:05d}.parquet") as file:
-            pq.write_table(part, file)
+        out = io.BytesIO()
+        pq.write_table(part, out)
+        name, data = f"train-{number:05d}-of-{files:05d}.parquet", out.getvalue()
+        target.put(name, data)
+        written.append((name, hashlib.sha256(data).hexdigest()))
+    found = RunFolder(source)
+    words = f"{table.num_rows} images, expanded by {found.method} with imaginate"
+    about = croissant(os.path.basename(source.root), words, written, table, features["label"]["names"])
+    target.put("croissant.json", json_bytes(about))
 
 
 def _feature(kind: Any) -> dict[str, Any]:

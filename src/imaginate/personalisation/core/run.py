@@ -25,6 +25,7 @@ from imaginate.personalisation.core.sheets import sheet
 from imaginate.personalisation.core.store import Store
 from imaginate.progress import Bar, bar
 from imaginate.settings import build, settings_of
+from imaginate.tracking import log as track
 
 HELD_OUT = "held-out.json"
 
@@ -210,6 +211,7 @@ class _Run:
             loss = self.trainer.validate()
             entry = {"epoch": self.epoch, "step": self.trainer.step, "train_loss": self.total / seen}
             self.manifest.history.append({**entry, "validation_loss": loss, "seconds": round(now() - began, 3)})
+            track({"train_loss": entry["train_loss"], "validation_loss": loss}, self.trainer.step)
             self._checkpoint()
             if self._drawn():
                 shown.note(f"epoch {self.epoch}: drawing samples")
