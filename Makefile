@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 UV := build/uv/bin/uv
 DEMO ?= demo
 
-.PHONY: demo test test-lowest check integration docs bench findings wheel lock clean
+.PHONY: demo test test-lowest check integration docs site bench findings wheel lock clean
 
 $(VENV)/ready: pyproject.toml $(LOCK)
 	$(PYTHON) -m venv $(VENV)
@@ -42,6 +42,9 @@ check: $(VENV)/ready       ## style, types, import table, docs up to date
 
 docs: $(VENV)/ready        ## write the generated pages
 	$(BIN)/python docs/generate.py
+
+site: $(VENV)/ready        ## the docs as a site, strict: build/site/index.html
+	PYTHONPATH=src NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/ready       ## the main job's benchmark; numbers go to benchmarks/results/
 	$(BIN)/python benchmarks/expand.py

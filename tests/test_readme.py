@@ -13,14 +13,21 @@ from worlds import folder
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = [
-    line for block in re.findall(r"^```bash\n(.*?)^```", TEXT, re.M | re.S) for line in block.splitlines() if line
-]
-LINES = [shlex.split(line, comments=True) for line in BLOCKS]
+PAGES = ["tutorial", *sorted(path.stem for path in (ROOT / "docs").glob("task-*.md"))]
+
+
+def lines(text: str) -> list[list[str]]:
+    """The words of every line of its blocks of shell."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S)
+    every = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    return [words for words in every if words]
+
+
+LINES = lines(TEXT)
 SPANS = [shlex.split(span) for span in re.findall(r"`(imaginate [a-z][^`]*)`", TEXT) if "..." not in span]
 
 
-@pytest.mark.parametrize("words", [words for words in LINES if words], ids=" ".join)
+@pytest.mark.parametrize("words", LINES, ids=" ".join)
 def test_a_line_of_the_readme_is_a_command_that_there_is(words: list[str]) -> None:
     if words[0] == "imaginate":
         parser_of(words[1], words[2:]).parse_intermixed_args(words[2:])
@@ -28,6 +35,17 @@ def test_a_line_of_the_readme_is_a_command_that_there_is(words: list[str]) -> No
         assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
     else:
         assert words == ["pip", "install", "-e", ".[all]"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_lines_of_the_tutorial_and_of_the_tasks_are_commands_that_there_are(page: str) -> None:
+    found = [one for one in lines((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")) if one[0] == "imaginate"]
+    assert found
+    for words in found:
+        if words[1] == "pool":
+            parser_of("pool").parse_args(words[2:])
+        else:
+            parser_of(words[1], words[2:]).parse_intermixed_args(words[2:])
 
 
 @pytest.mark.parametrize("words", SPANS, ids=" ".join)
