@@ -49,7 +49,7 @@ def test_every_format_carries_the_mark_and_no_other_pixel(form: Any) -> None:
 EXPECTED = {
     None: {"adopt", "duplicate", "mix", "retrieval"},
     "algorithmicallyEnhanced": {"augmix", "cutout", "flip-crop", "gridmask", "randaugment", "trivialaugment"},
-    "composite": {"cutmix", "mixup"},
+    "composite": {"cutmix", "mixup", "paste"},
     "trainedAlgorithmicMedia": {
         "ft-cluster", "ft-conditioning", "gif-dalle", "imagic", "prompt", "pseudoword-dm",
         "textual-inversion", "unclip",
