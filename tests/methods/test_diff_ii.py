@@ -71,3 +71,27 @@ def test_a_prior_that_cannot_be_inverted_is_refused_in_one_line(world: Any, monk
     monkeypatch.delattr(type(world.prior), "invert")
     with pytest.raises(ConfigError, match=r"diff-ii inverts a diffusion, which .* cannot"):
         registry.make("methods", "diff-ii", {}).prepare(world)
+
+
+@pytest.mark.parametrize("times", [1, 99])
+def test_what_is_no_number_is_drawn_again_then_rejected(
+    world: Any, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """The first copy alone, as often as it is drawn; a new draw has another place on the circle."""
+    real, asked = world.prior.denoise, []
+
+    def unlucky(noise: torch.Tensor, prompts: list[str], **how: Any) -> torch.Tensor:
+        asked.append(noise.clone())
+        out = real(noise, prompts, **how)
+        if len(asked) <= times:
+            out[0] = float("nan")
+        return out
+
+    monkeypatch.setattr(world.prior, "denoise", unlucky)
+    method = registry.make("methods", "diff-ii", {"steps": 3})
+    made = method.expand(world.requests("diff-ii", count=1, copies=2), world)
+    again = [noise for noise in asked[1:] if len(noise) == 1]
+    assert len(again) >= 1
+    assert not torch.allclose(again[0], asked[0][:1])
+    assert [c.failed for c in made] == [None if times == 1 else "nan latents", None]
+    assert [c.info.get("retried") for c in made][1] is None

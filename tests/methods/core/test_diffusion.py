@@ -11,8 +11,11 @@ from imaginate import registry
 from imaginate.settings import settings_of
 from roles import world_for
 
+APART = {"diff-ii"}  # its prior denoises what was inverted and draws nothing by a seed: a test of its own
 VERBS = {"prior:stable-diffusion": "diffuse", "prior:unclip": "generate"}
-NAMES = [n for n in registry.names("methods") if VERBS.keys() & set(registry.find("methods", n).needs)]
+NAMES = [
+    n for n in registry.names("methods") if VERBS.keys() & set(registry.find("methods", n).needs) and n not in APART
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
