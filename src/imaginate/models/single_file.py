@@ -8,7 +8,7 @@ file lacks (files of FLUX.1 often hold the denoiser alone) are taken from the sa
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -118,7 +118,7 @@ def _check_there(spec: str, folder: Path, part: str, index: Mapping[str, Any]) -
     )
 
 
-def _from_folder(place: Path, entry: tuple[str, str], how: Mapping[str, Any]) -> Any:
+def _from_folder(place: Path, entry: Sequence[str], how: Mapping[str, Any]) -> Any:
     """One network of a pipeline's folder."""
     import importlib
 
