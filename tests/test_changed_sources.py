@@ -130,8 +130,8 @@ def test_a_study_keeps_the_weights_that_it_began_with(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"one")
     file = StudyFile(tmp_path / "study")
     protocol = Some(archs=(f"finetune:{tmp_path}",), clip="nano")
-    file.stored = dict(file._weights(protocol))  # type: ignore[arg-type]
-    assert file._weights(protocol) == file.stored  # type: ignore[arg-type]
+    file.stored = {"weights": file.weights(protocol, [])}  # type: ignore[arg-type]
+    assert file.weights(protocol, []) == file.stored["weights"] != {}  # type: ignore[arg-type]
     (tmp_path / "model.safetensors").write_bytes(b"two")
     with pytest.raises(RunError, match="a study with other weights"):
-        file._weights(protocol)  # type: ignore[arg-type]
+        file.weights(protocol, [])  # type: ignore[arg-type]

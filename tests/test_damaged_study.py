@@ -15,7 +15,8 @@ from imaginate.models.weights import difference
 from imaginate.reports.read import read_study
 
 GOOD = {
-    "arm": "a", "seed": 0, "resample": 0, "kind": "original", "images": {}, "top1": 0.5, "mean_per_class": 0.5,
+    "arm": "a", "seed": 0, "resample": 0, "kind": "original", "images": {"original": 1, "real": 0}, "seconds": 1,
+    "top1": 0.5, "mean_per_class": 0.5,
     "per_class": [0.5, None],
 }  # fmt: skip
 

@@ -49,14 +49,14 @@ def test_every_format_carries_the_mark_and_no_other_pixel(form: Any) -> None:
 EXPECTED = {
     None: {"adopt", "duplicate", "mix", "retrieval"},
     "algorithmicallyEnhanced": {"augmix", "cutout", "flip-crop", "gridmask", "randaugment", "trivialaugment"},
-    "composite": {"cutmix", "mixup", "paste"},
+    "composite": {"background", "cutmix", "mixup", "paste"},
     "trainedAlgorithmicMedia": {
         "ft-cluster", "ft-conditioning", "gif-dalle", "imagic", "prompt", "pseudoword-dm",
         "textual-inversion", "unclip",
     },
     "compositeWithTrainedAlgorithmicMedia": {
-        "boomerang", "da-fusion", "diff-mix", "edit", "gif-mae", "gif-sd", "mae", "real-guidance", "retrieve-then-edit",
-        "sd",
+        "boomerang", "da-fusion", "diff-ii", "diff-mix", "edit", "gif-mae", "gif-sd", "mae", "real-guidance",
+        "retrieve-then-edit", "sd",
     },
 }  # fmt: skip
 

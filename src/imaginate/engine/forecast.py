@@ -14,6 +14,7 @@ from typing import Any
 
 from imaginate.data import load
 from imaginate.data.known_formats import formats_of
+from imaginate.devices import pick_device
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.gather import gather
 from imaginate.engine.outlook import Fact, Made, outlook
@@ -108,6 +109,7 @@ def plan(
 
 def forecast(recipe: ResolvedRecipe, *, progress: bool = False) -> Forecast:
     """Plan the run and make two small batches of it in a temporary folder: the first warms up, the second is timed."""
+    pick_device(recipe.roles.device)  # refused before anything is read
     whole, split = read(recipe, progress=progress)
     plan, broken = _without_broken(whole)
     few = list(_few(plan, recipe.expand.batch * 2))
