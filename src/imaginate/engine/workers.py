@@ -63,7 +63,7 @@ class Team:
             process.close()
 
     def _process(self) -> Process:
-        return Process(threads=self._threads, imports=("imaginate.engine.shard", "torch", "torchvision"))
+        return Process(threads=self._threads, imports=("imaginate.engine.shard",))
 
     def _share(self, here: ShardWorker, plan: Plan, root: str, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
         """This process and the others take from one list. A shard that ends its worker again and again is left out, and
