@@ -391,6 +391,12 @@ def explained(place: str | os.PathLike[str]) -> Iterator[None]:
         raise RunError(f"cannot write {os.fspath(place)}: {advice}") from None
 
 
+def lines_of(file: Path) -> tuple[str, ...]:
+    """The lines of a text file, stripped, without blank ones and remarks, which begin with `#`."""
+    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's message, or its type's name where it has none."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -18,7 +18,7 @@ from typing import Any
 from imaginate.cli._common import add_private
 from imaginate.cli._flags import add_settings, take
 from imaginate.errors import ConfigError
-from imaginate.files import first_line, replace_file
+from imaginate.files import first_line, lines_of, replace_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -124,10 +124,9 @@ def _search_many(args: argparse.Namespace) -> int:
     if place.suffix not in TABLES:
         raise ConfigError(f"--queries needs --out FILE for what is found, one of {', '.join(TABLES)}")
     try:
-        lines = Path(args.queries).read_text(encoding="utf-8").splitlines()
+        queries = lines_of(Path(args.queries))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read --queries {args.queries}: {first_line(error)}") from None
-    queries = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     found = search_pool_batch(
         args.pool, queries, guide=args.guide, limit=args.limit, exact=args.exact, device=args.device
     )

@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from imaginate.errors import ImageError
 from imaginate.records import Sample, Skipped
+
+Item = TypeVar("Item")
 
 Usable = Callable[[Sample], object]
 
@@ -75,8 +78,8 @@ def _queues(samples: Sequence[Sample], seed: int) -> dict[int, list[Sample]]:
     return queues
 
 
-def evenly_spread(samples: Sequence[Sample], limit: int | None) -> list[Sample]:
-    """At most `limit` samples, evenly spread over the list."""
-    if limit is None or len(samples) <= limit:
-        return list(samples)
-    return [samples[i * len(samples) // limit] for i in range(limit)]
+def evenly_spread(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """At most `limit` of the items, evenly spread over the list."""
+    if limit is None or len(items) <= limit:
+        return list(items)
+    return [items[i * len(items) // limit] for i in range(limit)]

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from imaginate.contract import Context, StartsFrom
 from imaginate.errors import ConfigError
+from imaginate.files import lines_of
 from imaginate.records import Candidate, Request, Scalar
 from imaginate.settings import check, setting
 
@@ -77,8 +78,7 @@ class Edit:
         file = Path(self.instruction).expanduser()
         if "{" in self.instruction or not file.is_file():
             return (self.instruction,)
-        lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
-        found = tuple(line for line in lines if line and not line.startswith("#"))
+        found = lines_of(file)
         if not found:
             raise ConfigError(f"{file} holds no instruction: write one a line")
         return found

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from imaginate.errors import ConfigError
+from imaginate.files import lines_of
 from imaginate.ops.noise import pick
 from imaginate.prompts import texts
 from imaginate.prompts.guided import article
@@ -94,8 +95,7 @@ def of_template(template: str) -> PromptSet:
 
 
 def _from_file(path: Path) -> PromptSet:
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    templates = tuple(line for line in lines if line and not line.startswith("#"))
+    templates = lines_of(path)
     if not templates:
         raise ConfigError(f"prompt file has no template: {path}")
     for template in templates:

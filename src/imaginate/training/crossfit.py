@@ -15,7 +15,7 @@ import numpy as np
 
 from imaginate.data import Dataset, load, open_dataset
 from imaginate.errors import DataError
-from imaginate.files import derive_seed, replace_file
+from imaginate.files import RECIPE, derive_seed, replace_file
 from imaginate.records import LabelSpace
 from imaginate.training.augment import stored_size
 from imaginate.training.classifier import Training, plan_of
@@ -116,7 +116,7 @@ class CrossFit:
 
     def _open(self, data: str) -> tuple[Dataset, PixelCache, Images]:
         settings = self._settings
-        is_run = (Path(data) / "recipe.yaml").is_file()
+        is_run = (Path(data) / RECIPE).is_file()
         dataset = open_dataset(data) if is_run else open_dataset(data, split=settings.split, **settings.reading)
         check_classes(dataset)
         size, classes = stored_size(settings.size), len(dataset.labels)

@@ -14,7 +14,7 @@ from imaginate.data.subset import evenly_spread
 from imaginate.errors import DataError, ImaginateError, ModelError
 from imaginate.records import Sample
 from imaginate.reports.scatter import ImageMap, MapPoint
-from imaginate.runs import KEPT, REJECTED, Row, RunFolder
+from imaginate.runs import KEPT, REJECTED, RunFolder
 
 if TYPE_CHECKING:
     from imaginate.contract import Guide, Tensor
@@ -70,16 +70,12 @@ def _of_run(run: RunFolder) -> Iterator[_Picture]:
         "rejected": [row for row in refused if row["file_name"]],
     }
     for origin, rows in parts.items():
-        for row in _spread(rows):
+        for row in evenly_spread(rows, MOST):
             try:
                 image = decode_tensor(run.store.get(row["file_name"]))
             except ImaginateError:
                 continue
             yield _Picture(image, origin, str(row["class_name"]), str(row["file_name"]))
-
-
-def _spread(rows: list[Row]) -> list[Row]:
-    return rows if len(rows) <= MOST else [rows[i * len(rows) // MOST] for i in range(MOST)]
 
 
 def _of_held_out(path: str, split: str | None) -> Iterator[_Picture]:

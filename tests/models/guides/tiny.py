@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch
 
 from imaginate.errors import ImageError
 from imaginate.records import Sample
+from tiny_towers import write_tokenizer
 
 
 def clip_folder(folder: Path, *, image_size: int = 32, seed: int = 0) -> Path:
@@ -40,18 +40,6 @@ def siglip_folder(folder: Path, *, image_size: int = 32, seed: int = 0) -> Path:
     SiglipImageProcessor(size={"height": image_size, "width": image_size}).save_pretrained(folder)
     write_tokenizer(folder)
     return folder
-
-
-def write_tokenizer(folder: Path) -> None:
-    """CLIP's tokenizer without merges: one token a byte."""
-    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    units = [chr(b) for b in printable] + [chr(256 + i) for i in range(256 - len(printable))]
-    tokens = [*units, *(u + "</w>" for u in units), "<|startoftext|>", "<|endoftext|>"]
-    (folder / "vocab.json").write_text(json.dumps({t: i for i, t in enumerate(tokens)}), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
-    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    kind = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": "<|endoftext|>", **special}
-    (folder / "tokenizer_config.json").write_text(json.dumps(kind), encoding="utf-8")
 
 
 def picture(seed: int, height: int = 40, width: int = 40) -> torch.Tensor:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from imaginate.data.columns import PATHS
 from imaginate.data.sources.file import FileSource
 from imaginate.data.tables import SUFFIXES, TableFile
 from imaginate.errors import ConfigError, ImageError
+from imaginate.methods.core.kept import Kept
 from imaginate.methods.core.partners import at_size
 from imaginate.records import FileBacked, Image, Request, Sample
 from imaginate.settings import nearest
@@ -139,17 +139,13 @@ def read_mask(path: str, size: tuple[int, int] | None = None) -> Any:
     return mask
 
 
-_KEPT: OrderedDict[object, Masks] = OrderedDict()
+_KEPT: Kept[Masks] = Kept(2)
 
 
 def masks_for(place: str | None, normal: str | None, context: Context) -> Masks:
     """The masks for this context, listed once a process."""
     key = (place, normal, id(context.samples), context.labels)
-    if key not in _KEPT:
-        _KEPT[key] = Masks(place, normal, context)
-        while len(_KEPT) > 2:
-            _KEPT.popitem(last=False)
-    return _KEPT[key]
+    return _KEPT.get(key, lambda: Masks(place, normal, context))
 
 
 def _found(place: str | None, samples: Sequence[Sample]) -> Mapping[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +19,7 @@ from imaginate.data.lineage import read_lineage
 from imaginate.data.matching import matched
 from imaginate.errors import ConfigError, ImageError, RunError
 from imaginate.files import derive_seed
+from imaginate.methods.core.kept import Kept
 from imaginate.ops.batching import map_images
 from imaginate.ops.influence import Chooser, HeldBack, Loss, Offers
 from imaginate.records import Candidate, Image, LabelSpace, Request, Sample
@@ -154,17 +154,13 @@ class Offered:
         )  # fmt: skip
 
 
-_KEPT: OrderedDict[object, Offered] = OrderedDict()
+_KEPT: Kept[Offered] = Kept(2)
 
 
 def offered(choice: Choice, context: Context) -> Offered:
     """The candidates for this context, kept between calls."""
     key = (choice, context.labels, id(context.samples), id(context.guide))
-    if key not in _KEPT:
-        _KEPT[key] = Offered(choice, context)
-        while len(_KEPT) > 2:
-            _KEPT.popitem(last=False)
-    return _KEPT[key]
+    return _KEPT.get(key, lambda: Offered(choice, context))
 
 
 def _of_runs(paths: Sequence[str], context: Context) -> list[Offer]:

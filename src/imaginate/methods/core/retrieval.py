@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,8 @@ from torch.nn import functional as F
 
 from imaginate.contract import Context, Guide, TextGuide
 from imaginate.errors import ConfigError, ImageError, RunError
+from imaginate.files import lines_of
+from imaginate.methods.core.kept import Kept
 from imaginate.methods.core.neighbours import Neighbour, Neighbours, Rules, SearchPlan
 from imaginate.methods.core.scorers import Score, Scorer, best_scorer, head_scorer
 from imaginate.ops.batching import map_images
@@ -206,17 +207,13 @@ def _candidate(
     )
 
 
-_KEPT: OrderedDict[object, Lists] = OrderedDict()
+_KEPT: Kept[Lists] = Kept(4)
 
 
 def lists(context: Context, search: PoolSearch) -> Lists:
     """The lists for this context, kept between calls (of the last few contexts): ranked once a process."""
     key = (search, context.labels, id(context.pool), id(context.samples), id(context.guide))
-    if key not in _KEPT:
-        _KEPT[key] = Lists(context, search)
-        while len(_KEPT) > 4:
-            _KEPT.popitem(last=False)
-    return _KEPT[key]
+    return _KEPT.get(key, lambda: Lists(context, search))
 
 
 def exclusions(path: str | None) -> tuple[str, ...]:
@@ -226,8 +223,7 @@ def exclusions(path: str | None) -> tuple[str, ...]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise ConfigError(f"no exclude file at {path}")
-    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
-    return tuple(line for line in lines if line and not line.startswith("#"))
+    return lines_of(file)
 
 
 def _members(context: Context) -> dict[int, list[int]]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from imaginate.contract import Context
 from imaginate.errors import ConfigError, ImageError
+from imaginate.methods.core.kept import Kept
 from imaginate.records import Request
 from imaginate.settings import nearest
 
@@ -47,7 +47,7 @@ def terms_for(given: Sequence[str], requests: Sequence[Request], context: Contex
     """The terms for these seeds, with what they compare with; None where none is given."""
     import torch
 
-    from imaginate.ops.terms import Terms, prototypes_of
+    from imaginate.ops.terms import Terms
 
     weights = weights_of(given)
     if weights == type(weights)():
@@ -55,27 +55,37 @@ def terms_for(given: Sequence[str], requests: Sequence[Request], context: Contex
     labels = torch.tensor([request.label for request in requests])
     if not weights.compares:
         return Terms(weights=weights, labels=labels)
-    seeds = {label: _seeds_of(label, context) for label in {request.label for request in requests}}
-    means = {label: prototypes_of(rows) for label, rows in seeds.items()}
+    classes = [_class_of(request.label, context) for request in requests]
     return Terms(
         weights=weights,
         labels=labels,
-        prototypes=[means[request.label] for request in requests],
-        seeds=[seeds[request.label] for request in requests],
+        prototypes=[one.prototypes for one in classes],
+        seeds=[one.seeds for one in classes],
     )
 
 
-_KEPT: OrderedDict[object, tuple[Tensor, object, object]] = OrderedDict()  # with the owners of the ids in the key
+@dataclass(frozen=True)
+class _Class:
+    """What copies of a class are compared with: its seed images as the guide sees them (r, d), unit norm, and their
+    prototypes (p, d); and the owners of the ids in the key of `_KEPT`."""
+
+    seeds: Tensor
+    prototypes: Tensor
+    owners: tuple[object, object]
 
 
-def _seeds_of(label: int, context: Context) -> Tensor:
-    """What the guide sees in the seed images of a class, (r, d), unit norm; kept between calls."""
-    key = (label, id(context.samples), id(context.guide))
-    if key not in _KEPT:
-        _KEPT[key] = (_embedded(label, context), context.samples, context.guide)
-        while len(_KEPT) > 512:
-            _KEPT.popitem(last=False)
-    return _KEPT[key][0]
+_KEPT: Kept[_Class] = Kept(512)
+
+
+def _class_of(label: int, context: Context) -> _Class:
+    """Embedded and grouped once, kept between calls."""
+    from imaginate.ops.terms import prototypes_of
+
+    def make() -> _Class:
+        seeds = _embedded(label, context)
+        return _Class(seeds, prototypes_of(seeds), (context.samples, context.guide))
+
+    return _KEPT.get((label, id(context.samples), id(context.guide)), make)
 
 
 def _embedded(label: int, context: Context) -> Tensor:
