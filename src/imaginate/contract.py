@@ -60,6 +60,11 @@ class Method(Protocol):
         ...
 
 
+def prior_family(needs: Sequence[str]) -> str:
+    """The family of the prior among roles that are needed; "" without one."""
+    return next((need.partition(":")[2] for need in needs if need.startswith("prior:")), "")
+
+
 class Filter(Protocol):
     """One judge of candidates. Class attributes, next to the settings:
 

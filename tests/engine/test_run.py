@@ -440,7 +440,7 @@ def test_an_actor_is_sent_to_the_one_gpu_that_it_sees() -> None:
     recipe = recipe_from({"data": {"path": "x"}, "method": "cutmix", "roles": {"device": "cuda:1"}})
     ray_workers._actors(ray, "run", 3)
     assert [options["num_gpus"] for options in ray.asked] == [1.0]
-    assert ray_workers._inside(recipe).roles.device == "cuda"
+    assert ray_workers.inside(recipe).roles.device == "cuda"
     assert recipe.roles.device == "cuda:1"
 
 

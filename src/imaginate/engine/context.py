@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from imaginate.contract import DiffusionPrior, Edits, Filter, Guide, Method, Pool, Prepared, StoringGuide
+from imaginate.contract import DiffusionPrior, Edits, Filter, Guide, Method, Pool, Prepared, StoringGuide, prior_family
 from imaginate.data.relatives import relatives_in
 from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
@@ -48,7 +48,7 @@ class RunContext:
         """The prior of the family that the method needs, with the adaptation loaded into it where one is named."""
         from imaginate.models.priors import build_prior
 
-        family = next((need.split(":", 1)[1] for need in self.recipe.method.needs if need.startswith("prior:")), "")
+        family = prior_family(self.recipe.method.needs)
         if not family:
             raise ConfigError(f"{self.recipe.method_name} uses no prior")
         spec = self._named("prior", "nano, or a checkpoint's id or folder")

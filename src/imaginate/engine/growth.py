@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 GROWING = "growing"  # the key of run.json while a run grows: "clearing" its old shards, then "making" the new ones
 # What may change: how many copies, and which part of the dataset, as long as all seeds that were there still are.
-AMOUNTS = {
+MAY_GROW = {
     "expand": ("copies", "per_class"),
     "select": ("balance_to",),
     "data": ("shots", "fraction", "classes", "imbalance"),
@@ -53,7 +53,9 @@ def is_growth(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, p
 
 def _without_amounts(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: {k: v for k, v in value.items() if k not in AMOUNTS.get(key, ())} if isinstance(value, Mapping) else value
+        key: {k: v for k, v in value.items() if k not in MAY_GROW.get(key, ())}
+        if isinstance(value, Mapping)
+        else value
         for key, value in recipe.items()
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from imaginate.data import Dataset, conflicts, load, sha256
 from imaginate.data.digital_source import source_in
@@ -65,7 +66,7 @@ class Plan:
     run_id: str = ""
     grows: bool = False
 
-    @property
+    @cached_property
     def data_fingerprint(self) -> str:
         """A hash of the label space and of every seed image's id, label and bytes."""
         rows = [[s.id, s.label, h] for s, h in zip(self.samples, self.hashes, strict=True)]

@@ -38,7 +38,7 @@ def _spread(
     is gone, another actor makes its shard."""
     free = _actors(ray, root, count)
     places = Places(ray, free)
-    put = [ray.put((_inside(shared[0]), shared[1]))]  # inside a list: fetched by those who need it
+    put = [ray.put((inside(shared[0]), shared[1]))]  # inside a list: fetched by those who need it
     running: dict[Any, tuple[Any, int]] = {}
     while waiting or running:
         while free and waiting:
@@ -88,8 +88,8 @@ class Places:
         return gone
 
 
-def _inside(recipe: ResolvedRecipe) -> ResolvedRecipe:
-    """The recipe as a worker knows it."""
+def inside(recipe: ResolvedRecipe) -> ResolvedRecipe:
+    """The recipe as a worker knows it, which sees one GPU."""
     return replace(recipe, roles=replace(recipe.roles, device=cluster.device_inside(recipe.roles.device)))
 
 

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from imaginate.contract import prior_family
 from imaginate.data.labelling import from_line
 from imaginate.engine import finish, folder, growth
 from imaginate.engine.agreement import Tally, remark
@@ -114,28 +115,27 @@ def _expand_with(team: Team, recipe: ResolvedRecipe, store: Folder, restore: boo
                 facts.log(logging.WARNING if fact.warns else logging.INFO, fact.text)
 
     with own(store, "expand", is_run=True):
-        plan = _named(recipe, plan, store)
-        result = _expand(recipe, plan, store, team, progress, speak_up)
+        known = RunFolder(store).facts if store.exists(RUN) and _made_anything(store) else None
+        plan = replace(plan, run_id=_id(recipe, plan, known))
+        result = _expand(recipe, plan, store, known, team, progress, speak_up)
         _look_for_gone(recipe, plan, store, restore)
         return result
 
 
-def _named(recipe: ResolvedRecipe, plan: Plan, store: Folder) -> Plan:
-    """The plan with the run's id: that of the folder where it has begun ("" of runs that were begun without one)."""
-    begun = store.exists(RUN) and _made_anything(store)
-    found = RunFolder(store).facts.get("id", "") if begun else recipe.identity(plan.data_fingerprint)
-    return replace(plan, run_id=str(found))
+def _id(recipe: ResolvedRecipe, plan: Plan, known: Mapping[str, Any] | None) -> str:
+    """What the run is called in its files: as where it has begun ("" of runs that were begun without an id)."""
+    return recipe.identity(plan.data_fingerprint) if known is None else str(known.get("id", ""))
 
 
 def _expand(
     recipe: ResolvedRecipe,
     plan: Plan,
     store: Folder,
+    known: Mapping[str, Any] | None,
     team: Team,
     progress: bool,
     before: Callable[[RunContext | None], None],
 ) -> Run:
-    known = RunFolder(store).facts if store.exists(RUN) and _made_anything(store) else None
     plan, is_whole = _opened(recipe, plan, store, known)
     if known is not None and is_whole:
         RunFolder(store).check_facts("totals")
@@ -203,8 +203,7 @@ def _made_anything(store: Folder) -> bool:
 
 def _weights(recipe: ResolvedRecipe) -> dict[str, Weights]:
     """The weights of the roles that the recipe names, where they are files."""
-    families = [need.partition(":")[2] for need in recipe.method.needs if need.startswith("prior:")]
-    family = families[0] if families else ""
+    family = prior_family(recipe.method.needs)
     found = {"prior": weights_of(recipe.roles.prior, family), "guide": guide_weights(recipe.roles.guide)}
     found["adaptation"] = adaptation_weights(recipe.roles.adaptation)
     found["vae"] = None if recipe.roles.vae == "tiny" else weights_of(recipe.roles.vae, family)
@@ -223,10 +222,8 @@ def _opened(recipe: ResolvedRecipe, plan: Plan, store: Folder, known: Mapping[st
     """Begin the run, or go on with it, or make it grow; whether there is nothing left to do. RunError for a folder
     that holds another run."""
     fingerprint = recipe.fingerprint(plan.data_fingerprint)
-    texts = {RECIPE: _recipe_text(recipe), SEEDS: "".join(f"{line}\n" for line in plan.seed_lines)}
-    files = {name: text.encode(errors="surrogateescape") for name, text in texts.items()}
     if known is None:
-        for name, data in files.items():
+        for name, data in _texts(recipe, plan).items():
             store.put(name, data)
         store.put(RUN, json_bytes(_facts(recipe, plan, fingerprint)))
         return plan, False
@@ -237,6 +234,7 @@ def _opened(recipe: ResolvedRecipe, plan: Plan, store: Folder, known: Mapping[st
             return plan, True
     if other := difference(known.get("weights"), _weights(recipe)):
         raise RunError(f"{store.root} holds a run that began with another network: {other}; or use a new folder")
+    files = _texts(recipe, plan)
     if is_new:
         facts = {**known, **_facts(recipe, plan, fingerprint), "sessions": known["sessions"], "id": plan.run_id}
         growth.begin(store, facts, files)
@@ -245,11 +243,14 @@ def _opened(recipe: ResolvedRecipe, plan: Plan, store: Folder, known: Mapping[st
     return replace(plan, grows=is_new or growth.GROWING in known), False
 
 
-def _recipe_text(recipe: ResolvedRecipe) -> str:
+def _texts(recipe: ResolvedRecipe, plan: Plan) -> dict[str, bytes]:
+    """The recipe and the list of seeds, by the names of their files."""
     import yaml
 
-    text = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
-    return f"# `imaginate expand --recipe recipe.yaml OUT` repeats this run\n{text}"
+    settings = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
+    front = "# `imaginate expand --recipe recipe.yaml OUT` repeats this run\n"
+    texts = {RECIPE: front + settings, SEEDS: "".join(f"{line}\n" for line in plan.seed_lines)}
+    return {name: text.encode(errors="surrogateescape") for name, text in texts.items()}
 
 
 def _facts(recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> dict[str, Any]:

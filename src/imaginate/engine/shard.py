@@ -15,6 +15,7 @@ from typing import Any
 from imaginate import select
 from imaginate.contract import Tensor
 from imaginate.data.digital_source import GENERATED
+from imaginate.devices import use_threads
 from imaginate.engine.agreement import Tally, is_judged, judge_for, share_judged
 from imaginate.engine.canvas import Canvas
 from imaginate.engine.context import RunContext
@@ -85,7 +86,7 @@ class ShardWorker:
         self.digital_source = digital_source(recipe.method)
         self.writers = ThreadPoolExecutor(2) if self.method.needs or self.filters else None
         if self.writers is None:
-            _one_thread()
+            use_threads(1)  # pixel operations on one small image are slower on many
         self.context.prepare(self.method, *(f.filter for f in recipe.filters))
         self.judge = judge_for(recipe, self.context)
         self.judged_share = 1.0  # of the kept copies, by the judge
@@ -394,10 +395,3 @@ def _collect(pending: list[Future[None]]) -> None:
     for future in pending:
         future.result()
     pending.clear()
-
-
-def _one_thread() -> None:
-    """Pixel operations on one small image are slower on many threads than on one."""
-    import torch
-
-    torch.set_num_threads(1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +12,7 @@ from imaginate import cluster
 from imaginate.devices import gpu_of_worker, see_gpu, use_threads
 from imaginate.engine.context import RunContext
 from imaginate.engine.plan import Plan
-from imaginate.engine.ray_workers import on_ray
+from imaginate.engine.ray_workers import inside, on_ray
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.shard import ShardWorker
 from imaginate.errors import ConfigError, RunError
@@ -84,11 +83,9 @@ class Team:
 
     def _other(self, place: int, plan: Plan, root: str) -> LastingProcess:
         """A ShardWorker in another process."""
-        roles = self._recipe.roles
-        gpu = gpu_of_worker(roles.device, place) if self._recipe.needs else None
-        inside = replace(self._recipe, roles=replace(roles, device=cluster.device_inside(roles.device)))
+        gpu = gpu_of_worker(self._recipe.roles.device, place) if self._recipe.needs else None
         first = self._processes[place - 1] if place <= len(self._processes) else None
-        return LastingProcess(self._process, _begin, gpu, inside, plan, root, first=first)
+        return LastingProcess(self._process, _begin, gpu, inside(self._recipe), plan, root, first=first)
 
 
 _worker: ShardWorker | None = None  # of a process that makes shards for another one

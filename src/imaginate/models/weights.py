@@ -27,7 +27,7 @@ def weights_of(spec: str | None, family: str) -> Weights | None:
     if spec == "nano":
         from imaginate import nano as bundled
 
-        return {"id": spec, "hash": _hash(bundled.path(family if family in bundled.NAMES else "sd"))}
+        return {"id": spec, "hash": _hash(bundled.path(bundled.name_for(family)))}
     name, _ = hub.split_revision(spec)
     folder = Path(name).expanduser()
     if folder.is_dir():

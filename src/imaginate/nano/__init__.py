@@ -53,6 +53,11 @@ def labels() -> list[str]:
     return names
 
 
+def name_for(family: str) -> str:
+    """The bundled model that `nano` stands for as a prior of this family."""
+    return family if family in NAMES else "sd"
+
+
 def weights() -> Path:
     """The folder of all bundled weights, in the folder of this file, in a checkout and in an installed wheel alike."""
     return Path(str(resources.files("imaginate.nano").joinpath("weights")))

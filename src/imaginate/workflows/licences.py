@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imaginate import registry
+from imaginate.contract import prior_family
 from imaginate.data.urls import is_url
 from imaginate.limits import parse_json, parse_yaml
 from imaginate.markdown import table
@@ -125,8 +127,9 @@ def _of_model(spec: str, method: str) -> tuple[str, str]:
     from imaginate.models import hub
 
     if spec == "nano":
-        family = "mae" if "mae" in method else "unclip" if method in ("gif-dalle", "unclip") else "sd"
-        return _of_folder(nano.weights() / family, shown=f"card of nano-{family}")
+        needs = registry.find("methods", method).needs if method in registry.names("methods") else ()
+        bundled = nano.name_for(prior_family(needs))
+        return _of_folder(nano.weights() / bundled, shown=f"card of nano-{bundled}")
     name = spec.split(":")[0]
     place = Path(name).expanduser()
     if place.exists():
