@@ -53,9 +53,7 @@ def is_growth(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, p
 
 def _without_amounts(recipe: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        key: {k: v for k, v in value.items() if k not in MAY_GROW.get(key, ())}
-        if isinstance(value, Mapping)
-        else value
+        key: {k: v for k, v in value.items() if k not in MAY_GROW.get(key, ())} if isinstance(value, Mapping) else value
         for key, value in recipe.items()
     }
 
