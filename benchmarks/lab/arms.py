@@ -122,6 +122,20 @@ RET = (
         flags=(*_LITE, "--score", "head", "--purity", "0.7"),
         pool="lite",
     ),
+    Entry(
+        name="retrieval-seeds-own",
+        title="Retrieval by seed images, a pool that holds the classes",
+        method="retrieval",
+        flags=(*_LITE, "--query", "seeds"),
+        pool="own",
+    ),
+    Entry(
+        name="retrieval-head-own",
+        title="Retrieval by a head, a pool that holds the classes (ours)",
+        method="retrieval",
+        flags=(*_LITE, "--score", "head"),
+        pool="own",
+    ),
     Entry(name="boomerang", title="Boomerang", method="boomerang", flags=_SD, ret="Boomerang"),
     Entry(
         name="prompt-simple",

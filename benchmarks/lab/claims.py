@@ -63,7 +63,10 @@ CLAIMS = (
     Claim(number="C11", words="FID does not rank the methods", source="GIF Table 7"),
     Claim(
         number="ours", words="retrieval by a head beats retrieval by seed images, and RandAugment", source="ours",
-        pairs=(("retrieval-head", "retrieval-seeds"), ("retrieval-head", "randaugment")),
+        pairs=(
+            ("retrieval-head", "retrieval-seeds"), ("retrieval-head", "randaugment"),
+            ("retrieval-head-own", "retrieval-seeds-own"), ("retrieval-head-own", "randaugment"),
+        ),
     ),
     Claim(
         number="ours", words="images chosen among runs by influence beat RandAugment, and retrieval by seed images",

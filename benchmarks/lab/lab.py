@@ -16,6 +16,7 @@ import functools
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -57,6 +58,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--group", action="append", choices=[*GROUPS, "clip"], help="default: all")
     parser.add_argument("--learner", action="append", choices=list(LEARNERS), help="default: all")
     parser.add_argument("--arm", action="append", choices=list(ENTRIES), help="only these runs of the groups")
+    parser.add_argument(
+        "--only", action="store_true", help="studies of the arms that --arm names, and of what they have"
+    )
     parser.add_argument("--work", type=Path, default=ROOT / "lab-work", help="where runs and studies are kept")
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the datasets")
     parser.add_argument("--pool-shards", type=int, default=1, help="training shards of Tiny-ImageNet in the pools")
@@ -92,7 +96,7 @@ def _make(entry: Entry, target: Target, args: argparse.Namespace) -> None:
         if entry.fit:
             flags += ["--adaptation", str(_fit(entry.fit, target, args))]
         if entry.pool:
-            flags += ["--pool", str(_pool(entry.pool, args))]
+            flags += ["--pool", str(_pool(entry.pool, target, args))]
             flags += target.filled(target.held, args.data, args.work) if target.guarded else []
         there = [place / "runs" / name for name in entry.of if (place / "runs" / name / "metadata.parquet").exists()]
         if entry.of and not there:
@@ -156,14 +160,30 @@ def _fit(name: str, target: Target, args: argparse.Namespace) -> Path:
     return out
 
 
-def _pool(kind: str, args: argparse.Namespace) -> Path:
+def _pool(kind: str, target: Target, args: argparse.Namespace) -> Path:
     """Tiny-ImageNet's training images, which the priors were trained on: RET's retrieval pool in miniature, embedded by
-    the bundled CLIP (`nano`) or by frozen ImageNet features (`lite`)."""
-    out: Path = args.work / f"pool-{kind}"
+    the bundled CLIP (`nano`) or by frozen ImageNet features (`lite`); `own`: the target's unlabelled ones among them"""
+    if kind == "own" and not target.own:
+        raise _Failed(
+            "this target has no pool of its own" + (": that of the others holds it" if target.covered else "")
+        )
+    shards = sorted((args.data / "tiny-imagenet-64").glob("train-*.parquet"))[: args.pool_shards]
+    if kind != "own":
+        return _built(args.work / f"pool-{kind}", list(map(str, shards)), kind, args)
+    lite, out = _pool("lite", target, args), args.work / f"pool-own-{target.name}"
+    if not out.exists():
+        partial = out.with_name(f"{out.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(lite, partial)
+        partial.rename(out)
+    return _built(out, [*map(str, shards), *target.filled(target.own, args.data, args.work)], "lite", args)
+
+
+def _built(out: Path, sources: list[str], kind: str, args: argparse.Namespace) -> Path:
+    """A pool of these sources; those that it has already are not read again."""
     if not out.with_suffix(".done").exists():
-        shards = sorted((args.data / "tiny-imagenet-64").glob("train-*.parquet"))[: args.pool_shards]
         guide = ["nano"] if kind == "nano" else ["prototypes:efficientnet-lite0@112", "--data", str(_any(args))]
-        _command(["pool", "build", str(out), *map(str, shards), "--guide", *guide], 600, args.work / f"pool-{kind}.log")
+        _command(["pool", "build", str(out), *sources, "--guide", *guide], 600, args.work / f"{out.name}.log")
         out.with_suffix(".done").touch()
     return out
 
@@ -178,6 +198,8 @@ def _compare(target: Target, learner: LabLearner, args: argparse.Namespace, grou
     place = args.work / target.name
     study = place / f"study-{learner.name}"
     wanted = ENTRIES if learner.arms is None else learner.arms
+    if args.only:
+        wanted = [name for name in wanted if name in args.arm or (study / "arms" / name).exists()]
     runs = [f"run:{place / 'runs' / n}" for n in wanted if (place / "runs" / n / "metadata.parquet").exists()]
     arms = ["original", *runs]
     if learner.arms is None and ("clip" in groups or _had(study, "clip-")):

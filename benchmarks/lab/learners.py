@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 MAIN = (
     "randaugment", "cutout", "mae", "gif-mae", "sd", "gif-sd", "retrieval", "retrieval-seeds", "retrieval-head",
-    "prompt-simple", "textual-inversion",
+    "retrieval-seeds-own", "retrieval-head-own", "prompt-simple", "textual-inversion",
 )  # fmt: skip
 
 
@@ -41,7 +41,8 @@ LEARNERS = {
         ),
         LabLearner(
             name="robustness", title="probe, corrupted images", by_updates=False, corrupted=True,
-            arms=("randaugment", "gif-mae", "gif-sd", "retrieval-head"), targets=("imagenette", "tiny-5"),
+            arms=("randaugment", "gif-mae", "gif-sd", "retrieval-head", "retrieval-head-own"),
+            targets=("imagenette", "tiny-5"),
             flags=(
                 "--arch", "probe:efficientnet-lite0", "--seeds", "5",
                 "--corruptions", "3", "--corruption-images", "100",
