@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -139,3 +140,38 @@ def test_a_cut_download_is_taken_up_again(answers: dict[str, Any]) -> None:
     assert "weights" in answers["cut"]
     asked = [line for line in answers["seen"] if line.startswith("GET /lab/cut") and "model.safetensors" in line]
     assert len(asked) > 1
+
+
+SHOW = """
+import sys
+from imaginate.models import fetching
+from imaginate.models.guides import build_guide
+from imaginate.progress import bar
+from imaginate.records import LabelSpace
+fetching.LEAST, fetching.MEGA, fetching.EVERY = 1e4, 1e3, 0.02
+if sys.argv[1] == "within":
+    with bar("working", 4):
+        build_guide("clip:lab/slow", LabelSpace.of(["a", "b"]))
+else:
+    build_guide("clip:lab/slow", LabelSpace.of(["a", "b"]))
+"""
+
+
+@pytest.mark.parametrize("where", ["alone", "within"])
+def test_a_download_shows_its_size_and_its_speed(tmp_path: Path, where: str) -> None:
+    clip = tiny.tiny_clip(tmp_path / "clip")
+    place = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))}
+    place |= {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1", "COLUMNS": "120", "FORCE_COLOR": "1"}
+    with Hub({"lab/slow": Repository(clip, rate=2e5)}) as hub:
+        command = [sys.executable, "-c", SHOW, where]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env={**place, "HF_ENDPOINT": hub.url}, check=False
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", done.stderr)
+    steps = re.findall(r"fetching lab/slow \S+ +(\d+)/(\d+) +(-|[\d,.]+) MB/s", shown)
+    assert len({come for come, _, _ in steps}) >= 2, "it moves"
+    size = (clip / "model.safetensors").stat().st_size / 1000
+    assert int(steps[-1][1]) >= int(size), "the whole of the largest file is known while it comes"
+    assert any(speed not in ("-", "0.0") for _, _, speed in steps)
+    assert ("working" in shown) == (where == "within")

@@ -10,24 +10,27 @@ import base64
 import hashlib
 import json
 import threading
+import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+CHUNK = 1 << 16
 Reply = tuple[int, dict[str, str], bytes, int]  # the last: after how many bytes the connection is cut
 
 
 @dataclass
 class Repository:
     """One repository. `revisions`: name -> commit. `cuts`: bytes after which a large file's connection is cut, once a
-    file."""
+    file. `rate`: bytes a second, 0 as fast as it goes."""
 
     folder: Path
     revisions: dict[str, str] = field(default_factory=lambda: {"main": "a" * 40})
     is_gated: bool = False
     is_down: bool = False
     cuts: int = 0
+    rate: float = 0
     cut_files: set[str] = field(default_factory=set)
 
 
@@ -79,7 +82,10 @@ class Hub:
                     self.close_connection = True
                     self.connection.shutdown(2)
                     return
-                self.wfile.write(body)
+                rate = hub.rate(self.path)
+                for start in range(0, len(body), CHUNK):
+                    self.wfile.write(body[start : start + CHUNK])
+                    time.sleep(CHUNK / rate if rate else 0)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
@@ -93,6 +99,11 @@ class Hub:
         self.server.shutdown()
         self.server.server_close()
         self._thread.join()
+
+    def rate(self, path: str) -> float:
+        """How fast a file is sent."""
+        found = self.repositories.get("/".join(path.strip("/").split("/")[:2]))
+        return found.rate if found else 0
 
     def take(self, path: str, body: bytes, token: str) -> Any:
         """What is answered to an upload, whose files go into `uploaded`; None to who is not logged in."""
@@ -137,7 +148,9 @@ class Hub:
         files = sorted(p for p in found.folder.rglob("*") if p.is_file())
         names = [str(p.relative_to(found.folder)) for p in files]
         body: Any = {"id": name, "modelId": name, "sha": commit, "gated": "auto" if found.is_gated else False}
-        body |= {"siblings": [{"rfilename": n} for n in names], "private": False, "tags": [], "downloads": 0}
+        about = [{"size": p.stat().st_size, "blobId": _etag(p)} for p in files]
+        body |= {"siblings": [{"rfilename": n} | more for n, more in zip(names, about, strict=True)]}
+        body |= {"private": False, "tags": [], "downloads": 0}
         if is_tree:
             body = [
                 {"type": "file", "path": n, "size": p.stat().st_size, "oid": _etag(p)}

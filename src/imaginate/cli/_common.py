@@ -118,7 +118,7 @@ def heard(args: argparse.Namespace, notes: logging.Handler) -> Iterator[None]:
     log = logging.getLogger("imaginate")
     level, said = log.level, notes.level
     with ExitStack() as stack:
-        if getattr(args, "is_quiet", False):
+        if getattr(args, "is_quiet", False) or getattr(args, "quiet", False):
             stack.enter_context(progress.hidden())
         if getattr(args, "private_addresses", False):
             os.environ[PRIVATE_SWITCH] = "1"  # the environment, so that worker processes know

@@ -17,6 +17,7 @@ from torch import nn
 
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models import hub
+from imaginate.models.fetching import fetching
 
 T = TypeVar("T")
 Module = TypeVar("Module", bound=nn.Module)
@@ -76,17 +77,31 @@ def precision(dtype: str | torch.dtype | None, device: str) -> torch.dtype:
 
 
 @contextmanager
+def _without_hub_bars() -> Iterator[None]:
+    """A download is shown by `fetching`, not by the hub's own bars, of which there is one a file."""
+    if "huggingface_hub" not in sys.modules:
+        yield
+        return
+    utils = importlib.import_module("huggingface_hub.utils")
+    had_bars = not utils.are_progress_bars_disabled()
+    utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if had_bars:
+            utils.enable_progress_bars()
+
+
+@contextmanager
 def quiet() -> Iterator[None]:
-    """No notices, warnings or bars of the model libraries while a checkpoint is read, but that of a download."""
+    """No notices, warnings or bars of the model libraries while a checkpoint is read."""
     libraries = [importlib.import_module(f"{name}.utils.logging") for name in LIBRARIES if name in sys.modules]
     before = [(library, library.get_verbosity(), library.is_progress_bar_enabled()) for library in libraries]
     for library in libraries:
         library.set_verbosity_error()
         library.disable_progress_bar()
-    if libraries and sys.stderr.isatty():  # transformers silences the hub's bars with its own: a download is shown
-        importlib.import_module("huggingface_hub.utils").enable_progress_bars()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _without_hub_bars():
             warnings.simplefilter("ignore")
             yield
     finally:
@@ -102,7 +117,7 @@ def read(load: Callable[[], T], spec: str, what: str) -> T:
     One at a time: the loaders set torch's default type for all threads, and two at once may leave it at half precision.
     """
     try:
-        with _LOADING, quiet():
+        with _LOADING, quiet(), fetching(spec):
             return load()
     except _unread() as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -61,6 +61,31 @@ def snapshot(spec: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def come(name: str) -> dict[str, int]:
+    """The files of a repository that are in the cache or on their way there: name of the content -> bytes so far."""
+    found: dict[str, int] = {}
+    for path in (_cache() / f"models--{name.replace('/', '--')}" / "blobs").glob("*"):
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:  # renamed since it was listed
+            continue
+        key = path.name.partition(".")[0]
+        found[key] = max(size, found.get(key, 0))
+    return found
+
+
+def blob_sizes(name: str) -> dict[str, int]:
+    """How many bytes the files of a repository have, by the name of their content; empty where the hub does not say."""
+    errors: Any = importlib.import_module("huggingface_hub.errors")
+    from huggingface_hub import HfApi
+
+    try:
+        files = HfApi().model_info(name, files_metadata=True, timeout=10).siblings or []
+    except (errors.HTTPError, errors.HFValidationError, OSError):
+        return {}
+    return {(file.lfs.sha256 if file.lfs else file.blob_id) or "": file.size or 0 for file in files}
+
+
 def explain(error: BaseException, spec: str) -> str | None:
     """Why a hub id cannot be had, and what to do; None where the hub has nothing to do with it."""
     errors: Any = importlib.import_module("huggingface_hub.errors")
