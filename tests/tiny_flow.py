@@ -2,7 +2,8 @@
 
 tiny_sd3(folder)   StableDiffusion3Pipeline, 16 px       tiny_flux(folder)      FluxPipeline, 16 px, as dev or schnell
 tiny_qwen(folder)  QwenImagePipeline                     tiny_z_image(folder)   ZImagePipeline, 16 px
-tiny_pixart(folder)  PixArtSigmaPipeline, text alone     tiny_pix2pix(folder), tiny_kontext(folder)   editors
+tiny_pixart(folder)  PixArtSigmaPipeline, text alone     tiny_sana(folder)      SanaPipeline, text alone, 32 px
+tiny_pix2pix(folder), tiny_kontext(folder)   editors
 """
 
 from __future__ import annotations
@@ -210,6 +211,38 @@ def tiny_pixart(folder: Path) -> Path:
     PixArtSigmaPipeline(
         tokenizer=_t5_tokenizer(), text_encoder=_t5(), vae=_vae(4), transformer=transformer, scheduler=_ddim()
     ).save_pretrained(folder)
+    return folder
+
+
+def tiny_sana(folder: Path) -> Path:
+    """A random Sana: text-to-image alone, text by Gemma 2, an autoencoder without a posterior, latents (4, 16, 16)."""
+    from diffusers import AutoencoderDC, SanaPipeline, SanaTransformer2DModel
+    from transformers import Gemma2Config, Gemma2Model
+
+    blocks, scales = ("ResBlock", "EfficientViTBlock"), ((), (5,))
+    vae = seeded(
+        lambda: AutoencoderDC(
+            latent_channels=4, attention_head_dim=2, encoder_block_types=blocks, decoder_block_types=blocks,
+            encoder_block_out_channels=(8, 8), decoder_block_out_channels=(8, 8), encoder_qkv_multiscales=scales,
+            decoder_qkv_multiscales=scales, encoder_layers_per_block=(1, 1), decoder_layers_per_block=(1, 1),
+            downsample_block_type="conv", upsample_block_type="interpolate", scaling_factor=0.41407,
+        )
+    )  # fmt: skip
+    text = Gemma2Config(
+        vocab_size=300, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2,
+        num_key_value_heads=2, head_dim=8,
+    )  # fmt: skip
+    transformer = seeded(
+        lambda: SanaTransformer2DModel(
+            in_channels=4, out_channels=4, num_layers=1, num_attention_heads=2, attention_head_dim=8,
+            num_cross_attention_heads=2, cross_attention_head_dim=8, cross_attention_dim=16, caption_channels=16,
+            patch_size=1, sample_size=16,
+        )
+    )  # fmt: skip
+    SanaPipeline(
+        tokenizer=_qwen_tokenizer(), text_encoder=seeded(lambda: Gemma2Model(text).eval()), vae=vae,
+        transformer=transformer, scheduler=_flow(shift=3.0),
+    ).save_pretrained(folder)  # fmt: skip
     return folder
 
 

@@ -167,10 +167,16 @@ def test_ready_conditionings_do_the_same_as_prompts(prior: Callable[[str], Any])
         prior("flux").diffuse(None, ["long " * 600], **how)
 
 
-def test_what_draws_from_text_alone_serves_prompts_and_refuses_seeds(prior: Callable[[str], Any]) -> None:
-    ours = prior("pixart")
+@pytest.mark.parametrize(("name", "size"), [("pixart", 16), ("sana", 32)])
+def test_what_draws_from_text_alone_serves_prompts_and_refuses_seeds(
+    name: str, size: int, prior: Callable[[str], Any]
+) -> None:
+    ours = prior(name)
     how: dict[str, Any] = {"strength": 0.5, "seeds": [1], **FIXED}
-    assert ours.decode(ours.diffuse(None, ["a cat"], **how)).shape == (1, 3, 16, 16)
+    drawn = ours.decode(ours.diffuse(None, ["a cat"], **how))
+    assert drawn.shape == (1, 3, size, size)
+    more = ours.diffuse(None, ["a dog", "a cat"], **how | {"seeds": [2, 1]})
+    torch.testing.assert_close(ours.decode(more)[1:], drawn, rtol=0, atol=1 / 255)
     with pytest.raises(ConfigError, match="draws from text alone: use method prompt"):
         ours.diffuse(torch.zeros(1, 4, 8, 8), ["a cat"], **how)
     with pytest.raises(ConfigError, match="draws from text alone"):
