@@ -136,6 +136,13 @@ RET = (
         flags=(*_LITE, "--score", "head"),
         pool="own",
     ),
+    Entry(
+        name="retrieval-head-pure-own",
+        title="Retrieval by a head, purity 0.7, a pool that holds the classes (ours)",
+        method="retrieval",
+        flags=(*_LITE, "--score", "head", "--purity", "0.7"),
+        pool="own",
+    ),
     Entry(name="boomerang", title="Boomerang", method="boomerang", flags=_SD, ret="Boomerang"),
     Entry(
         name="prompt-simple",

@@ -66,6 +66,7 @@ CLAIMS = (
         pairs=(
             ("retrieval-head", "retrieval-seeds"), ("retrieval-head", "randaugment"),
             ("retrieval-head-own", "retrieval-seeds-own"), ("retrieval-head-own", "randaugment"),
+            ("retrieval-head-pure-own", "retrieval-seeds-own"), ("retrieval-head-pure-own", "randaugment"),
         ),
     ),
     Claim(

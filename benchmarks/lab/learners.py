@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 MAIN = (
     "randaugment", "cutout", "mae", "gif-mae", "sd", "gif-sd", "retrieval", "retrieval-seeds", "retrieval-head",
-    "retrieval-seeds-own", "retrieval-head-own", "prompt-simple", "textual-inversion",
+    "retrieval-seeds-own", "retrieval-head-own", "retrieval-head-pure-own", "prompt-simple", "textual-inversion",
 )  # fmt: skip
 
 
