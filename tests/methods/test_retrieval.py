@@ -109,6 +109,19 @@ def test_policies_for_classes_that_end_short(world: World, caplog: pytest.LogCap
         kept("fail")
 
 
+def test_of_many_classes_that_end_short_a_few_are_named(
+    world: World, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imaginate.methods.core.retrieval.NAMED", 1)
+    method = Retrieval(contrastive=True, **LOOSE)
+    for label in range(3):
+        list(method.expand([ask(label, range(100))], world))
+    said = [record.message for record in caplog.records if "short" in record.message]
+    assert len(said) == 2, said
+    assert "class 'red' ends short" in said[0]
+    assert said[1].startswith("more classes end short")
+
+
 def test_seeds_and_both_and_their_duplicates(world: World, pool_path: str) -> None:
     class Seeds:
         def __len__(self) -> int:

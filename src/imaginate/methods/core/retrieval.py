@@ -29,6 +29,7 @@ TOGETHER = 32  # classes whose first lists are searched together
 Query = Literal["text", "seeds", "both"]
 Short = Literal["keep", "drop", "fail", "even"]
 Seeds = tuple[Tensor, list[str]]
+NAMED = 5  # classes that end short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ class Lists:
         self._wanted: dict[int, int] = {}
         self._lists: dict[int, Neighbours] = {}
         self._shares: dict[tuple[int, int], int] = {}
+        self._short = 0  # classes that ended short
         self._seeds: dict[int, Seeds] = {}
         self._reaches: dict[int, Tensor] = {}
         self._members = _members(context)
@@ -104,8 +106,15 @@ class Lists:
         said = f"class {name!r} ends short: {usable} of {wanted} images pass, of {self._lists[label].seen} neighbours"
         if short == "fail":
             raise RunError(f"{said}; use a larger pool, looser rules, or short keep, drop or even")
-        log.warning(said + (": dropped" if short == "drop" else ""))
+        self._name_short(said + (": dropped" if short == "drop" else ""))
         return 0 if short == "drop" else sys.maxsize
+
+    def _name_short(self, said: str) -> None:
+        """The first few classes that end short each get a note, the others one together: there may be hundreds."""
+        self._short += 1
+        if self._short == NAMED + 1:
+            log.warning("more classes end short: `imaginate inspect RUN` counts the images of each")
+        log.log(logging.WARNING if self._short <= NAMED else logging.INFO, said)
 
     def _make(self, label: int, wanted: int) -> Neighbours:
         a = self._search
