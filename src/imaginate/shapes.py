@@ -46,7 +46,7 @@ _COUNT = (int, float, type(None))
 ANSWER: Shape = {  # of one classifier of a study
     "arm": str, "seed": int, "resample": int, "kind": str, "images": {"original": int, "synthetic?": int, "real": int,
     "total?": int, "excluded?": {...: int}}, "top1": NUMBER, "mean_per_class": NUMBER,
-    "per_class": [_COUNT], "validation?": _COUNT, "corruption?": (dict, None), "best_update?": _COUNT,
+    "per_class": [_COUNT], "validation?": _COUNT, "corruption?": _COUNT, "best_update?": _COUNT,
     "updates?": _COUNT, "stopped_early?": bool, "epochs?": _COUNT, "seconds": NUMBER, "parameters?": int,
     "weight_new?": _COUNT, "image_size?": int, "arch?": str, "processes?": int, "device?": str, "precision?": str,
 }  # fmt: skip
