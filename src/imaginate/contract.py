@@ -730,5 +730,6 @@ class Pool(Protocol):
         ...
 
     def image(self, row: dict[str, Scalar]) -> Image:
-        """(3, h, w) uint8 of a row that `search` returned. Raises ImageError."""
+        """(3, h, w) uint8 of a row that `search` returned, whose `digital_source` then says how its file says that a
+        model made it, or None. Raises ImageError."""
         ...

@@ -25,8 +25,12 @@ LabelTag: TypeAlias = Literal[
     "PresentationIntentType", "ScanningSequence", "Manufacturer", "ManufacturerModelName",
 ]  # of DICOM: the tags that name no person, place or time  # fmt: skip
 DigitalSource: TypeAlias = Literal[
-    "trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicallyEnhanced", "composite"
-]  # IPTC's words for how a picture came to be: drawn by a model, edited by one, altered by rules, of several pictures
+    "trainedAlgorithmicMedia",
+    "compositeWithTrainedAlgorithmicMedia",
+    "compositeSynthetic",
+    "algorithmicallyEnhanced",
+    "composite",
+]  # IPTC's words: drawn by a model, edited by one, of several pictures with a drawn one, altered by rules, of several
 GROUP = "group"  # the key of `Sample.meta` that images share which must stay on one side of a cut
 
 

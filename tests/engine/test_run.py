@@ -543,6 +543,20 @@ def test_a_copy_of_a_generated_picture_says_so_too(tmp_path: Path) -> None:
     assert found == {"000": "trainedAlgorithmicMedia", "001": None}
 
 
+def test_a_mixture_with_a_generated_picture_says_so(tmp_path: Path) -> None:
+    source = folder(tmp_path / "data", ("ant",), each=2)
+    marked = encode(torch.zeros(3, 24, 32), Writing(), packet(Mark("", "", "compositeSynthetic")))
+    (source / "ant" / "000.png").write_bytes(marked)
+    run = imaginate.expand(str(source), tmp_path / "run", "mixup", copies=6, originals="none", progress=False)
+    rows = RunFolder(run.path).rows("metadata.parquet")
+    said = {
+        (row["seed_image"], row["info_partner"]): source_in((tmp_path / "run" / row["file_name"]).read_bytes())
+        for row in rows
+    }
+    assert said == {pair: "compositeSynthetic" if "ant/000.png" in pair else None for pair in said}
+    assert len(said) == 4
+
+
 def test_the_id_of_a_run_is_of_its_data_and_recipe_not_of_its_size(data: Path, tmp_path: Path) -> None:
     ids = {}
     for name, knobs in {"a": {}, "more": {"copies": 2, "batch": 3, "shard": 5}, "other": {"seed": 1}}.items():

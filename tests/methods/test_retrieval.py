@@ -14,7 +14,10 @@ from colour_guide import COLOURS, ColourGuide, coloured
 from imaginate.errors import ConfigError, ModelError, RunError
 from imaginate.methods.retrieval import Retrieval
 from imaginate.pool import build_pool, open_pool
+from imaginate.pool.settings import Building
 from imaginate.records import Candidate, LabelSpace, Request, image_seed
+from imaginate.write.images import Writing, encode
+from imaginate.write.marks import Mark, packet
 from worlds import World, png
 
 LOOSE: dict[str, Any] = {"duplicate_cosine": 1.01, "duplicate_bits": 0}
@@ -185,3 +188,18 @@ def test_patterns_of_the_list_mean_star_and_question_mark_alone() -> None:
     assert excluded(row, ["pool/photo [0].png"])
     assert excluded(row, ["pool/photo [?].*"])
     assert not excluded({"id": "0", "source": "pool/photo 0.png"}, ["pool/photo [0].png"])
+
+
+@pytest.mark.parametrize("store", ["bytes", "reference"])
+def test_a_picture_that_says_that_a_model_made_it_still_says_so(tmp_path: Path, store: str) -> None:
+    (tmp_path / "web" / "red").mkdir(parents=True)
+    drawn = packet(Mark("", "", "trainedAlgorithmicMedia"))
+    for i in range(4):
+        image = torch.from_numpy(coloured("red", i)).permute(2, 0, 1)
+        (tmp_path / "web" / "red" / f"{i}.png").write_bytes(encode(image, Writing(), drawn if i % 2 else b""))
+    build_pool(str(tmp_path / "pool"), [str(tmp_path / "web")], ColourGuide(), Building(store=store))  # type: ignore[arg-type]
+    world = World(guide=ColourGuide(), pool=open_pool(str(tmp_path / "pool")))
+    world.labels = LabelSpace.of(("red",))
+    found = Retrieval(**LOOSE).expand([ask(0, range(4))], world)
+    said = {Path(str(c.info["source"])).stem: c.digital_source for c in found}
+    assert said == {str(i): "trainedAlgorithmicMedia" if i % 2 else None for i in range(4)}

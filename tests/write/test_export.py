@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
+import torch
 
 import imaginate
 from data import zoo
 from imaginate.data import load, open_dataset
+from imaginate.data.digital_source import source_in
 from imaginate.errors import ConfigError, RunError
 from imaginate.runs import RunFolder
 from imaginate.write.export import FORMATS, export
+from imaginate.write.images import Writing, encode
+from imaginate.write.marks import Mark, packet
 from worlds import folder
 
 
@@ -149,3 +154,15 @@ def test_originals_of_webp_are_listed_where_the_copies_are(form: str, ending: st
     card = (tmp_path / "run" / "README.md").read_text()
     assert ("timm and Keras do not list" in card) == (form == "webp")
     assert "Cut a validation part by `seed_image`" in card
+
+
+def test_a_generated_original_says_so_in_an_export_of_several_kinds(tmp_path: Path) -> None:
+    source = folder(tmp_path / "data", ("ant",), each=1)
+    drawn = encode(torch.zeros(3, 24, 32), Writing(format="jpeg"), packet(Mark("", "", "trainedAlgorithmicMedia")))
+    (source / "ant" / "drawn.jpg").write_bytes(drawn)
+    imaginate.expand(str(source), tmp_path / "run", method="duplicate", copies=1, progress=False)
+    export(str(tmp_path / "run"), str(tmp_path / "out"), "webdataset")
+    with tarfile.open(tmp_path / "out" / "shard-000000.tar") as tar:
+        images = [tar.extractfile(m).read() for m in tar if m.name.endswith(".png")]  # type: ignore[union-attr]
+    assert [source_in(data) for data in images].count("trainedAlgorithmicMedia") == 2
+    assert len(images) == 4

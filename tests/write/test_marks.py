@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 import torch
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from imaginate.data.decoding import decode_tensor
 from imaginate.data.digital_source import source_in
@@ -43,6 +44,15 @@ def test_every_format_carries_the_mark_and_no_other_pixel(form: Any) -> None:
     assert source_in(marked) == "compositeWithTrainedAlgorithmicMedia"
     assert source_in(plain) is None
     ElementTree.fromstring(mark)
+
+
+def test_a_compressed_packet_of_a_png_is_read() -> None:
+    info, out = PngInfo(), io.BytesIO()
+    info.add_itxt("XML:com.adobe.xmp", packet(Mark("", "", "trainedAlgorithmicMedia")).decode(), zip=True)
+    Image.new("RGB", (8, 8)).save(out, "PNG", pnginfo=info)
+    assert b"trainedAlgorithmicMedia" not in out.getvalue()
+    assert source_in(out.getvalue()) == "trainedAlgorithmicMedia"
+    assert source_in(out.getvalue()[:300]) in (None, "trainedAlgorithmicMedia")
 
 
 # What each method's files say, by hand: the words are public, and a false one is worse than none.

@@ -19,17 +19,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--push", metavar="ORG/NAME", help="upload it as a dataset of the Hugging Face hub, with its card"
     )
+    group = parser.add_argument_group("signed manifests (C2PA, extra c2pa)")
+    group.add_argument("--c2pa-cert", metavar="PEM", help="certificate chain: new images say who vouches for them")
+    group.add_argument("--c2pa-key", metavar="PEM", help="its private key")
+    group.add_argument("--c2pa-timestamp", metavar="URL", help="authority that dates the signatures")
     parser.add_argument("--private", action="store_true", help="with --push: a new dataset is private")
 
 
 def run(args: argparse.Namespace) -> int:
     """Export, then say how much."""
+    from imaginate.cli._common import facts_shown
     from imaginate.write.export import export
     from imaginate.write.push import check_name, push
 
     if args.push:
         check_name(args.push)
-    count = export(args.run, args.out, args.format, per_file=args.per_file)
+    with facts_shown():
+        count = export(
+            args.run, args.out, args.format, per_file=args.per_file,
+            c2pa_cert=args.c2pa_cert, c2pa_key=args.c2pa_key, c2pa_timestamp=args.c2pa_timestamp,
+        )  # fmt: skip
     print(f"{args.out}: {count} images as {args.format}")
     if args.push:
         print(push(args.run, args.out, args.push, private=args.private))

@@ -71,6 +71,20 @@ def open_picture(data: bytes) -> Image.Image:
     return image
 
 
+def xmp_in(data: bytes) -> bytes:
+    """The XMP packet of a picture, UTF-8; b"" where it has none, or none that can be read."""
+    try:
+        with Image.open(io.BytesIO(data), formats=_formats(data[:4])) as opened:
+            found = opened.info.get("xmp") or opened.info.get("XML:com.adobe.xmp") or b""
+    except (UnidentifiedImageError, Image.DecompressionBombError, *DAMAGE):
+        return b""
+    packet = found.encode() if isinstance(found, str) else found if isinstance(found, bytes) else b""
+    try:
+        return packet.decode().encode()
+    except UnicodeDecodeError:
+        return b""
+
+
 def _unknown(data: bytes) -> str:
     """Why Pillow knows no picture in the bytes: a sound JPEG of 12 bits is none that it reads."""
     at = next((data.find(mark) for mark in (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2") if mark in data), -1)

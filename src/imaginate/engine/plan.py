@@ -72,6 +72,11 @@ class Plan:
         rows = [[s.id, s.label, h] for s, h in zip(self.samples, self.hashes, strict=True)]
         return short_hash([list(self.labels.names), rows])
 
+    @cached_property
+    def places(self) -> Mapping[str, int]:
+        """The place of each seed image of a model, by its id."""
+        return {self.samples[place].id: place for place in self.generated}
+
     @property
     def seed_lines(self) -> tuple[str, ...]:
         """A line a seed image: the hash of its bytes, and its id."""

@@ -27,7 +27,19 @@ from imaginate.errors import ImageError
 from imaginate.files import Folder
 from imaginate.limits import parse_json
 from imaginate.ops.similarity import signature
-from imaginate.records import GROUP, Candidate, FileBacked, Image, Request, Sample, Scalar, Verdict, image_seed, steady
+from imaginate.records import (
+    GROUP,
+    Candidate,
+    DigitalSource,
+    FileBacked,
+    Image,
+    Request,
+    Sample,
+    Scalar,
+    Verdict,
+    image_seed,
+    steady,
+)
 from imaginate.write import names, tables
 from imaginate.write.images import (
     EXTENSIONS,
@@ -314,8 +326,14 @@ class ShardWorker:
             return b""
         source = self.digital_source
         if source not in GENERATED:
-            source = (None if unit.index is None else self.plan.generated.get(unit.index)) or c.digital_source or source
+            source = self._generated(unit, c) or source
         return packet(Mark(self.plan.run_id, self.recipe.method_name, source, Taken.of(c.info)))
+
+    def _generated(self, unit: Unit, c: Candidate) -> DigitalSource | None:
+        """What the seed, the partner or the picture that a copy is taken from says, where a model made one of them."""
+        places = (unit.index, self.plan.places.get(str(c.info.get("partner") or "")))
+        said = (None if place is None else self.plan.generated.get(place) for place in places)
+        return next((word for word in said if word is not None), c.digital_source)
 
     def _mark_of_seed(self, index: int) -> bytes:
         """What the file of a generated seed says, for where it is written anew."""

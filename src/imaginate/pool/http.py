@@ -105,8 +105,11 @@ class HttpPool:
     def image(self, row: dict[str, Scalar]) -> Image:
         """(3, h, w) uint8, from the answer itself or downloaded. Raises ImageError."""
         from imaginate.data.decoding import decode_tensor
+        from imaginate.data.digital_source import source_in
 
-        return decode_tensor(self._bytes(row))
+        data = self._bytes(row)
+        row["digital_source"] = source_in(data)
+        return decode_tensor(data)
 
     def _bytes(self, row: dict[str, Scalar]) -> bytes:
         if row.get("_image"):

@@ -106,12 +106,14 @@ class LancePool:
     def image(self, row: dict[str, Scalar]) -> Image:
         """(3, h, w) uint8 of a row that `search` returned. Raises ImageError (`source disappeared`, `truncated`)."""
         from imaginate.data.decoding import decode_tensor
+        from imaginate.data.digital_source import source_in
 
         key = str(row["id"])
         found = self.table.fetch([key], ["image", "ref"]).get(key)
         if found is None:
             raise ImageError("no longer in the pool")
         data = found["image"] if found["image"] is not None else _referenced(key, found["ref"] or "")
+        row["digital_source"] = source_in(data)
         return decode_tensor(data)
 
 

@@ -10,6 +10,7 @@ import logging
 import os
 import tarfile
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from imaginate.data.labelling import as_line
@@ -18,32 +19,52 @@ from imaginate.files import Folder, json_bytes
 from imaginate.ownership import is_begun, own
 from imaginate.runs import RunFolder
 from imaginate.write.annotation_exports import write_coco, write_fiftyone, write_label_studio, write_ultralytics
+from imaginate.write.c2pa import Signer, check_credentials
 from imaginate.write.croissant import croissant
+from imaginate.write.images import to_png
 
 log = logging.getLogger("imaginate")
+facts = logging.getLogger("imaginate.facts")
 FORMATS = ("webdataset", "parquet", "csv", "fiftyone")  # every class name comes back as it is
 IMPORTS = ("label-studio", "ultralytics", "coco")  # as these tools write names: without line breaks, or as folders
 
 
-def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
+def export(
+    run: str,
+    out: str,
+    form: str,
+    *,
+    per_file: int = 1000,
+    c2pa_cert: str | None = None,
+    c2pa_key: str | None = None,
+    c2pa_timestamp: str | None = None,
+) -> int:
     """Write the kept images of a run as `form` under `out`; returns their number.
 
     webdataset: `shard-000000.tar` with `.png` (or what all images of the run are), `.cls` and `.json`, class names in
     `dataset_info.json`, which `datasets` passes over. parquet: `train-00000-of-0000N.parquet` with an `image` struct, a
     `label` with the class names, and every other column, described by `croissant.json`. csv: `manifest.csv` whose
     `file_name` are full paths of the run's images. fiftyone, label-studio, ultralytics, coco: what these tools import.
-    Only an empty folder is written to, or one in
-    which the same export was interrupted.
+    Only an empty folder is written to, or one in which the same export was interrupted.
+
+    `c2pa_cert` and `c2pa_key`, files in PEM: every new image gets a signed C2PA manifest that says how it came to be;
+    `c2pa_timestamp`: the address of an authority that dates the signature.
     """
     if form not in (*FORMATS, *IMPORTS):
         raise ConfigError(f"format must be one of {', '.join((*FORMATS, *IMPORTS))}, got {form!r}")
     if per_file < 1:
         raise ConfigError(f"per_file must be in [1, inf), got {per_file}")
+    credentials = check_credentials(c2pa_cert, c2pa_key, c2pa_timestamp)
+    if credentials is not None and form == "csv":
+        raise ConfigError("csv names the images of the run, which stay as they are: sign with another format")
     source, target = Folder(run), Folder(out)
     RunFolder(source).check_finished()
     _refuse_foreign(target)
-    with own(target, "export", what={"run": os.fspath(run), "format": form, "per_file": per_file}):
+    signer = None if credentials is None else Signer(credentials, RunFolder(source))
+    what = {"run": os.fspath(run), "format": form, "per_file": per_file}
+    with own(target, "export", what=what if signer is None else {**what, "c2pa_cert": c2pa_cert}):
         table = _without_gone(RunFolder(source))
+        pictures = Pictures(source, signer)
         streams = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}
         tools = {
             "fiftyone": write_fiftyone,
@@ -52,10 +73,36 @@ def export(run: str, out: str, form: str, *, per_file: int = 1000) -> int:
             "coco": write_coco,
         }
         if form in streams:
-            streams[form](source, target, table, per_file)
+            streams[form](pictures, target, table, per_file)
         else:
-            tools[form](source, target, table, _class_names(source))
+            tools[form](pictures.read, target, table, _class_names(source))
+    if signer is not None:
+        facts.info(signer.words())
+        signer.close()
     return int(table.num_rows)
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """The images of a run as they are exported: signed, where somebody signs."""
+
+    source: Folder
+    signer: Signer | None = None
+
+    def read(self, name: str) -> bytes:
+        """The bytes of an image."""
+        return self.signed(name, self.source.get(name))
+
+    def signed(self, name: str, data: bytes) -> bytes:
+        """Bytes of the image `name` that are passed on; with a manifest, where somebody signs."""
+        return data if self.signer is None else self.signer.sign(data, name)
+
+    def as_png(self, name: str) -> bytes:
+        """The image as a PNG that says of itself what its file said."""
+        data = self.source.get(name)
+        if not name.endswith(".png"):
+            data = to_png(data)
+        return self.signed(os.path.splitext(name)[0] + ".png", data)
 
 
 def _without_gone(run: RunFolder) -> Any:
@@ -81,30 +128,19 @@ def _batches(table: Any, size: int) -> Iterator[Any]:
         yield table.slice(start, size)
 
 
-def _webdataset(source: Folder, target: Folder, table: Any, per_file: int) -> None:
+def _webdataset(pictures: Pictures, target: Folder, table: Any, per_file: int) -> None:
     endings = {os.path.splitext(name)[1] for name in table.column("file_name").to_pylist()}
+    ending, read = (endings.pop(), pictures.read) if len(endings) == 1 else (".png", pictures.as_png)
     has_blanks = {name for name in table.column_names if table.column(name).null_count}
     for number, batch in enumerate(_batches(table, per_file)):
         with target.writing(f"shard-{number:06d}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
             for index, row in enumerate(batch.to_pylist()):
                 key = f"{number * per_file + index:09d}"
-                ending, data = _picture(source, row["file_name"], is_one_kind=len(endings) == 1)
-                _member(tar, key + ending, data)
+                _member(tar, key + ending, read(row["file_name"]))
                 _member(tar, f"{key}.cls", str(row["label"]).encode())
                 _member(tar, f"{key}.json", json.dumps(_of_one_type(row, has_blanks), ensure_ascii=False).encode())
-    features = {"cls": {"names": _class_names(source), "_type": "ClassLabel"}}
+    features = {"cls": {"names": _class_names(pictures.source), "_type": "ClassLabel"}}
     target.put("dataset_info.json", json_bytes({"features": features}))
-
-
-def _picture(source: Folder, name: str, *, is_one_kind: bool) -> tuple[str, bytes]:
-    """Ending and bytes of an image; PNG where the run has several kinds: readers take one column, of one ending."""
-    data, ending = source.get(name), os.path.splitext(name)[1]
-    if is_one_kind or ending == ".png":
-        return ending, data
-    from imaginate.data import decode
-    from imaginate.data.pixels import encode_png
-
-    return ".png", encode_png(decode(data))
 
 
 def _of_one_type(row: Mapping[str, Any], has_blanks: Collection[str]) -> dict[str, Any]:
@@ -122,12 +158,13 @@ def _member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
     tar.addfile(info, io.BytesIO(data))
 
 
-def _parquet(source: Folder, target: Folder, table: Any, per_file: int) -> None:
+def _parquet(pictures: Pictures, target: Folder, table: Any, per_file: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     files = max(1, -(-table.num_rows // per_file))
     features: dict[str, Any] = {"image": {"_type": "Image"}}
+    source = pictures.source
     features["label"] = {"names": _class_names(source), "_type": "ClassLabel"}
     for field in table.schema:
         if field.name not in ("file_name", "label"):
@@ -136,7 +173,7 @@ def _parquet(source: Folder, target: Folder, table: Any, per_file: int) -> None:
     written = []
     for number, batch in enumerate(_batches(table, per_file)):
         names = batch.column("file_name").to_pylist()
-        images = pa.array([{"bytes": source.get(n), "path": n} for n in names])
+        images = pa.array([{"bytes": pictures.read(n), "path": n} for n in names])
         part = batch.drop_columns(["file_name"]).add_column(0, "image", images)
         part = part.replace_schema_metadata({"huggingface": info})
         out = io.BytesIO()
@@ -159,7 +196,8 @@ def _feature(kind: Any) -> dict[str, Any]:
     return {"dtype": words.get(kind, "string"), "_type": "Value"}
 
 
-def _csv(source: Folder, target: Folder, table: Any, per_file: int) -> None:
+def _csv(pictures: Pictures, target: Folder, table: Any, per_file: int) -> None:
+    source = pictures.source
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(table.column_names)

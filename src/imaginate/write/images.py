@@ -111,6 +111,18 @@ def original(data: bytes, image: Tensor, writing: Writing, xmp: bytes = b"") -> 
     return encode(image, writing, xmp), EXTENSIONS[writing.format]
 
 
+def to_png(data: bytes) -> bytes:
+    """A picture as PNG, with the XMP that its file has."""
+    from PIL import Image
+
+    from imaginate.data.decoding import decode
+    from imaginate.data.picture_files import xmp_in
+
+    out = io.BytesIO()
+    Image.fromarray(decode(data)).save(out, "PNG", compress_level=1, pnginfo=_text_chunk(xmp_in(data)))
+    return out.getvalue()
+
+
 def plain_extension(data: bytes) -> str | None:
     """The extension of a file that every image reader shows alike; None for the others."""
     from imaginate.data.picture_files import plain_format

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imaginate.contract import Context, Guide, TextGuide
+from imaginate.data.digital_source import as_generated
 from imaginate.errors import ConfigError, ImageError, RunError
 from imaginate.files import lines_of
 from imaginate.methods.core.kept import Kept
@@ -213,6 +214,7 @@ def _candidate(
         scores=found.scores,
         info={"origin": "retrieved", "pool_id": row.get("id"), "rank": copy, "phash": mark, **known},
         failed=failed or None,
+        digital_source=as_generated(row.get("digital_source")),
     )
 
 
