@@ -10,11 +10,12 @@ that `import imaginate` is quick.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from imaginate.version import __version__
 
+TYPE_CHECKING = False  # as typing has it, which takes longer to import than this whole file
 if TYPE_CHECKING:
+    from typing import Any
+
     from imaginate.data import Dataset, DataSpec, load, open_dataset
     from imaginate.engine.forecast import Forecast, plan
     from imaginate.engine.refilter import Refiltered, refilter

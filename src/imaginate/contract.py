@@ -703,6 +703,16 @@ class Adaptation(Protocol):
 
 
 @runtime_checkable
+class WithLibraries(Protocol):
+    """A method or filter that computes with libraries of an extra. `libraries`: their words in `models.extras`."""
+
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """What has to be installed."""
+        ...
+
+
+@runtime_checkable
 class Pool(Protocol):
     """Ranked real images, by text or by image embedding.
 

@@ -1,22 +1,15 @@
-"""The command line: parse, call, print. One file per command; files that start with `_` are shared pieces."""
+"""The command line: parse, call, print. One file per command; files that start with `_` are shared pieces.
+
+What is asked for most, the overview, is a text that is written here without a parser: it is there in the time in which
+Python starts. Nothing is imported at the top of this file for that reason.
+"""
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import importlib
-import io
-import logging
-import os
-import pkgutil
-import signal
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import NoReturn
-
-from imaginate.errors import ConfigError, ImaginateError
-from imaginate.version import __version__
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
 DESCRIPTION = (
     "Turn a small labelled image-classification dataset into a larger, more informative one, "
@@ -31,191 +24,65 @@ GROUPS = {  # every command once, the first ones first
     "models and pools": ("fit", "pool"),
     "help": ("methods", "completion"),
 }
-_READS_ROWS = (
-    "adopt",
-    "compare",
-    "evaluate",
-    "expand",
-    "fit",
-    "guide",
-    "improve",
-    "inspect",
-    "plan",
-    "refilter",
-    "train",
-)
+_OVERVIEW = """\
+usage: imaginate COMMAND ...
 
+{description}
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, with the nearest flag, where argparse prints the whole usage; and begins its help
-    with the flags in `first`, where there are some."""
+options:
+  -h, --help  show this help message and exit
+  --version   show program's version number and exit
 
-    first: tuple[str, ...] = ()
+{groups}
 
-    def format_help(self) -> str:
-        """The help of the first flags, and how to see the others; all of it where no flag is first."""
-        from imaginate.cli._common import only
-
-        if not self.first:
-            return super().format_help()
-        with only(self, ("-h", *self.first)) as left:
-            return f"{super().format_help()}\n{left} more flags: {self.prog} --help-all\n"
-
-    def format_all(self) -> str:
-        """The help of all flags."""
-        return super().format_help()
-
-    def error(self, message: str) -> NoReturn:
-        """ConfigError in place of usage and exit."""
-        unknown = message.removeprefix("unrecognized arguments: ").split(" ")[0].split("=")[0]
-        if message.startswith("unrecognized") and "--method" in self._option_string_actions:
-            from imaginate.cli._recipe import owners
-
-            if named := owners(unknown):
-                raise ConfigError(f"{message}; {unknown} is a flag of {', '.join(named)}")
-        close = difflib.get_close_matches(unknown, self._option_string_actions, n=1, cutoff=0.6)
-        mean = f"; did you mean {close[0]!r}?" if close and close[0] != unknown else f" (see `{self.prog} --help`)"
-        raise ConfigError(message + mean)
-
-
-def commands() -> tuple[str, ...]:
-    """The commands there are, by file name."""
-    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if m.name[0] != "_"))
+`imaginate COMMAND --help` shows the flags of one.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (2 for bad input, 130 when interrupted)."""
-    args = list(sys.argv[1:] if argv is None else argv)
-    if argv is None:
-        _use_utf8(args)
-        signal.signal(signal.SIGTERM, _stop)
-    _write_any_text()
-    try:
-        with _noted() as notes:
-            return _dispatch(args, notes)
-    except ImaginateError as error:
-        print(f"imaginate: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as stop:
-        reason = str(stop) or "interrupted; the same command goes on where this one stopped"
-        print(f"imaginate: {reason}", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 141
+    import sys
+
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] in ([], ["-h"], ["--help"], ["--help-all"]):
+        try:
+            print(overview(), end="", flush=True)
+        except BrokenPipeError:  # `imaginate --help | head -3`
+            sys.stderr.close()
+        raise SystemExit(0)
+    if words[:1] == ["--version"]:
+        from imaginate.version import __version__
+
+        print(f"imaginate {__version__}")
+        raise SystemExit(0)
+    from imaginate.cli._running import run
+
+    return run(words, is_program=argv is None)
 
 
-def _stop(*_: object) -> NoReturn:
-    """A command that a scheduler or a shutdown ends says the same as after Ctrl-C: that what is finished is kept."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
-def _use_utf8(args: Sequence[str]) -> None:
-    """Start again in Python's UTF-8 mode where file names could only hold ASCII (`LC_ALL=C` without its usual help)."""
-    if sys.getfilesystemencoding() != "utf-8" and os.environ.get("PYTHONUTF8") != "1":
-        os.environ["PYTHONUTF8"] = "1"
-        os.execv(sys.executable, [sys.executable, "-m", "imaginate", *args])
-
-
-class _Notes(logging.Handler):
-    """What the library remarks on, as `note: ...` on standard error, each remark once a command."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._said: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print a remark that was not made before."""
-        message = record.getMessage()
-        if message not in self._said:
-            self._said.add(message)
-            print(f"note: {message}", file=sys.stderr)
-
-
-@contextmanager
-def _noted() -> Iterator[logging.Handler]:
-    """The library's remarks are printed while a command runs."""
-    log, notes = logging.getLogger("imaginate"), _Notes()
-    log.addHandler(notes)
-    try:
-        yield notes
-    finally:
-        log.removeHandler(notes)
-
-
-def _write_any_text() -> None:
-    """A terminal that cannot show a character gets a question mark in its place, not a traceback."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
-
-
-def _dispatch(args: list[str], notes: logging.Handler) -> int:
-    if not args or args[0].startswith("-"):
-        _top().parse_args(args or ["--help"])
-        return 0
-    name, rest = args[0], args[1:]
-    if name not in commands():
-        from imaginate.settings import nearest
-
-        raise ConfigError(f"unknown command {name!r}{nearest(name, commands())}")
-    from imaginate.cli._common import configured, heard
-
-    module = importlib.import_module(f"imaginate.cli.{name.replace('-', '_')}")
-    parser, words = configured(rest, lambda some: parser_of(name, some))
-    if "--help-all" in words and isinstance(parser, _Parser):
-        print(parser.format_all())
-        return 0
-    parsed = _parsed(parser, words)
-    with heard(parsed, notes):
-        return int(module.run(parsed))
-
-
-def _parsed(parser: argparse.ArgumentParser, rest: list[str]) -> argparse.Namespace:
-    """Flags may stand between the paths, except where sub-commands have flags of their own."""
-    nested = any(action.nargs == argparse.PARSER for action in parser._get_positional_actions())
-    return parser.parse_args(rest) if nested else parser.parse_intermixed_args(rest)
-
-
-def parser_of(name: str, rest: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The full parser of one command; `rest` lets a command add the flags of the method that is asked for."""
-    module = importlib.import_module(f"imaginate.cli.{name.replace('-', '_')}")
-    parser = _Parser(
-        prog=f"imaginate {name}",
-        description=(module.__doc__ or "").strip(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    from imaginate.cli._common import add_common, add_private
-
-    module.add_arguments(parser)
-    if name in _READS_ROWS:
-        add_private(parser)
-    if "add_dynamic" in vars(module):
-        module.add_dynamic(parser, list(rest))
-    add_common(parser)
-    parser.first = vars(module).get("FIRST", ())
-    return parser
+def overview() -> str:
+    """Every command in its group, with what it does."""
+    lines = []
+    for title, names in GROUPS.items():
+        lines += ["", f"{title}:", *(f"  {name:<14}{summary(name)}" for name in names)]
+    return _OVERVIEW.format(description=DESCRIPTION, groups="\n".join(lines[1:]))
 
 
 def summary(name: str) -> str:
     """The first line of a command's docstring, read from its source: importing all commands would be slow."""
-    source = pkgutil.get_data("imaginate.cli", f"{name.replace('-', '_')}.py") or b""
-    return source.decode().split("\n", 1)[0].strip('" ')
+    with open(f"{__path__[0]}/{name.replace('-', '_')}.py", encoding="utf-8") as file:
+        return file.readline().strip('" \n')
 
 
-def _top() -> argparse.ArgumentParser:
-    lines = []
-    for title, names in GROUPS.items():
-        lines += ["", f"{title}:", *(f"  {name:<12}{summary(name)}" for name in names)]
-    parser = argparse.ArgumentParser(
-        prog="imaginate",
-        usage="imaginate COMMAND ...",
-        description=DESCRIPTION,
-        epilog="\n".join(lines[1:]) + "\n\n`imaginate COMMAND --help` shows the flags of one.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"imaginate {__version__}")
-    return parser
+def commands() -> tuple[str, ...]:
+    """The commands there are, by file name."""
+    import pkgutil
+
+    return tuple(sorted(m.name.replace("_", "-") for m in pkgutil.iter_modules(__path__) if m.name[0] != "_"))
+
+
+def parser_of(name: str, rest: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The full parser of one command; `rest` lets a command add the flags of the method that is asked for."""
+    from imaginate.cli._running import parser_of
+
+    return parser_of(name, rest)

@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Make the dataset and the runs, and say where to look."""
     from imaginate.workflows.demo import make_data, make_runs
 
-    data = make_data(args.out)
+    data = make_data(args.out, args.only)
     print(f"{data}: ten classes of real pictures, train and held-out crops from disjoint halves")
     sheets = []
     for result in make_runs(args.out, data, args.only):

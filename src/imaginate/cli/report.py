@@ -31,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--map", nargs="?", const=True, default=False, metavar="GUIDE",
         help="draw seeds, new and held-out images in the space of the run's guide, or of this one",
     )  # fmt: skip
+    parser.add_argument(
+        "--map-by",
+        metavar="{pca,umap}",
+        help="a map on a plane (pca, default) or by neighbours (umap, extra umap; slow)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -39,7 +44,8 @@ def run(args: argparse.Namespace) -> int:
 
     files = report(
         args.paths, out=args.out, formats=tuple(dict.fromkeys(f for f in args.format.split(",") if f)),
-        hourly_price=args.hourly_price, currency=args.currency, seeds=args.seeds, copies=args.copies, map=args.map,
+        hourly_price=args.hourly_price, currency=args.currency, seeds=args.seeds, copies=args.copies,
+        map=args.map or bool(args.map_by), map_by=args.map_by or "pca",
     )  # fmt: skip
     for file in files:
         print(file)

@@ -19,6 +19,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--map", nargs="?", const=True, default=False, metavar="GUIDE",
         help="a map of the images in the space of the run's guide, or of this one",
     )  # fmt: skip
+    parser.add_argument(
+        "--map-by",
+        metavar="{pca,umap}",
+        help="a map on a plane (pca, default) or by neighbours (umap, extra umap; slow)",
+    )
     parser.add_argument("--export", metavar="FILE", help="write the decisions into a file, and serve nothing")
 
 
@@ -35,5 +40,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"open {address}", flush=True)
         print(f"Ctrl-C ends it; then: imaginate refilter {args.run} --reviewed", flush=True)
 
-    review(args.run, by=args.by, port=args.port, map=args.map, announce=announce)
+    review(
+        args.run,
+        by=args.by,
+        port=args.port,
+        map=args.map or bool(args.map_by),
+        map_by=args.map_by or "pca",
+        announce=announce,
+    )
     return 0

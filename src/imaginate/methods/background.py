@@ -31,6 +31,7 @@ class Background:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    libraries: ClassVar[tuple[str, ...]] = ("opencv",)
     digital_source: ClassVar[DigitalSource] = "composite"
     paper: ClassVar[str] = "Rother et al. 2004; Xiao et al. 2021, arXiv:2006.09994"
 

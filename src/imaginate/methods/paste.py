@@ -30,6 +30,7 @@ class Paste:
 
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ()
+    libraries: ClassVar[tuple[str, ...]] = ("opencv",)
     digital_source: ClassVar[DigitalSource] = "composite"
     paper: ClassVar[str] = "Perez et al. 2003; Li et al. 2021, arXiv:2104.04015"
 

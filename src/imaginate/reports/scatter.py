@@ -32,11 +32,20 @@ class MapPoint:
 
 @dataclass(frozen=True, kw_only=True)
 class ImageMap:
-    """The points, the guide whose space it is, and the share of the variance that each axis has."""
+    """The points, the guide whose space it is, and the share of the variance that each axis has; None for a map whose
+    axes mean nothing (UMAP)."""
 
     points: Sequence[MapPoint]
     guide: str
-    shares: tuple[float, float]
+    shares: tuple[float, float] | None
+
+    @property
+    def note(self) -> str:
+        """What is drawn, in a line."""
+        images = f"{len(self.points)} images in the space of {self.guide}"
+        if self.shares is None:
+            return f"{images} by UMAP: near is alike, far says little"
+        return f"{images}: two axes with {sum(self.shares):.0%} of its variance"
 
 
 Key = Callable[[MapPoint], str]
@@ -49,12 +58,10 @@ def scatter(drawn: ImageMap) -> str:
     origins = [name for name in ORIGINS if any(point.origin == name for point in drawn.points)]
     first = _panel(drawn, 0, "by origin", {name: ORIGINS[name] for name in origins}, lambda point: point.origin)
     second = _panel(drawn, SIDE + 70, "by class", colours, lambda point: point.class_name)
-    share = sum(drawn.shares)
-    note = f"{len(drawn.points)} images in the space of {drawn.guide}: two axes with {share:.0%} of its variance"
     height = 2 * (SIDE + 70) + 20
     return svg.element(
-        "svg", first + second + _text(8, height - 6, note),
-        viewBox=f"0 0 {SIDE} {height}", role="img", aria_label=f"Map of the images. {note}", cls="plot map",
+        "svg", first + second + _text(8, height - 6, drawn.note),
+        viewBox=f"0 0 {SIDE} {height}", role="img", aria_label=f"Map of the images. {drawn.note}", cls="plot map",
         width=SIDE, height=height, xmlns="http://www.w3.org/2000/svg",
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from imaginate.devices import pick_device
 from imaginate.errors import ModelError, RunError
+from imaginate.models.extras import check_installed
 from imaginate.records import Image
 from imaginate.training import folder
 from imaginate.training.augment import Statistics, centre, normalise, stored_size
@@ -69,6 +70,7 @@ class Classifier:
 def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Classifier:
     """The classifier in a folder that `imaginate train` finished. Raises RunError for another folder, ModelError for
     weights that do not fit."""
+    check_installed("a trained classifier", ["classifier"])
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 

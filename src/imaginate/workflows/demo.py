@@ -13,6 +13,7 @@ from typing import Any
 from imaginate.data.textures import make_textures
 from imaginate.engine.run import Run, expand
 from imaginate.files import explained
+from imaginate.models.extras import check_installed
 
 RUNS: dict[str, dict[str, Any]] = {
     "randaugment": {"method": "randaugment", "copies": 5},
@@ -21,8 +22,12 @@ RUNS: dict[str, dict[str, Any]] = {
 }
 
 
-def make_data(out: str) -> str:
-    """The path of the ten classes, made where they are not there yet."""
+def make_data(out: str, only: str | None = None) -> str:
+    """The path of the ten classes, made where they are not there yet. What the runs (or `only` one) need is checked
+    first."""
+    chosen = [RUNS[only]] if only else [*RUNS.values()]
+    roles = [role for run in chosen for role in ("guide", "prior") if role in run]
+    check_installed("imaginate demo", ["pictures", *dict.fromkeys(roles)])
     data = os.path.join(out, "textures")
     if not os.path.exists(os.path.join(data, "classes.yaml")):
         with explained(out):

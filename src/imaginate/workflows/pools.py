@@ -13,6 +13,7 @@ from imaginate.data import open_dataset
 from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError
+from imaginate.models.extras import check_installed, weights_of
 from imaginate.pool import Building, Tally, open_pool
 from imaginate.progress import bar
 from imaginate.records import LabelSpace, Scalar
@@ -68,6 +69,7 @@ def build_pool(
     """
     from imaginate.pool import build_pool as build
 
+    check_installed("a pool", ["guide", "pool"], along=weights_of(guide))
     settings = Building(store=store, split=split, index=index, batch=batch, threads=threads, part=part)
     built = _guide(guide, device, data)
     places = [sources] if isinstance(sources, str) else list(sources)

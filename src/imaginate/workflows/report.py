@@ -25,12 +25,14 @@ def report(
     seeds: int = 8,
     copies: int = 5,
     map: bool | str = False,
+    map_by: str = "pca",
 ) -> list[Path]:
     """Report on a study or a run, into its own folder or `out`, or tables over several studies; returns the files.
 
     `formats`: any of html, csv, markdown, latex, json. `hourly_price` of the machine, in `currency`, adds money to the
     cost. `seeds` and `copies`: how many of each a contact sheet shows.
-    `map`: a map of each run's seeds, new and held-out images in the space of its guide, or of the one that is named.
+    `map`: a map of each run's seeds, new and held-out images in the space of its guide, or of the one that is named;
+    `map_by`: on a plane (pca), or by neighbours (umap).
     """
     if not formats:
         raise ConfigError("format must name at least one of html, csv, markdown, latex, json")
@@ -40,7 +42,7 @@ def report(
         seeds=seeds,
         copies=copies,
         read_image=image_reader(),
-        draw_map=_map_drawer(map if isinstance(map, str) else None) if map else None,
+        draw_map=_map_drawer(map if isinstance(map, str) else None, map_by) if map else None,
     )
     folders = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     if len(folders) == 1:
@@ -50,11 +52,12 @@ def report(
     return write_tables(folders, out=Path(out), formats=formats, options=options)
 
 
-def _map_drawer(guide: str | None) -> DrawMap:
+def _map_drawer(guide: str | None, word: str) -> DrawMap:
     """A function (run folder, held-out dataset and split) -> its map."""
-    from imaginate.workflows.map import draw_map
+    from imaginate.workflows.map import check_by, draw_map
 
-    return lambda root, held_out: draw_map(RunFolder(root), guide, held_out)
+    by = check_by(word)
+    return lambda root, held_out: draw_map(RunFolder(root), guide, held_out, by=by)
 
 
 def image_reader() -> ReadImage:

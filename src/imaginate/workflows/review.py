@@ -25,13 +25,14 @@ def review(
     by: str | None = None,
     port: int = 0,
     map: bool | str = False,
+    map_by: str = "pca",
     announce: Callable[[str], None] = print,
 ) -> None:
     """Serve a page on which people accept, reject or relabel the new images of a run, until it is interrupted.
 
     The page is reached from this machine alone, by the address that `announce` gets. `by`: the name under which
     decisions are written (default: the user's). `port`: 0 takes a free one. `map`: the page shows a map of the images
-    in the space of the run's guide, or of the one that is named. Every decision is a line of
+    in the space of the run's guide, or of the one that is named, by `map_by` (pca, umap). Every decision is a line of
     `decisions.jsonl` in the run; `refilter(run, reviewed=True)` brings them into effect. Raises RunError for a folder
     that is no run, or not a local one.
     """
@@ -42,15 +43,15 @@ def review(
     read = image_reader()
     contents = read_contents(folder, lambda key: read(data.get("path"), data.get("split"), key))
     name = " ".join((by or getpass.getuser()).split())
-    drawn = _drawn(folder, map if isinstance(map, str) else None) if map else ""
+    drawn = _drawn(folder, map if isinstance(map, str) else None, map_by) if map else ""
     serve(Review(contents=contents, by=name, token=new_token(), map_svg=drawn), port, announce)
 
 
-def _drawn(run: RunFolder, guide: str | None) -> str:
+def _drawn(run: RunFolder, guide: str | None, by: str) -> str:
     from imaginate.reports.scatter import scatter
-    from imaginate.workflows.map import draw_map
+    from imaginate.workflows.map import check_by, draw_map
 
-    found = draw_map(run, guide)
+    found = draw_map(run, guide, by=check_by(by))
     return "" if found is None else scatter(found)
 
 

@@ -28,7 +28,6 @@ from imaginate.contract import PriorFamily
 from imaginate.errors import ConfigError, ModelError
 from imaginate.files import inside, replace_file, short_hash
 from imaginate.limits import parse_json
-from imaginate.models.checkpoints import read
 from imaginate.records import LabelSpace
 from imaginate.shapes import ADAPTATION, misfit
 
@@ -201,6 +200,7 @@ def _conditioning(folder: Path) -> dict[str, Conditioning]:
         return {}
     from safetensors.torch import load_file
 
+    from imaginate.models.checkpoints import read
     from imaginate.ops.conditioning import Conditioning
 
     pooled = read(lambda: load_file(str(more)), str(more), "conditionings") if more.is_file() else {}

