@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import logging
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -53,7 +55,7 @@ def test_help_of_a_named_method_shows_its_flags() -> None:
 def test_every_command_has_the_common_flags(name: str) -> None:
     parser = parser_of(name)
     for one in [*sub_parsers(parser).values()] or [parser]:
-        assert {"--config", "--quiet", "--verbose", "--log-file"} <= one._option_string_actions.keys()
+        assert {"--config", "--quiet", "--verbose", "--log-file", "--json"} <= one._option_string_actions.keys()
 
 
 def test_flags_from_a_file_and_flags_that_override_them(data: str, tmp_path: Path) -> None:
@@ -139,3 +141,65 @@ def test_a_shell_completes_commands_and_flags(tmp_path: Path, capsys: pytest.Cap
     assert {"--copies", "--config"} <= set(shown[1].split())
     assert main(["completion", "dosh"]) == 2
     assert "no completion for 'dosh'" in capsys.readouterr().err
+
+
+QUICK = {  # command -> words behind it, and what has to be in its JSON; DATA, RUN and NEW are folders
+    "adopt": (["DATA", "NEW", "--data", "DATA"], {"kept": 6, "originals": 6}),
+    "completion": (["bash"], {"shell": "bash"}),
+    "expand": (["DATA", "NEW", "--method", "cutout", "--copies", "1"], {"kept": 6, "rejected": {}}),
+    "export": (["RUN", "NEW", "--format", "csv"], {"images": 12, "format": "csv", "pushed": None}),
+    "inspect": (["RUN"], {"origins": {"original": 6, "synthetic": 6}, "is_finished": True}),
+    "methods": (["cutout"], {"name": "cutout", "needs": []}),
+    "plan": (["DATA", "--method", "cutout", "--copies", "2"], {"new": 12, "method": "cutout"}),
+    "refilter": (["RUN", "--filter", "quality"], {"judged": 6, "dry_run": False}),
+    "report": (["RUN"], {}),
+}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_json_is_all_that_is_printed_and_the_other_common_flags_work_too(
+    name: str, data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name == "completion":
+        pytest.importorskip("shtab")
+    words, values = QUICK[name]
+    run = str(tmp_path / "run")
+    if "RUN" in words:
+        assert main(["expand", data, run, "--method", "cutout", "--copies", "1", "--quiet"]) == 0
+    capsys.readouterr()
+    (tmp_path / "flags.yaml").write_text("json: true\nquiet: true\n")
+    there = {"DATA": data, "RUN": run, "NEW": str(tmp_path / "new")}
+    common = ["--config", str(tmp_path / "flags.yaml"), "--log-file", str(tmp_path / "log.txt"), "--verbose"]
+    assert main([name, *(there.get(word, word) for word in words), *common]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert {key: found[key] for key in values} == values
+    assert "\u2501" not in said.err  # no bar
+    assert (tmp_path / "log.txt").exists()
+
+
+@pytest.mark.integration
+def test_json_of_commands_that_train_and_measure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for split in ("train", "test"):
+        folder(tmp_path / "data" / split, ("ant", "bee", "cow"), each=6)
+    data, model, run = str(tmp_path / "data"), str(tmp_path / "model"), str(tmp_path / "run")
+
+    def answer(*words: str) -> Any:
+        capsys.readouterr()
+        assert main([*words, "--verbose"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    answer("expand", data, run, "--method", "cutout", "--copies", "1", "--json")
+    assert answer("train", data, "--out", model, "--arch", "small", "--updates", "4", "--json")["updates"] == 4
+    assert len(answer("predict", model, data, "--split", "test", "--json")["rows"]) == 18
+    study = ["compare", data, "--held-out", data, "--held-out-split", "test", "--arm", "original", "--out"]
+    found = answer(*study, str(tmp_path / "study"), "--seeds", "2", "--allow-leak", "--json")
+    assert {arm["name"] for arm in found["arms"]} >= {"original"}
+    assert answer("evaluate", run, "--against", data, "--features", "nano", "--json")["metrics"]
+    assert answer("guide", data, "--guide", "nano", "--json", "-")["accuracy"] >= 0
+    assert answer("pool", "build", str(tmp_path / "pool"), data, "--guide", "nano", "--json")["added"] > 0
+    assert answer("pool", "info", str(tmp_path / "pool"), "--json")
+    assert len(answer("pool", "search", str(tmp_path / "pool"), "an ant", "--limit", "3", "--json")["rows"]) == 3
+    assert answer("inspect", data, "--json")["splits"] == {"train": 18, "test": 18}
+    assert answer("inspect", run, "--licences", "--json")[0]["what"] == "seeds"
+    assert answer("inspect", run, "--image", "000", "--json")[0]["in_words"]

@@ -22,8 +22,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     monkeypatch.setattr(maps, "_guide", lambda *_: ColourGuide())
     for split, each in (("train", 3), ("extra", 2), ("test", 4)):
         folder(tmp_path / "data" / split, ("ant", "bee"), each=each)
-    data = imaginate.DataSpec(path=str(tmp_path / "data"), split="train")
-    imaginate.expand(data, tmp_path / "run", "cutout", copies=2, progress=False)
+    imaginate.expand(str(tmp_path / "data"), tmp_path / "run", "cutout", split="train", copies=2, progress=False)
     return RunFolder(tmp_path / "run")
 
 

@@ -4,7 +4,10 @@ people need."""
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import logging
+import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,7 +32,31 @@ def add_common(parser: Leaf) -> None:
         if "--quiet" not in one._option_string_actions:
             group.add_argument("--quiet", dest="is_quiet", action="store_true", help="no progress bar")
         group.add_argument("--verbose", action="store_true", help="say more of what is done")
+        if "--json" not in one._option_string_actions:
+            group.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
         group.add_argument("--log-file", metavar="FILE", help="keep all remarks in a file too, with the time")
+
+
+def say(args: argparse.Namespace, result: object, *lines: str) -> None:
+    """Print the lines of a result; with --json the result itself, as plain values."""
+    print(as_json(result) if args.json is True else "\n".join(lines))
+
+
+def as_json(result: object) -> str:
+    """A result as JSON: what is no number is null, and what JSON has no word for is text."""
+    return json.dumps(_plain(result), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def _plain(value: object) -> object:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = {field.name: vars(value)[field.name] for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
 def add_private(parser: Leaf) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
 from imaginate.cli._flags import add_settings
 from imaginate.cli._recipe import parse_filter
 from imaginate.engine.recipe import SECTIONS
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     left = sum(found.rejected.values())
     why = ", ".join(f"{count} {reason}" for reason, count in found.rejected.items())
     refused = f", {left} rejected ({why})" if left else ""
-    print(f"{found.path}: {found.kept} adopted images, {found.originals} originals{refused}")
-    print(f"look at {found.path}/contact-sheet.png, or: imaginate inspect {found.path}")
+    say(
+        args, found, f"{found.path}: {found.kept} adopted images, {found.originals} originals{refused}",
+        f"look at {found.path}/contact-sheet.png, or: imaginate inspect {found.path}",
+    )  # fmt: skip
     return 0

@@ -6,10 +6,13 @@ import argparse
 import os
 import sys
 
+from imaginate.cli._common import say
 from imaginate.cli._flags import add_log, add_settings, take
+from imaginate.evaluation.comparison import table
 from imaginate.evaluation.protocol import Protocol
-from imaginate.runs import Facts
-from imaginate.tracking import check, log, tracking
+from imaginate.tracking import tracking
+
+__all__ = ["add_arguments", "run", "table"]
 
 ARMS = """arms (--arm, repeated):
   original[@F]          the original training images; @F keeps a share of each class, such as original@0.5
@@ -47,75 +50,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare, then print one line an arm."""
+    from imaginate.evaluation.curves import log_differences
     from imaginate.evaluation.study import compare
 
-    if args.log:
-        check(args.log)
     settings = {"data": args.data, **take(args, Protocol)}
-    found = compare(
-        settings.pop("data"), args.arm, settings.pop("held_out", None), args.out, device=args.device,
-        workers=args.workers, keep_weights=args.keep_weights, plan=args.plan, yes=args.yes,
-        progress=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
-    )  # fmt: skip
-    if found and not args.plan:
-        with tracking(args.log, args.out, os.path.basename(args.out.rstrip("/")), settings):
-            log_study(found)
+    with tracking(None if args.plan else args.log, args.out, os.path.basename(args.out.rstrip("/")), settings):
+        found = compare(
+            settings.pop("data"), args.arm, settings.pop("held_out", None), args.out, device=args.device,
+            workers=args.workers, keep_weights=args.keep_weights, plan=args.plan, yes=args.yes,
+            progress=sys.stderr.isatty() or "pytest" not in sys.modules, **settings,
+        )  # fmt: skip
+        if found and not args.plan:
+            log_differences(found)
     if args.plan:
-        print(found["text"])
+        say(args, found, found["text"])
     elif found:
-        each = found.get("by_learner") or {}
-        print("\n\n".join(f"{arch}\n{table({**found, **one})}" for arch, one in each.items()) or table(found))
-        print(f"\n{args.out}/results.json  (imaginate report {args.out})")
+        say(args, found, str(found), f"\n{args.out}/results.json  (imaginate report {args.out})")
     return 0
-
-
-def log_study(found: Facts) -> None:
-    """Each arm's accuracy, one step a seed, and its difference to the reference, for the tool that is open."""
-    for arm in found["arms"]:
-        for unit in arm["units"]:
-            log({f"top1/{arm['name']}": unit["top1"]}, int(unit["seed"]))
-        gap = (arm["difference"] or {}).get("top1")
-        if gap is not None:
-            log({f"difference/{arm['name']}": gap["mean"]}, 0)
-
-
-def table(found: Facts) -> str:
-    """Accuracy of each arm, its difference to the reference and what that could have shown, then the verdict."""
-    reference, data = found["protocol"]["reference"], found["data"]
-    on = data.get("held_out_on", "").partition(" (")[0]
-    top, mean = (" ".join([column, on]).strip() for column in ("top-1 %", "mean per class %"))
-    rows = [("arm", "images", top, mean, f"top-1 minus {reference}", "p", "p (Holm)", "visible")]
-    for arm in found["arms"]:
-        gap = (arm["difference"] or {}).get("top1")
-        lacks = (
-            f" (no image of {', '.join(arm['lacks'][:3])}{' ...' if arm['lacks'][3:] else ''})" if arm["lacks"] else ""
-        )
-        name, images = arm["name"] + lacks, str(arm["images"]["total"])
-        rows.append((name, images, _number(arm["top1"]), _number(arm["mean_per_class"]), *_difference(gap)))
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    lines.append(
-        f"{data['held_out']} held-out images, {100 * found['protocol']['level']:g} % intervals over seeds and images; "
-        "visible: the smallest difference that is found in four of five cases"
-    )
-    quick = ["a quick impression (--quick), not a result"] if found["quick"] else []
-    notes = [f"note: {text}" for text in found["warnings"]]
-    verdict = ["", *(sentence["text"] for sentence in found["verdict"])] if found["verdict"] else []
-    return "\n".join([*lines, *quick, *notes, *verdict])
-
-
-def _difference(gap: Facts | None) -> tuple[str, str, str, str]:
-    """The difference with its interval, both p-values and the smallest visible effect, as text."""
-    if gap is None:
-        return "", "", "", ""
-    text = f"{100 * gap['mean']:+.1f} [{100 * gap['low']:+.1f}, {100 * gap['high']:+.1f}]"
-    if gap["over"] == "images":
-        return f"{text} over images; one seed: no verdict", "", "", ""
-    ps = tuple("" if gap.get(key) is None else f"{gap[key]:.3f}" for key in ("p", "p_holm"))
-    smallest = "" if gap["smallest"] is None else f"{100 * gap['smallest']:.1f}"
-    return f"{text} {gap['verdict']}", *ps, smallest  # type: ignore[return-value]
-
-
-def _number(summary: dict[str, float]) -> str:
-    se = "" if summary["se"] is None else f" ± {100 * summary['se']:.1f}"
-    return f"{100 * summary['mean']:.1f}{se}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
 from imaginate.errors import ConfigError
 from imaginate.settings import nearest
 
@@ -26,7 +27,8 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("completion needs shtab: pip install 'imaginate[completion]'") from None
     if args.shell not in shtab.SUPPORTED_SHELLS:
         raise ConfigError(f"no completion for {args.shell!r}{nearest(args.shell, shtab.SUPPORTED_SHELLS)}")
-    print(shtab.complete(_whole(), args.shell))
+    script = shtab.complete(_whole(), args.shell)
+    say(args, {"shell": args.shell, "script": script}, script)
     return 0
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
+
 RUNS = ("randaugment", "gif-mae", "gif-sd")
 
 
@@ -29,6 +31,9 @@ def run(args: argparse.Namespace) -> int:
     from imaginate.workflows.demo import make_data, make_runs
 
     data = make_data(args.out, args.only)
+    if args.json:
+        say(args, {"data": data, "runs": list(make_runs(args.out, data, args.only))})
+        return 0
     print(f"{data}: ten classes of real pictures, train and held-out crops from disjoint halves")
     sheets = []
     for result in make_runs(args.out, data, args.only):

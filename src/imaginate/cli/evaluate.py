@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
 from imaginate.cli._flags import add_settings, take
 from imaginate.runs import METRICS, Values
 
@@ -51,7 +52,10 @@ def run(args: argparse.Namespace) -> int:
         args.run, args.against, split=args.split, features=args.features, limit=args.limit, batch=args.batch,
         device=args.device, hourly_price=args.hourly_price, out=args.out, progress=not args.quiet, **settings,
     )  # fmt: skip
-    _print(result, args.out or f"{args.run.rstrip('/')}/{METRICS}")
+    if args.json:
+        say(args, result)
+    else:
+        _print(result, args.out or f"{args.run.rstrip('/')}/{METRICS}")
     return 0
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 
-from imaginate.cli._common import facts_shown
+from imaginate.cli._common import facts_shown, say
 from imaginate.cli._recipe import add_dynamic, add_recipe_flags, need_data, recipe_values
 from imaginate.errors import ConfigError
 
@@ -49,12 +49,13 @@ def run(args: argparse.Namespace) -> int:
     need_data(values, "imaginate expand DATA OUT --recipe FILE, or data: {path: ...} in the recipe")
     from imaginate.engine.run import expand
 
-    with contextlib.nullcontext() if args.quiet else facts_shown():
+    with contextlib.nullcontext() if args.quiet or args.json else facts_shown():
         result = expand(
             out=out, recipe=values, workers=args.workers, ray=args.ray, restore=args.restore, progress=not args.quiet
         )
-    print(result)
-    print(f"look at {result.path}/contact-sheet.png, or: imaginate inspect {result.path}")
+    say(
+        args, result, str(result), f"look at {result.path}/contact-sheet.png, or: imaginate inspect {result.path}"
+    )  # fmt: skip
     return 0
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+
+from imaginate.cli._common import facts_shown, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,18 +31,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Export, then say how much."""
-    from imaginate.cli._common import facts_shown
     from imaginate.write.export import export
     from imaginate.write.push import check_name, push
 
     if args.push:
         check_name(args.push)
-    with facts_shown():
+    with contextlib.nullcontext() if args.json else facts_shown():
         count = export(
             args.run, args.out, args.format, per_file=args.per_file,
             c2pa_cert=args.c2pa_cert, c2pa_key=args.c2pa_key, c2pa_timestamp=args.c2pa_timestamp,
         )  # fmt: skip
-    print(f"{args.out}: {count} images as {args.format}")
-    if args.push:
-        print(push(args.run, args.out, args.push, private=args.private))
+    lines = [f"{args.out}: {count} images as {args.format}"]
+    pushed = push(args.run, args.out, args.push, private=args.private) if args.push else None
+    found = {"path": args.out, "images": count, "format": args.format, "pushed": pushed}
+    say(args, found, *lines, *([pushed] if pushed else []))
     return 0

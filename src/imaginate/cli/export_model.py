@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The classifier, the target and the form."""
@@ -21,5 +23,9 @@ def run(args: argparse.Namespace) -> int:
     from imaginate.training.portable import export_model
 
     place = export_model(args.model, args.out, args.format)
-    print(f"{place}: the classifier as {args.format}, compared with the original; {place}/README.md says how to use it")
+    found = {"path": place, "format": args.format}
+    words = (
+        f"{place}: the classifier as {args.format}, compared with the original; {place}/README.md says how to use it"
+    )
+    say(args, found, words)
     return 0

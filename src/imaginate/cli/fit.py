@@ -13,11 +13,13 @@ checkpoint.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from imaginate import registry
+from imaginate.cli._common import say
 from imaginate.cli._flags import add_log, add_settings, take
 from imaginate.data.spec import DataSpec
 from imaginate.errors import ConfigError
@@ -84,8 +86,7 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             progress=not args.quiet,
         )
-    print(describe(manifest, args.out))
-    print(hint(args))
+    say(args, {"path": args.out, **dataclasses.asdict(manifest)}, describe(manifest, args.out), hint(args))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING, Any
 
+from imaginate.cli._common import as_json
 from imaginate.cli._flags import add_settings, take
 from imaginate.data.spec import DataSpec
 from imaginate.settings import build
@@ -27,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, mps (default auto)")
     parser.add_argument("--batch", type=int, default=64, help="images at a time (default 64)")
     parser.add_argument("--top", type=int, default=10, help="classes and pairs to print (default 10)")
-    parser.add_argument("--json", metavar="FILE", help="write everything, every class and pair, to this file")
+    parser.add_argument("--json", metavar="FILE", help="every class and pair, to this file; - prints it alone")
     add_settings(parser.add_argument_group("data (what is read)"), DataSpec, prefix="data.", skip=("path",))
 
 
@@ -37,6 +38,9 @@ def run(args: argparse.Namespace) -> int:
 
     data = build(DataSpec, {"path": args.data, **take(args, DataSpec, prefix="data.")}, where="data")
     found = guide(data, args.guide, prompts=args.prompts, batch=args.batch, device=args.device)
+    if args.json == "-":
+        print(as_json(found.to_dict()))
+        return 0
     show(found, args.top)
     if args.json:
         _write(args.json, found.to_dict())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
 from imaginate.cli._flags import add_settings, take
 
 FIRST = (
@@ -46,6 +47,5 @@ def run(args: argparse.Namespace) -> int:
         args.data, args.model, args.out, device=args.device, progress=not args.quiet,
         **take(args, Improvement, prefix="improve."),
     )  # fmt: skip
-    print(found)
-    print(f"read {found.path}/README.md for what changed class by class")
+    say(args, found, str(found), f"read {found.path}/README.md for what changed class by class")
     return 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run or dataset, and what to draw."""
@@ -31,20 +33,29 @@ def run(args: argparse.Namespace) -> int:
     from imaginate.workflows.inspect_data import inspect_data, is_data
 
     if is_data(args.run) and not args.sheet and not args.image and not args.licences:
-        print(inspect_data(args.run, layout=args.layout))
+        data = inspect_data(args.run, layout=args.layout)
+        say(args, data.to_dict() if args.json else None, str(data))
         return 0
     found = inspect(args.run)
     sheet = found.sheet(rows=args.rows) if args.sheet else b""
     if args.licences:
-        print(found.licences())
+        licences = found.licences()
+        say(args, licences.rows() if args.json else None, str(licences))
     elif args.image:
-        rows = zip(found.in_words(args.image), found.images(args.image), strict=True)
-        every = ("\n".join([said, *(f"{k:<20} {v}" for k, v in row.items() if v is not None)]) for said, row in rows)
-        print("\n\n".join(every))
+        said, rows = found.in_words(args.image), found.images(args.image)
+        each = [{"in_words": words, **row} for words, row in zip(said, rows, strict=True)]
+        say(args, each, "\n\n".join(map(_all_of, each)))
     else:
-        print(found)
+        say(args, found.to_dict() if args.json else None, str(found))
     if args.sheet:
         with explained(args.sheet):
             replace_file(args.sheet, lambda partial: partial.write_bytes(sheet))
-        print(f"contact sheet: {args.sheet}")
+        if not args.json:
+            print(f"contact sheet: {args.sheet}")
     return 0
+
+
+def _all_of(row: dict[str, object]) -> str:
+    """An image in words, then every column that has a value."""
+    columns = [f"{k:<20} {v}" for k, v in row.items() if v is not None and k != "in_words"]
+    return "\n".join([str(row["in_words"]), *columns])

@@ -6,6 +6,7 @@ import argparse
 import inspect
 
 from imaginate import registry
+from imaginate.cli._common import say
 from imaginate.errors import ConfigError
 from imaginate.settings import settings_of, type_name
 
@@ -21,8 +22,23 @@ def run(args: argparse.Namespace) -> int:
     kind: registry.Kind = "filters" if args.filters else "methods"
     if args.name:
         _refuse_the_other(kind, args.name)
-    print(one(kind, args.name) if args.name else listing(kind))
+    if args.json:
+        say(args, facts(kind, args.name) if args.name else [facts(kind, name) for name in registry.names(kind)])
+    else:
+        print(one(kind, args.name) if args.name else listing(kind))
     return 0
+
+
+def facts(kind: registry.Kind, name: str) -> dict[str, object]:
+    """All that is declared of one method or filter, as plain values."""
+    cls = registry.find(kind, name)
+    settings = [
+        {"name": s.name, "flag": s.flag, "type": type_name(s.type), "rule": str(s.rule), "help": s.rule.help,
+         "default": None if s.required else s.default, "required": s.required, "source": s.rule.source}
+        for s in settings_of(cls)
+    ]  # fmt: skip
+    about = {"name": name, "idea": registry.summary(cls), "needs": list(cls.needs), "settings": settings}
+    return {**about, "paper": cls.paper, "starts_from": cls.starts_from} if kind == "methods" else about
 
 
 def _refuse_the_other(kind: registry.Kind, name: str) -> None:

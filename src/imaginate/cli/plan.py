@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
 from imaginate.cli._recipe import add_dynamic, add_recipe_flags, need_data, recipe_values
 
 __all__ = ["add_arguments", "add_dynamic", "run"]
@@ -26,5 +27,6 @@ def run(args: argparse.Namespace) -> int:
     need_data(values, "imaginate plan DATA --method NAME")
     from imaginate.engine.forecast import plan
 
-    print(plan(recipe=values))
+    found = plan(recipe=values)
+    say(args, found.to_dict() if args.json else None, str(found))
     return 0

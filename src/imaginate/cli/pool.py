@@ -11,14 +11,15 @@ The same build command goes on after an interruption, and adds what is new later
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from imaginate.cli._common import add_private
+from imaginate.cli._common import add_private, say
 from imaginate.cli._flags import add_settings, take
 from imaginate.errors import ConfigError
 from imaginate.files import first_line, lines_of, replace_file
+from imaginate.records import Scalar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -69,18 +70,8 @@ def _build(args: argparse.Namespace) -> int:
     settings = values_of(build(Building, take(args, Building), where="pool build"))
     where = {"guide": args.guide, "data": args.data, "device": args.device, "progress": not args.quiet}
     tally = build_pool(args.pool, args.sources, **where, **settings)
-    print(f"{tally.added:,} images added to {args.pool}, {tally.known:,} were there already")
-    if tally.filled_in:
-        print(f"{tally.filled_in:,} of these have facts now that they lacked (captions, scores, licences, URLs)")
-    if tally.replaced:
-        print(
-            f"{tally.replaced:,} of those added have the name of another image of the pool: their files were replaced "
-            "since; what they showed before stays in the pool (build it anew to be without it)"
-        )
-    if tally.finished_units:
-        print(f"{tally.finished_units:,} finished pieces of the sources were not read again")
-    for reason, count in tally.skipped.most_common():
-        print(f"skipped {count:,}: {reason}")
+    first, _, rest = str(tally).partition("\n")
+    say(args, tally, first.replace(" added", f" added to {args.pool}", 1), *rest.splitlines())
     return 0
 
 
@@ -88,7 +79,7 @@ def _info(args: argparse.Namespace) -> int:
     from imaginate.pool.info import describe
 
     facts = describe(args.pool)
-    print(json.dumps(facts, indent=2) if args.json else "\n".join(f"{k:<14}{_shown(v)}" for k, v in facts.items()))
+    say(args, facts, *(f"{k:<14}{_shown(v)}" for k, v in facts.items()))
     return 0
 
 
@@ -106,10 +97,11 @@ def _search(args: argparse.Namespace) -> int:
         exact=args.exact,
         device=args.device,
     )
-    print("\n".join(str(found).splitlines()[: None if args.out is None else 10]))
+    lines = str(found).splitlines()[: None if args.out is None else 10]
     if args.out:
         replace_file(args.out, lambda partial: partial.write_bytes(found.sheet()))
-        print(f"{len(found)} images on {args.out}")
+        lines.append(f"{len(found)} images on {args.out}")
+    say(args, {"query": found.query, "sheet": args.out, "rows": [_public(row) for row in found.rows]}, *lines)
     return 0
 
 
@@ -131,8 +123,15 @@ def _search_many(args: argparse.Namespace) -> int:
         args.pool, queries, guide=args.guide, limit=args.limit, exact=args.exact, device=args.device
     )
     write_table(place, results_table(found))
-    print(f"{sum(map(len, found)):,} images for {len(found):,} queries in {args.out}")
+    count = sum(map(len, found))
+    words = f"{count:,} images for {len(found):,} queries in {args.out}"
+    say(args, {"path": args.out, "queries": len(found), "images": count}, words)
     return 0
+
+
+def _public(row: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """A row without the picture that a backend sends in it."""
+    return {name: value for name, value in row.items() if not name.startswith("_")}
 
 
 def _shown(value: Any) -> str:

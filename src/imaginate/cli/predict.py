@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from imaginate.cli._common import say
+
 if TYPE_CHECKING:
     from imaginate.workflows.predict import Predictions
 
@@ -31,6 +33,12 @@ def run(args: argparse.Namespace) -> int:
     from imaginate.workflows.predict import predict, write_predictions
 
     found = predict(args.model, args.images, split=args.split, top=args.top, device=args.device)
+    if args.json:
+        if args.out:
+            write_predictions(found, args.out)
+        counts = {"path": args.out, "images": len(found), "right": found.accuracy, "skipped": found.skipped}
+        say(args, {**counts, "rows": [] if args.out else list(found.rows())})
+        return 0
     if args.out:
         write_predictions(found, args.out)
         print(f"{len(found):,} images: {args.out}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The run, the filters, and what they may use."""
@@ -54,5 +56,5 @@ def run(args: argparse.Namespace) -> int:
         dry_run=args.dry_run,
         device=args.device,
     )
-    print(outcome)
+    say(args, outcome, str(outcome))
     return 0

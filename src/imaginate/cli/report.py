@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 
+from imaginate.cli._common import say
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Paths, formats and prices."""
@@ -47,6 +49,5 @@ def run(args: argparse.Namespace) -> int:
         hourly_price=args.hourly_price, currency=args.currency, seeds=args.seeds, copies=args.copies,
         map=args.map or bool(args.map_by), map_by=args.map_by or "pca",
     )  # fmt: skip
-    for file in files:
-        print(file)
+    say(args, {"files": files}, *map(str, files))
     return 0

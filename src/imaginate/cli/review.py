@@ -8,6 +8,9 @@ imaginate review flowers-gif/ --export mine.jsonl   # for: imaginate refilter RU
 from __future__ import annotations
 
 import argparse
+import json
+
+from imaginate.cli._common import say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,10 +36,14 @@ def run(args: argparse.Namespace) -> int:
 
     if args.export:
         count = export_decisions(args.run, args.export)
-        print(f"{args.export}: {count} decisions; apply them with: imaginate refilter RUN --decisions {args.export}")
+        words = f"{args.export}: {count} decisions; apply them with: imaginate refilter RUN --decisions {args.export}"
+        say(args, {"path": args.export, "decisions": count}, words)
         return 0
 
     def announce(address: str) -> None:
+        if args.json:
+            print(json.dumps({"address": address}), flush=True)
+            return
         print(f"open {address}", flush=True)
         print(f"Ctrl-C ends it; then: imaginate refilter {args.run} --reviewed", flush=True)
 

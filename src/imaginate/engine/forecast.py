@@ -56,6 +56,15 @@ class Forecast:
         """Expected size of the new images."""
         return self.bytes_per_image * self.plan.wanted
 
+    def to_dict(self) -> dict[str, Any]:
+        """Counts, time, disk and facts as plain values."""
+        return {
+            "method": self.method, "new": self.plan.wanted, "classes": {**self.plan.counts}, "seconds": self.seconds,
+            "bytes": self.bytes, "measured_on": self.measured, "shards": len(self.plan.shards),
+            "skipped": [list(one) for one in self.plan.skipped], "notes": list(self.notes),
+            "facts": [{"text": fact.text, "warns": fact.warns} for fact in self.facts],
+        }  # fmt: skip
+
     def to_pandas(self) -> Any:
         """Seeds and new images of each class as a pandas data frame (pandas is not installed with imaginate)."""
         import pyarrow as pa

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from imaginate import markdown
 from imaginate.contract import Context, RunFilter
 from imaginate.data import DataSpec, load, open_dataset
 from imaginate.data.decoding import decode_tensor
@@ -48,6 +49,19 @@ class Refiltered:
     rejected: Counter[str] = field(default_factory=Counter)
     dry_run: bool = False
     decided: int = 0
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the reasons, and how many images each took."""
+        return markdown.table(self._rows(), str(self).split("\n", 1)[0])
+
+    def to_pandas(self) -> Any:
+        """A row a reason, as a pandas data frame (pandas is not installed with imaginate)."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(self._rows()).to_pandas()
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [{"reason": reason, "images": count} for reason, count in self.rejected.most_common()]
 
     def __str__(self) -> str:
         would = "would be " if self.dry_run else ""

@@ -16,6 +16,7 @@ from imaginate.data import open_dataset
 from imaginate.data.subset import evenly_spread
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, RunError
+from imaginate.evaluation.measurements import Measurements
 from imaginate.evaluation.metrics.core.cost import run_cost
 from imaginate.evaluation.metrics.core.features import Extractor, build_extractor, extract
 from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Metric, Row, Sets
@@ -42,7 +43,7 @@ def evaluate(
     out: str | os.PathLike[str] | None = None,
     progress: bool = True,
     **settings: Scalar,
-) -> Values:
+) -> Measurements:
     """Measure a run's images against the held-out ones of a dataset; returns what metrics.json holds.
 
     `features` names the network through which images are compared; `limit`: at most so many images of each side, evenly
@@ -68,7 +69,7 @@ def evaluate(
         RunFolder(run).store.put(METRICS, (text + "\n").encode())
     else:
         replace_file(place, lambda partial: partial.write_text(text + "\n", encoding="utf-8"))
-    return dict(json.loads(text))
+    return Measurements(json.loads(text))
 
 
 def metric_classes() -> list[type[Metric]]:

@@ -23,9 +23,11 @@ from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, RunError
 from imaginate.evaluation import results
 from imaginate.evaluation.arms import Arm, parse_arms
+from imaginate.evaluation.comparison import Comparison
 from imaginate.evaluation.compose import Composition, compose
 from imaginate.evaluation.controls import with_controls
 from imaginate.evaluation.cost import Cost, estimate
+from imaginate.evaluation.curves import Curves
 from imaginate.evaluation.folder import StudyFile
 from imaginate.evaluation.job import RESULT, Corrupting, Job
 from imaginate.evaluation.protocol import Protocol, continue_with, protocol_from
@@ -36,7 +38,7 @@ from imaginate.files import derive_seed
 from imaginate.models.extras import check_installed, weights_of
 from imaginate.progress import bar
 from imaginate.records import Scalar
-from imaginate.runs import Facts, Values
+from imaginate.runs import Values
 from imaginate.settings import nearest, with_keywords
 from imaginate.training.distributed import assemble
 from imaginate.training.learners import learner_of
@@ -81,7 +83,7 @@ def compare(
     yes: bool = False,
     progress: bool = True,
     **settings: Scalar,
-) -> Facts:
+) -> Comparison:
     """Train every arm under one protocol and measure it on the held-out images; returns what results.json holds.
 
     `settings` are fields of `Protocol`. The same call on the same folder goes on where it was stopped, and trains only
@@ -96,13 +98,13 @@ def compare(
     parsed = parse_arms(list(arms))
     study = Study(protocol, parsed, Path(out), hardware)
     if plan:
-        return study.cost().to_dict()
+        return Comparison(study.cost().to_dict())
     with study.team.owns(Path(out), "compare"):
         found = Study(protocol, parsed, Path(out), hardware).run(agreed=yes)  # as the folder is now that it is owned
         more = seeds_to_add(found) if found else None
         if more:
             found = Study(replace(protocol, seeds=more), parsed, Path(out), hardware).run(agreed=yes)
-        return found
+        return Comparison(found)
 
 
 class Study:
@@ -169,13 +171,15 @@ class Study:
             ]
             for arch in self.protocol.archs
         }
-        missing = [job for some in jobs.values() for job in some if not job.done()]
+        every = [job for some in jobs.values() for job in some]
+        missing = [job for job in every if not job.done()]
         self._check_missing(missing, material)
         if first:
             self.file.write(self.protocol, self.arms, material)
             self.team.wait()
         found: Values = {}
 
+        curves = Curves(every)
         began = time.monotonic()
         spent = 0.0
 
@@ -183,6 +187,8 @@ class Study:
             """After an arm, where all of this takes at most a twentieth of the time, so that one can look."""
             nonlocal spent
             start = time.monotonic()
+            if first:
+                curves.log_finished()
             if first and (last is None or spent <= 0.05 * (start - began)):
                 found.update(self._results(material, jobs))
                 spent += time.monotonic() - start

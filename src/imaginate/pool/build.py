@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from html import escape
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -44,6 +45,24 @@ class Tally:
     finished_units: int = 0
     replaced: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        lines = [f"{self.added:,} images added, {self.known:,} were there already"]
+        if self.filled_in:
+            facts = "captions, scores, licences, URLs"
+            lines.append(f"{self.filled_in:,} of these have facts now that they lacked ({facts})")
+        if self.replaced:
+            lines.append(
+                f"{self.replaced:,} of those added have the name of another image of the pool: their files were "
+                "replaced since; what they showed before stays in the pool (build it anew to be without it)"
+            )
+        if self.finished_units:
+            lines.append(f"{self.finished_units:,} finished pieces of the sources were not read again")
+        return "\n".join([*lines, *(f"skipped {count:,}: {reason}" for reason, count in self.skipped.most_common())])
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what is printed."""
+        return f"<pre>{escape(str(self))}</pre>"
 
 
 def build_pool(

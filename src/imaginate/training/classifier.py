@@ -33,6 +33,7 @@ from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 from imaginate.training.plan import TrainPlan
 from imaginate.training.predict import predict, walk
 from imaginate.training.recipes import Recipe, check_watched
+from imaginate.training.result import TrainedClassifier
 from imaginate.training.settings import RULES, ClassifierSettings, as_begun, default_arch
 from imaginate.training.training_set import Images, Parts, TrainingImages, TrainingSet, join
 from imaginate.training.trial import check_network
@@ -68,7 +69,7 @@ def train(
     device: str = "auto",
     progress: bool = True,
     **settings: Scalar,
-) -> Facts:
+) -> TrainedClassifier:
     """Train a classifier into `out` (weights.safetensors, classes and settings in classifier.json, history.json).
 
     `settings` are fields of `Training`. Everything is read and checked before the first update. Descendants of
@@ -80,9 +81,9 @@ def train(
     folder.check_foreign(out)
     team, place = assemble(device)
     if folder.is_finished(out) and not os.access(out, os.W_OK):
-        return _train(asked, str(data), out, device, (team, place), progress)
+        return TrainedClassifier(_train(asked, str(data), out, device, (team, place), progress))
     with team.owns(out, "train"):
-        return _train(asked, str(data), out, device, (team, place), progress)
+        return TrainedClassifier(_train(asked, str(data), out, device, (team, place), progress))
 
 
 def _train(asked: Training, data: str, out: Path, device: str, team_at: tuple[Team, str], progress: bool) -> Facts:

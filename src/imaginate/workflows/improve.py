@@ -17,6 +17,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,20 @@ class Improved:
     chosen: str | None
     why: str
     held_out: Mapping[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        return f"Improved({self.path!r}, {len(self.rounds)} rounds: {self.why})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the rounds."""
+        return f"<pre>{escape(str(self))}</pre>"
+
+    def to_pandas(self) -> Any:
+        """A row a round, as a pandas data frame (pandas is not installed with imaginate)."""
+        import pyarrow as pa
+
+        plain = [{k: v for k, v in one.items() if isinstance(v, (str, int, float, bool))} for one in self.rounds]
+        return pa.Table.from_pylist(plain).to_pandas()
 
     def __str__(self) -> str:
         return history_table(self.path, self.rounds, self.chosen, self.why, self.held_out)

@@ -42,6 +42,16 @@ class InspectedRun:
 
         return pa.concat_tables([self.kept, self.rejected], promote_options="permissive").to_pandas()
 
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as plain values."""
+        return {
+            "run": self.run.root, "method": self.run.method, "images": self.kept.num_rows,
+            "origins": dict(Counter(self.kept.column("origin").to_pylist())),
+            "classes": dict(Counter(self.kept.column("class_name").to_pylist())),
+            "rejected": dict(Counter(self.rejected.column("reason").to_pylist())),
+            "is_finished": not self.unfinished, "facts": dict(self.facts),
+        }  # fmt: skip
+
     def images(self, part: str) -> list[Row]:
         """Every column of the images, kept or rejected, whose file name holds `part`. ConfigError for none."""
         rows = self.kept.to_pylist() + self.rejected.to_pylist()

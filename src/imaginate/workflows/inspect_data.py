@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from imaginate.data import Dataset, open_dataset
 from imaginate.errors import listed
@@ -21,6 +22,14 @@ class InspectedData:
 
     part: Dataset
     whole: Dataset
+
+    def to_dict(self) -> dict[str, Any]:
+        """The summary as plain values."""
+        splits = Counter(sample.split or "" for sample in self.whole.samples)
+        return {
+            "path": self.part.spec.path, "format": self.part.format, "split": self.part.split, "splits": dict(splits),
+            "classes": dict(self.part.counts()), "left_out": dict(self.whole.reasons()), "notes": list(self.part.notes),
+        }  # fmt: skip
 
     def __str__(self) -> str:
         data, whole = self.part, self.whole

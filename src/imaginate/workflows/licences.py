@@ -65,15 +65,16 @@ class Licences:
 
     def _repr_html_(self) -> str:
         """For notebooks: the same as a table."""
-        return table(self._rows(), self.run)
+        return table(self.rows(), self.run)
 
     def to_pandas(self) -> Any:
         """A row a part and licence, as a pandas data frame (pandas is not installed with imaginate)."""
         import pyarrow as pa
 
-        return pa.Table.from_pylist(self._rows()).to_pandas()
+        return pa.Table.from_pylist(self.rows()).to_pandas()
 
-    def _rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[dict[str, Any]]:
+        """A line a part and licence."""
         return [
             {"what": p.what, "name": p.name, "licence": p.licence, "images": p.images, "said in": p.said_in,
              "asks": p.asks}

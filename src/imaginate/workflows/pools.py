@@ -13,6 +13,7 @@ from imaginate.data import open_dataset
 from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError
+from imaginate.markdown import picture_and_text
 from imaginate.models.extras import check_installed, weights_of
 from imaginate.pool import Building, Tally, open_pool
 from imaginate.progress import bar
@@ -32,6 +33,19 @@ class PoolResults:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def __repr__(self) -> str:
+        return f"PoolResults({self.query!r}: {len(self)} images)"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the images, and what is known of them."""
+        return picture_and_text(self.sheet(), str(self))
+
+    def to_pandas(self) -> Any:
+        """A row an image, as a pandas data frame (pandas is not installed with imaginate)."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist([{"rank": rank, **row} for rank, row in enumerate(self.rows)]).to_pandas()
 
     def __str__(self) -> str:
         return "\n".join(
