@@ -1,5 +1,5 @@
 """Write the pages of the documentation that come from the code and from measurements: methods, filters, commands,
-recipe keys, and the speed of the main job.
+recipe keys, the speed of the main job, and which method when.
 
 python docs/generate.py            # write them
 python docs/generate.py --check    # fail where one is out of date
@@ -12,6 +12,8 @@ import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from choose import choose_page
 
 from imaginate import registry
 from imaginate.cli import commands, summary
@@ -118,6 +120,7 @@ PAGES = {
     "recipe.md": recipe_page,
     "commands.md": commands_page,
     "speed.md": speed_page,
+    "choose.md": lambda: NOTE + choose_page(json.loads((HERE.parent / "benchmarks/results/lab.json").read_text())),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import re
 from collections.abc import Iterator
@@ -219,3 +220,26 @@ def test_every_row_of_the_papers_names_files_and_tests_that_exist() -> None:
     assert set(re.findall(r"`(test_\w+)`", page)) - defined == set()
     for place in re.findall(r"`([\w*-]+/[\w*/.-]+)`", page):
         assert any((ROOT / home).glob(place) for home in ("src/imaginate", ".")), place
+
+
+def test_which_method_when_follows_the_laboratory() -> None:
+    spec = importlib.util.spec_from_file_location("choose", Path(__file__).parents[1] / "docs" / "choose.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+
+    def arm(name: str, mean: float, verdict: str, p: float) -> dict[str, object]:
+        gap = {"mean": mean, "verdict": verdict, "p": p, "p_holm": p}
+        return {"name": name, "difference": gap, "predictors": None}
+
+    arms = [arm("mix", 0.031, "gain", 0.01), arm("gif-sd", -0.2, "loss", 0.01), arm("sd", 0.05, "gain", 0.3)]
+    record = {"arms": arms, "controls": {"can_judge": True}}
+    blind = {"arms": [arm("mix", 0.5, "gain", 0.01)], "controls": {"can_judge": False}}
+    learners = {"finetune": record, "scratch": blind}
+    page = module.choose_page({"targets": {"x": {"title": "Roses", "learners": learners}}})
+    assert "`mix` **+3.1** (Roses, finetune)" in page
+    assert "`gif-sd` *-20.0* (Roses, finetune)" in page
+    assert "`sd` +5.0 (Roses, finetune)" in page
+    assert "+50" not in page
+    assert "not measured yet" in page

@@ -193,7 +193,7 @@ def test_json_of_commands_that_train_and_measure(tmp_path: Path, capsys: pytest.
     assert answer("train", data, "--out", model, "--arch", "small", "--updates", "4", "--json")["updates"] == 4
     assert len(answer("predict", model, data, "--split", "test", "--json")["rows"]) == 18
     study = ["compare", data, "--held-out", data, "--held-out-split", "test", "--arm", "original", "--out"]
-    found = answer(*study, str(tmp_path / "study"), "--seeds", "2", "--allow-leak", "--json")
+    found = answer(*study, str(tmp_path / "study"), "--seeds", "2", "--allow-leak", "--arch", "probe:nano", "--json")
     assert {arm["name"] for arm in found["arms"]} >= {"original"}
     assert answer("evaluate", run, "--against", data, "--features", "nano", "--json")["metrics"]
     assert answer("guide", data, "--guide", "nano", "--json", "-")["accuracy"] >= 0

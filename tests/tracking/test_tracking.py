@@ -52,6 +52,7 @@ def test_an_unknown_or_missing_tool_is_one_line(monkeypatch: pytest.MonkeyPatch)
         tracking.check("mlflow")
 
 
+@pytest.mark.filterwarnings("ignore")  # of its own libraries
 def test_mlflow_keeps_a_run_in_a_local_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     client = pytest.importorskip("mlflow", reason="needs mlflow, which is not in the lock")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/runs.db")

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NoReturn
 
-from imaginate.cli import commands
+from imaginate.cli._overview import commands
 from imaginate.errors import ConfigError, ImaginateError
 
 _READS_ROWS = (
