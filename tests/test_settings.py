@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from imaginate.errors import ConfigError
-from imaginate.settings import build, check, setting, settings_of
+from imaginate.settings import build, check, nearest, setting, settings_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +72,12 @@ def test_a_function_shows_each_of_its_settings_with_type_and_default() -> None:
             assert s.name in parameters
             if not s.required:
                 assert (parameters[s.name].default, parameters[s.name].annotation) == (s.default, s.type)
+
+
+def test_an_error_never_lists_a_thousand_names() -> None:
+    names = [f"network{i:04d}" for i in range(1000)]
+    said = nearest("qqq", names)
+    assert said.startswith("; the nearest of 1,000 names: network")
+    assert said.count(",") == 3
+    assert nearest("network0007x", names) == "; did you mean 'network0007'?"
+    assert nearest("qqq", names[:3]) == "; there is network0000, network0001, network0002"

@@ -204,12 +204,18 @@ def with_keywords(*classes: type, open_ended: bool = False) -> Callable[[Callabl
     return shown
 
 
+LONGEST_LIST = 40  # names in an error; there are 36 methods, and more than 1,000 networks of timm
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
-    """`; did you mean 'randaugment'?`, or the list of what there is."""
+    """`; did you mean 'randaugment'?`, or the list of what there is; of a long one the nearest names."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:
         return f"; did you mean {close[0]!r}?"
+    if len(names) > LONGEST_LIST:
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.0)
+        return f"; the nearest of {len(names):,} names: {', '.join(near)}"
     return f"; there is {', '.join(names)}" if names else ""
 
 
