@@ -225,3 +225,19 @@ def test_a_remark_of_the_library_is_a_note_said_once(capsys: pytest.CaptureFixtu
     assert [note for note in notes if "smaller than their seeds" in note] == [
         "note: new images have 10 x 8 pixels, smaller than their seeds' 48 x 40; see --output-size"
     ]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["inspect", "me/mine"],
+        ["plan", "me/mine", "--method", "cutout"],
+        ["pool", "build", "NEW", "me/mine", "--guide", "nano"],
+    ],
+)
+def test_a_name_of_the_hub_is_answered_with_how_it_is_written(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tmp_path / "new") if word == "NEW" else word for word in words]) == 2
+    assert "a dataset of the Hugging Face hub is written hf://datasets/me/mine" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()

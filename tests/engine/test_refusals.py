@@ -205,3 +205,24 @@ def test_a_run_of_an_earlier_version_goes_on_with_settings_that_came_later(data:
         {**words, "expand": {"copies": 1, "fit_image": "stretch"}, "method": "sd", "roles": {"prior": "nano"}}
     )
     assert changes(stretched.completed(stored), stretched.to_dict()) == []
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        {"method": "cutout", "held_out": "no/where"},
+        {"method": "mix", "runs": "no/where", "guide": "nano"},
+        {"method": "retrieval", "pool": "no/where", "guide": "nano", "per_class": 2},
+        {"method": "duplicate", "filters": [{"name": "aesthetic", "head": "no/where"}]},
+    ],
+)
+def test_what_is_refused_while_it_is_prepared_leaves_no_folder(tmp_path: Path, flags: dict[str, Any]) -> None:
+    data = folder(tmp_path / "data", each=2)
+    with pytest.raises(ImaginateError):
+        imaginate.expand(str(data), tmp_path / "run", progress=False, **flags)
+    assert not (tmp_path / "run").exists()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "cache").mkdir()
+    with pytest.raises(ImaginateError):
+        imaginate.expand(str(data), tmp_path / "run", progress=False, **flags)
+    assert (tmp_path / "run" / "cache").exists()

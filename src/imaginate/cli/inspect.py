@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from imaginate.cli._common import say
 
@@ -28,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the summary, or all that is known of one image; draw the sheet."""
+    from imaginate.data.urls import hub_hint
+    from imaginate.errors import DataError
     from imaginate.files import explained, replace_file
     from imaginate.workflows.inspect import inspect
     from imaginate.workflows.inspect_data import inspect_data, is_data
@@ -36,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         data = inspect_data(args.run, layout=args.layout)
         say(args, data.to_dict() if args.json else None, str(data))
         return 0
+    if not os.path.exists(args.run) and (hint := hub_hint(args.run)):
+        raise DataError(f"there is nothing at {args.run}{hint}")
     found = inspect(args.run)
     sheet = found.sheet(rows=args.rows) if args.sheet else b""
     if args.licences:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from imaginate.data.urls import is_url
 from imaginate.errors import RunError
-from imaginate.files import RECIPE, Folder
+from imaginate.files import RECIPE, RUN, Folder
 from imaginate.ownership import check_free, contents
 
 
@@ -16,6 +17,13 @@ def refuse(store: Folder, datasets: list[str]) -> None:
         _refuse_overlap(store, path)
     _refuse_foreign(store)
     check_free(store)
+
+
+def forget(store: Folder) -> None:
+    """Take away what a run that has never made anything wrote into a folder of its own. What was learnt (cache/), and
+    whatever else is there, stays with it."""
+    if set(contents(store)) <= {RECIPE, RUN, "shards"}:
+        shutil.rmtree(store.root, ignore_errors=True)
 
 
 def _refuse_overlap(store: Folder, path: str) -> None:

@@ -25,7 +25,7 @@ from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker, marker_name, rows_name
 from imaginate.engine.sizes import shrinking
 from imaginate.engine.workers import Team
-from imaginate.errors import ConfigError, RunError
+from imaginate.errors import ConfigError, ImaginateError, RunError
 from imaginate.files import EARLIER, KEPT, RECIPE, REJECTED, SEEDS, SHEET, Folder, json_bytes
 from imaginate.markdown import picture_and_text
 from imaginate.models.weights import Weights, adaptation_weights, completed, difference, guide_weights, weights_of
@@ -114,12 +114,18 @@ def _expand_with(team: Team, recipe: ResolvedRecipe, store: Folder, restore: boo
             for fact in (split, *outlook(recipe, plan, context)):
                 facts.log(logging.WARNING if fact.warns else logging.INFO, fact.text)
 
-    with own(store, "expand", is_run=True):
-        known = RunFolder(store).facts if store.exists(RUN) and _made_anything(store) else None
-        plan = replace(plan, run_id=_id(recipe, plan, known))
-        result = _expand(recipe, plan, store, known, team, progress, speak_up)
-        _look_for_gone(recipe, plan, store, restore)
-        return result
+    is_new = store.local and not store.exists("")
+    try:
+        with own(store, "expand", is_run=True):
+            known = RunFolder(store).facts if store.exists(RUN) and _made_anything(store) else None
+            plan = replace(plan, run_id=_id(recipe, plan, known))
+            result = _expand(recipe, plan, store, known, team, progress, speak_up)
+            _look_for_gone(recipe, plan, store, restore)
+            return result
+    except ImaginateError:  # refused while it was prepared
+        if is_new and not _made_anything(store):
+            folder.forget(store)
+        raise
 
 
 def _id(recipe: ResolvedRecipe, plan: Plan, known: Mapping[str, Any] | None) -> str:

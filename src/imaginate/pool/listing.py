@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from imaginate import registry
 from imaginate.data.place import examine
 from imaginate.data.redirects import redirects
-from imaginate.data.urls import is_url
+from imaginate.data.urls import hub_hint, is_url
 from imaginate.errors import DataError
 from imaginate.pool.units import PoolSource, Unit
 from imaginate.records import Place
@@ -19,7 +19,7 @@ def units_of(source: str, split: str | None = None) -> Iterator[Unit]:
     """The units of one source, in a fixed order. Raises DataError where nothing there can be read."""
     paths = _expand(source)
     if not paths:
-        raise DataError(f"no such source: {source}")
+        raise DataError(f"no such source: {source}{hub_hint(source)}")
     kinds: tuple[PoolSource, ...] = registry.in_order("pool-sources")
     for path in paths:
         # behind a URL the name alone decides: examining each of a thousand tars would take a request
@@ -30,6 +30,13 @@ def units_of(source: str, split: str | None = None) -> Iterator[Unit]:
         if kind is None:
             raise DataError(f"{path} is of no kind that a pool is built from")
         yield from kind.units(place, split)
+
+
+def check_sources(sources: Sequence[str]) -> None:
+    """DataError for a source that is nowhere, before anything is written."""
+    for source in sources:
+        if not is_url(source) and not _expand(source):
+            raise DataError(f"no such source: {source}{hub_hint(source)}")
 
 
 def _expand(source: str) -> list[str]:

@@ -16,6 +16,7 @@ from imaginate.errors import ConfigError
 from imaginate.markdown import picture_and_text
 from imaginate.models.extras import check_installed, weights_of
 from imaginate.pool import Building, Tally, open_pool
+from imaginate.pool.listing import check_sources
 from imaginate.progress import bar
 from imaginate.records import LabelSpace, Scalar
 
@@ -85,8 +86,9 @@ def build_pool(
 
     check_installed("a pool", ["guide", "pool"], along=weights_of(guide))
     settings = Building(store=store, split=split, index=index, batch=batch, threads=threads, part=part)
-    built = _guide(guide, device, data)
     places = [sources] if isinstance(sources, str) else list(sources)
+    check_sources(places)
+    built = _guide(guide, device, data)
     with bar("embedding", None, show=progress) as shown:
         return build(os.fspath(pool), places, built, settings, advance=shown.advance)
 
