@@ -91,7 +91,7 @@ def speed_page() -> str:
     parts = ("side-by-side", "scaling", "workers", "start")
     found = {part: json.loads((HERE.parent / f"benchmarks/results/expand-{part}.json").read_text()) for part in parts}
     results, machine = {part: record["results"] for part, record in found.items()}, found["side-by-side"]["machine"]
-    return NOTE + SPEED.format(
+    return NOTE + "\n" + SPEED.format(
         **machine,
         **results["scaling"],
         **results["workers"],
@@ -120,7 +120,7 @@ PAGES = {
     "recipe.md": recipe_page,
     "commands.md": commands_page,
     "speed.md": speed_page,
-    "choose.md": lambda: NOTE + choose_page(json.loads((HERE.parent / "benchmarks/results/lab.json").read_text())),
+    "choose.md": lambda: NOTE + "\n" + choose_page(json.loads((HERE.parent / "benchmarks/results/lab.json").read_text())),
 }
 
 
