@@ -55,10 +55,17 @@ def recipe_page() -> str:
     return "\n".join(parts)
 
 
+EVERYWHERE = """Every command takes `--config FILE` (flags by name in YAML; the command line overrides them), `--quiet` (no bar),
+`--verbose`, `--log-file FILE` (remarks with their time) and `--json`: the result on standard output, and nothing else
+(`imaginate guide` takes a file there, or `-`). Remarks go to standard error; what is refused exits with 2.
+`--help` shows the flags that most people need, `--help-all` all of them.
+"""
+
+
 def commands_page() -> str:
     """The list of commands."""
     rows = [f"| `imaginate {name}` | {summary(name)} |" for name in commands()]
-    return "\n".join([NOTE, "# Commands", "", "| command | what it does |", "| --- | --- |", *rows, ""])
+    return "\n".join([NOTE, "# Commands", "", "| command | what it does |", "| --- | --- |", *rows, "", EVERYWHERE])
 
 
 SPEED = """# Speed of the main job
@@ -91,12 +98,16 @@ def speed_page() -> str:
     parts = ("side-by-side", "scaling", "workers", "start")
     found = {part: json.loads((HERE.parent / f"benchmarks/results/expand-{part}.json").read_text()) for part in parts}
     results, machine = {part: record["results"] for part, record in found.items()}, found["side-by-side"]["machine"]
-    return NOTE + "\n" + SPEED.format(
-        **machine,
-        **results["scaling"],
-        **results["workers"],
-        contenders="\n".join(_contenders(results["side-by-side"])),
-        starts="\n".join(f"| `{name}` | {seconds:.2f} s |" for name, seconds in results["start"].items()),
+    return (
+        NOTE
+        + "\n"
+        + SPEED.format(
+            **machine,
+            **results["scaling"],
+            **results["workers"],
+            contenders="\n".join(_contenders(results["side-by-side"])),
+            starts="\n".join(f"| `{name}` | {seconds:.2f} s |" for name, seconds in results["start"].items()),
+        )
     )
 
 
@@ -114,13 +125,19 @@ def _contenders(table: dict[str, dict[str, Any]]) -> list[str]:
     return rows
 
 
+def laboratory() -> dict[str, Any]:
+    """What the miniature laboratory measured last."""
+    found: dict[str, Any] = json.loads((HERE.parent / "benchmarks/results/lab.json").read_text())
+    return found
+
+
 PAGES = {
     "methods.md": lambda: registered("methods", "Methods", "`imaginate expand DATA OUT --method NAME`."),
     "filters.md": lambda: registered("filters", "Filters", "`imaginate expand ... --filter NAME[:key=value,...]`."),
     "recipe.md": recipe_page,
     "commands.md": commands_page,
     "speed.md": speed_page,
-    "choose.md": lambda: NOTE + "\n" + choose_page(json.loads((HERE.parent / "benchmarks/results/lab.json").read_text())),
+    "choose.md": lambda: NOTE + "\n" + choose_page(laboratory()),
 }
 
 
