@@ -199,7 +199,7 @@ def test_a_picture_that_says_that_a_model_made_it_still_says_so(tmp_path: Path, 
         (tmp_path / "web" / "red" / f"{i}.png").write_bytes(encode(image, Writing(), drawn if i % 2 else b""))
     build_pool(str(tmp_path / "pool"), [str(tmp_path / "web")], ColourGuide(), Building(store=store))  # type: ignore[arg-type]
     world = World(guide=ColourGuide(), pool=open_pool(str(tmp_path / "pool")))
-    world.labels = LabelSpace.of(("red",))
+    world.labels = LabelSpace.of(tuple(COLOURS))
     found = Retrieval(**LOOSE).expand([ask(0, range(4))], world)
     said = {Path(str(c.info["source"])).stem: c.digital_source for c in found}
     assert said == {str(i): "trainedAlgorithmicMedia" if i % 2 else None for i in range(4)}
