@@ -48,3 +48,11 @@ class ColourGuide:
 
     def logits(self, embeddings: Tensor) -> Tensor:
         return 20 * embeddings @ self.embed_text(list(self.labels.titles)).T
+
+
+class SentenceGuide(ColourGuide):
+    """Sentences point away from all pictures, as those of real guides do."""
+
+    def embed_text(self, texts: list[str]) -> torch.Tensor:
+        draw = torch.Generator().manual_seed(3)
+        return torch.nn.functional.normalize(torch.randn(len(texts), self.dim, generator=draw))

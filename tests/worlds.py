@@ -124,3 +124,16 @@ class World:
             seeds = tuple(image_seed(run_seed, method, key, c) for c in numbers)
             out.append(Request(key=key, label=label, copies=numbers, seeds=seeds))
         return out
+
+
+def clip_retrieval(place: Path, vectors: np.ndarray) -> str:
+    """Embeddings as clip-retrieval keeps them; where they are."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (place / "img_emb").mkdir(parents=True)
+    (place / "metadata").mkdir()
+    np.save(place / "img_emb/img_emb_0.npy", vectors)
+    columns = {"url": [f"https://example.org/{i}.jpg" for i in range(len(vectors))]}
+    pq.write_table(pa.table(columns), place / "metadata/metadata_0.parquet")
+    return str(place)

@@ -17,14 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from colour_guide import ColourGuide
+from colour_guide import ColourGuide, SentenceGuide
 from imaginate.errors import DataError, ModelError, RunError
 from imaginate.pool import Building, build_pool, open_pool
 from imaginate.pool import build as build_module
 from imaginate.pool.indexes import BuiltIndex
 from imaginate.pool.info import describe
 from imaginate.pool.table import PoolTable, Recall
-from worlds import folder, picture, png
+from worlds import clip_retrieval, folder, picture, png
 
 
 @pytest.fixture(autouse=True)
@@ -294,23 +294,6 @@ def test_index_finds_what_a_full_scan_finds(tmp_path: Path) -> None:
     assert [{int(r["id"], 16) for r in rows} for rows in exact] == [set(row.tolist()) for row in by_hand]
 
 
-class SentenceGuide(ColourGuide):
-    """Sentences point away from all pictures, as those of real guides do."""
-
-    def embed_text(self, texts: list[str]) -> torch.Tensor:
-        draw = torch.Generator().manual_seed(3)
-        return torch.nn.functional.normalize(torch.randn(len(texts), self.dim, generator=draw))
-
-
-def _clip_retrieval(place: Path, vectors: np.ndarray) -> str:
-    (place / "img_emb").mkdir(parents=True)
-    (place / "metadata").mkdir()
-    np.save(place / "img_emb/img_emb_0.npy", vectors)
-    columns = {"url": [f"https://example.org/{i}.jpg" for i in range(len(vectors))]}
-    pq.write_table(pa.table(columns), place / "metadata/metadata_0.parquet")
-    return str(place)
-
-
 def test_probes_go_by_the_lists_that_the_index_has(tmp_path: Path) -> None:
     """Rows that come later are put into the lists that are there; a pool that outgrew them is indexed again."""
     from imaginate.pool.probe import new_header
@@ -339,7 +322,7 @@ def test_an_index_that_misses_sentences_is_not_used(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     centres = draw.normal(size=(60, guide.dim))
     vectors = (centres[draw.integers(60, size=4000)] + 2.0 * draw.normal(size=(4000, guide.dim))).astype(np.float32)
-    source = _clip_retrieval(tmp_path / "clip", vectors)
+    source = clip_retrieval(tmp_path / "clip", vectors)
     build_pool(str(tmp_path / "pool"), [source], guide, Building(store="reference", index="ivf-flat"))
     table = PoolTable.open(str(tmp_path / "pool"))
     recall = table.recall()
@@ -354,7 +337,7 @@ def test_the_same_sources_give_a_pool_that_answers_alike(tmp_path: Path) -> None
     guide = SentenceGuide()
     vectors = np.random.default_rng(1).normal(size=(500, guide.dim)).astype(np.float32)
     vectors[100:140] = vectors[100]  # as near as one another: ordered by id
-    source = _clip_retrieval(tmp_path / "clip", vectors)
+    source = clip_retrieval(tmp_path / "clip", vectors)
     answers = []
     for name, threads in (("one", 1), ("two", 3)):
         build_pool(
@@ -374,7 +357,7 @@ def test_rows_that_no_search_can_find_are_skipped_and_counted(tmp_path: Path) ->
     vectors = np.random.default_rng(0).normal(size=(20, guide.dim)).astype(np.float32)
     vectors[[3, 7]], vectors[11, 2] = 0, np.nan
     tally = build_pool(
-        str(tmp_path / "pool"), [_clip_retrieval(tmp_path / "clip", vectors)], guide, Building(store="reference")
+        str(tmp_path / "pool"), [clip_retrieval(tmp_path / "clip", vectors)], guide, Building(store="reference")
     )
     assert (tally.added, dict(tally.skipped)) == (17, {"embedding is zero": 2, "embedding is not finite": 1})
     facts = describe(str(tmp_path / "pool"))
@@ -389,7 +372,7 @@ def test_a_build_killed_by_the_system_loses_nothing(tmp_path: Path, shared_data:
     script.write_text(
         textwrap.dedent(f"""
         import sys; sys.path[:0] = [{str(Path(__file__).parents[1])!r}]
-        from colour_guide import ColourGuide
+        from colour_guide import ColourGuide, SentenceGuide
         from imaginate.pool import build, build_pool
         build.COMMIT_ROWS = 256
         build_pool(sys.argv[1], [{str(shared_data / "caltech101-96.zip")!r}], ColourGuide())

@@ -19,10 +19,11 @@ from typing import Any, TypeVar
 from imaginate.contract import Guide
 from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.ownership import own
+from imaginate.pool.list_index import bring_up_to_date
 from imaginate.pool.listing import units_of
 from imaginate.pool.prepare import Prepared, prepare, unusable
 from imaginate.pool.probe import check_guide, check_weights, new_header
-from imaginate.pool.recall import measure_recall
+from imaginate.pool.recall import measure
 from imaginate.pool.rows import Header
 from imaginate.pool.settings import Building
 from imaginate.pool.table import PoolTable
@@ -130,10 +131,12 @@ def _finish(table: PoolTable, settings: Building, guide: Guide, is_resumed: bool
     table.tidy(is_alone=is_resumed and settings.part == "1/1")
     if len(table) and settings.part.endswith("/1"):
         table.index_ids()
-        if table.indexed() is None or table.stale():
+        if table.built_index().folder:
+            bring_up_to_date(table, settings.index)
+        elif table.indexed() is None or table.stale():
             table.index_vectors(settings.index)
         if table.indexed() is not None and not table.recall().by_queries:
-            table.note_recall(measure_recall(table, guide))
+            measure(table, guide)
 
 
 def _wanted(table: PoolTable, sources: Sequence[str], settings: Building, writer: _Writer) -> Iterator[Unit]:

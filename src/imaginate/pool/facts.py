@@ -23,11 +23,23 @@ class Facts:
 
     def of(self, found: Sequence[Ranked]) -> list[list[dict[str, Scalar]]]:
         """For each query its rows, with their similarity."""
-        known = self._known({key for one in found for key in one.ids})
+        known = self._at(found) or self._known({key for one in found for key in one.ids})
         return [
             [{**known[key], "similarity": value} for key, value in zip(one.ids, one.similarities, strict=True)]
             for one in found
         ]
+
+    def _at(self, found: Sequence[Ranked]) -> dict[str, dict[str, Scalar]]:
+        """Of rows whose places in the table are known, and that are not in memory; else nothing."""
+        if self._held:
+            return {}
+        places = set[int]()
+        for one in found:
+            if one.offsets is None:
+                return {}
+            places.update(one.offsets)
+        self._read += len(places)
+        return {row["id"]: row for row in self._table.take(sorted(places), PLAIN)}
 
     def _known(self, keys: set[str]) -> dict[str, dict[str, Scalar]]:
         if not self._held and self._size <= HELD_ROWS and self._read * SHARE >= self._size:

@@ -6,8 +6,9 @@ from collections import Counter
 from typing import Any
 
 from imaginate.models.weights import described
+from imaginate.pool.database import explained
 from imaginate.pool.rows import LATER
-from imaginate.pool.table import PoolTable, explained
+from imaginate.pool.table import PoolTable
 
 SHOWN = 12
 
@@ -41,12 +42,13 @@ def describe(path: str) -> dict[str, Any]:
 
 def _index(table: PoolTable) -> str:
     """The kind of the index, how much it finds, and whether it is used."""
-    kind, recall = table.indexed(), table.recall()
+    kind, recall, built = table.indexed(), table.recall(), table.built_index()
     if kind is None:
         return "none (searched exactly)"
     found = ", ".join(f"{value:.0%} for {queries}" for queries, value in sorted(recall.by_queries.items()))
     use = "used" if recall.is_enough else "not used, searched exactly"
-    return f"{kind}, {use} (finds {found or 'an unknown share'} of the true nearest)"
+    visits = f", visits {built.measured:,} of {built.lists:,} lists" if built.measured else ""
+    return f"{kind}, {use} (finds {found or 'an unknown share'} of the true nearest{visits})"
 
 
 def _scores(table: PoolTable) -> dict[str, int]:

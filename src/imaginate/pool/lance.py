@@ -9,11 +9,13 @@ from imaginate.contract import Guide, Tensor
 from imaginate.errors import ImageError
 from imaginate.files import content_hash
 from imaginate.pool import refs
+from imaginate.pool.database import explained
 from imaginate.pool.facts import Facts
+from imaginate.pool.list_index import ListIndex, open_index
 from imaginate.pool.probe import check_guide
 from imaginate.pool.rows import PLAIN
 from imaginate.pool.scan import rank
-from imaginate.pool.table import PoolTable, explained
+from imaginate.pool.table import PoolTable
 from imaginate.records import Image, Scalar
 
 if TYPE_CHECKING:
@@ -36,7 +38,9 @@ class LancePool:
         self.table = PoolTable.open(self.path)
         self.guide = self.table.header.guide
         self.dim = self.table.header.dim
-        self._index = self.table.indexed()
+        self._kind = self.table.indexed()
+        self._index: ListIndex | None = None
+        self._answer: bool | None = None
         self._closeness: float | None = None
         self._facts = Facts(self.table)
         self._held: list[tuple[Sequence[str], NDArray[np.float32]]] | None = None
@@ -61,10 +65,22 @@ class LancePool:
         Exact, unless the pool has an index that was measured to find enough (`Recall`) and `exact` is not asked for.
         """
         queries = embeddings.detach().float().cpu().numpy()
-        if not exact and self._index is not None and self.table.recall().is_enough:
-            return [self._by_index(query, limit) for query in queries]
+        if exact or self._kind is None or not self._is_good():
+            with explained(self.path):
+                return self._facts.of(rank(queries, limit, self._blocks()))
+        if self._index is None:
+            return [self._by_lance(query, limit) for query in queries]
         with explained(self.path):
-            return self._facts.of(rank(queries, limit, self._blocks()))
+            return self._facts.of(self._index.search(queries, limit))
+
+    def _is_good(self) -> bool:
+        """Whether the index finds enough, and is not too far behind the rows. Asked once: no search changes a pool."""
+        if self._answer is None:
+            self._answer = self.table.recall().is_enough
+            if self._answer and self.table.built_index().folder:
+                self._index = open_index(self.table)
+                self._answer = self._index is not None
+        return self._answer
 
     def _blocks(self) -> Iterable[tuple[Sequence[str], NDArray[np.float32]]]:
         """Ids and vectors of all rows: kept after the first search where they are not too many, else read each time."""
@@ -75,30 +91,25 @@ class LancePool:
         self._held = list(self.table.vectors(BLOCK))
         return self._held
 
-    def _by_index(self, query: NDArray[np.float32], limit: int) -> list[dict[str, Scalar]]:
+    def _by_lance(self, query: NDArray[np.float32], limit: int) -> list[dict[str, Scalar]]:
         with explained(self.path):
-            rows = self.table.nearest(query, limit, PLAIN, kind=str(self._index))
+            rows = self.table.nearest(query, limit, PLAIN, kind=str(self._kind))
         return sorted(rows, key=lambda row: (-row["similarity"], row["id"]))
 
     def vectors(self, ids: Sequence[str]) -> Tensor:
         """(n, dim) unit-norm embeddings of rows."""
         import torch
 
-        found = self.table.fetch(ids, ["vector"])
-        return torch.tensor([found[i]["vector"] for i in ids], dtype=torch.float32).view(len(ids), self.dim)
+        return torch.from_numpy(self.table.vectors_of(ids))
 
     def closeness(self) -> float:
         """The 99th percentile of the cosine to the nearest among up to 500 rows, spread evenly over the pool."""
         import torch
 
         if self._closeness is None:
-            count = len(self.table)
-            places = sorted({count * i // SAMPLE for i in range(SAMPLE)}) if count else []
-            with explained(self.path):
-                found = self.table.rows.take_offsets(places).select(["vector"]).to_arrow() if len(places) > 1 else None
+            vectors = torch.from_numpy(self.table.sample(SAMPLE))
             self._closeness = 0.0
-            if found is not None:
-                vectors = torch.tensor(found["vector"].to_pylist())
+            if len(vectors) > 1:
                 near = (vectors @ vectors.T).fill_diagonal_(-1.0).max(dim=1).values
                 self._closeness = float(near.quantile(0.99))
         return self._closeness

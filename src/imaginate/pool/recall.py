@@ -5,17 +5,24 @@ Sentences are far from all pictures, so an index that finds its own rows' neighb
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imaginate.contract import Guide, TextGuide
+from imaginate.pool.list_index import ListIndex, open_index
 from imaginate.pool.scan import rank
-from imaginate.pool.table import PoolTable, Recall
+from imaginate.pool.table import BLOCK, ENOUGH, PoolTable, Recall
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-QUERIES, NEAREST = 100, 40
+QUERIES, NEAREST = 100, 100
+AIM = 0.96  # what the lists are measured to find: other queries than these find a little more or less
+
+log = logging.getLogger("imaginate")
 _WORDS = (
     "dog", "cat", "bird", "fish", "tree", "flower", "car", "house", "person", "table", "chair", "food", "mountain",
     "river", "street", "ship", "train", "insect", "fruit", "tool",
@@ -29,13 +36,53 @@ _SENTENCES = (
 )
 
 
-def measure_recall(table: PoolTable, guide: Guide) -> Recall:
-    """The share of the true `NEAREST` rows that the index finds: of sentences, where the guide reads text, and of
-    images."""
+def measure(table: PoolTable, guide: Guide) -> None:
+    """Keep the share of the true `NEAREST` rows that the index finds: of images, and of sentences where the guide reads
+    text. Of our own index also the least number of lists that have to be visited for `AIM` of either."""
     kinds = {"images": _rows(table)}
     if isinstance(guide, TextGuide):
         kinds["sentences"] = _sentences(guide)
-    return Recall({kind: _recall(table, queries) for kind, queries in kinds.items() if len(queries)})
+    kinds = {kind: queries for kind, queries in kinds.items() if len(queries)}
+    truth = {
+        kind: [set(one.ids) for one in rank(queries, NEAREST, table.vectors(BLOCK))] for kind, queries in kinds.items()
+    }
+    index = open_index(table)
+    if index is None:
+        name = str(table.indexed())
+        recall = Recall(
+            {
+                kind: _share([_found(table, query, name) for query in queries], truth[kind])
+                for kind, queries in kinds.items()
+            }
+        )
+    else:
+        recall, probes = _fit_probes(index, kinds, truth)
+        table.keep_built(replace(index.built, measured=probes))
+    table.note_recall(recall)
+    if not recall.is_enough:
+        found = ", ".join(f"{value:.2f} for {kind}" for kind, value in recall.by_queries.items())
+        log.warning(
+            f"the index of pool {table.path} finds too little of the true nearest ({found}; {ENOUGH} is enough): it is "
+            "not used, a search compares with every row"
+        )
+
+
+def _fit_probes(
+    index: ListIndex, kinds: Mapping[str, NDArray[np.float32]], truth: Mapping[str, list[set[str]]]
+) -> tuple[Recall, int]:
+    """The recall with the fewest lists that reach `AIM`; with the most that pay, where these do not."""
+    most = index.built.most_probes()
+    probes = 1
+    while True:
+        recall = Recall(
+            {
+                kind: _share([set(one.ids) for one in index.search(queries, NEAREST, probes)], truth[kind])
+                for kind, queries in kinds.items()
+            }
+        )
+        if probes == most or min(recall.by_queries.values()) >= AIM:
+            return recall, probes
+        probes = min(most, max(probes + 1, probes * 5 // 4))
 
 
 def _sentences(guide: TextGuide) -> NDArray[np.float32]:
@@ -51,23 +98,16 @@ def _rows(table: PoolTable) -> NDArray[np.float32]:
     """Rows spread evenly over the pool, each moved towards another one: pictures that the pool does not have."""
     import numpy as np
 
-    count = len(table)
-    wanted = {count * i // QUERIES for i in range(QUERIES)}
-    found, place = [], 0
-    for _, vectors in table.vectors(65_536):
-        found += [vectors[i - place] for i in sorted(wanted) if place <= i < place + len(vectors)]
-        place += len(vectors)
-    rows = np.stack(found)
+    rows = table.sample(QUERIES)
     mixed = rows + 0.5 * np.roll(rows, 1, axis=0)
     unit: NDArray[np.float32] = (mixed / np.linalg.norm(mixed, axis=1, keepdims=True).clip(1e-12)).astype("float32")
     return unit
 
 
-def _recall(table: PoolTable, queries: NDArray[np.float32]) -> float:
-    kind = str(table.indexed())
-    truth = rank(queries, NEAREST, table.vectors(65_536))
-    shares = []
-    for query, true in zip(queries, truth, strict=True):
-        found = {row["id"] for row in table.nearest(query, NEAREST, ("id",), kind=kind)}
-        shares.append(len(found & set(true.ids)) / max(1, len(true.ids)))
-    return sum(shares) / len(shares)
+def _found(table: PoolTable, query: NDArray[np.float32], kind: str) -> set[str]:
+    """What LanceDB's index finds."""
+    return {row["id"] for row in table.nearest(query, NEAREST, ("id",), kind=kind)}
+
+
+def _share(found: Sequence[set[str]], truth: Sequence[set[str]]) -> float:
+    return sum(len(some & true) / max(1, len(true)) for some, true in zip(found, truth, strict=True)) / len(truth)

@@ -22,17 +22,20 @@ DIGITS = 6  # of a similarity, as it is shown and as it orders
 SLACK = 2e-6  # what single precision may be off by, and the last digit
 
 
+Blocks = Iterable[tuple[Sequence[str], "NDArray[np.float32]"]]  # ids and vectors of some rows at a time
+
+
 @dataclass(frozen=True)
 class Ranked:
-    """The rows of one query, nearest first: ids and cosines, rounded to `DIGITS`."""
+    """The rows of one query, nearest first: ids and cosines, rounded to `DIGITS`; and where they are in the table, if
+    that is known."""
 
     ids: list[str]
     similarities: list[float]
+    offsets: list[int] | None = None
 
 
-def rank(
-    queries: NDArray[np.float32], limit: int, blocks: Iterable[tuple[Sequence[str], NDArray[np.float32]]]
-) -> list[Ranked]:
+def rank(queries: NDArray[np.float32], limit: int, blocks: Blocks) -> list[Ranked]:
     """(n, dim) unit-norm queries, the `limit` nearest rows wanted of each. `blocks`: ids and unit-norm vectors."""
     import numpy as np
 
@@ -67,3 +70,10 @@ class _Best:
         """What is nearest of all that was seen."""
         found = sorted(self._found)[: self._limit]
         return Ranked([key for _, key in found], [-value + 0.0 for value, _ in found])
+
+
+def merged(one: Ranked, other: Ranked, limit: int) -> Ranked:
+    """The nearest rows of two answers to the same query."""
+    pairs = [(-value, key) for some in (one, other) for value, key in zip(some.similarities, some.ids, strict=True)]
+    pairs = sorted(pairs)[:limit]
+    return Ranked([key for _, key in pairs], [-value + 0.0 for value, _ in pairs])

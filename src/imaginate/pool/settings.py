@@ -16,7 +16,7 @@ class Building:
     split: str | None = setting(None, "split to read, of sources that have some; by default all of a folder or parquet")
     index: Literal["auto", "none", "ivf-flat", "ivf-sq", "ivf-pq", "ivf-rq", "ivf-hnsw-sq"] = setting(
         "auto",
-        "vector index; auto: none (exact) below 2 million images, else ivf-hnsw-sq; not used where it finds too little",
+        "vector index; auto: none (exact) below 500,000 images, else ivf-flat; not used where it finds too little",
     )
     batch: int = setting(64, "images embedded at a time", ge=1)
     threads: int = setting(2, "threads that read and decode", ge=1)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,14 +14,20 @@ from typing import TYPE_CHECKING, Any
 from imaginate.errors import RunError
 from imaginate.files import partial_folder
 from imaginate.ownership import is_begun
-from imaginate.pool.indexes import BuiltIndex, config, kind_for, lists_of
+from imaginate.pool.database import connect, explained, is_remote, new_table, quoted
+from imaginate.pool.indexes import OWN, BuiltIndex, config, kind_for, lists_of
+from imaginate.pool.list_files import write_lists
+from imaginate.pool.lists import Lists
 from imaginate.pool.rows import LATER, Header, header_of, rows_schema, skipped_schema, units_schema
 from imaginate.pool.units import Unit
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
+LISTS = "lists"  # folder of the files of our own index
+BLOCK = 8192  # rows that are read at a time: LanceDB reads many ahead
 ENOUGH = 0.95  # the recall from which on an index answers
 
 
@@ -51,10 +56,10 @@ class PoolTable:
     @classmethod
     def open(cls, path: str) -> PoolTable:
         """An existing pool. Raises RunError for a missing, damaged or foreign one."""
-        if not _remote(path) and not os.path.isdir(path):
+        if not is_remote(path) and not os.path.isdir(path):
             raise RunError(f"no pool at {path}: build one with `imaginate pool build {path} IMAGES... --guide GUIDE`")
         with explained(path):
-            database = _connect(path)
+            database = connect(path)
             there = set(database.list_tables().tables)
             if "rows" not in there:
                 raise RunError(f"no pool at {path}: it has no table of images")
@@ -77,7 +82,7 @@ class PoolTable:
     @staticmethod
     def check_foreign(path: str) -> None:
         """RunError for a folder that holds something else than a pool."""
-        if _remote(path) or not os.path.isdir(path) or os.path.isdir(f"{path}/rows.lance"):
+        if is_remote(path) or not os.path.isdir(path) or os.path.isdir(f"{path}/rows.lance"):
             return
         if not is_begun(path, "pool build"):
             raise RunError(f"{path} is not a pool and not empty: choose another folder")
@@ -95,7 +100,7 @@ class PoolTable:
         if not ids:
             return set()
         with explained(self.path):
-            found = self.rows.search().where(f"id IN ({_quoted(ids)})").select(["id"]).limit(len(ids)).to_arrow()
+            found = self.rows.search().where(f"id IN ({quoted(ids)})").select(["id"]).limit(len(ids)).to_arrow()
         return set(found["id"].to_pylist())
 
     def count_named(self, sources: Sequence[str]) -> int:
@@ -103,9 +108,7 @@ class PoolTable:
         if not sources:
             return 0
         with explained(self.path):
-            found = (
-                self.rows.search().where(f"source IN ({_quoted(sources)})").select(["source"]).limit(None).to_arrow()
-            )
+            found = self.rows.search().where(f"source IN ({quoted(sources)})").select(["source"]).limit(None).to_arrow()
         return len(set(found["source"].to_pylist()))
 
     def append_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -141,6 +144,14 @@ class PoolTable:
                 merge.execute(pa.Table.from_pylist(found, schema=schema))
         return len(found)
 
+    def take(self, offsets: Sequence[int], columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Columns of the rows at these places, which rise."""
+        with explained(self.path):
+            found: list[dict[str, Any]] = (
+                self.rows.take_offsets(list(offsets)).select(self.held(columns)).to_arrow().to_pylist()
+            )
+        return found
+
     def append_skipped(self, skipped: Sequence[tuple[str, str]]) -> None:
         """Note images that could not be used."""
         with explained(self.path):
@@ -163,22 +174,66 @@ class PoolTable:
         with explained(self.path):
             for start in range(0, len(ids), 1000):
                 part = ids[start : start + 1000]
-                query = self.rows.search().where(f"id IN ({_quoted(part)})").select(wanted).limit(len(part))
+                query = self.rows.search().where(f"id IN ({quoted(part)})").select(wanted).limit(len(part))
                 for row in query.to_arrow().to_pylist():
                     out[row["id"]] = row
         return out
 
     def vectors(self, block: int) -> Iterator[tuple[Sequence[str], NDArray[np.float32]]]:
         """Ids and unit-norm vectors of all rows, `block` of them at a time."""
-        import numpy as np
+        for ids, vectors in self.batches(block):
+            yield ids.to_pylist(), vectors
 
+    def batches(self, block: int = BLOCK) -> Iterator[tuple[pa.Array, NDArray[np.float32]]]:
+        """The same, with the ids as an arrow array."""
         count = len(self)
         if not count:
             return
         query = self.rows.search().select(["id", "vector"]).limit(count)
         for batch in query.to_batches(block):
-            flat = np.array(batch.column("vector").flatten())
-            yield batch.column("id").to_pylist(), flat.reshape(-1, self.header.dim)
+            flat = batch.column("vector").flatten().to_numpy()
+            yield batch.column("id"), flat.reshape(-1, self.header.dim)
+
+    def sample(self, count: int) -> NDArray[np.float32]:
+        """The vectors of rows spread evenly over the table, as many as there are at most."""
+        there = len(self)
+        places = sorted({there * i // count for i in range(count)}) if there else []
+        with explained(self.path):
+            return self._flat(self.rows.take_offsets(places).select(["vector"]).to_arrow() if places else None)
+
+    def vectors_of(self, ids: Sequence[str]) -> NDArray[np.float32]:
+        """The vectors of rows that are there, in the order of their ids."""
+        import numpy as np
+
+        found = np.zeros((len(ids), self.header.dim), np.float32)
+        place = {key: i for i, key in enumerate(ids)}
+        with explained(self.path):
+            for start in range(0, len(ids), 1000):
+                part = ids[start : start + 1000]
+                query = self.rows.search().where(f"id IN ({quoted(part)})").select(["id", "vector"]).limit(len(part))
+                table = query.to_arrow()
+                found[[place[key] for key in table["id"].to_pylist()]] = self._flat(table)
+        return found
+
+    def _flat(self, table: pa.Table | None) -> NDArray[np.float32]:
+        """(rows, dim): the vectors of an arrow table."""
+        import numpy as np
+
+        if table is None or not len(table):
+            return np.zeros((0, self.header.dim), np.float32)
+        return np.array(table["vector"].combine_chunks().flatten()).reshape(-1, self.header.dim)
+
+    def ids(self) -> pa.Array:
+        """The ids of all rows, as an arrow array."""
+        import pyarrow as pa
+
+        with explained(self.path):
+            found = self.rows.search().select(["id"]).limit(max(1, len(self))).to_arrow()["id"]
+        return found.cast(pa.large_string()).combine_chunks()
+
+    def version(self) -> int:
+        """A number that grows with each change of the rows."""
+        return int(self.rows.version)
 
     def nearest(
         self, query: NDArray[np.float32], limit: int, columns: Sequence[str], *, kind: str
@@ -198,8 +253,12 @@ class PoolTable:
         with explained(self.path):
             if "built" in self._database.list_tables().tables:
                 (row,) = self._database.open_table("built").search().limit(1).to_arrow().to_pylist()
-                return BuiltIndex(row["lists"], row["rows"])
-        return BuiltIndex(lists_of(self.indexed() or "", len(self)), len(self))
+                return BuiltIndex(**row)
+        return BuiltIndex(lists_of(self._lance_index() or "", len(self)), len(self))
+
+    def keep_built(self, built: BuiltIndex) -> None:
+        """Keep what is known of the index; it answers from now on."""
+        self._keep_facts("built", [asdict(built)])
 
     def recall(self) -> Recall:
         """How much the index finds, as it was measured when it was built; nothing for one that was never measured."""
@@ -207,11 +266,18 @@ class PoolTable:
             if "recall" not in self._database.list_tables().tables:
                 return Recall({})
             rows = self._database.open_table("recall").search().limit(None).to_arrow().to_pylist()
-        return Recall({row["queries"]: row["recall"] for row in rows if row["rows"] == len(self)})
+        folder, count = self.built_index().folder, len(self)
+        return Recall(
+            {
+                row["queries"]: row["recall"]
+                for row in rows
+                if row.get("folder", "") == folder and (folder or row["rows"] == count)
+            }
+        )
 
     def note_recall(self, found: Recall) -> None:
-        """Keep what was measured, with the number of rows that it was measured on."""
-        facts = {"rows": len(self)}
+        """Keep what was measured, with the number of rows and the files that it was measured on."""
+        facts = {"rows": len(self), "folder": self.built_index().folder}
         self._keep_facts("recall", [{"queries": q, "recall": value, **facts} for q, value in found.by_queries.items()])
 
     def finished(self) -> dict[str, str]:
@@ -223,10 +289,17 @@ class PoolTable:
 
     def indexed(self) -> str | None:
         """The kind of the vector index, or None."""
+        return self.built_index().kind or self._lance_index()
+
+    def _lance_index(self) -> str | None:
         for index in self.rows.list_indices():
             if list(index.columns) == ["vector"]:
                 return str(index.index_type)
         return None
+
+    def lists_folder(self, name: str) -> Path:
+        """Where the files of our own index are."""
+        return Path(self.path) / LISTS / name
 
     def stale(self) -> bool:
         """Whether more rows came after the vector index was built than it was built of."""
@@ -247,14 +320,33 @@ class PoolTable:
 
     def index_vectors(self, kind: str) -> None:
         """Build the vector index anew; `none` and small pools have none and are searched exactly."""
-        count = len(self)
-        kind = kind_for(kind, count)
+        count, is_local = len(self), not is_remote(self.path)
+        kind = kind_for(kind, count, is_local=is_local)
         if kind == "none":
             return
         lists = lists_of(kind, count)
+        if kind == OWN and is_local:
+            dim = self.header.dim
+            self.put_lists(BuiltIndex(lists, count), lambda folder: write_lists(folder, lists, dim, self.batches()))
+            return
         with explained(self.path):
             self.rows.create_index("vector", config=config(kind, lists), replace=True)
-        self._keep_facts("built", [{"lists": lists, "rows": count}])
+        self.keep_built(BuiltIndex(lists, count))
+
+    def put_lists(self, built: BuiltIndex, write: Callable[[Path], None]) -> None:
+        """Files of our own index, whole or not at all, in place of the earlier ones."""
+        name, version = uuid.uuid4().hex[:12], self.version()
+        target = self.lists_folder(name)
+        with explained(self.path), partial_folder(Path(self.path)) as place:
+            (place / name).mkdir()
+            write(place / name)
+            Lists(place / name).keep_offsets(version, self.ids())
+            target.parent.mkdir(exist_ok=True)
+            os.rename(place / name, target)
+        self.keep_built(replace(built, kind=OWN, folder=name, version=version))
+        for other in target.parent.iterdir():
+            if other.name != name:
+                shutil.rmtree(other, ignore_errors=True)  # who reads them still has them
 
     def _keep_facts(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """A small table of facts in place of the earlier one."""
@@ -264,54 +356,3 @@ class PoolTable:
             table = pa.Table.from_pylist(list(rows))
             if not new_table(self.path, name, data=table):
                 self._database.create_table(name, data=table, mode="overwrite")
-
-
-@contextmanager
-def explained(path: str) -> Iterator[None]:
-    """Errors of the storage as one line that names the pool."""
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as error:
-        text = " ".join(str(error).split())[:160]
-        raise RunError(f"pool {path} cannot be read (damaged, or not reachable): {text}") from None
-
-
-def new_table(path: str, name: str, **content: Any) -> bool:
-    """Create a table, whole or not at all; False where there is one. LanceDB takes a folder without a version, which a
-    process that was killed leaves, for a table that cannot be read."""
-    if _remote(path):
-        if name in _connect(path).list_tables().tables:
-            return False
-        _connect(path).create_table(name, **content)
-        return True
-    target = Path(path) / f"{name}.lance"
-    if any(target.glob("_versions/*.manifest")):
-        return False
-    if target.is_dir():
-        shutil.rmtree(target)
-    with partial_folder(Path(path)) as place:
-        _connect(str(place)).create_table(name, **content)
-        try:
-            os.rename(place / target.name, target)
-        except OSError as error:
-            if error.errno not in (
-                errno.ENOTEMPTY,
-                errno.EEXIST,
-            ):  # where another process that shares the work was first
-                raise
-            return False
-    return True
-
-
-def _connect(path: str) -> Any:
-    import lancedb
-
-    return lancedb.connect(path)
-
-
-def _remote(path: str) -> bool:
-    return "://" in path
-
-
-def _quoted(ids: Sequence[str]) -> str:
-    return ", ".join("'" + i.replace("'", "''") + "'" for i in ids)

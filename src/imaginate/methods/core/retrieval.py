@@ -20,13 +20,13 @@ from imaginate.files import lines_of
 from imaginate.methods.core.kept import Kept
 from imaginate.methods.core.neighbours import Neighbour, Neighbours, Rules, SearchPlan
 from imaginate.methods.core.scorers import Score, Scorer, best_scorer, head_scorer
+from imaginate.methods.core.together import Together
 from imaginate.ops.batching import map_images
 from imaginate.ops.similarity import signature
 from imaginate.prompts import sets as prompt_sets
 from imaginate.records import Candidate, Request, image_seed
 
 log = logging.getLogger("imaginate")
-TOGETHER = 32  # classes whose first lists are searched together
 Query = Literal["text", "seeds", "both"]
 Short = Literal["keep", "drop", "fail", "even"]
 Seeds = tuple[Tensor, list[str]]
@@ -61,6 +61,7 @@ class Lists:
         self._members = _members(context)
         self._scorer = self._scored()
         self._queries = self._scorer.queries
+        self._together = Together(self._pool, self._queries)
 
     def of(self, request: Request) -> Neighbours:
         """The list of a class, as long as the most images that were asked of it at once make it."""
@@ -121,9 +122,10 @@ class Lists:
         a = self._search
         plan = replace(a.plan, wanted=wanted)
         head = self._scorer.head
+        self._together.announce(plan.limit(0))
         reach = None if a.rules.share or head is not None or len(self._queries) < 2 else self._reach(plan)
         return Neighbours(
-            self._pool, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan, reach, head
+            self._together, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan, reach, head
         )
 
     def _reach(self, plan: SearchPlan) -> Tensor:
@@ -131,11 +133,7 @@ class Lists:
         not compete: else one whose query is near to everything would leave the others nothing.)"""
         limit = plan.limit(0)
         if limit not in self._reaches:
-            least = []
-            for queries in self._queries.split(TOGETHER):
-                found = self._pool.search(queries, limit)
-                least += [float(rows[-1]["similarity"] or 0) if len(rows) == limit else -1.0 for rows in found]
-            self._reaches[limit] = torch.tensor(least, dtype=torch.float64)
+            self._reaches[limit] = torch.tensor(self._together.least(limit), dtype=torch.float64)
         return self._reaches[limit]
 
     def _scored(self) -> Scorer:
