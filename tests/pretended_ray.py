@@ -23,7 +23,9 @@ class PretendedRay(types.ModuleType):
     """It runs already and has `gpus` GPUs; `asked` holds the options of every actor class and task, `cancelled` what
     was given up."""
 
-    exceptions = types.SimpleNamespace(RayError=ConnectionError)
+    exceptions = types.SimpleNamespace(
+        RayError=ConnectionError, RayActorError=BrokenPipeError, OutOfMemoryError=ConnectionResetError
+    )
 
     def __init__(self, gpus: int = 0) -> None:
         super().__init__("ray")

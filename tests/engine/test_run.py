@@ -433,6 +433,31 @@ def test_ray_actors_make_the_same_run(data: Path, whole: Path, tmp_path: Path, m
     same(whole, tmp_path / "run")
 
 
+def test_a_shard_that_ends_its_actors_is_left_out_and_said(
+    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with processes of one machine. Ray itself asks an actor again, as often as it is allowed to."""
+    make = shard.ShardWorker.make
+
+    def poisoned(self: shard.ShardWorker, number: int) -> Any:
+        if number == 2:
+            raise BrokenPipeError("The actor died unexpectedly before finishing this task.")
+        return make(self, number)
+
+    monkeypatch.setattr(shard.ShardWorker, "make", poisoned)
+    ray = PretendedRay()
+    monkeypatch.setitem(sys.modules, "ray", ray)
+    said = r"^shard 2 \(seed images .* to .*\) could not be made: each of 3 workers ended.*; all others are done"
+    with pytest.raises(RunError, match=said):
+        imaginate.expand(str(data), tmp_path / "run", workers=3, ray="auto", **KNOBS)
+    assert ray.asked[0]["max_task_retries"] == 2
+    there = sorted(file.stem for file in (tmp_path / "run" / "shards").glob("*.json"))
+    assert there == [f"00000{number}" for number in (0, 1, 3, 4, 5)]
+    monkeypatch.undo()
+    imaginate.expand(str(data), tmp_path / "run", **KNOBS)
+    same(whole, tmp_path / "run")
+
+
 def test_an_actor_is_sent_to_the_one_gpu_that_it_sees() -> None:
     from imaginate.engine.resolve import recipe_from
 

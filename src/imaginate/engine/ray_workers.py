@@ -15,6 +15,8 @@ from imaginate import cluster
 from imaginate.engine.plan import Plan
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.shard import ShardWorker
+from imaginate.errors import RunError
+from imaginate.processes import TRIES, ProcessDied
 
 LOOK = 2.0  # seconds after which the machines of the cluster are counted again
 
@@ -23,8 +25,9 @@ log = logging.getLogger("imaginate")
 
 def on_ray(
     recipe: ResolvedRecipe, plan: Plan, root: str, numbers: Sequence[int], count: int, address: str
-) -> Iterator[dict[str, Any]]:
-    """`count` actors on the cluster at `address`; yields each marker as it is committed, in any order."""
+) -> Iterator[tuple[int, Any]]:
+    """`count` actors on the cluster at `address`; yields each shard with its marker as it is committed, in any order,
+    or with the ProcessDied of one that ended its actor again and again."""
     waiting = deque(numbers)
     actors = min(count, len(waiting))
     with cluster.session(actors, address) as ray:
@@ -33,9 +36,9 @@ def on_ray(
 
 def _spread(
     ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int
-) -> Iterator[dict[str, Any]]:
-    """One shard in flight for each actor. An actor that dies is started anew and asked again; where its whole machine
-    is gone, another actor makes its shard."""
+) -> Iterator[tuple[int, Any]]:
+    """One shard in flight for each actor. An actor that dies is started anew and asked again, TRIES times in all; where
+    its whole machine is gone, another actor makes its shard."""
     free = _actors(ray, root, count)
     places = Places(ray, free)
     put = [ray.put((inside(shared[0]), shared[1]))]  # inside a list: fetched by those who need it
@@ -45,8 +48,9 @@ def _spread(
             one, number = free.pop(), waiting.popleft()
             running[one.make.remote(number, put)] = one, number
         for reference in ray.wait(list(running), timeout=LOOK)[0]:
-            free.append(running.pop(reference)[0])
-            yield cluster.unwrap(ray, reference)
+            one, number = running.pop(reference)
+            free.append(one)
+            yield number, _result(ray, reference)
         for reference in places.lost({ref: one for ref, (one, _) in running.items()}):
             one, number = running.pop(reference)
             waiting.appendleft(number)
@@ -54,6 +58,17 @@ def _spread(
             if not running and not free:
                 free.extend(_actors(ray, root, 1))
                 places.add(free)
+
+
+def _result(ray: Any, reference: Any) -> Any:
+    """The marker of a shard, or the ProcessDied of its actor; raises what the shard itself raised."""
+    try:
+        return cluster.unwrap(ray, reference)
+    except RunError as error:
+        deaths = ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError
+        if isinstance(error.__cause__, deaths):
+            return ProcessDied("ended, perhaps for want of memory")
+        raise
 
 
 class Places:
@@ -96,7 +111,7 @@ def inside(recipe: ResolvedRecipe) -> ResolvedRecipe:
 def _actors(ray: Any, root: str, count: int) -> list[Any]:
     """Actors that Ray can start anew at any time: nothing of what their constructor takes is in its object store."""
     share = cluster.gpu_share(ray.cluster_resources().get("GPU", 0), count)
-    actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=-1, max_task_retries=-1)(_RayWorker)
+    actor = ray.remote(num_cpus=1, num_gpus=share, max_restarts=-1, max_task_retries=TRIES - 1)(_RayWorker)
     return [actor.remote(root, os.getcwd()) for _ in range(count)]
 
 

@@ -45,16 +45,31 @@ class Team:
         the roles where this process has them."""
         if not numbers:
             return
+        for number, summary in self._made(plan, root, numbers, before):
+            announce(sum(unit.wanted for unit in plan.shards[number]))
+            yield summary
+
+    def _made(self, plan: Plan, root: str, numbers: Sequence[int], before: Speak) -> Iterator[tuple[int, Any]]:
+        """Each shard with its marker. One that ends its worker again and again is left out, and said when all others
+        are made."""
         if self._address:
             before(None)
             made = on_ray(self._recipe, plan, root, numbers, self.count, self._address)
         else:
             here = ShardWorker(self._recipe, plan, root)
             before(here.context)
-            made = map(here.make, numbers) if self.count == 1 else self._share(here, plan, root, numbers)
-        for summary in made:
-            announce(sum(unit.wanted for unit in plan.shards[summary["shard"]]))
-            yield summary
+            if self.count == 1:
+                yield from ((number, here.make(number)) for number in numbers)
+                return
+            made = self._share(here, plan, root, numbers)
+        failed: dict[int, ProcessDied] = {}
+        for number, summary in made:
+            if isinstance(summary, ProcessDied):
+                failed[number] = summary
+            else:
+                yield number, summary
+        if failed:
+            raise RunError(_names(failed, plan))
 
     def close(self) -> None:
         """End the other processes."""
@@ -64,22 +79,14 @@ class Team:
     def _process(self) -> Process:
         return Process(threads=self._threads, imports=("imaginate.engine.shard",))
 
-    def _share(self, here: ShardWorker, plan: Plan, root: str, numbers: Sequence[int]) -> Iterator[dict[str, Any]]:
-        """This process and the others take from one list. A shard that ends its worker again and again is left out, and
-        said when all others are made."""
+    def _share(self, here: ShardWorker, plan: Plan, root: str, numbers: Sequence[int]) -> Iterator[tuple[int, Any]]:
+        """This process and the others take from one list."""
         if self._recipe.needs:
             use_threads(self._threads)
         others = [self._other(place, plan, root) for place in range(1, min(self.count, len(numbers)))]
-        failed: dict[int, ProcessDied] = {}
         makers: list[Callable[[int], Any]] = [here.make, *(partial(other.call, _make) for other in others)]
         with closing(take_turns(makers, numbers, others)) as made:
-            for number, summary in made:
-                if isinstance(summary, ProcessDied):
-                    failed[number] = summary
-                else:
-                    yield summary
-        if failed:
-            raise RunError(_names(failed, plan))
+            yield from made
 
     def _other(self, place: int, plan: Plan, root: str) -> LastingProcess:
         """A ShardWorker in another process."""
