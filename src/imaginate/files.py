@@ -265,6 +265,34 @@ class Folder:
                 file.write(data)
             os.replace(partial, target)
 
+    def create(self, name: str, data: bytes) -> bool:
+        """Write a whole file unless there is one; False where there is. Of many that try at once, one succeeds (on an
+        object store: where it has conditional writes)."""
+        with explained(self.root):
+            try:
+                if not self.local:
+                    self._remote().pipe_file(self.path(name), data, mode="create")
+                else:
+                    self._create_local(self.path(name), data)
+            except FileExistsError:
+                return False
+        return True
+
+    def _create_local(self, path: str, data: bytes) -> None:
+        """FileExistsError where there is one."""
+        self._make(os.path.dirname(path))
+        partial = self._partial()
+        Path(partial).write_bytes(data)
+        try:
+            os.link(partial, path)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            with open(path, "xb") as file:
+                file.write(data)
+        finally:
+            Path(partial).unlink(missing_ok=True)
+
     def link(self, name: str, target: str) -> None:
         """A symbolic link to an absolute path (local folders only)."""
         with explained(self.root):
@@ -367,6 +395,7 @@ class Folder:
             raise RunError(f"cannot open {self.root}: {first_line(error)}") from None
 
 
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 _ADVICE = {
     errno.ENOSPC: "the disk is full; free some space and give the same command again",
     errno.EDQUOT: "the disk quota is used up; free some space and give the same command again",

@@ -5,8 +5,9 @@
                                     # `.lock` is removed last: a folder without it is complete
 
 The system releases the lock when the process dies, however it dies; `.lock` then stays, and the same command goes on.
-On an object store, and where a file system has no locks, a lease takes its place: the writer renews it every few
-seconds, and who finds one that is not renewed takes it over. A run keeps its `.lock`, empty.
+On an object store, and where a file system has no locks, a lease takes its place: it is created by a conditional write,
+the writer renews it every few seconds, and of those who find one that is not renewed, one takes it over. A run keeps
+its `.lock`, empty.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
 from imaginate.errors import RunError
-from imaginate.files import HOST, LOCK, PARTIAL, Folder, check_links, clean, explained, is_alive
+from imaginate.files import HOST, LOCK, PARTIAL, Folder, check_links, clean, content_hash, explained, is_alive
 from imaginate.limits import parse_json
 
 BEAT, LEASE = 5.0, 30.0  # seconds between two renewals of a lease, and until one that is not renewed has ended
@@ -267,7 +268,7 @@ class _Lease:
         self.is_resumed = _check_mark(store, text, mark, is_run)
         self._wait_for_earlier(_owner(text))
         self._token, began = uuid.uuid4().hex, time.monotonic()
-        self._renew()
+        self._claim(_owner(text))
         time.sleep(min(1.0, 5 * (time.monotonic() - began)))  # two that begin together: who wrote last has it
         owner = _owner(self._read())
         if owner.get("token") != self._token:
@@ -287,10 +288,44 @@ class _Lease:
             else:
                 self._store.put(self._name, f"{self._mark}\n".encode())
 
-    def _renew(self) -> None:
+    def _claim(self, earlier: Mapping[str, Any]) -> None:
+        """Take it. A store creates a name once, however many ask: the lock itself where there is none, and else a note
+        that this very lock, of an `earlier` owner who is gone, is taken over. RunError where another process was
+        quicker."""
+        if self._store.create(self._name, self._signed()):
+            return
+        found = self._read()
+        if _owner(found) not in ({}, earlier):
+            raise RunError(busy(self._store, _owner(found)))
+        note = f"{self._name}-after-{content_hash(found)}"
+        if not self._store.create(note, self._signed()):
+            self._wait_for_change(found, note)
+        try:
+            if (now := self._read()) != found:
+                raise RunError(busy(self._store, _owner(now)))
+            self._renew()
+        finally:
+            self._store.remove(note)
+
+    def _wait_for_change(self, found: bytes, note: str) -> None:
+        """Another process takes the same lock over: RunError as soon as it has it. Where it died in between, its note
+        counts no more."""
+        end = time.monotonic() + LEASE
+        while time.monotonic() < end:
+            time.sleep(min(1.0, LEASE / 10))
+            if (now := self._read()) != found:
+                raise RunError(busy(self._store, _owner(now)))
+        self._store.remove(note)
+        if not self._store.create(note, self._signed()):
+            raise RunError(busy(self._store, _owner(_text(self._store, note))))
+
+    def _signed(self) -> bytes:
+        """The command, and who runs it."""
         self._count += 1
-        owner = json.dumps({**_me(), "token": self._token, "beat": self._count})
-        Folder(self._store.root).put(self._name, f"{self._mark}\n{owner}\n".encode())
+        return f"{self._mark}\n{json.dumps({**_me(), 'token': self._token, 'beat': self._count})}\n".encode()
+
+    def _renew(self) -> None:
+        Folder(self._store.root).put(self._name, self._signed())
 
     def _read(self) -> bytes:
         return _text(self._store, self._name)

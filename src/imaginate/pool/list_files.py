@@ -7,7 +7,7 @@ lists of its rows.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -31,28 +31,36 @@ def write_lists(folder: Path, count: int, dim: int, rows: Iterable[tuple[pa.Arra
     ids = []
     with open(folder / COPY, "wb") as copy:
         for some, vectors in rows:
-            copy.write(memoryview(np.ascontiguousarray(vectors, dtype="<f4")).cast("B"))
+            copy.write(np.ascontiguousarray(vectors, dtype="<f4").data)
             ids.append(some)
     together = pa.chunked_array(ids).cast(pa.large_string())
-    mapped = np.memmap(folder / COPY, dtype="<f4", mode="c", shape=(len(together), dim))
-    plain: NDArray[np.float32] = np.asarray(mapped)
-    centres = train_centres(_spread(plain, POINTS_A_CENTRE * count), count)
-    lists = nearest_centres(plain, centres)
+    centres = train_centres(_sample(folder / COPY, (len(together), dim), POINTS_A_CENTRE * count), count)
+    lists = np.concatenate([nearest_centres(some, centres) for some in _blocks(folder / COPY, dim)])
     starts = _starts(lists, count)
-    free = starts[:-1].copy()
+    free, done = starts[:-1].copy(), 0
     with open(folder / VECTORS, "wb") as file:
-        for start in range(0, len(plain), BLOCK):
-            _put(file, plain[start : start + BLOCK], lists[start : start + BLOCK], free)
-    del plain, mapped
+        for some in _blocks(folder / COPY, dim):
+            _put(file, some, lists[done : done + len(some)], free)
+            done += len(some)
     os.unlink(folder / COPY)
     _write_rest(folder, centres, starts, together.take(pa.array(lists.argsort(kind="stable"))))
 
 
-def _spread(vectors: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Vectors spread evenly over all, as many as there are at most."""
+def _blocks(file: Path, dim: int) -> Iterator[NDArray[np.float32]]:
+    """The vectors of a file, some at a time; read, for what is mapped counts as memory of this process."""
     import numpy as np
 
-    return vectors if count >= len(vectors) else vectors[np.arange(count) * len(vectors) // count]
+    with open(file, "rb") as opened:
+        while len(some := np.fromfile(opened, "<f4", BLOCK * dim)):
+            yield some.reshape(-1, dim)
+
+
+def _sample(file: Path, shape: tuple[int, int], count: int) -> NDArray[np.float32]:
+    """Vectors spread evenly over a file, as many as there are at most."""
+    import numpy as np
+
+    mapped = np.memmap(file, dtype="<f4", mode="r", shape=shape)
+    return np.array(mapped if count >= len(mapped) else mapped[np.arange(count) * len(mapped) // count])
 
 
 def fold_in(folder: Path, old: Lists, hidden: NDArray[np.bool_], ids: pa.Array, vectors: NDArray[np.float32]) -> None:
@@ -72,7 +80,7 @@ def fold_in(folder: Path, old: Lists, hidden: NDArray[np.bool_], ids: pa.Array, 
             block = np.empty((len(part), old.centres.shape[1]), np.float32)
             block[is_old] = old.vectors[part[is_old]]
             block[~is_old] = vectors[part[~is_old] - len(old)]
-            file.write(memoryview(block).cast("B"))
+            file.write(block.data)
     both = pa.chunked_array([old.ids, ids.cast(old.ids.type)])
     _write_rest(folder, old.centres, _starts(lists[order], len(old.centres)), both.take(pa.array(order)))
 
@@ -96,7 +104,7 @@ def _put(file: IO[bytes], vectors: NDArray[np.float32], lists: NDArray[np.int32]
     width = ordered.shape[1] * ordered.itemsize
     for number, first, count in zip(wanted.tolist(), firsts.tolist(), counts.tolist(), strict=True):
         file.seek(int(free[number]) * width)
-        file.write(memoryview(ordered[first : first + count]).cast("B"))
+        file.write(ordered[first : first + count].data)
         free[number] += count
 
 

@@ -147,7 +147,7 @@ class Lists:
         while True:
             columns = _top(cosines, wanted)
             places = columns + shift[firsts.searchsorted(columns, side="right") - 1]
-            left = places if hidden is None else places[~hidden[places]]
+            left: NDArray[np.int64] = places if hidden is None else places[~hidden[places]]
             if len(left) >= limit or len(columns) == len(cosines):
                 return left
             wanted *= 2
@@ -170,7 +170,8 @@ class Lists:
         for values, places in ordered:
             names, start = ids[start : start + len(places)], start + len(places)
             if (values[1:] == values[:-1]).any():
-                order = np.array(sorted(range(len(names)), key=lambda i, v=values, n=names: (-v[i], n[i])))
+                pairs = sorted(zip((-values).tolist(), names, range(len(names)), strict=True))
+                order = np.array([place for _, _, place in pairs])
                 values, places, names = values[order], places[order], [names[i] for i in order]
             where = None if offsets is None else offsets[places[:limit]].tolist()
             ranked.append(Ranked(names[:limit], values[:limit].tolist(), where))

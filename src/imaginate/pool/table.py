@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LISTS = "lists"  # folder of the files of our own index
-BLOCK = 8192  # rows that are read at a time: LanceDB reads many ahead
+PART, BLOCK = 131_072, 8192  # rows that are asked for, and that are read, at a time
 ENOUGH = 0.95  # the recall from which on an index answers
 
 
@@ -185,14 +185,12 @@ class PoolTable:
             yield ids.to_pylist(), vectors
 
     def batches(self, block: int = BLOCK) -> Iterator[tuple[pa.Array, NDArray[np.float32]]]:
-        """The same, with the ids as an arrow array."""
-        count = len(self)
-        if not count:
-            return
-        query = self.rows.search().select(["id", "vector"]).limit(count)
-        for batch in query.to_batches(block):
-            flat = batch.column("vector").flatten().to_numpy()
-            yield batch.column("id"), flat.reshape(-1, self.header.dim)
+        """The same, with the ids as an arrow array. Each part is a query of its own: within one, LanceDB reads up to 2
+        GiB ahead."""
+        for start in range(0, len(self), PART):
+            query = self.rows.search().select(["id", "vector"]).offset(start).limit(PART)
+            for batch in query.to_batches(block):
+                yield batch.column("id"), batch.column("vector").flatten().to_numpy().reshape(-1, self.header.dim)
 
     def sample(self, count: int) -> NDArray[np.float32]:
         """The vectors of rows spread evenly over the table, as many as there are at most."""
