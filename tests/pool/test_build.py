@@ -388,3 +388,36 @@ def test_a_build_killed_by_the_system_loses_nothing(tmp_path: Path, shared_data:
     subprocess.run([sys.executable, str(script), pool], check=True)
     found = ids(pool)
     assert len(found) == len(set(found)) > there
+
+
+def test_a_table_is_asked_only_for_images_that_it_seems_to_have(tmp_path: Path, guide: ColourGuide) -> None:
+    """A question to the table reads all of its ids."""
+    from imaginate.pool.known import KnownIds
+    from imaginate.pool.probe import new_header
+
+    table = PoolTable.create(str(tmp_path / "pool"), new_header(guide, "reference"))
+    vectors = np.eye(guide.dim, dtype=np.float32)
+    append = [{"id": f"{i:04d}", "vector": vectors[i % guide.dim]} for i in range(40)]
+    table.append_rows(append[:30])
+    asked: list[list[str]] = []
+    table.known = lambda ids: asked.append(list(ids)) or PoolTable.known(table, ids)  # type: ignore[method-assign]
+    known = KnownIds(table)
+    assert known.of(["0003", "0033", "x", "0029"]) == {"0003", "0029"}
+    table.append_rows(append[30:])
+    known.add([str(row["id"]) for row in append[30:]])
+    assert known.of(["0003", "0033", "0040"]) == {"0003", "0033"}
+    assert (known.of([]), known.of(["y"]), asked[:2]) == (set(), set(), [["0003", "0029"], ["0003", "0033"]])
+
+
+def test_one_picture_under_many_names_is_one_row_whenever_it_is_committed(
+    tmp_path: Path, guide: ColourGuide, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Threads prepare batches before the rows of earlier ones are committed."""
+    monkeypatch.setattr(build_module, "COMMIT_ROWS", 1)
+    images = tmp_path / "photos" / "ant"
+    images.mkdir(parents=True)
+    for i in range(24):
+        (images / f"{i:03d}.png").write_bytes(png(picture(i % 2)))
+    pool = str(tmp_path / "pool")
+    tally = build_pool(pool, [str(tmp_path / "photos")], guide, Building(batch=2, threads=2))
+    assert (tally.added, tally.known, len(ids(pool))) == (2, 22, 2)

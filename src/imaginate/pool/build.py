@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from imaginate.contract import Guide
 from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.ownership import own
+from imaginate.pool.known import KnownIds
 from imaginate.pool.list_index import bring_up_to_date
 from imaginate.pool.listing import units_of
 from imaginate.pool.prepare import Prepared, prepare, unusable
@@ -205,6 +206,7 @@ class _Writer:
         self.changed: set[str] = set()  # units that were finished before, with another content
         self._rows: list[dict[str, Any]] = []
         self._bytes = 0
+        self._known = KnownIds(table)
         self._fresh: set[str] = set()
         self._later: dict[str, dict[str, Any]] = {}
         self._skipped: list[tuple[str, str]] = []
@@ -217,12 +219,13 @@ class _Writer:
         """In a thread: read, hash, leave out what is there, decode."""
         unit, items, last = piece
         store = self.table.header.store
-        return unit, prepare(items, self.guide, store=store, known=self.table.known), last
+        return unit, prepare(items, self.guide, store=store, known=self._known.of), last
 
     def take(self, done: tuple[Unit, Prepared, bool]) -> None:
         """Embed a prepared batch and put it with the rows that wait to be committed."""
         unit, batch, last = done
-        new = [i for i, row in enumerate(batch.rows) if row["id"] not in self._fresh]
+        since = self._known.of([row["id"] for row in batch.rows])  # committed since it was prepared
+        new = [i for i, row in enumerate(batch.rows) if row["id"] not in self._fresh and row["id"] not in since]
         again, bad = len(batch.rows) - len(new), len(batch.skipped)
         for i, vector in zip(new, batch.embedded(self.guide, new), strict=True):
             row = {**batch.rows[i], "vector": vector}
@@ -259,6 +262,7 @@ class _Writer:
         """Commit all that waits."""
         if self._rows:
             self.table.append_rows(self._rows)
+            self._known.add([row["id"] for row in self._rows])
             if self._open is not None:
                 self.table.append_started(self._open)
         self.tally.filled_in += self.table.fill_in(self._later)
