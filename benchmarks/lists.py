@@ -80,6 +80,8 @@ def filled(path: str, rows: int, dim: int) -> tuple[Any, dict[str, float]]:
 
 def own(table: Any, dim: int, rows: int) -> tuple[dict[str, Any], Any, Any]:
     """The pool's index: built, measured, opened."""
+    import torch  # noqa: F401  (a pool that is built has it: its guide runs on it)
+
     from imaginate.pool.lance import LancePool
     from imaginate.pool.list_index import open_index
     from imaginate.pool.recall import measure

@@ -93,22 +93,48 @@ scripts do. Ratios are medians over rounds.
 """
 
 
+SEARCH = """
+## Search of a pool
+
+`python benchmarks/lists.py`: the pool's own index against faiss IVF-flat with as many lists, in one process; both visit
+the fewest lists that reach a recall@100 of 0.95 on 100 queries. Processor milliseconds a query, seconds of a build, and
+the peak of memory while building above what was there before. The pool reads its vectors from its table and maps its
+lists, faiss holds them in memory.
+
+| vectors | | lists visited | recall | batch of 100, ms | one by one, ms | build, s | memory, MB |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |
+{rows}
+"""
+
+
+def _searches() -> str:
+    """A row for each side of every file of `benchmarks/lists.py`."""
+    rows = []
+    for file in sorted((HERE.parent / "benchmarks/results").glob("lists-*.json"), key=lambda f: (len(f.name), f.name)):
+        found = json.loads(file.read_text())["results"]
+        for who in ("pool", "faiss"):
+            if who in found:
+                one, size = found[who], f"{found['rows']:,} x {found['dim']}"
+                times = [f"{found[f'{who}_{how}']['cpu_ms_a_query']:.2f}" for how in ("batch", "one_by_one")]
+                rows.append(f"| {size} | {'**pool**' if who == 'pool' else who} | {one['probes']} of {one['lists']:,} "
+                            f"| {one['recall']:.3f} | {' | '.join(times)} | {one['index_cpu_s']:.1f} "
+                            f"| {one['index_peak_mb'] - one['base_mb']:,} |")  # fmt: skip
+    return SEARCH.format(rows="\n".join(rows))
+
+
 def speed_page() -> str:
-    """What `benchmarks/expand.py` measured last."""
+    """What `benchmarks/expand.py` and `benchmarks/lists.py` measured last."""
     parts = ("side-by-side", "scaling", "workers", "start")
     found = {part: json.loads((HERE.parent / f"benchmarks/results/expand-{part}.json").read_text()) for part in parts}
     results, machine = {part: record["results"] for part, record in found.items()}, found["side-by-side"]["machine"]
-    return (
-        NOTE
-        + "\n"
-        + SPEED.format(
-            **machine,
-            **results["scaling"],
-            **results["workers"],
-            contenders="\n".join(_contenders(results["side-by-side"])),
-            starts="\n".join(f"| `{name}` | {seconds:.2f} s |" for name, seconds in results["start"].items()),
-        )
+    main_job = SPEED.format(
+        **machine,
+        **results["scaling"],
+        **results["workers"],
+        contenders="\n".join(_contenders(results["side-by-side"])),
+        starts="\n".join(f"| `{name}` | {seconds:.2f} s |" for name, seconds in results["start"].items()),
     )
+    return NOTE + "\n" + main_job + _searches()
 
 
 def _contenders(table: dict[str, dict[str, Any]]) -> list[str]:

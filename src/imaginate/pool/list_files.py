@@ -32,8 +32,8 @@ def write_lists(folder: Path, count: int, dim: int, rows: Iterable[tuple[pa.Arra
     with open(folder / COPY, "wb") as copy:
         for some, vectors in rows:
             copy.write(np.ascontiguousarray(vectors, dtype="<f4").data)
-            ids.append(some)
-    together = pa.chunked_array(ids).cast(pa.large_string())
+            ids.append(pa.array(some.to_pylist(), pa.large_string()))  # a column would keep its whole batch
+    together = pa.chunked_array(ids)
     centres = train_centres(_sample(folder / COPY, (len(together), dim), POINTS_A_CENTRE * count), count)
     lists = np.concatenate([nearest_centres(some, centres) for some in _blocks(folder / COPY, dim)])
     starts = _starts(lists, count)
