@@ -224,6 +224,7 @@ class Folder:
         self.root = os.fspath(root).rstrip("/") or "/"
         self.local = "://" not in self.root
         self._made: set[str] = set()
+        self._inside: set[str] = set()
         self._seeds: set[str] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -237,9 +238,20 @@ class Folder:
         """The path or url of a file to read. Raises RunError where a link leads out of the folder, unless it is that of
         a run to one of its seed images, by the hash that the run keeps of it."""
         path = self.path(name)
-        if not self.local or is_below(path, self.root) or self._is_seed(path):
+        if not self.local or self._is_inside(path) or self._is_seed(path):
             return path
         raise RunError(f"{self.root} is damaged: {name} is a link to {os.path.realpath(path)}, outside of it")
+
+    def _is_inside(self, path: str) -> bool:
+        """Whether no link on the way leads out. A file that is no link is where its folder is, which is asked once."""
+        if os.path.islink(path):
+            return is_below(path, self.root)
+        folder = os.path.dirname(path)
+        if folder not in self._inside:
+            if not is_below(folder, self.root):
+                return False
+            self._inside.add(folder)
+        return True
 
     def _is_seed(self, path: str) -> bool:
         if not os.path.islink(path) or not is_below(os.path.dirname(path), self.root):
@@ -328,7 +340,8 @@ class Folder:
         """The bytes of a file. Raises RunError where there is none."""
         try:
             if self.local:
-                return Path(self.readable(name)).read_bytes()
+                with open(self.readable(name), "rb") as file:
+                    return file.read()
             return self._remote().cat_file(self.path(name))  # type: ignore[no-any-return]
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise RunError(f"{self.root} has no {name or 'file without a name'}: no run folder, or damaged") from None
@@ -339,14 +352,18 @@ class Folder:
 
     def names(self, folder: str = "") -> list[str]:
         """Names directly inside a folder, sorted; empty where there is none. Unfinished files are not listed."""
+        return sorted(self.each_name(folder))
+
+    def each_name(self, folder: str = "") -> Iterator[str]:
+        """The same one at a time, in no order."""
         place = self.path(folder) if folder else self.root
         if self.local:
-            is_there = os.path.isdir(place) and is_below(place, self.root)
-            return sorted(n for n in os.listdir(place) if n != PARTIAL) if is_there else []
-        if not self._remote().exists(place):
-            return []
-        listed = self._remote().ls(place, detail=False, refresh=True)
-        return sorted(str(path).rstrip("/").rsplit("/", 1)[-1] for path in listed)
+            if os.path.isdir(place) and is_below(place, self.root):
+                with os.scandir(place) as entries:
+                    yield from (entry.name for entry in entries if entry.name != PARTIAL)
+        elif self._remote().exists(place):
+            listed = self._remote().ls(place, detail=False, refresh=True)
+            yield from (str(path).rstrip("/").rsplit("/", 1)[-1] for path in listed)
 
     def open(self, name: str) -> Any:
         """A file opened for reading (binary)."""

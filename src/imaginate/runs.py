@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -23,7 +24,9 @@ from imaginate.limits import parse_json, parse_yaml
 from imaginate.records import ClassInfo, LabelSpace
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
 __all__ = [
     "KEPT",
@@ -42,6 +45,7 @@ __all__ = [
 Facts: TypeAlias = Mapping[str, Any]  # what a JSON or YAML file holds
 Values: TypeAlias = dict[str, Any]  # the same, while it is filled
 Row: TypeAlias = dict[str, Any]  # an image, by column
+BATCH = 4096  # rows that are in memory at a time
 Columns: TypeAlias = Collection[str] | Callable[[str], bool]
 
 
@@ -120,23 +124,40 @@ class RunFolder:
 
     def table(self, name: str = KEPT, *, columns: Columns | None = None, needed: Collection[str] = ()) -> pa.Table:
         """A table of the folder: those of the `columns` that it has, all by default, and the `needed` ones."""
+        with self.parquet(name) as source:
+            # a pool of threads that reads through a Python file may abort the process at its end
+            return source.read(columns=self._columns(source, name, columns, needed), use_threads=False)
+
+    def batches(
+        self, name: str = KEPT, *, columns: Columns | None = None, needed: Collection[str] = (), rows: int = BATCH
+    ) -> Iterator[pa.RecordBatch]:
+        """The same in pieces of at most so many rows: what a table of any length takes in memory is one of them."""
+        with self.parquet(name) as source:
+            chosen = self._columns(source, name, columns, needed)
+            yield from source.iter_batches(rows, columns=chosen, use_threads=False)
+
+    @contextmanager
+    def parquet(self, name: str = KEPT) -> Iterator[pq.ParquetFile]:
+        """A table of the folder, opened: its schema, its length, its pieces."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        path = self.store.path(name)
         if name == KEPT:
             self.check_finished()
         try:
             with self.store.open(name) as file:
-                source = pq.ParquetFile(file)
-                there = source.schema_arrow.names
-                missing = [column for column in needed if column not in there]
-                if missing:
-                    raise RunError(f"{path} is not a run's table: it has no column {', '.join(missing)}")
-                # a pool of threads that reads through a Python file may abort the process at its end
-                return source.read(columns=_chosen(there, columns, needed), use_threads=False)
+                yield pq.ParquetFile(file)
         except (OSError, pa.ArrowException) as error:
-            raise RunError(f"{path} cannot be read: {first_line(error)}") from None
+            raise RunError(f"{self.store.path(name)} cannot be read: {first_line(error)}") from None
+
+    def _columns(
+        self, source: pq.ParquetFile, name: str, columns: Columns | None, needed: Collection[str]
+    ) -> list[str] | None:
+        there = source.schema_arrow.names
+        missing = [column for column in needed if column not in there]
+        if missing:
+            raise RunError(f"{self.store.path(name)} is not a run's table: it has no column {', '.join(missing)}")
+        return _chosen(there, columns, needed)
 
     def rows(self, name: str = KEPT, *, columns: Columns | None = None, needed: Collection[str] = ()) -> list[Row]:
         """The same as `table`, row by row."""
@@ -144,16 +165,13 @@ class RunFolder:
 
     def gone(self) -> list[str]:
         """The images that its table names and its folder no longer has, kept or rejected: somebody removed them."""
-        names = [row["file_name"] for row in self.rows(columns=("file_name",))]
-        there: dict[str, set[str]] = {}
-
-        def has(name: str) -> bool:
-            folder, _, file = name.rpartition("/")
-            if folder not in there:
-                there[folder] = set(self.store.names(folder))
-            return file in there[folder]
-
-        return [name for name in names if not has(name) and not has(name.replace("images/", "rejected/", 1))]
+        there, found = _Listed(self.store), []
+        for batch in self.batches(columns=("file_name",)):
+            names: list[str] = batch.column(0).to_pylist()
+            absent = there.lacks(names)
+            absent = {name for name in absent if there.lacks([_rejected(name)])}
+            found += [name for name in names if name in absent] if absent else []
+        return found
 
     def words_for_gone(self, names: list[str]) -> str:
         """What to say of images that are gone, and what can be done."""
@@ -198,6 +216,49 @@ class RunFolder:
     def _is_whole(self) -> bool:
         """Whether this is a finished run, and no dataset that happens to have a table of the same name."""
         return self.store.exists(RECIPE) and self.is_finished
+
+
+class _Listed:
+    """Which files a run has, a folder listed once. A name takes eight bytes (its hash): folders of millions fit."""
+
+    def __init__(self, store: Folder) -> None:
+        self._store = store
+        self._known: dict[str, np.ndarray] = {}
+
+    def lacks(self, names: Iterable[str]) -> set[str]:
+        """Those of the names for which there is no file."""
+        import numpy as np
+
+        members: dict[str, list[str]] = {}
+        for name in names:
+            members.setdefault(name.rpartition("/")[0], []).append(name)
+        absent: set[str] = set()
+        for folder, inside in members.items():
+            known = self._of(folder)
+            asked = _hashes(name.rpartition("/")[2] for name in inside)
+            is_there = known[np.searchsorted(known[:-1], asked)] == asked
+            absent.update(name for name, is_known in zip(inside, is_there.tolist(), strict=True) if not is_known)
+        return absent
+
+    def _of(self, folder: str) -> np.ndarray:
+        """The sorted hashes of a folder's names, and the last one again, which whatever sorts behind it meets."""
+        import numpy as np
+
+        if folder not in self._known:
+            found = _hashes(self._store.each_name(folder))
+            found.sort()
+            self._known[folder] = np.append(found, found[-1:] if len(found) else 0)
+        return self._known[folder]
+
+
+def _hashes(names: Iterable[str]) -> np.ndarray:
+    import numpy as np
+
+    return np.fromiter(map(hash, names), np.int64)
+
+
+def _rejected(name: str) -> str:
+    return name.replace("images/", "rejected/", 1)
 
 
 def json_object(store: Folder, name: str) -> Values:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from imaginate.errors import ConfigError
 from imaginate.markdown import picture_and_text
-from imaginate.runs import REJECTED, Facts, Row, RunFolder
+from imaginate.runs import KEPT, REJECTED, Columns, Facts, Row, RunFolder
 from imaginate.workflows.image_words import about_image
+from imaginate.workflows.inspect_counts import COUNTED, Summary, is_gain
 from imaginate.workflows.licences import Licences, licences_of
 from imaginate.write.sheet import contact_sheet
 
@@ -20,17 +23,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class InspectedRun:
-    """A run: its tables (one row an image) and its facts (`run.json`). `print` it for a summary. `unfinished`: how far
-    it has come, where it is not finished; its tables are then those of its finished shards."""
+    """A run: its facts (`run.json`) and its tables (one row an image). `print` it for a summary. `unfinished`: how far
+    it has come, where it is not finished; its tables are then those of its finished shards. A table is read when it is
+    asked for; the summary holds a few rows at a time."""
 
     run: RunFolder
-    kept: pa.Table
-    rejected: pa.Table
     facts: Facts
     unfinished: str = ""
 
+    @cached_property
+    def kept(self) -> pa.Table:
+        """The kept images, seeds included."""
+        return self._table(kept=True)
+
+    @cached_property
+    def rejected(self) -> pa.Table:
+        """The rejected images, with the reason."""
+        return self._table(kept=False)
+
+    def _table(self, *, kept: bool) -> pa.Table:
+        import pyarrow as pa
+
+        if not self.unfinished:
+            return self.run.table(KEPT if kept else REJECTED)
+        parts = [pa.Table.from_batches([batch]) for batch in self._batches(kept=kept)]
+        return pa.concat_tables(parts, promote_options="permissive")
+
+    def _batches(self, *, kept: bool, columns: Columns | None = None) -> Iterator[pa.RecordBatch]:
+        """One of the two tables in small pieces."""
+        import pyarrow.compute as pc
+
+        if not self.unfinished:
+            yield from self.run.batches(KEPT if kept else REJECTED, columns=columns)
+            return
+        for name in self.run.finished_shards():
+            for batch in self.run.batches(name, columns=columns, needed=("kept",)):
+                is_kept = batch.column("kept")
+                yield batch.filter(is_kept if kept else pc.invert(is_kept))
+
     def __repr__(self) -> str:
-        return f"InspectedRun({self.run.root!r}, {self.kept.num_rows} images, {self.rejected.num_rows} rejected)"
+        kept, rejected = (sum(b.num_rows for b in self._batches(kept=k, columns=("kept",))) for k in (True, False))
+        return f"InspectedRun({self.run.root!r}, {kept} images, {rejected} rejected)"
 
     def _repr_html_(self) -> str:
         """For notebooks: the summary and a contact sheet."""
@@ -54,8 +87,13 @@ class InspectedRun:
 
     def images(self, part: str) -> list[Row]:
         """Every column of the images, kept or rejected, whose file name holds `part`. ConfigError for none."""
-        rows = self.kept.to_pylist() + self.rejected.to_pylist()
-        found = [row for row in rows if row["file_name"] and part in row["file_name"]]
+        import pyarrow.compute as pc
+
+        found: list[Row] = []
+        for kept in (True, False):
+            for batch in self._batches(kept=kept):
+                has = pc.match_substring(batch.column("file_name"), part)
+                found += batch.filter(has).to_pylist()
         if not found:
             raise ConfigError(f"no image with {part!r} in its file name")
         return found
@@ -73,17 +111,16 @@ class InspectedRun:
         return contact_sheet(self.run.store, rows=rows)
 
     def __str__(self) -> str:
-        origins = Counter(self.kept.column("origin").to_pylist())
-        reasons = Counter(self.rejected.column("reason").to_pylist())
-        lines = [f"{self.run.root}: {self.kept.num_rows} images{self.unfinished}", ""]
-        lines += [f"  {n:>8}  {origin}" for origin, n in origins.most_common()]
-        lines += ["", f"rejected: {self.rejected.num_rows}"]
+        kept, reasons = self._summary(), self._reasons()
+        lines = [f"{self.run.root}: {kept.rows} images{self.unfinished}", ""]
+        lines += [f"  {n:>8}  {origin}" for origin, n in kept.origins.most_common()]
+        lines += ["", f"rejected: {sum(reasons.values())}"]
         lines += [f"  {n:>8}  {reason}" for reason, n in reasons.most_common()]
         totals, cost = self.facts.get("totals") or {}, self.facts.get("cost") or {}
         if totals.get("skipped_reasons"):
             lines += ["", f"seed images skipped: {totals['skipped']} (listed in skipped.csv)"]
             lines += [f"  {n:>8}  {reason}" for reason, n in totals["skipped_reasons"].items()]
-        lines += ["", *_classes(self.facts, self.kept), "", *_per_seed(self.kept), *_gains(self.kept)]
+        lines += ["", *_classes(self.facts, kept.new), "", *_per_seed(kept), *_gains(kept)]
         lines += _agreement(self.facts)
         gone = [] if self.unfinished else self.run.gone()
         lines += [self.run.words_for_gone(gone), ""] if gone else []
@@ -93,6 +130,18 @@ class InspectedRun:
             lines.append(f"cost: {cost['seconds']:.1f} s in all, {rate:,.1f} images/s")
         return "\n".join(lines)
 
+    def _summary(self) -> Summary:
+        found = Summary()
+        for batch in self._batches(kept=True, columns=lambda name: name in COUNTED or is_gain(name)):
+            found.add(batch)
+        return found
+
+    def _reasons(self) -> Counter[str]:
+        reasons: Counter[str] = Counter()
+        for batch in self._batches(kept=False, columns=("reason",)):
+            reasons.update(batch.column("reason").to_pylist())
+        return reasons
+
 
 def inspect(run: str | os.PathLike[str]) -> InspectedRun:
     """What is in a run; of one that is not finished, in its finished shards. Raises RunError for a folder that is no
@@ -100,30 +149,25 @@ def inspect(run: str | os.PathLike[str]) -> InspectedRun:
     folder = RunFolder(run)
     if not folder.is_finished and folder.finished_shards():
         return _inspect_unfinished(folder)
-    kept, rejected = folder.table(), folder.table(REJECTED)
-    folder.check_facts("classes", "totals", "cost")
-    return InspectedRun(run=folder, kept=kept, rejected=rejected, facts=folder.facts)
+    with folder.parquet(), folder.parquet(REJECTED):  # both are there and can be read
+        folder.check_facts("classes", "totals", "cost")
+    return InspectedRun(run=folder, facts=folder.facts)
 
 
 def _inspect_unfinished(folder: RunFolder) -> InspectedRun:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     folder.check_facts("classes", "shards")
     names = folder.finished_shards()
-    rows = pa.concat_tables([folder.table(name) for name in names], promote_options="permissive")
     far = f" so far: {len(names)} of {folder.facts['shards']} shards are finished; the run's own command goes on"
-    kept, rejected = rows.filter(pc.field("kept")), rows.filter(~pc.field("kept"))
-    return InspectedRun(run=folder, kept=kept, rejected=rejected, facts=folder.facts, unfinished=far)
+    return InspectedRun(run=folder, facts=folder.facts, unfinished=far)
 
 
-def _classes(facts: Facts, kept: Any) -> list[str]:
-    new = Counter(c for c, m in zip(kept["class_name"].to_pylist(), kept["method"].to_pylist(), strict=True) if m)
+def _classes(facts: Facts, new: Mapping[str, int]) -> list[str]:
     width = max([len(c["name"]) for c in facts["classes"]] + [5])
     lines = [f"{'class':<{width}}  {'seeds':>7}  {'wanted':>7}  {'new':>7}"]
     for c in facts["classes"]:
-        short = "  short" if new[c["name"]] < c["new"] else ""
-        lines.append(f"{c['name']:<{width}}  {c['seeds']:>7}  {c['new']:>7}  {new[c['name']]:>7}{short}")
+        made = new.get(c["name"], 0)
+        short = "  short" if made < c["new"] else ""
+        lines.append(f"{c['name']:<{width}}  {c['seeds']:>7}  {c['new']:>7}  {made:>7}{short}")
     return lines
 
 
@@ -140,27 +184,19 @@ def _agreement(facts: Facts) -> list[str]:
     return [*lines, ""]
 
 
-def _per_seed(kept: Any) -> list[str]:
+def _per_seed(kept: Summary) -> list[str]:
     """How many new images each seed has: the long tail of GIF Fig. 9."""
-    seeds = kept["seed_image"].to_pylist()
-    counts = Counter(s for s, m in zip(seeds, kept["method"].to_pylist(), strict=True) if m and s)
-    if not counts:
+    tail = kept.images_per_seed()
+    if not tail:
         return []
-    sources = {s for s in seeds if s}
-    tail = Counter(counts.get(s, 0) for s in sources)
     return ["new images per seed:", *(f"  {tail[n]:>8}  seeds with {n}" for n in sorted(tail)), ""]
 
 
-def _gains(kept: Any) -> list[str]:
+def _gains(kept: Summary) -> list[str]:
     """A histogram of each score that was measured before and after guidance."""
-    names = [n for n in kept.column_names if n.startswith("score_") and n.endswith("_before")]
     lines: list[str] = []
-    for name in names:
-        after = name.replace("_before", "_after")
-        if after in kept.column_names:
-            pairs = zip(kept[name].to_pylist(), kept[after].to_pylist(), strict=True)
-            gains = [b - a for a, b in pairs if a is not None and b is not None]
-            lines += _histogram(f"gain of {name[6:-7].replace('_', ' ')} by guidance", gains)
+    for name, gains in kept.gains.items():
+        lines += _histogram(f"gain of {name[6:-7].replace('_', ' ')} by guidance", gains.tolist())
     return lines
 
 

@@ -3,30 +3,31 @@ Ultralytics, COCO's annotations. Labels are complete in each; what else is known
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable
+from typing import TypeAlias
 
 from imaginate.files import Folder, json_bytes
+from imaginate.runs import Row
 
 Read: TypeAlias = Callable[[str], bytes]  # an image of the run by its name, as it is exported
 
 
-def write_fiftyone(read: Read, target: Folder, table: Any, classes: list[str]) -> None:
+def write_fiftyone(read: Read, target: Folder, rows: Iterable[Row], classes: list[str]) -> None:
     """`labels.json` and `data/`: a `FiftyOneImageClassificationDataset`."""
     labels = {}
-    for row in _rows(table):
+    for row in rows:
         name = row["file_name"].rsplit("/", 1)[-1]
         target.put(f"data/{name}", read(row["file_name"]))
         labels[name.rsplit(".", 1)[0]] = row["label"]
     target.put("labels.json", json_bytes({"classes": classes, "labels": labels}))
 
 
-def write_label_studio(read: Read, target: Folder, table: Any, classes: list[str]) -> None:
+def write_label_studio(read: Read, target: Folder, rows: Iterable[Row], classes: list[str]) -> None:
     """`tasks.json` with the class of each image as an answer, `images/`, and `config.xml` of the project."""
     from xml.sax.saxutils import quoteattr
 
     tasks = []
-    for row in _rows(table):
+    for row in rows:
         name = f"images/{row['file_name'].rsplit('/', 1)[-1]}"
         target.put(name, read(row["file_name"]))
         answer = {
@@ -42,13 +43,13 @@ def write_label_studio(read: Read, target: Folder, table: Any, classes: list[str
     target.put("tasks.json", json_bytes(tasks))
 
 
-def write_ultralytics(read: Read, target: Folder, table: Any, classes: list[str]) -> None:
+def write_ultralytics(read: Read, target: Folder, rows: Iterable[Row], classes: list[str]) -> None:
     """`train/<class>/`, as `yolo classify train data=OUT` reads it; held-out images belong into `val/<class>/`."""
-    for row in _rows(table):
+    for row in rows:
         target.put(f"train/{row['file_name'].split('/', 1)[1]}", read(row["file_name"]))
 
 
-def write_coco(read: Read, target: Folder, table: Any, classes: list[str]) -> None:
+def write_coco(read: Read, target: Folder, rows: Iterable[Row], classes: list[str]) -> None:
     """`annotations.json` and `images/`: COCO's layout with a class an image; the box is the whole image, which
     tools that know boxes alone need."""
     import io
@@ -56,7 +57,7 @@ def write_coco(read: Read, target: Folder, table: Any, classes: list[str]) -> No
     from PIL import Image
 
     images, annotations = [], []
-    for number, row in enumerate(_rows(table), 1):
+    for number, row in enumerate(rows, 1):
         name, data = row["file_name"].split("/", 1)[1], read(row["file_name"])
         target.put(f"images/{name}", data)
         with Image.open(io.BytesIO(data)) as opened:
@@ -67,8 +68,3 @@ def write_coco(read: Read, target: Folder, table: Any, classes: list[str]) -> No
     categories = [{"id": number, "name": name} for number, name in enumerate(classes, 1)]
     found = {"info": {}, "licenses": [], "images": images, "annotations": annotations, "categories": categories}
     target.put("annotations.json", json_bytes(found))
-
-
-def _rows(table: Any) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = table.select(["file_name", "label"]).to_pylist()
-    return rows

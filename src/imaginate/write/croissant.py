@@ -51,10 +51,10 @@ _TYPES = {pa.string(): "sc:Text", pa.int64(): "sc:Integer", pa.float64(): "sc:Fl
 
 
 def croissant(
-    name: str, description: str, files: Sequence[tuple[str, str]], table: pa.Table, classes: Sequence[str]
+    name: str, description: str, files: Sequence[tuple[str, str]], schema: pa.Schema, classes: Sequence[str]
 ) -> Mapping[str, Any]:
-    """The metadata. `files`: name and SHA-256 of each parquet file; `table`: the rows that they hold, by which columns
-    are named. Lists (soft labels) are left out: they have no type of their own here."""
+    """The metadata. `files`: name and SHA-256 of each parquet file; `schema`: of the rows that they hold, by which
+    columns are named. Lists (soft labels) are left out: they have no type of their own here."""
     objects = [
         {
             "@type": "cr:FileObject",
@@ -74,15 +74,15 @@ def croissant(
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "version": "1.0.0",
         "distribution": objects,
-        "recordSet": [_record_set(file, number, table, classes) for number, (file, _) in enumerate(files)],
+        "recordSet": [_record_set(file, number, schema, classes) for number, (file, _) in enumerate(files)],
     }
 
 
-def _record_set(file: str, number: int, table: pa.Table, classes: Sequence[str]) -> Mapping[str, Any]:
+def _record_set(file: str, number: int, schema: pa.Schema, classes: Sequence[str]) -> Mapping[str, Any]:
     """The rows of one file: its image, its label, and the other plain columns."""
     title = "default" if number == 0 else f"default-{number}"
     fields = [_field(title, file, "image", "sc:ImageObject", path="bytes"), _field(title, file, "label", "sc:Integer")]
-    for field in table.schema:
+    for field in schema:
         if field.name not in ("file_name", "label") and field.type in _TYPES:
             fields.append(_field(title, file, field.name, _TYPES[field.type]))
     named = ", ".join(f"{label} {text}" for label, text in enumerate(classes))

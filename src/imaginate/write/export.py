@@ -8,24 +8,29 @@ import io
 import json
 import logging
 import os
-import tarfile
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imaginate.data.labelling import as_line
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
 from imaginate.ownership import is_begun, own
-from imaginate.runs import RunFolder
+from imaginate.runs import Row, RunFolder
 from imaginate.write.annotation_exports import write_coco, write_fiftyone, write_label_studio, write_ultralytics
 from imaginate.write.c2pa import Signer, check_credentials
 from imaginate.write.croissant import croissant
 from imaginate.write.images import to_png
+from imaginate.write.tars import TarWriter
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 log = logging.getLogger("imaginate")
 facts = logging.getLogger("imaginate.facts")
 FORMATS = ("webdataset", "parquet", "csv", "fiftyone")  # every class name comes back as it is
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
 IMPORTS = ("label-studio", "ultralytics", "coco")  # as these tools write names: without line breaks, or as folders
 
 
@@ -63,7 +68,7 @@ def export(
     signer = None if credentials is None else Signer(credentials, RunFolder(source))
     what = {"run": os.fspath(run), "format": form, "per_file": per_file}
     with own(target, "export", what=what if signer is None else {**what, "c2pa_cert": c2pa_cert}):
-        table = _without_gone(RunFolder(source))
+        kept = _kept_rows(RunFolder(source))
         pictures = Pictures(source, signer)
         streams = {"webdataset": _webdataset, "parquet": _parquet, "csv": _csv}
         tools = {
@@ -73,13 +78,13 @@ def export(
             "coco": write_coco,
         }
         if form in streams:
-            streams[form](pictures, target, table, per_file)
+            streams[form](pictures, target, kept, per_file)
         else:
-            tools[form](pictures.read, target, table, _class_names(source))
+            tools[form](pictures.read, target, kept.rows("file_name", "label"), _class_names(source))
     if signer is not None:
         facts.info(signer.words())
         signer.close()
-    return int(table.num_rows)
+    return kept.count
 
 
 @dataclass(frozen=True)
@@ -105,16 +110,50 @@ class Pictures:
         return self.signed(os.path.splitext(name)[0] + ".png", data)
 
 
-def _without_gone(run: RunFolder) -> Any:
-    """The kept rows, without images that somebody removed from the folder; these are counted."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
+@dataclass(frozen=True)
+class _Kept:
+    """The kept rows of a run, without images that somebody removed: a few in memory at a time, as often as asked."""
 
-    table, gone = run.table(), run.gone()
-    if not gone:
-        return table
-    log.warning(f"left out: {run.words_for_gone(gone)}")
-    return table.filter(pc.invert(pc.is_in(table.column("file_name"), value_set=pa.array(gone))))
+    run: RunFolder
+    count: int
+    schema: pa.Schema
+    gone: frozenset[str]
+
+    def batches(self, *columns: str) -> Iterator[pa.RecordBatch]:
+        """All rows in order, in pieces as they are read; of these columns, all by default."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        gone = pa.array(sorted(self.gone), pa.string())
+        for batch in self.run.batches(columns=columns or None):
+            yield batch.filter(pc.invert(pc.is_in(batch.column("file_name"), gone))) if self.gone else batch
+
+    def rows(self, *columns: str) -> Iterator[Row]:
+        """The same row by row."""
+        for batch in self.batches(*columns):
+            yield from batch.to_pylist()
+
+    def tables(self, size: int) -> Iterator[pa.Table]:
+        """The same in tables of `size` rows, the last one with the rest."""
+        import pyarrow as pa
+
+        left = self.schema.empty_table()
+        for batch in self.batches():
+            left = pa.concat_tables([left, pa.Table.from_batches([batch])])
+            while left.num_rows >= size:
+                yield left.slice(0, size)
+                left = left.slice(size)
+        if left.num_rows:
+            yield left
+
+
+def _kept_rows(run: RunFolder) -> _Kept:
+    """The kept rows; images that somebody removed from the folder are counted, and left out."""
+    gone = run.gone()
+    if gone:
+        log.warning(f"left out: {run.words_for_gone(gone)}")
+    with run.parquet() as table:
+        return _Kept(run, table.metadata.num_rows - len(gone), table.schema_arrow, frozenset(gone))
 
 
 def _refuse_foreign(target: Folder) -> None:
@@ -123,24 +162,27 @@ def _refuse_foreign(target: Folder) -> None:
         raise RunError(f"{target.root} is not empty; choose a new or empty folder")
 
 
-def _batches(table: Any, size: int) -> Iterator[Any]:
-    for start in range(0, table.num_rows, size):
-        yield table.slice(start, size)
-
-
-def _webdataset(pictures: Pictures, target: Folder, table: Any, per_file: int) -> None:
-    endings = {os.path.splitext(name)[1] for name in table.column("file_name").to_pylist()}
+def _webdataset(pictures: Pictures, target: Folder, kept: _Kept, per_file: int) -> None:
+    endings, has_blanks = _seen_before(kept)
     ending, read = (endings.pop(), pictures.read) if len(endings) == 1 else (".png", pictures.as_png)
-    has_blanks = {name for name in table.column_names if table.column(name).null_count}
-    for number, batch in enumerate(_batches(table, per_file)):
-        with target.writing(f"shard-{number:06d}.tar") as file, tarfile.open(fileobj=file, mode="w") as tar:
+    for number, batch in enumerate(kept.tables(per_file)):
+        with target.writing(f"shard-{number:06d}.tar") as file, closing(TarWriter(file)) as tar:
             for index, row in enumerate(batch.to_pylist()):
                 key = f"{number * per_file + index:09d}"
-                _member(tar, key + ending, read(row["file_name"]))
-                _member(tar, f"{key}.cls", str(row["label"]).encode())
-                _member(tar, f"{key}.json", json.dumps(_of_one_type(row, has_blanks), ensure_ascii=False).encode())
+                tar.add(key + ending, read(row["file_name"]))
+                tar.add(f"{key}.cls", str(row["label"]).encode())
+                tar.add(f"{key}.json", _as_json(_of_one_type(row, has_blanks)).encode())
     features = {"cls": {"names": _class_names(pictures.source), "_type": "ClassLabel"}}
     target.put("dataset_info.json", json_bytes({"features": features}))
+
+
+def _seen_before(kept: _Kept) -> tuple[set[str], set[str]]:
+    """The endings of the images' names, and the columns that are empty in some row."""
+    endings, has_blanks = set(), set()
+    for batch in kept.batches():
+        endings |= {os.path.splitext(name)[1] for name in batch.column("file_name").to_pylist()}
+        has_blanks |= {name for name in batch.schema.names if batch.column(name).null_count}
+    return endings, has_blanks
 
 
 def _of_one_type(row: Mapping[str, Any], has_blanks: Collection[str]) -> dict[str, Any]:
@@ -152,26 +194,20 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else "" if value is None else json.dumps(value)
 
 
-def _member(tar: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)
-    info.size = len(data)
-    tar.addfile(info, io.BytesIO(data))
-
-
-def _parquet(pictures: Pictures, target: Folder, table: Any, per_file: int) -> None:
+def _parquet(pictures: Pictures, target: Folder, kept: _Kept, per_file: int) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    files = max(1, -(-table.num_rows // per_file))
+    files = max(1, -(-kept.count // per_file))
     features: dict[str, Any] = {"image": {"_type": "Image"}}
     source = pictures.source
     features["label"] = {"names": _class_names(source), "_type": "ClassLabel"}
-    for field in table.schema:
+    for field in kept.schema:
         if field.name not in ("file_name", "label"):
             features[field.name] = _feature(field.type)
     info = json.dumps({"info": {"features": features}})
     written = []
-    for number, batch in enumerate(_batches(table, per_file)):
+    for number, batch in enumerate(kept.tables(per_file)):
         names = batch.column("file_name").to_pylist()
         images = pa.array([{"bytes": pictures.read(n), "path": n} for n in names])
         part = batch.drop_columns(["file_name"]).add_column(0, "image", images)
@@ -182,8 +218,8 @@ def _parquet(pictures: Pictures, target: Folder, table: Any, per_file: int) -> N
         target.put(name, data)
         written.append((name, hashlib.sha256(data).hexdigest()))
     found = RunFolder(source)
-    words = f"{table.num_rows} images, expanded by {found.method} with imaginate"
-    about = croissant(os.path.basename(source.root), words, written, table, features["label"]["names"])
+    words = f"{kept.count} images, expanded by {found.method} with imaginate"
+    about = croissant(os.path.basename(source.root), words, written, kept.schema, features["label"]["names"])
     target.put("croissant.json", json_bytes(about))
 
 
@@ -196,17 +232,16 @@ def _feature(kind: Any) -> dict[str, Any]:
     return {"dtype": words.get(kind, "string"), "_type": "Value"}
 
 
-def _csv(pictures: Pictures, target: Folder, table: Any, per_file: int) -> None:
+def _csv(pictures: Pictures, target: Folder, kept: _Kept, per_file: int) -> None:
     source = pictures.source
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(table.column_names)
-    for row in table.to_pylist():
-        path = source.readable(row["file_name"])
-        row["file_name"] = os.path.abspath(path) if source.local else path
-        row["class_name"] = as_line(row["class_name"])
-        writer.writerow([json.dumps(v) if isinstance(v, list) else v for v in row.values()])
-    target.put("manifest.csv", out.getvalue().encode())
+    with target.writing("manifest.csv") as file, io.TextIOWrapper(file, "utf-8", newline="") as out:
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(kept.schema.names)
+        for row in kept.rows():
+            path = source.readable(row["file_name"])
+            row["file_name"] = os.path.abspath(path) if source.local else path
+            row["class_name"] = as_line(row["class_name"])
+            writer.writerow([json.dumps(v) if isinstance(v, list) else v for v in row.values()])
 
 
 def _class_names(source: Folder) -> list[str]:

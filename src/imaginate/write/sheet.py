@@ -4,68 +4,98 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imaginate import files, lettering
 from imaginate.errors import ConfigError
 from imaginate.files import Folder
 from imaginate.runs import RunFolder
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 CELL, GAP, TEXT = 128, 8, 30
 INK, PAPER, KEPT, REFUSED, SOFT = "#1b1b1b", "#ffffff", "#2e7d32", "#c62828", "#666666"
 _COLUMNS = ("file_name", "label", "class_name", "origin", "seed_image", "method", "copy", "prompt", "reason", "kept")
 
 Row = Mapping[str, Any]
+Key = tuple[int, str]  # the label of a seed and its id; "" for a class as a whole
 
 
 def contact_sheet(store: Folder, *, rows: int = 12, copies: int = 7, rejected: bool = True) -> bytes:
     """PNG bytes: up to `rows` seeds (or classes), spread evenly over the run, each with up to `copies` images."""
     if rows < 1:
         raise ConfigError(f"rows must be in [1, inf), got {rows}")
-    groups = _groups(store, rows, rejected)
-    return draw([(head, members[:copies]) for head, members in groups], store)
+    return draw(_groups(store, rows, copies, rejected), store)
 
 
-def _groups(store: Folder, limit: int, rejected: bool) -> list[tuple[Row | None, list[Row]]]:
-    """(the original or None, its images) for evenly spread seeds; class-started images group by class.
+def _groups(store: Folder, limit: int, copies: int, rejected: bool) -> list[tuple[Row | None, list[Row]]]:
+    """(the original or None, its first images) for evenly spread seeds; class-started images group by class.
 
     Two passes, so that only the rows of the chosen seeds are ever in memory.
     """
     names: Sequence[str] = (files.KEPT, files.REJECTED)[: 2 if rejected else 1]
     if not store.exists(files.KEPT):  # not finished: the shards that are
         names = RunFolder(store).finished_shards()
-    keys = sorted({_key(row) for row in _rows(store, names, ["label", "seed_image", "method"]) if row["method"]})
-    step = max(1.0, len(keys) / limit)
-    chosen = {keys[int(i * step)] for i in range(min(limit, len(keys)))}
+    chosen = _spread(store, names, limit)
     by_class = {label for label, seed in chosen if not seed}
-    heads: dict[tuple[int, str], Row] = {}
-    copies: dict[tuple[int, str], list[Row]] = {key: [] for key in sorted(chosen)}
-    for row in _rows(store, names, _COLUMNS):
+    heads: dict[Key, Row] = {}
+    found: dict[Key, list[Row]] = {key: [] for key in sorted(chosen)}
+    for row in _rows_of(store, names, chosen):
+        key = row["label"], row["seed_image"] or ""
         if not row["file_name"]:
             continue
-        if row["method"] and _key(row) in chosen:
-            copies[_key(row)].append(row)
+        if row["method"] and key in chosen:
+            found[key] += [row] if len(found[key]) < copies else []
         elif not row["method"] and row["label"] in by_class:
             heads.setdefault((row["label"], ""), row)
-        elif not row["method"] and _key(row) in chosen:
-            heads[_key(row)] = row
-    return [(heads.get(key), members) for key, members in copies.items() if members]
+        elif not row["method"] and key in chosen:
+            heads[key] = row
+    return [(heads.get(key), members) for key, members in found.items() if members]
 
 
-def _key(row: Row) -> tuple[int, str]:
-    return row["label"], row["seed_image"] or ""
+def _spread(store: Folder, names: Sequence[str], limit: int) -> set[Key]:
+    """(label, seed) of up to `limit` seeds with new images, evenly spread over all in their order."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    parts = []
+    for batch in _batches(store, names, ["label", "seed_image", "method"]):
+        new = pa.Table.from_batches([batch]).filter(pc.is_valid(batch.column("method")))
+        seeds = new.column("seed_image").cast(pa.string()).fill_null("")
+        parts.append(pa.table({"label": new.column("label"), "seed": seeds}).group_by(["label", "seed"]).aggregate([]))
+    if not parts:
+        return set()
+    every = pa.concat_tables(parts).group_by(["label", "seed"]).aggregate([])
+    every = every.sort_by([("label", "ascending"), ("seed", "ascending")])
+    step = max(1.0, every.num_rows / limit)
+    rows = every.take([int(i * step) for i in range(min(limit, every.num_rows))]).to_pylist()
+    return {(row["label"], row["seed"]) for row in rows}
 
 
-def _rows(store: Folder, names: Sequence[str], columns: Sequence[str]) -> Iterator[Row]:
-    """Rows of the tables, a small batch in memory at a time; with every score where all columns are wanted."""
+def _rows_of(store: Folder, names: Sequence[str], chosen: set[Key]) -> Iterator[Row]:
+    """Rows of the classes of the chosen seeds that may be theirs, with every score."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    labels = pa.array(sorted({label for label, _ in chosen}), pa.int64())
+    seeds = pa.array(sorted({seed for _, seed in chosen}), pa.string())
+    by_class = pa.array(sorted({label for label, seed in chosen if not seed}), pa.int64())
+    for batch in _batches(store, names, _COLUMNS):
+        label, seed = batch.column("label"), batch.column("seed_image").cast(pa.string()).fill_null("")
+        original = pc.and_(pc.is_null(batch.column("method")), pc.is_in(label, by_class))
+        yield from batch.filter(pc.or_(original, pc.and_(pc.is_in(label, labels), pc.is_in(seed, seeds)))).to_pylist()
+
+
+def _batches(store: Folder, names: Sequence[str], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """The tables in small pieces; with every score where all columns are wanted."""
     import pyarrow.parquet as pq
 
     for name in names:
         with store.open(name) as file:
             source = pq.ParquetFile(file)
             scores = [c for c in source.schema_arrow.names if c.startswith("score_")] if columns is _COLUMNS else []
-            for batch in source.iter_batches(1024, columns=[*columns, *scores], use_threads=False):
-                yield from batch.to_pylist()
+            yield from source.iter_batches(4096, columns=[*columns, *scores], use_threads=False)
 
 
 def draw(groups: Sequence[tuple[Row | None, Sequence[Row]]], store: Folder) -> bytes:

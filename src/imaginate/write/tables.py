@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from imaginate.files import KEPT, REJECTED, Folder
@@ -71,13 +72,22 @@ def merge(store: Folder, shards: Iterable[str], refused: Mapping[str, tuple[str,
     Returns the number of rows of each file.
     """
     names = list(shards)
-    schema = unified(read(store, name).schema for name in names)
+    schema = unified(schema_of(store, name) for name in names)
     counts = {KEPT: 0, REJECTED: 0}
-    for name, wanted in ((KEPT, True), (REJECTED, False)):
-        with store.writing(name) as file, pq.ParquetWriter(file, schema) as writer:
-            for part in _parts(store, names, schema, wanted, refused):
-                writer.write_table(part)
-                counts[name] += part.num_rows
+    with (
+        store.writing(REJECTED) as refused_file,
+        pq.ParquetWriter(refused_file, schema) as refused_rows,
+        store.writing(KEPT) as kept_file,
+        pq.ParquetWriter(kept_file, schema) as kept_rows,
+    ):
+        for name in names:
+            part = _with_refusals(read(store, name), refused)
+            is_kept = part.column("kept")
+            for to, writer, rows in ((KEPT, kept_rows, is_kept), (REJECTED, refused_rows, pc.invert(is_kept))):
+                chosen = part.filter(rows)
+                if chosen.num_rows:
+                    writer.write_table(fitted(chosen, schema))
+                    counts[to] += chosen.num_rows
     return counts
 
 
@@ -105,21 +115,9 @@ def fitted(part: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _parts(
-    store: Folder, names: list[str], schema: pa.Schema, kept: bool, refused: Mapping[str, tuple[str, str]]
-) -> Iterator[pa.Table]:
-    import pyarrow.compute as pc
-
-    for name in names:
-        part = _settled(read(store, name), refused)
-        part = part.filter(pc.equal(part.column("kept"), kept))
-        if part.num_rows:
-            yield fitted(part, schema)
-
-
-def _settled(part: pa.Table, refused: Mapping[str, tuple[str, str]]) -> pa.Table:
+def _with_refusals(part: pa.Table, refused: Mapping[str, tuple[str, str]]) -> pa.Table:
     """The rows with the run's own refusals written in."""
-    if not refused:
+    if refused.keys().isdisjoint(part.column("file_name").to_pylist()):
         return part
     rows = part.to_pylist()
     for row in rows:
@@ -132,3 +130,9 @@ def _settled(part: pa.Table, refused: Mapping[str, tuple[str, str]]) -> pa.Table
 def read(store: Folder, name: str = KEPT) -> pa.Table:
     """A table of a run: `metadata.parquet`, `rejected.parquet`, or a shard's."""
     return RunFolder(store).table(name)
+
+
+def schema_of(store: Folder, name: str = KEPT) -> pa.Schema:
+    """The columns of such a table and their types; no row is read."""
+    with RunFolder(store).parquet(name) as table:
+        return table.schema_arrow
