@@ -94,17 +94,17 @@ def test_killed_anywhere_the_same_command_finishes(run_folder, monkeypatch, rest
     command = ["refilter", str(run_folder), *([] if restoring else ["--filter", "quality"])]
     if restoring:
         main(["refilter", str(run_folder), "--filter", "quality"])
-    whole = {"put": Folder.put, "move": Folder.move}
+    whole = {"put": Folder.put, "move": Folder.move, "writing": Folder.writing}
     for stop in range(1, 40):
         count = 0
 
         def counted(name: str, stop: int = stop):
-            def act(self: Folder, *args: object) -> None:
+            def act(self: Folder, *args: object) -> object:
                 nonlocal count
                 count += 1
                 if count == stop:
                     raise KeyboardInterrupt
-                whole[name](self, *args)
+                return whole[name](self, *args)
 
             return act
 

@@ -15,20 +15,24 @@ from typing import Any
 
 from imaginate import markdown
 from imaginate.contract import Context, RunFilter
-from imaginate.data import DataSpec, load, open_dataset
+from imaginate.data import DataSpec
 from imaginate.data.decoding import decode_tensor
 from imaginate.decisions import Decision, add, merged, read_file, read_log
 from imaginate.engine import verdicts
 from imaginate.engine.context import RunContext
-from imaginate.engine.kept_rows import AGAIN, Row, other_side, read_rows, write_rows
+from imaginate.engine.kept_rows import Changes, bring_into_effect
 from imaginate.engine.recipe import Recipe, read_recipe
+from imaginate.engine.refilter_seeds import SeedRequests, SeedSamples
 from imaginate.engine.resolve import NamedFilter, ResolvedRecipe, resolve_to_refilter
-from imaginate.errors import ConfigError, DataError, RunError
-from imaginate.files import Folder
+from imaginate.engine.run_filters import other_side
+from imaginate.engine.run_rows import Part, RunRows
+from imaginate.engine.verdicts import AGAIN
+from imaginate.errors import ConfigError, RunError
+from imaginate.files import KEPT, Folder
 from imaginate.ownership import own
 from imaginate.progress import Bar, bar
-from imaginate.records import Candidate, Image, Request, Sample, Verdict, steady
-from imaginate.runs import RunFolder
+from imaginate.records import Candidate, Image, Request, Verdict, steady
+from imaginate.runs import Row, RunFolder
 
 BATCH = 64
 REMOVED = "removed by hand"
@@ -157,38 +161,49 @@ def _refilter(run: RunFolder, recipe: ResolvedRecipe, spec: DataSpec, wanted: _W
         raise RunError(f"{run.root} is damaged: its recipe.yaml has no {', '.join(lost)}")
     if labels is None:
         raise RunError(f"{run.root} is damaged: its run.json lists no classes")
-    kept, refused = read_rows(store)
-    samples = _seed_samples(spec, kept, store)
-    context = RunContext(recipe, labels, list(samples.values()))
+    rows, samples = RunRows(store), SeedSamples(spec, run)
+    context = RunContext(recipe, labels, samples)
     filters = sorted(recipe.filters, key=lambda f: f.filter.scope == "run")
     context.prepare(*(f.filter for f in filters))
-    outcome = Refiltered(store.root, dry_run=wanted.dry_run)
-    every = [*kept, *refused]
-    verdicts.take_back(every)
-    _accept_removed(kept, wanted.gone, outcome)
-    pool = [r for r in every if r["method"] is not None and r["kept"]]
-    pool += [r for r in every if not r["kept"] and (wanted.reconsider or r["reason"].startswith(AGAIN))]
-    pool = pool if wanted.is_judged else []
-    was_kept = {id(r) for r in every if r["kept"]}
-    with bar("judging", len(pool), show=wanted.progress and wanted.is_judged) as shown:
-        for row, verdict in _judge(store, pool, filters, context, samples, outcome, shown):
-            _apply(row, verdict, id(row) in was_kept, outcome)
-    outcome.decided = verdicts.apply(every, wanted.log, labels)
-    if not wanted.dry_run:
-        left = verdicts.put_in_class_folders(store, every, wanted.log, labels)
-        write_rows(store, kept, refused, filters)
-        for name in set(left) - {row["file_name"] for row in every}:
-            store.remove(name)
-        store.clean()
+    outcome, reviewed = Refiltered(store.root, dry_run=wanted.dry_run), verdicts.Reviewed(wanted.log, labels)
+    judge = _Judge(store, filters, context, samples, outcome)
+    left: list[str] = []
+    total = rows.count(AGAIN) if wanted.is_judged else 0
+    with Changes() as changes, bar("judging", total, show=wanted.progress and wanted.is_judged) as shown:
+        for part in (part for are_kept in (True, False) for part in rows.parts(are_kept=are_kept)):
+            verdicts.take_back(part.rows)
+            _accept_removed(part, wanted.gone, outcome)
+            if wanted.is_judged:
+                _judge_again(part.rows, judge, wanted.reconsider, outcome, shown)
+            outcome.decided += reviewed.apply(part.rows)
+            if not wanted.dry_run:
+                left += reviewed.put_in_class_folders(run, part.rows)
+                changes.add(part)
+        if not wanted.dry_run:
+            bring_into_effect(store, changes, filters)
+            for name in set(left).difference(rows.names()) if left else ():
+                store.remove(name)
+            store.clean()
     return outcome
 
 
-def _accept_removed(kept: Sequence[Row], gone: Collection[str], outcome: Refiltered) -> None:
+def _accept_removed(part: Part, gone: Collection[str], outcome: Refiltered) -> None:
     """Images that somebody removed are rejected, and their files are not looked for again."""
-    for row in kept:
+    for row in part.rows if gone and part.table == KEPT else ():
         if row["file_name"] in gone:
             row.update(kept=False, reason=REMOVED, file_name=None)
             outcome.rejected[REMOVED] += 1
+
+
+def _judge_again(rows: Sequence[Row], judge: _Judge, reconsider: bool, outcome: Refiltered, shown: Bar) -> None:
+    """Judge the new images that are kept, and those that an earlier refiltering rejected."""
+    pool = [r for r in rows if r["method"] is not None and r["kept"]]
+    pool += [r for r in rows if not r["kept"] and (reconsider or r["reason"].startswith(AGAIN))]
+    for start in range(0, len(pool), BATCH):
+        some = pool[start : start + BATCH]
+        for row, verdict in judge.verdicts(some):
+            _apply(row, verdict, row["kept"], outcome)
+        shown.advance(len(some))
 
 
 def _apply(row: Row, verdict: Verdict, was_kept: bool, outcome: Refiltered) -> None:
@@ -202,35 +217,38 @@ def _apply(row: Row, verdict: Verdict, was_kept: bool, outcome: Refiltered) -> N
         row["reason"] = "" if verdict.keep else AGAIN + verdict.reason
 
 
-def _judge(
-    store: Folder,
-    pool: Sequence[Row],
-    filters: Sequence[NamedFilter],
-    context: Context,
-    samples: Mapping[str, Sample],
-    outcome: Refiltered,
-    shown: Bar,
-) -> Iterator[tuple[Row, Verdict]]:
-    """Each row with its verdict, in table order; rows without a stored image are counted and left as they are."""
-    seeds = _Seeds(samples, needed=any(f.filter.needs_seed for f in filters))
-    memories = {f.name: f.filter.empty_memory() for f in filters if isinstance(f.filter, RunFilter)}
-    for start in range(0, len(pool), BATCH):
-        rows = pool[start : start + BATCH]
-        found = [(r, image) for r in rows if (image := _image(store, r)) is not None]
-        outcome.missing += len(rows) - len(found)
-        candidates = [_candidate(r, image) for r, image in found]
-        requests = [seeds.request(r) for r, _ in found]
-        verdicts = [Verdict(keep=True) for _ in found]
-        for f in filters:
+class _Judge:
+    """All filters, with what those that compare images have seen."""
+
+    def __init__(
+        self,
+        store: Folder,
+        filters: Sequence[NamedFilter],
+        context: Context,
+        samples: SeedSamples,
+        outcome: Refiltered,
+    ) -> None:
+        self._store, self._filters, self._context, self._outcome = store, filters, context, outcome
+        self._seeds = SeedRequests(samples, needed=any(f.filter.needs_seed for f in filters))
+        self._memories = {f.name: f.filter.empty_memory() for f in filters if isinstance(f.filter, RunFilter)}
+
+    def verdicts(self, rows: Sequence[Row]) -> Iterator[tuple[Row, Verdict]]:
+        """Each row with its verdict, in order; rows without a stored image are counted and left as they are."""
+        there = [(r, place) for r in rows if (place := _place(self._store, r)) is not None]
+        self._outcome.missing += len(rows) - len(there)
+        verdicts = [Verdict(keep=True) for _ in there]
+        if self._filters:
+            candidates = [_candidate(r, decode_tensor(self._store.get(place))) for r, place in there]
+            requests = [self._seeds.request(r) for r, _ in there]
+        for f in self._filters:
             alive = [i for i, v in enumerate(verdicts) if v.keep]
-            given = _ask(f, [candidates[i] for i in alive], [requests[i] for i in alive], context, memories)
-            for i, verdict in zip(alive, given, strict=True):
+            asked = [candidates[i] for i in alive], [requests[i] for i in alive]
+            for i, verdict in zip(alive, _ask(f, *asked, self._context, self._memories), strict=True):
                 verdicts[i] = verdict
                 if verdict.score is not None:
-                    found[i][0][f"score_{f.column}"] = steady(verdict.score)
-                found[i][0].update({f"info_{name}": value for name, value in verdict.info.items()})
-        yield from zip((r for r, _ in found), verdicts, strict=True)
-        shown.advance(len(rows))
+                    there[i][0][f"score_{f.column}"] = steady(verdict.score)
+                there[i][0].update({f"info_{name}": value for name, value in verdict.info.items()})
+        yield from zip((r for r, _ in there), verdicts, strict=True)
 
 
 def _ask(
@@ -254,33 +272,13 @@ def _ask(
     return [judge(memory, f"{c.key}/{c.copy}", s) for c, s in zip(candidates, signed, strict=True)]
 
 
-class _Seeds:
-    """Requests with their seed images; one image is kept, since the copies of a seed come one after the other."""
-
-    def __init__(self, samples: Mapping[str, Sample], needed: bool) -> None:
-        self._samples, self._needed = samples, needed
-        self._last: tuple[str, Image] = ("", None)
-
-    def request(self, row: Row) -> Request:
-        """What the row's image answered. Raises RunError for a seed image that is needed and not there."""
-        key = row["seed_image"]
-        sample = self._samples.get(key) if key is not None else None
-        if key is None or not self._needed:
-            return Request(key=key or f"class/{row['class_name']}", label=row["label"], copies=(), seeds=())
-        if sample is None:
-            raise RunError(f"seed image {key} is not in the source dataset; give --data PATH to where it is now")
-        if self._last[0] != key:
-            self._last = (key, load(sample))
-        return Request(key=key, label=row["label"], copies=(), seeds=(), sample=sample, image=self._last[1])
-
-
-def _image(store: Folder, row: Row) -> Image:
-    """(3, h, w) uint8, in either folder; None where it was not stored."""
+def _place(store: Folder, row: Row) -> str | None:
+    """Where its image is, in either folder; None where it was not stored."""
     if row["file_name"] is None:
         return None
     for place in (row["file_name"], other_side(row["file_name"])):
         if store.exists(place):
-            return decode_tensor(store.get(place))
+            return str(place)
     raise RunError(f"{store.root} is damaged: {row['file_name']} is gone")
 
 
@@ -288,27 +286,3 @@ def _candidate(row: Row, image: Image) -> Candidate:
     key = row["seed_image"] or f"class/{row['class_name']}"
     scores = {k.removeprefix("score_"): v for k, v in row.items() if k.startswith("score_") and v is not None}
     return Candidate(key=key, label=row["label"], copy=row["copy"], seed=row["rng_seed"], image=image, scores=scores)
-
-
-def _seed_samples(spec: DataSpec, kept: Sequence[Row], store: Folder) -> dict[str, Sample]:
-    """Seeds by id, from the source dataset; where it is gone, from the originals that the run kept."""
-    try:
-        return {s.id: s for s in open_dataset(spec).samples}
-    except DataError:
-        originals = [r for r in kept if r["method"] is None and r["file_name"]]
-        return {
-            r["seed_image"]: Sample(id=r["seed_image"], label=r["label"], source=_KeptFile(store, r["file_name"]))
-            for r in originals
-        }
-
-
-@dataclass(frozen=True)
-class _KeptFile:
-    """An original that the run folder holds."""
-
-    store: Folder
-    name: str
-
-    def read(self) -> bytes:
-        """The file's bytes."""
-        return self.store.get(self.name)

@@ -50,6 +50,11 @@ def rejected_name(name: str) -> str:
     return "rejected/" + name.split("/", 1)[1]
 
 
+def other_side(name: str) -> str:
+    """The same image's place on the other side: `images/rose/x.png` and `rejected/rose/x.png`."""
+    return rejected_name(name) if name.startswith("images/") else "images/" + name.split("/", 1)[1]
+
+
 def _in_turn(store: Folder, shards: Sequence[str], stay: Collection[str]) -> Iterator[dict[str, Any]]:
     """Rows of kept new images, those that stay before the others."""
     if stay:

@@ -11,14 +11,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from imaginate.decisions import Decision, in_effect
-from imaginate.engine.kept_rows import AGAIN, other_side
+from imaginate.engine.run_filters import other_side
 from imaginate.errors import RunError
-from imaginate.files import Folder
+from imaginate.files import KEPT, REJECTED
 from imaginate.records import LabelSpace
+from imaginate.runs import RunFolder
 from imaginate.write import names
 
 Row = dict[str, Any]
 
+AGAIN = "refilter: "  # in front of the reason of what is rejected after the run
+AGAIN = "refilter: "  # in front of the reason of what is rejected after the run
 BY, AT, WORD, BEFORE = "info_reviewed_by", "info_reviewed_at", "info_reviewed", "info_before"
 
 
@@ -33,26 +36,67 @@ def take_back(rows: Sequence[Row]) -> None:
                 row[column] = None
 
 
-def apply(rows: Sequence[Row], log: Sequence[Decision], labels: LabelSpace) -> int:
-    """Bring the log into effect, on rows that were taken back; how many images it decides on. RunError where it names a
-    class that the run does not have."""
-    found = in_effect(log)
-    place = {name: label for label, name in enumerate(labels.names)}
-    if unknown := next((one for one in found.values() if one.label is not None and one.label not in place), None):
-        raise RunError(f"a decision gives {unknown.image} the class {unknown.label!r}, which the run does not have")
-    count = 0
-    for row in rows:
-        one = found.get(image_of(row))
-        if one is None or row["method"] is None:
-            continue
-        count += 1
-        before = {key: row[key] for key in ("kept", "reason", "label", "class_name")}
-        row.update({BEFORE: json.dumps(before, ensure_ascii=False), BY: one.by, AT: one.at, WORD: one.verdict})
-        row["kept"] = one.verdict != "reject"
-        row["reason"] = "" if row["kept"] else f"{AGAIN}rejected by {one.by}"
-        if one.label is not None:
-            row.update(label=place[one.label], class_name=one.label)
-    return count
+class Reviewed:
+    """What people decided, in effect: on rows that were taken back. RunError where the log names a class that the run
+    does not have."""
+
+    def __init__(self, log: Sequence[Decision], labels: LabelSpace) -> None:
+        self._labels, self._log, self._found = labels, log, in_effect(log)
+        self._class_folders: Mapping[str, str] | None = None
+        self._place = {name: label for label, name in enumerate(labels.names)}
+        for one in self._found.values():
+            if one.label is not None and one.label not in self._place:
+                raise RunError(f"a decision gives {one.image} the class {one.label!r}, which the run does not have")
+
+    def apply(self, rows: Sequence[Row]) -> int:
+        """Bring the decisions on these rows into effect; how many there are."""
+        count = 0
+        for row in rows if self._found else ():
+            one = self._found.get(image_of(row))
+            if one is None or row["method"] is None:
+                continue
+            count += 1
+            before = {key: row[key] for key in ("kept", "reason", "label", "class_name")}
+            row.update({BEFORE: json.dumps(before, ensure_ascii=False), BY: one.by, AT: one.at, WORD: one.verdict})
+            row["kept"] = one.verdict != "reject"
+            row["reason"] = "" if row["kept"] else f"{AGAIN}rejected by {one.by}"
+            if one.label is not None:
+                row.update(label=self._place[one.label], class_name=one.label)
+        return count
+
+    def put_in_class_folders(self, run: RunFolder, rows: Sequence[Row]) -> list[str]:
+        """Copy the file of each row into the folder of its class and name it there; the names that are to be removed
+        once the tables are written, where these do not name them. Also those that a kill left behind: the folder of
+        every class that the log ever named."""
+        if not self._log:
+            return []
+        folders, store = self._folders(run), run.store
+        ever: dict[str, set[str]] = {}
+        for one in self._log:
+            if one.label in folders:
+                ever.setdefault(one.image, set()).add(one.label)
+        left = []
+        for row in rows:
+            image = image_of(row)
+            if image not in ever:
+                continue
+            before = json.loads(row[BEFORE])["class_name"] if row.get(BEFORE) else row["class_name"]
+            side = row["file_name"].split("/", 1)[0]
+            goal = f"{side}/{folders[row['class_name']]}/{image}"
+            places = [
+                f"{s}/{folders[c]}/{image}" for s in ("images", "rejected") for c in sorted({before, *ever[image]})
+            ]
+            there = [name for name in places if store.exists(name)]
+            if there and goal not in there:
+                store.put(goal, store.get(row["file_name"] if row["file_name"] in there else there[0]))
+            row["file_name"] = goal
+            left += [goal, other_side(goal), *there]
+        return left
+
+    def _folders(self, run: RunFolder) -> Mapping[str, str]:
+        if self._class_folders is None:
+            self._class_folders = class_folders(run, self._labels)
+        return self._class_folders
 
 
 def image_of(row: Mapping[str, Any]) -> str:
@@ -60,36 +104,12 @@ def image_of(row: Mapping[str, Any]) -> str:
     return str(row["file_name"] or "").rsplit("/", 1)[-1]
 
 
-def put_in_class_folders(store: Folder, rows: Sequence[Row], log: Sequence[Decision], labels: LabelSpace) -> list[str]:
-    """Copy the file of each row into the folder of its class and name it there; the names that are to be removed once
-    the tables are written, where these do not name them. Also those that a kill left behind: the folder of every class
-    that the log ever named."""
-    folders = class_folders(rows, labels)
-    ever: dict[str, set[str]] = {}
-    for one in log:
-        if one.label in folders:
-            ever.setdefault(one.image, set()).add(one.label)
-    left = []
-    for row in rows:
-        image = image_of(row)
-        if image not in ever:
-            continue
-        before = json.loads(row[BEFORE])["class_name"] if row.get(BEFORE) else row["class_name"]
-        side = row["file_name"].split("/", 1)[0]
-        goal = f"{side}/{folders[row['class_name']]}/{image}"
-        places = [f"{s}/{folders[c]}/{image}" for s in ("images", "rejected") for c in sorted({before, *ever[image]})]
-        there = [name for name in places if store.exists(name)]
-        if there and goal not in there:
-            store.put(goal, store.get(row["file_name"] if row["file_name"] in there else there[0]))
-        row["file_name"] = goal
-        left += [goal, other_side(goal), *there]
-    return left
-
-
-def class_folders(rows: Sequence[Row], labels: LabelSpace) -> dict[str, str]:
+def class_folders(run: RunFolder, labels: LabelSpace) -> dict[str, str]:
     """Class -> its folder, as the run's own files have it."""
     made = dict(zip(labels.names, names.folders_in_label_order(labels.names), strict=True))
-    for row in rows:
-        if row["file_name"] and row.get(WORD) != "relabel":
-            made[row["class_name"]] = row["file_name"].split("/")[1]
+    for table in (KEPT, REJECTED):
+        for batch in run.batches(table, columns=("file_name", "class_name", WORD)):
+            for row in batch.to_pylist():
+                if row["file_name"] and row.get(WORD) != "relabel":
+                    made[row["class_name"]] = row["file_name"].split("/")[1]
     return made

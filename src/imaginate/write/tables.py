@@ -96,13 +96,25 @@ def unified(schemas: Iterable[pa.Schema]) -> pa.Schema:
     kinds: dict[str, pa.DataType] = {}
     for schema in schemas:
         for field in schema:
-            known = kinds.get(field.name, field.type)
-            kinds[field.name] = field.type if known == field.type else _wider(known, field.type)
-    extra = [pa.field(name, kinds[name]) for name in sorted(set(kinds) - set(BASE.names))]
+            known = kinds.get(field.name, pa.null())
+            kinds[field.name] = _wider(known, field.type)
+    texts = {name for name, kind in kinds.items() if kind == pa.null()}
+    extra = [
+        pa.field(name, pa.string() if name in texts else kinds[name]) for name in sorted(set(kinds) - set(BASE.names))
+    ]
     return pa.schema(list(BASE) + extra)
 
 
+def filled(part: pa.Table) -> pa.Schema:
+    """The columns of a table with their types, those of unknown type (all empty) as `null`."""
+    kinds = [pa.null() if part.column(f.name).null_count == part.num_rows else f.type for f in part.schema]
+    fields = zip(part.schema, kinds, strict=True)
+    return pa.schema([f if f.name.startswith("score_") else f.with_type(kind) for f, kind in fields])
+
+
 def _wider(a: pa.DataType, b: pa.DataType) -> pa.DataType:
+    if a == b or pa.null() in (a, b):
+        return b if a == pa.null() else a
     return pa.float64() if {a, b} == {pa.int64(), pa.float64()} else pa.string()
 
 
