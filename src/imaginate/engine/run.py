@@ -102,7 +102,7 @@ def expand(
         raise ConfigError("out must name the output folder")
     store = Folder(out)
     folder.refuse(store, [path for path in (full.data.path, full.roles.held_out) if path])
-    with closing(Team(full, workers, ray)) as team:
+    with closing(Team(full, workers, ray, is_needed=not RunFolder(store).is_finished)) as team:
         return _expand_with(team, full, store, restore, progress)
 
 

@@ -26,15 +26,18 @@ class Team:
     """The workers of one run, from the start of the command on: other processes read the libraries while this one reads
     the images."""
 
-    def __init__(self, recipe: ResolvedRecipe, count: int, address: str | None = None) -> None:
-        """`count` workers; ConfigError below 1. `address`: of a Ray cluster."""
+    def __init__(
+        self, recipe: ResolvedRecipe, count: int, address: str | None = None, *, is_needed: bool = True
+    ) -> None:
+        """`count` workers; ConfigError below 1. `address`: of a Ray cluster. `is_needed`: whether there is work, as far
+        as is known; where not, the other processes start when there is."""
         if count < 1:
             raise ConfigError(f"workers must be in [1, inf), got {count}")
         self._recipe, self.count = recipe, count
         self._address = cluster.address_of(address) if count > 1 or address else None
         if self._address:
             cluster.require()
-        others = 0 if self._address else count - 1
+        others = count - 1 if is_needed and not self._address else 0
         self._threads = max(1, processors() // count) if recipe.needs else 1
         self._processes = [self._process() for _ in range(min(others, processors()))]
 
