@@ -11,6 +11,7 @@ import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
+os.environ["IMAGINATE_CACHE"] = "off"  # no test leans on what another one, or the user, has computed
 
 
 @pytest.fixture(autouse=True)

@@ -32,6 +32,7 @@ FIRST = {
     "version",
     "runs",
     "decisions",
+    "machine_cache",
     "lettering",
     "markdown",
     "tracking",

@@ -16,7 +16,7 @@ GROUPS = {  # every command once, the first ones first
     "judge and choose": ("guide", "review", "refilter", "evaluate"),
     "use": ("train", "predict", "improve", "export-model", "export", "adopt"),
     "models and pools": ("fit", "pool"),
-    "help": ("methods", "completion"),
+    "help": ("methods", "cache", "completion"),
 }
 _OVERVIEW = """\
 usage: imaginate COMMAND ...

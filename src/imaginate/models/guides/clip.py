@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from imaginate.contract import GuideSetup
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
+from imaginate.models.guides.core.known import known
 from imaginate.models.guides.core.naflex import Patches, ToPatches, to_patches
 from imaginate.models.guides.core.preprocess import Preprocess, from_processor
 from imaginate.models.guides.core.store import EmbeddingStore, weights_key
@@ -67,6 +68,9 @@ class ClipGuide:
 
     def embed(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] -> (b, dim) unit-norm float32; the gradient flows back to the pixels."""
+        return known(self._embed, images, self.model, f"clip {self.preprocess}", device=self.device)
+
+    def _embed(self, images: Tensor) -> Tensor:
         pixels = self.preprocess(images.to(self.device).float())
         if isinstance(pixels, Patches):
             found = self.model.get_image_features(

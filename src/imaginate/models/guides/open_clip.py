@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from imaginate.contract import GuideSetup
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models import checkpoints
+from imaginate.models.guides.core.known import known
 from imaginate.models.guides.core.preprocess import Fit, Preprocess
 from imaginate.models.guides.core.store import EmbeddingStore, weights_key
 from imaginate.prompts.naming import class_name
@@ -53,6 +54,9 @@ class OpenClipGuide:
 
     def embed(self, images: Tensor) -> Tensor:
         """(b, 3, h, w) in [0, 1] -> (b, dim) unit-norm float32, differentiable."""
+        return known(self._embed, images, self.model, f"open-clip {self.dtype} {self.preprocess}", device=self.device)
+
+    def _embed(self, images: Tensor) -> Tensor:
         pixels = self.preprocess(images.to(self.device).float())
         return F.normalize(self.model.encode_image(pixels.to(self.dtype)).float(), dim=-1)
 

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from imaginate.contract import GuideSetup
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
+from imaginate.models.guides.core.known import known
 from imaginate.models.guides.core.preprocess import (
     Preprocess,
     from_processor,
@@ -59,7 +60,13 @@ class Backbone:
     device: str
 
     def features(self, images: Tensor) -> Tensor:
-        """(b, 3, h, w) in [0, 1], any size -> (b, dim) float32, differentiable, not normalised."""
+        """(b, 3, h, w) in [0, 1], any size -> (b, dim) float32, differentiable, not normalised. Without gradients,
+        each image is computed once in a machine's life."""
+        return known(
+            self._features, images, self.network, f"features {self.dtype} {self.preprocess}", device=self.device
+        )
+
+    def _features(self, images: Tensor) -> Tensor:
         pixels = self.preprocess(images.to(self.device).float()).contiguous(memory_format=torch.channels_last)
         return self.forward(pixels.to(self.dtype)).float()
 

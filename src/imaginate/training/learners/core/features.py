@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from imaginate.models.guides.core.backbones import Backbone
+from imaginate.models.guides.core.known import known
 from imaginate.models.guides.core.store import EmbeddingStore, content_key, weights_key
 from imaginate.training.augment import centre
 from imaginate.training.training_set import TrainingSet
@@ -57,6 +58,11 @@ class Features:
         from dataclasses import replace
 
         normalise = replace(self.backbone.preprocess, size=None, crop=None)
-        pixels = centre(images, self.size).to(self.backbone.device).contiguous(memory_format=torch.channels_last)
-        with torch.inference_mode():
+
+        def forward(images: Tensor) -> Tensor:
+            pixels = centre(images, self.size).to(self.backbone.device).contiguous(memory_format=torch.channels_last)
             return self.backbone.forward(normalise(pixels)).float().cpu().clone()
+
+        what, device = f"centre {self.size} {self.backbone.dtype} {normalise}", self.backbone.device
+        with torch.inference_mode():
+            return known(forward, images, self.backbone.network, what, device=device, to="cpu")
