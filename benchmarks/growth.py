@@ -1,6 +1,7 @@
 """How the cost of every command grows with the dataset: processor seconds and peak memory at 10^3, 10^4, ... images.
 
-    python benchmarks/growth.py [--sizes 1000 10000 100000] [--tree before=../old/src]
+    python benchmarks/growth.py [--sizes 1000 10000] [--tree before=../old/src]
+    python benchmarks/growth.py --sizes 50000 --there DATA RUN      # on a run of that size that is there already
 
 The images are random, of 24 pixels; the method is the cheapest one (`duplicate`, one copy), so that what is measured is
 what each command does of its own. Every command is a process. A run is left as it was: each refiltering ends with all
@@ -99,22 +100,28 @@ def grown(rows: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, di
 def main() -> None:
     """Parse, measure, write after each command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000, 100_000])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--tree", action="append", default=[], help="NAME=SRC: another version to measure")
     parser.add_argument("--folder", type=Path, default=HERE.parent / "build/growth", help="for datasets and runs")
+    parser.add_argument("--there", nargs=2, metavar=("DATA", "RUN"), help="measure on this run, and make none")
+    parser.add_argument("--only", nargs="+", help="these commands alone")
     args = parser.parse_args()
     sys.path.insert(0, str(HERE))
     from _machine import write
 
     trees = {**dict(tree.split("=", 1) for tree in args.tree), "now": str(HERE.parent / "src")}
+    args.folder.mkdir(parents=True, exist_ok=True)
     rows: dict[str, dict[str, dict[str, float]]] = {}
     if RESULTS.exists():
         rows = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]["commands"]
     for size in args.sizes:
-        data = dataset(args.folder / f"data-{size}", size)
+        data = Path(args.there[0]) if args.there else dataset(args.folder / f"data-{size}", size)
         for name, source in trees.items():
-            run, out = args.folder / f"run-{size}-{name}", args.folder / f"out-{size}-{name}"
+            run = Path(args.there[1]) if args.there else args.folder / f"run-{size}-{name}"
+            out = args.folder / f"out-{size}-{name}"
             for title, command in commands(data, run, out):
+                if (args.there and title == "expand") or title not in (args.only or [title]):
+                    continue
                 known: dict[str, Any] = rows.setdefault(f"{name}: {title}", {})
                 if str(size) in known:
                     continue

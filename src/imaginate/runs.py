@@ -129,12 +129,12 @@ class RunFolder:
             return source.read(columns=self._columns(source, name, columns, needed), use_threads=False)
 
     def batches(
-        self, name: str = KEPT, *, columns: Columns | None = None, needed: Collection[str] = (), rows: int = BATCH
+        self, name: str = KEPT, *, columns: Columns | None = None, needed: Collection[str] = ()
     ) -> Iterator[pa.RecordBatch]:
-        """The same in pieces of at most so many rows: what a table of any length takes in memory is one of them."""
+        """The same in pieces of at most BATCH rows: what a table of any length takes in memory is one of them."""
         with self.parquet(name) as source:
             chosen = self._columns(source, name, columns, needed)
-            yield from source.iter_batches(rows, columns=chosen, use_threads=False)
+            yield from source.iter_batches(BATCH, columns=chosen, use_threads=False)
 
     @contextmanager
     def parquet(self, name: str = KEPT) -> Iterator[pq.ParquetFile]:

@@ -30,7 +30,8 @@ from imaginate.records import FileBacked
 from imaginate.settings import with_keywords
 
 LOOKED_AT = 100  # seed images whose format is found out
-PATIENCE = 5.0  # seconds for decoding seed images: broken ones give no copies
+READING = 1.5  # seconds for reading seed images: those that are under two labels give no copies
+PATIENCE = 1.5  # seconds for decoding seed images: broken ones give no copies
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def plan(
 def forecast(recipe: ResolvedRecipe, *, progress: bool = False) -> Forecast:
     """Plan the run and make two small batches of it in a temporary folder: the first warms up, the second is timed."""
     pick_device(recipe.roles.device)  # refused before anything is read
-    whole, split = read(recipe, progress=progress)
+    whole, split = read(recipe, progress=progress, patience=READING)
     plan, broken = _without_broken(whole)
     few = list(_few(plan, recipe.expand.batch * 2))
     half = max(1, len(few) // 2)

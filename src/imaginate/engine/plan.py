@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,12 +90,15 @@ class Plan:
         return sum(unit.wanted for shard in self.shards for unit in shard)
 
 
-def make_plan(recipe: ResolvedRecipe, dataset: Dataset, seen: Callable[[], None] = lambda: None) -> Plan:
+def make_plan(
+    recipe: ResolvedRecipe, dataset: Dataset, seen: Callable[[], None] = lambda: None, *, patience: float = math.inf
+) -> Plan:
     """Read every seed once (bytes only), set aside what cannot be used, and cut the rest into shards.
 
-    `seen` is called after every image that was read.
+    `seen` is called after every image that was read. After `patience` seconds the others are taken to be usable: such a
+    plan says what a run would make, and none can begin with it.
     """
-    samples, hashes, generated, skipped = _usable(dataset, seen)
+    samples, hashes, generated, skipped = _usable(dataset, seen, patience)
     if recipe.method.starts_from == "class":
         units = _class_units(recipe, dataset.labels, samples, whole="pool" in recipe.method.needs)
     else:
@@ -105,13 +110,18 @@ def make_plan(recipe: ResolvedRecipe, dataset: Dataset, seen: Callable[[], None]
 
 
 def _usable(
-    dataset: Dataset, seen: Callable[[], None]
+    dataset: Dataset, seen: Callable[[], None], patience: float
 ) -> tuple[list[Sample], list[str], dict[int, DigitalSource], list[tuple[str, str]]]:
     """Samples, their content hashes, which of them a model made, and (id, reason) of what is skipped: unreadable, or
     under two labels at once."""
     skipped = [(s.id, s.reason) for s in dataset.skipped]
     digests, marks = [], []
-    for sample in dataset.samples:
+    start = time.perf_counter()
+    for number, sample in enumerate(dataset.samples):
+        if time.perf_counter() - start > patience:
+            digests.append(f"not read: {number}")
+            marks.append(None)
+            continue
         try:
             data = sample.source.read()
             digest, mark = sha256(data), source_in(data)

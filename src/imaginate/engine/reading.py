@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from imaginate.data import open_dataset
 from imaginate.engine.outlook import Fact, split_fact
 from imaginate.engine.plan import Plan, make_plan
@@ -9,10 +11,10 @@ from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.progress import bar
 
 
-def read(recipe: ResolvedRecipe, *, progress: bool) -> tuple[Plan, Fact]:
-    """The plan of the run, and the fact about its split."""
+def read(recipe: ResolvedRecipe, *, progress: bool, patience: float = math.inf) -> tuple[Plan, Fact]:
+    """The plan of the run, and the fact about its split. `patience`: seconds for the bytes of the seed images."""
     dataset = open_dataset(recipe.data)
     with bar("reading", len(dataset.samples), show=progress) as shown:
-        plan = make_plan(recipe, dataset, seen=shown.advance)
+        plan = make_plan(recipe, dataset, seen=shown.advance, patience=patience)
         shown.note(f"read {len(dataset.samples)} images")
     return plan, split_fact(dataset)
