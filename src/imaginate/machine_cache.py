@@ -45,17 +45,21 @@ class Usage:
     limit: int
 
 
-def folder() -> Path | None:
-    """The folder of the cache: where IMAGINATE_CACHE says, else where this system keeps caches; None where it is
-    off."""
+def home() -> Path:
+    """The folder of caches: where IMAGINATE_CACHE says, else where this system keeps them."""
     asked = os.environ.get(VARIABLE, "")
-    if asked:
-        return None if asked.lower() == OFF else Path(asked).expanduser()
+    if asked and asked.lower() != OFF:
+        return Path(asked).expanduser()
     if sys.platform == "win32":
         return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "imaginate" / "Cache"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "imaginate"
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "imaginate"
+
+
+def folder() -> Path | None:
+    """The folder of the values that are kept; None where IMAGINATE_CACHE is off."""
+    return None if os.environ.get(VARIABLE, "").lower() == OFF else home()
 
 
 def cache() -> MachineCache:

@@ -13,6 +13,7 @@ from importlib import resources
 from pathlib import Path
 
 from imaginate.errors import ModelError
+from imaginate.machine_cache import home
 
 NAMES = ("clip", "mae", "sd", "unclip")
 SIZE = 64  # pixels a side, of every model's input and output
@@ -34,7 +35,7 @@ def path(name: str) -> Path:
     """The folder of the bundled model `name`, ready for `from_pretrained`.
 
     nano-sd and nano-unclip share files with other models; their folders are put together from links in the cache
-    (`$IMAGINATE_CACHE`, else `~/.cache/imaginate`) on the first call.
+    (`$IMAGINATE_CACHE`, else the cache folder of this system) on the first call.
     """
     if name not in NAMES:
         raise ModelError(f"nano model must be one of {', '.join(NAMES)}, got {name}")
@@ -68,7 +69,7 @@ def _assembled(folder: Path, borrowed: dict[str, Path]) -> Path:
     files = {str(file.relative_to(folder)): file for file in sorted(folder.rglob("*")) if file.is_file()} | borrowed
     facts = [(at, str(file), file.stat().st_size, file.stat().st_mtime_ns) for at, file in files.items()]
     print_of = hashlib.sha256(repr(facts).encode())
-    base = Path(os.environ.get("IMAGINATE_CACHE", "~/.cache/imaginate")).expanduser()
+    base = home()
     target = base / f"nano-{folder.name}-{print_of.hexdigest()[:16]}"
     if target.is_dir():
         return target

@@ -1,7 +1,7 @@
 """Tiny-ImageNet as two memory-mapped arrays: decoded once, read in batches of uint8, augmented on tensors.
 
 The 100,000 WebP images take half a minute to decode and 1.2 GB uncompressed, so the arrays are in a cache outside
-the repository (`$IMAGINATE_CACHE`, else `~/.cache/imaginate`) and every training script shares them. A GPU holds them
+the repository (`$IMAGINATE_CACHE`, else that of the system) and every training script shares them. A GPU holds them
 all: there, batches are picked and augmented without a copy.
 """
 
@@ -20,6 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imaginate.errors import DataError
+from imaginate.machine_cache import home
 
 SIZE = 64
 DEV = 2000  # train images kept aside: every choice is made on these, never on val
@@ -111,7 +112,7 @@ def crop_flip(x: Tensor, smallest: float, rng: torch.Generator, size: int = SIZE
 def _cached(files: list[Path], name: str) -> tuple[np.ndarray, np.ndarray]:
     """Memory maps of the decoded files; decoded now when the cache has none for these very files."""
     key = f"{name}-{sum(f.stat().st_size for f in files)}"
-    folder = Path(os.environ.get("IMAGINATE_CACHE", "~/.cache/imaginate")).expanduser() / "tiny-imagenet-64"
+    folder = home() / "tiny-imagenet-64"
     pixels, labels = folder / f"{key}-pixels.npy", folder / f"{key}-labels.npy"
     if not labels.is_file():  # written last
         folder.mkdir(parents=True, exist_ok=True)
