@@ -90,6 +90,19 @@ scripts do. Ratios are medians over rounds.
 | two workers, with their start | {two_workers_images_per_s:.0f} images/s: {two_workers_times_one:.2f} times one |
 | two plain processes, the most that is possible | {two_plain_processes_times_one:.2f} times one |
 {starts}
+
+## Every command as the dataset grows
+
+`python benchmarks/growth.py`: seeds of 24 pixels, one copy of each by the cheapest method, so that each command's own work is
+what counts; processor seconds and peak memory, the start of Python and of the libraries among them (PyTorch alone takes
+some 3 seconds and 700 MB). *Before* is the version that held whole tables as Python objects; both were measured in turn on
+one machine that other work kept busy, so that only processor time is given. A run of n seeds has 2 n rows.
+
+| command | seeds | processor s | before | peak MB | before |
+| --- | ---: | ---: | ---: | ---: | ---: |
+{growth}
+
+What an image costs from the smallest to the largest size: {slopes}.
 """
 
 
@@ -123,7 +136,7 @@ def _searches() -> str:
 
 
 def speed_page() -> str:
-    """What `benchmarks/expand.py` and `benchmarks/lists.py` measured last."""
+    """What `benchmarks/expand.py`, `growth.py` and `lists.py` measured last."""
     parts = ("side-by-side", "scaling", "workers", "start")
     found = {part: json.loads((HERE.parent / f"benchmarks/results/expand-{part}.json").read_text()) for part in parts}
     results, machine = {part: record["results"] for part, record in found.items()}, found["side-by-side"]["machine"]
@@ -133,8 +146,29 @@ def speed_page() -> str:
         **results["workers"],
         contenders="\n".join(_contenders(results["side-by-side"])),
         starts="\n".join(f"| `{name}` | {seconds:.2f} s |" for name, seconds in results["start"].items()),
+        **_growth(),
     )
     return NOTE + "\n" + main_job + _searches()
+
+
+def _growth() -> dict[str, str]:
+    """The rows of every command by size, now and before, and what an image adds."""
+    found = json.loads((HERE.parent / "benchmarks/results/growth.json").read_text())["results"]
+    rows, empty = [], {"cpu": None, "peak_mb": None}
+    for key, sizes in found["commands"].items():
+        who, _, title = key.partition(": ")
+        for size, row in sizes.items() if who == "now" else ():
+            before = found["commands"].get(f"before: {title}", {}).get(size, empty)
+            numbers = [row["cpu"], before["cpu"], row["peak_mb"], before["peak_mb"]]
+            shown = ["" if n is None else f"{n:.{d}f}" for n, d in zip(numbers, (1, 1, 0, 0), strict=True)]
+            rows.append(f"| {title} | {int(size):,} | {' | '.join(shown)} |")
+    slopes = [
+        f"{title} {row['cpu_ms_per_image']:.2f} ms"
+        + (f" (before {before['cpu_ms_per_image']:.2f})" if (before := found["grown"].get(f"before: {title}")) else "")
+        for key, row in found["grown"].items()
+        if (title := key.removeprefix("now: ")) != key
+    ]
+    return {"growth": "\n".join(rows), "slopes": "; ".join(slopes)}
 
 
 def _contenders(table: dict[str, dict[str, Any]]) -> list[str]:
