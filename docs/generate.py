@@ -93,10 +93,11 @@ scripts do. Ratios are medians over rounds.
 
 ## Every command as the dataset grows
 
-`python benchmarks/growth.py`: seeds of 24 pixels, one copy of each by the cheapest method, so that each command's own work is
-what counts; processor seconds and peak memory, the start of Python and of the libraries among them (PyTorch alone takes
-some 3 seconds and 700 MB). *Before* is the version that held whole tables as Python objects; both were measured in turn on
-one machine that other work kept busy, so that only processor time is given. A run of n seeds has 2 n rows.
+`python benchmarks/growth.py`: seeds of 24 pixels, one copy of each by the cheapest method, so that each command's own
+work is what counts; processor seconds and peak memory, the start of Python and of the libraries among them (PyTorch
+alone takes some 3 seconds and 700 MB). *Before* is the version that held whole tables as Python objects; both were
+measured in turn on one machine that other work kept busy, so that only processor time is given. A run of n seeds has
+2 n rows.
 
 | command | seeds | processor s | before | peak MB | before |
 | --- | ---: | ---: | ---: | ---: | ---: |

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
@@ -24,7 +26,6 @@ from imaginate.limits import parse_json, parse_yaml
 from imaginate.records import ClassInfo, LabelSpace
 
 if TYPE_CHECKING:
-    import numpy as np
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -223,38 +224,18 @@ class _Listed:
 
     def __init__(self, store: Folder) -> None:
         self._store = store
-        self._known: dict[str, np.ndarray] = {}
+        self._known: dict[str, array[int]] = {}  # sorted
 
     def lacks(self, names: Iterable[str]) -> set[str]:
         """Those of the names for which there is no file."""
-        import numpy as np
+        return {name for name in names if not self._has(*name.rpartition("/")[::2])}
 
-        members: dict[str, list[str]] = {}
-        for name in names:
-            members.setdefault(name.rpartition("/")[0], []).append(name)
-        absent: set[str] = set()
-        for folder, inside in members.items():
-            known = self._of(folder)
-            asked = _hashes(name.rpartition("/")[2] for name in inside)
-            is_there = known[np.searchsorted(known[:-1], asked)] == asked
-            absent.update(name for name, is_known in zip(inside, is_there.tolist(), strict=True) if not is_known)
-        return absent
-
-    def _of(self, folder: str) -> np.ndarray:
-        """The sorted hashes of a folder's names, and the last one again, which whatever sorts behind it meets."""
-        import numpy as np
-
+    def _has(self, folder: str, name: str) -> bool:
         if folder not in self._known:
-            found = _hashes(self._store.each_name(folder))
-            found.sort()
-            self._known[folder] = np.append(found, found[-1:] if len(found) else 0)
-        return self._known[folder]
-
-
-def _hashes(names: Iterable[str]) -> np.ndarray:
-    import numpy as np
-
-    return np.fromiter(map(hash, names), np.int64)
+            self._known[folder] = array("q", sorted(map(hash, self._store.each_name(folder))))
+        known, asked = self._known[folder], hash(name)
+        at = bisect_left(known, asked)
+        return at < len(known) and known[at] == asked
 
 
 def _rejected(name: str) -> str:
