@@ -55,8 +55,8 @@ def clock(work: Any) -> float:
 
 
 def _relative(argument: str) -> str:
-    """`/any/where/pool` as `pool`, also behind `--flag=`; anything else as it is."""
-    front, equals, value = argument.rpartition("=") if argument.startswith("-") else ("", "", argument)
+    """`/any/where/pool` as `pool`, also behind `--flag=` or `name=`; anything else as it is."""
+    front, equals, value = argument.rpartition("=")
     return f"{front}{equals}{Path(value).name if Path(value).is_absolute() else value}"
 
 
