@@ -55,9 +55,9 @@ def recipe_page() -> str:
     return "\n".join(parts)
 
 
-EVERYWHERE = """Every command takes `--config FILE` (flags by name in YAML; the command line overrides them), `--quiet` (no bar),
-`--verbose`, `--log-file FILE` (remarks with their time) and `--json`: the result on standard output, and nothing else
-(`imaginate guide` takes a file there, or `-`). Remarks go to standard error; what is refused exits with 2.
+EVERYWHERE = """Every command takes `--config FILE` (flags by name in YAML; the command line overrides them), `--quiet`
+(no bar), `--verbose`, `--log-file FILE` (remarks with their time) and `--json`: the result on standard output, and
+nothing else (`imaginate guide` takes a file there, or `-`). Remarks go to standard error; what is refused exits with 2.
 `--help` shows the flags that most people need, `--help-all` all of them.
 """
 

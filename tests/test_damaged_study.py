@@ -41,7 +41,9 @@ def test_damaged_predictions_are_one_line(data: bytes, tmp_path: Path) -> None:
             _read_arrays(place)
 
 
-@pytest.mark.parametrize("more", [{}, {"corruption": None}, {"corruption": 0.586}, {"corruption": 0, "validation": 0.7}])
+@pytest.mark.parametrize(
+    "more", [{}, {"corruption": None}, {"corruption": 0.586}, {"corruption": 0, "validation": 0.7}]
+)
 def test_a_result_of_any_protocol_is_read(more: dict[str, object], tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(json.dumps(GOOD | more))
     assert read_result(tmp_path) == GOOD | more
