@@ -115,7 +115,8 @@ def _usable(
     """Samples, their content hashes, which of them a model made, and (id, reason) of what is skipped: unreadable, or
     under two labels at once."""
     skipped = [(s.id, s.reason) for s in dataset.skipped]
-    digests, marks = [], []
+    digests: list[str] = []
+    marks: list[DigitalSource | None] = []
     start = time.perf_counter()
     for number, sample in enumerate(dataset.samples):
         if time.perf_counter() - start > patience:

@@ -73,7 +73,7 @@ class Reviewed:
         folders, store = self._folders(run), run.store
         ever: dict[str, set[str]] = {}
         for one in self._log:
-            if one.label in folders:
+            if one.label is not None and one.label in folders:
                 ever.setdefault(one.image, set()).add(one.label)
         left = []
         for row in rows:
