@@ -37,7 +37,8 @@ def facts(kind: registry.Kind, name: str) -> dict[str, object]:
          "default": None if s.required else s.default, "required": s.required, "source": s.rule.source}
         for s in settings_of(cls)
     ]  # fmt: skip
-    about = {"name": name, "idea": registry.summary(cls), "needs": list(cls.needs), "settings": settings}
+    about: dict[str, object] = {"name": name, "idea": registry.summary(cls), "needs": list(cls.needs)}
+    about["settings"] = settings
     return {**about, "paper": cls.paper, "starts_from": cls.starts_from} if kind == "methods" else about
 
 
