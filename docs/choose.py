@@ -21,15 +21,18 @@ ADVICE = (
     (
         "more real images of the same kind, without labels",
         "`retrieval` with `--score head`",
-        "real images bring content that nothing else has; a head on your images chooses them better than a query does",
-        ("retrieval-head", "retrieval-seeds", "retrieval"),
+        "real images bring content that nothing else has; a head on your images chooses them better than a query does "
+        "(`-own`: a pool of the dataset's own unlabelled images among 25,000 others). Fine-grained classes, of which a "
+        "pool has few images, get wrong ones",
+        ("retrieval-head", "retrieval-head-own", "retrieval-seeds", "retrieval-seeds-own", "retrieval"),
         "any",
     ),
     (
         "a pool of other pictures",
         "first `imaginate plan`: it says for how many classes the pool has anything near",
-        "a pool that lacks the classes brings wrong labels; `--purity` ends a list before that",
-        ("retrieval-pure", "retrieval"),
+        "a pool that lacks the classes brings wrong labels; `--purity` ends a list earlier, but is too sure of pictures of "
+        "none of your classes",
+        ("retrieval-head-pure-own", "retrieval"),
         "any",
     ),
     (
