@@ -30,8 +30,8 @@ ADVICE = (
     (
         "a pool of other pictures",
         "first `imaginate plan`: it says for how many classes the pool has anything near",
-        "a pool that lacks the classes brings wrong labels; `--purity` ends a list earlier, but is too sure of pictures "
-        "of none of your classes",
+        "a pool that lacks the classes brings wrong labels; `--purity` ends a list earlier, but is too sure of "
+        "pictures of none of your classes",
         ("retrieval-head-pure-own", "retrieval"),
         "any",
     ),
