@@ -162,7 +162,7 @@ def test_a_download_shows_its_size_and_its_speed(tmp_path: Path, where: str) -> 
     clip = tiny.tiny_clip(tmp_path / "clip")
     place = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))}
     place |= {"HF_HOME": str(tmp_path / "cache"), "HF_HUB_DISABLE_XET": "1", "COLUMNS": "120", "FORCE_COLOR": "1"}
-    with Hub({"lab/slow": Repository(clip, rate=2e5)}) as hub:
+    with Hub({"lab/slow": Repository(clip, rate=1e5)}) as hub:
         command = [sys.executable, "-c", SHOW, where]
         done = subprocess.run(
             command, capture_output=True, text=True, env={**place, "HF_ENDPOINT": hub.url}, check=False

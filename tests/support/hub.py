@@ -16,7 +16,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-CHUNK = 1 << 16
 Reply = tuple[int, dict[str, str], bytes, int]  # the last: after how many bytes the connection is cut
 
 
@@ -83,9 +82,10 @@ class Hub:
                     self.connection.shutdown(2)
                     return
                 rate = hub.rate(self.path)
-                for start in range(0, len(body), CHUNK):
-                    self.wfile.write(body[start : start + CHUNK])
-                    time.sleep(CHUNK / rate if rate else 0)
+                step = int(rate / 50) if rate else max(1, len(body))
+                for start in range(0, len(body), step):
+                    self.wfile.write(body[start : start + step])
+                    time.sleep(0.02 if rate else 0)
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-STEPS, SETTLED = 15, 0.01  # rounds at most, and the share of points that may still move when it stops
+STEPS, STEADY = 15, 0.01  # rounds at most, and the share of points that may still move when it stops
 TOGETHER = 2048  # points compared at a time
 POINTS_A_CENTRE = 64  # are enough to place it
 
@@ -30,7 +30,7 @@ def train_centres(points: NDArray[np.float32], count: int, *, seed: int = 0) -> 
         centres = sums.numpy()
         _fill_empty(centres, np.bincount(nearest, minlength=count), points, draw)
         centres /= np.linalg.norm(centres, axis=1, keepdims=True).clip(1e-12)
-        if (nearest != before).mean() < SETTLED:
+        if (nearest != before).mean() < STEADY:
             break
         before = nearest
     return centres
