@@ -120,7 +120,7 @@ def test_sdxl_from_fit_to_images(
     assert main(["fit", technique, data, out, "--prior", prior, *few, *more]) == 0
     assert (tmp_path / "fit" / "samples" / "epoch-01.png").is_file()
     asked = ["expand", data, str(tmp_path / "run"), "--method", method, "--prior", prior, "--adaptation", out]
-    count = ["--copies", "1", "--steps", "4"] if method in ("da-fusion", "sd") else ["--per-class", "2", "--steps", "2"]
+    count = ["--copies", "1", "--steps", "8"] if method in ("da-fusion", "sd") else ["--per-class", "2", "--steps", "2"]
     assert main([*asked, *count, "--device", "cpu", "--quiet"]) == 0
     wanted = 18 if method in ("da-fusion", "sd") else 6
     assert f"{wanted} new images" in capsys.readouterr().out
