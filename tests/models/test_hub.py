@@ -157,7 +157,7 @@ else:
 """
 
 
-@pytest.mark.parametrize("where", ["alone", "within"])
+@pytest.mark.parametrize("where", [pytest.param("alone", marks=pytest.mark.integration), "within"])
 def test_a_download_shows_its_size_and_its_speed(tmp_path: Path, where: str) -> None:
     clip = tiny.tiny_clip(tmp_path / "clip")
     place = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "HUGGING", "TRANSFORMERS_"))}
