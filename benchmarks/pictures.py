@@ -82,8 +82,8 @@ def pictures(run: Path, names: tuple[str, ...], columns: int):
 
     store = Folder(str(run))
     groups = {}
-    for head, members in sheet._groups(store, 10**6, rejected=False):
-        groups.setdefault(str(members[0]["class_name"]), (head, members[:columns]))
+    for head, members in sheet.groups_of(store, 10**6, columns, rejected=False):
+        groups.setdefault(str(members[0]["class_name"]), (head, members))
     return Image.open(io.BytesIO(sheet.draw([groups[name] for name in names], store))).convert("RGB")
 
 
@@ -113,7 +113,9 @@ def stacked(parts: list):
 
 def joined(parts: list):
     """Pictures next to one another."""
-    return stacked([part.transpose(5) for part in parts]).transpose(5)
+    from PIL import Image
+
+    return stacked([part.transpose(Image.Transpose.TRANSPOSE) for part in parts]).transpose(Image.Transpose.TRANSPOSE)
 
 
 def save(picture, name: str) -> None:

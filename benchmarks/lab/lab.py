@@ -199,7 +199,7 @@ def _compare(target: Target, learner: LabLearner, args: argparse.Namespace, grou
     study = place / f"study-{learner.name}"
     wanted = ENTRIES if learner.arms is None else learner.arms
     if args.only:
-        wanted = [name for name in wanted if name in args.arm or (study / "arms" / name).exists()]
+        wanted = [name for name in wanted if name in (args.arm or ()) or (study / "arms" / name).exists()]
     runs = [f"run:{place / 'runs' / n}" for n in wanted if (place / "runs" / n / "metadata.parquet").exists()]
     arms = ["original", *runs]
     if learner.arms is None and ("clip" in groups or _had(study, "clip-")):

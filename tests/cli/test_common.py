@@ -145,6 +145,7 @@ def test_a_shell_completes_commands_and_flags(tmp_path: Path, capsys: pytest.Cap
 
 QUICK = {  # command -> words behind it, and what has to be in its JSON; DATA, RUN and NEW are folders
     "adopt": (["DATA", "NEW", "--data", "DATA"], {"kept": 6, "originals": 6}),
+    "cache": ([], {"entries": 0}),
     "completion": (["bash"], {"shell": "bash"}),
     "expand": (["DATA", "NEW", "--method", "cutout", "--copies", "1"], {"kept": 6, "rejected": {}}),
     "export": (["RUN", "NEW", "--format", "csv"], {"images": 12, "format": "csv", "pushed": None}),

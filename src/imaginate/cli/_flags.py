@@ -55,3 +55,21 @@ def take(args: argparse.Namespace, cls: type, *, prefix: str = "") -> dict[str, 
 def add_log(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
     """The tool in which the curves are watched."""
     parser.add_argument("--log", metavar="TOOL", help="curves for tensorboard, wandb (extra log) or mlflow")
+
+
+def add_map(parser: argparse.ArgumentParser) -> None:
+    """Whether a map of the images is drawn, in whose space and how."""
+    parser.add_argument(
+        "--map", nargs="?", const=True, default=False, metavar="GUIDE",
+        help="draw seeds, new and held-out images in the space of the run's guide, or of this one",
+    )  # fmt: skip
+    parser.add_argument(
+        "--map-by",
+        metavar="{pca,umap}",
+        help="a map on a plane (pca, default) or by neighbours (umap, extra umap; slow)",
+    )
+
+
+def map_of(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_map` was given, as `report` and `review` take it."""
+    return {"map": args.map or bool(args.map_by), "map_by": args.map_by or "pca"}

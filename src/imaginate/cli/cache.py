@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import re
 
+from imaginate.cli._common import say
 from imaginate.errors import ConfigError
 
 _UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -37,11 +38,10 @@ def run(args: argparse.Namespace) -> int:
     if limit is not None:
         found.set_limit(limit)
     used = found.usage()
-    if used.path is None:
-        print("no cache: IMAGINATE_CACHE is off, or its folder cannot be written")
-        return 0
     values, most = f"features of {used.entries:,} images", size_in_words(used.limit)
-    print(f"{used.path}: {values}, {size_in_words(used.bytes)} of at most {most}")
+    words = f"{used.path}: {values}, {size_in_words(used.bytes)} of at most {most}"
+    nowhere = "no cache: IMAGINATE_CACHE is off, or its folder cannot be written"
+    say(args, used, nowhere if used.path is None else words)
     return 0
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 
 from imaginate.cli._common import say
+from imaginate.cli._flags import add_map, map_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,15 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--currency", default="$", help="the currency of the price (default $)")
     parser.add_argument("--seeds", type=int, default=8, metavar="N", help="seed images on a contact sheet (default 8)")
     parser.add_argument("--copies", type=int, default=5, metavar="N", help="copies of each seed (default 5)")
-    parser.add_argument(
-        "--map", nargs="?", const=True, default=False, metavar="GUIDE",
-        help="draw seeds, new and held-out images in the space of the run's guide, or of this one",
-    )  # fmt: skip
-    parser.add_argument(
-        "--map-by",
-        metavar="{pca,umap}",
-        help="a map on a plane (pca, default) or by neighbours (umap, extra umap; slow)",
-    )
+    add_map(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -47,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     files = report(
         args.paths, out=args.out, formats=tuple(dict.fromkeys(f for f in args.format.split(",") if f)),
         hourly_price=args.hourly_price, currency=args.currency, seeds=args.seeds, copies=args.copies,
-        map=args.map or bool(args.map_by), map_by=args.map_by or "pca",
+        **map_of(args),
     )  # fmt: skip
     say(args, {"files": files}, *map(str, files))
     return 0

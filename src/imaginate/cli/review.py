@@ -11,6 +11,7 @@ import argparse
 import json
 
 from imaginate.cli._common import say
+from imaginate.cli._flags import add_map, map_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,15 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run folder on this machine, finished or not")
     parser.add_argument("--by", metavar="NAME", help="the name under which decisions are written (default: yours here)")
     parser.add_argument("--port", type=int, default=0, help="port of the page (default: a free one)")
-    parser.add_argument(
-        "--map", nargs="?", const=True, default=False, metavar="GUIDE",
-        help="a map of the images in the space of the run's guide, or of this one",
-    )  # fmt: skip
-    parser.add_argument(
-        "--map-by",
-        metavar="{pca,umap}",
-        help="a map on a plane (pca, default) or by neighbours (umap, extra umap; slow)",
-    )
+    add_map(parser)
     parser.add_argument("--export", metavar="FILE", help="write the decisions into a file, and serve nothing")
 
 
@@ -51,8 +44,7 @@ def run(args: argparse.Namespace) -> int:
         args.run,
         by=args.by,
         port=args.port,
-        map=args.map or bool(args.map_by),
-        map_by=args.map_by or "pca",
+        **map_of(args),
         announce=announce,
     )
     return 0

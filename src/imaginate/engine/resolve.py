@@ -17,7 +17,7 @@ from imaginate.data.spec import DataSpec
 from imaginate.engine.recipe import AMOUNTS, Amount, Recipe, Roles, determining, read_recipe
 from imaginate.errors import ConfigError
 from imaginate.files import short_hash
-from imaginate.models.extras import check_installed, weights_of
+from imaginate.models.extras import check_installed, packages_of
 from imaginate.records import DigitalSource
 from imaginate.select import Selection, required_filters
 from imaginate.settings import nearest, roles_by_settings, settings_of, values_of
@@ -293,10 +293,10 @@ def needs_with(part: Method | Filter) -> tuple[str, ...]:
 def _check_needed_roles(recipe: Recipe, method: Method, filters: Sequence[NamedFilter]) -> None:
     _need(recipe.roles, recipe.method, needs_of(method))
     roles = recipe.roles
-    along = [*(need for f in filters for need in needs_with(f.filter)), *weights_of(roles.guide)]
+    along = [*(need for f in filters for need in needs_with(f.filter)), *packages_of(roles.guide)]
     check_installed(recipe.method, needs_with(method), along=along)
     for f in filters:
-        check_installed(f"filter {f.name}", needs_with(f.filter), along=weights_of(roles.guide))
+        check_installed(f"filter {f.name}", needs_with(f.filter), along=packages_of(roles.guide))
         _need(recipe.roles, f"filter {f.name}{f', {f.why},' if f.why else ''}", f.needs)
 
 

@@ -21,7 +21,6 @@ from imaginate.write import names
 Row = dict[str, Any]
 
 AGAIN = "refilter: "  # in front of the reason of what is rejected after the run
-AGAIN = "refilter: "  # in front of the reason of what is rejected after the run
 BY, AT, WORD, BEFORE = "info_reviewed_by", "info_reviewed_at", "info_reviewed", "info_before"
 
 

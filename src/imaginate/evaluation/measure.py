@@ -21,7 +21,7 @@ from imaginate.evaluation.metrics.core.cost import run_cost
 from imaginate.evaluation.metrics.core.features import Extractor, build_extractor, extract
 from imaginate.evaluation.metrics.core.measurement import Findings, Measured, Metric, Row, Sets
 from imaginate.files import replace_file
-from imaginate.models.extras import check_installed, weights_of
+from imaginate.models.extras import check_installed, packages_of
 from imaginate.progress import bar
 from imaginate.records import LabelSpace, Scalar
 from imaginate.runs import METRICS, OLD_METRICS, RunFolder, Values
@@ -54,7 +54,7 @@ def evaluate(
         if value is not None and value < 1:
             raise ConfigError(f"{name} must be >= 1, got {value}")
     check_price(hourly_price)
-    along = ("guide",) if features.startswith(("nano", "clip", "open_clip")) else weights_of(features)
+    along = ("guide",) if features.startswith(("nano", "clip", "open_clip")) else packages_of(features)
     check_installed("imaginate evaluate", ["metrics"], along=along)
     metrics, place = metrics_with(settings), _place(out)
     extraction = Extraction(features=features, device=pick_device(device), batch=batch, limit=limit, progress=progress)

@@ -35,7 +35,7 @@ from imaginate.evaluation.running import run_job
 from imaginate.evaluation.study_images import OpenedStudy, StudyImages, gather, open_study
 from imaginate.evaluation.verdict import seeds_to_add
 from imaginate.files import derive_seed
-from imaginate.models.extras import check_installed, weights_of
+from imaginate.models.extras import check_installed, packages_of
 from imaginate.progress import bar
 from imaginate.records import Scalar
 from imaginate.runs import Values
@@ -93,7 +93,7 @@ def compare(
     place = None if held_out is None else os.fspath(held_out)
     protocol = protocol_from({"data": os.fspath(data), "held_out": place, **settings})
     learners = protocol.archs or protocol.with_learners(pick_device(device)).archs
-    check_installed("imaginate compare", ["study"], along=weights_of(" ".join(learners)))
+    check_installed("imaginate compare", ["study"], along=packages_of(" ".join(learners)))
     hardware = Hardware(device=device, workers=workers, keep_weights=keep_weights, progress=progress)
     parsed = parse_arms(list(arms))
     study = Study(protocol, parsed, Path(out), hardware)

@@ -53,6 +53,6 @@ def _missing(needs: Iterable[str]) -> tuple[list[str], list[str]]:
     return names, extras
 
 
-def weights_of(spec: str | None) -> tuple[str, ...]:
+def packages_of(spec: str | None) -> tuple[str, ...]:
     """What a guide or classifier reads its weights by, where they are a package."""
     return ("lite0",) if "efficientnet-lite0" in (spec or "") else ()

@@ -25,7 +25,8 @@ def fetching(spec: str) -> Iterator[None]:
         yield
         return
     ended = threading.Event()
-    watcher = threading.Thread(target=_watch, args=("/".join(spec.split("@")[0].split("/")[:2]), ended), daemon=True)
+    name = "/".join(hub.split_revision(spec)[0].split("/")[:2])  # of a file too: ORG/NAME/FILE
+    watcher = threading.Thread(target=_watch, args=(name, ended), daemon=True)
     watcher.start()
     try:
         yield
@@ -36,14 +37,14 @@ def fetching(spec: str) -> Iterator[None]:
 
 def _watch(name: str, ended: threading.Event) -> None:
     """Show what comes until the end: a file counts in the total once it has begun."""
-    before = hub.come(name)
+    before = hub.cached_bytes(name)
     sizes: dict[str, int] | None = None
     shown: Bar | None = None
     counted, is_last = 0.0, False
     with ExitStack() as stack:
         while not is_last:
             is_last = ended.wait(EVERY)
-            fresh = {file: size for file, size in hub.come(name).items() if size > before.get(file, 0)}
+            fresh = {file: size for file, size in hub.cached_bytes(name).items() if size > before.get(file, 0)}
             if fresh and sizes is None:
                 sizes = hub.blob_sizes(name)
             done = sum(size - before.get(file, 0) for file, size in fresh.items())

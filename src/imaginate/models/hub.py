@@ -61,7 +61,7 @@ def snapshot(spec: str) -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def come(name: str) -> dict[str, int]:
+def cached_bytes(name: str) -> dict[str, int]:
     """The files of a repository that are in the cache or on their way there: name of the content -> bytes so far."""
     found: dict[str, int] = {}
     for path in (_cache() / f"models--{name.replace('/', '--')}" / "blobs").glob("*"):

@@ -14,7 +14,7 @@ from imaginate.data import Dataset, load, open_dataset
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, DataError
 from imaginate.files import derive_seed
-from imaginate.models.extras import check_installed, weights_of
+from imaginate.models.extras import check_installed, packages_of
 from imaginate.models.weights import backbone_weights
 from imaginate.progress import Bar, bar
 from imaginate.records import LabelSpace, Scalar
@@ -77,7 +77,7 @@ def train(
     finished classifier (what classifier.json holds); other settings or other images are refused.
     """
     asked, out, device = build(Training, settings, where="train"), Path(out), pick_device(device)
-    check_installed("imaginate train", ["classifier"], along=weights_of(asked.arch or default_arch(device)))
+    check_installed("imaginate train", ["classifier"], along=packages_of(asked.arch or default_arch(device)))
     folder.check_foreign(out)
     team, place = assemble(device)
     if folder.is_finished(out) and not os.access(out, os.W_OK):

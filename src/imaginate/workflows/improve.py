@@ -29,7 +29,7 @@ from imaginate.errors import ConfigError, RunError
 from imaginate.evaluation.weak_classes import by_class, confusions, gain, weak_classes
 from imaginate.files import derive_seed, json_bytes, replace_file, short_hash
 from imaginate.limits import parse_json
-from imaginate.models.extras import check_installed, weights_of
+from imaginate.models.extras import check_installed, packages_of
 from imaginate.ownership import is_begun, own
 from imaginate.runs import Values
 from imaginate.settings import build, with_keywords
@@ -89,7 +89,7 @@ def improve(
     result; other settings on the same folder are refused. Raises ImaginateError in one line.
     """
     asked = build(Improvement, settings, where=COMMAND)
-    check_installed("imaginate improve", ["study", "guide"], along=weights_of(asked.guide or "efficientnet-lite0"))
+    check_installed("imaginate improve", ["study", "guide"], along=packages_of(asked.guide or "efficientnet-lite0"))
     learner = replace(learner_settings(model), seed=asked.seed)
     learner.learner.check()
     loop = _Loop(os.fspath(data), Path(out), asked, learner, pick_device(device), progress)

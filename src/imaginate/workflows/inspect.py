@@ -77,11 +77,10 @@ class InspectedRun:
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values."""
+        kept = self._summary()
         return {
-            "run": self.run.root, "method": self.run.method, "images": self.kept.num_rows,
-            "origins": dict(Counter(self.kept.column("origin").to_pylist())),
-            "classes": dict(Counter(self.kept.column("class_name").to_pylist())),
-            "rejected": dict(Counter(self.rejected.column("reason").to_pylist())),
+            "run": self.run.root, "method": self.run.method, "images": kept.rows, "origins": dict(kept.origins),
+            "classes": dict(kept.classes), "rejected": dict(self._reasons()),
             "is_finished": not self.unfinished, "facts": dict(self.facts),
         }  # fmt: skip
 

@@ -19,11 +19,12 @@ def is_gain(name: str) -> bool:
 
 
 class Summary:
-    """The kept images: how many of each origin, new ones of each class and seed, and what guidance gained."""
+    """The kept images: how many of each origin and class, new ones of each class and seed, and what guidance gained."""
 
     def __init__(self) -> None:
         self.rows = 0
         self.origins: Counter[str] = Counter()
+        self.classes: Counter[str] = Counter()
         self.new: Counter[str] = Counter()
         self.gains: dict[str, array[float]] = {}
         self._seeds, self._is_new = array("q"), array("b")
@@ -33,6 +34,7 @@ class Summary:
         self.rows += batch.num_rows
         columns = {name: batch.column(name).to_pylist() for name in batch.schema.names}
         self.origins.update(columns["origin"])
+        self.classes.update(columns["class_name"])
         is_new = [bool(method) for method in columns["method"]]
         self.new.update(name for name, new in zip(columns["class_name"], is_new, strict=True) if new)
         of_seeds = [(seed, new) for seed, new in zip(columns["seed_image"], is_new, strict=True) if seed]

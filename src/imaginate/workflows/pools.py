@@ -14,7 +14,7 @@ from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError
 from imaginate.markdown import picture_and_text
-from imaginate.models.extras import check_installed, weights_of
+from imaginate.models.extras import check_installed, packages_of
 from imaginate.pool import Building, Tally, open_pool
 from imaginate.pool.listing import check_sources
 from imaginate.progress import bar
@@ -84,7 +84,7 @@ def build_pool(
     """
     from imaginate.pool import build_pool as build
 
-    check_installed("a pool", ["guide", "pool"], along=weights_of(guide))
+    check_installed("a pool", ["guide", "pool"], along=packages_of(guide))
     settings = Building(store=store, split=split, index=index, batch=batch, threads=threads, part=part)
     places = [sources] if isinstance(sources, str) else list(sources)
     check_sources(places)

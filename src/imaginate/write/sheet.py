@@ -26,10 +26,10 @@ def contact_sheet(store: Folder, *, rows: int = 12, copies: int = 7, rejected: b
     """PNG bytes: up to `rows` seeds (or classes), spread evenly over the run, each with up to `copies` images."""
     if rows < 1:
         raise ConfigError(f"rows must be in [1, inf), got {rows}")
-    return draw(_groups(store, rows, copies, rejected), store)
+    return draw(groups_of(store, rows, copies, rejected=rejected), store)
 
 
-def _groups(store: Folder, limit: int, copies: int, rejected: bool) -> list[tuple[Row | None, list[Row]]]:
+def groups_of(store: Folder, limit: int, copies: int, *, rejected: bool = True) -> list[tuple[Row | None, list[Row]]]:
     """(the original or None, its first images) for evenly spread seeds; class-started images group by class.
 
     Two passes, so that only the rows of the chosen seeds are ever in memory.

@@ -21,7 +21,7 @@ from pathlib import Path
 from imaginate import registry
 from imaginate.contract import Guide, GuideFamily, GuideSetup, Images
 from imaginate.errors import ConfigError
-from imaginate.models.extras import check_installed, weights_of
+from imaginate.models.extras import check_installed, packages_of
 from imaginate.records import LabelSpace, Relatives
 from imaginate.settings import nearest
 
@@ -49,7 +49,7 @@ def build_guide(
     kind = word.replace("_", "-")
     if kind not in registry.names("guides"):
         raise ConfigError(f"unknown guide {spec!r}{nearest(kind, registry.names('guides'))}")
-    check_installed(f"guide {spec}", ["guide"], along=weights_of(spec))
+    check_installed(f"guide {spec}", ["guide"], along=packages_of(spec))
     family = registry.find("guides", kind)
     setup = GuideSetup(
         name=spec, model=model, labels=labels, samples=samples, device=device, dtype=dtype, prompts=prompts,
