@@ -734,6 +734,11 @@ class Pool(Protocol):
         """(n, dim) unit-norm embeddings of rows; None where the pool cannot give them."""
         ...
 
+    def sample(self, count: int) -> Tensor | None:
+        """(n, dim) unit-norm embeddings of rows spread evenly over the pool, `count` or as many as there are; None where
+        the pool cannot give them."""
+        ...
+
     def closeness(self) -> float:
         """The cosine that only one image in a hundred exceeds with its nearest of some hundred random others: above it,
         two images of this pool are suspiciously alike. 0 where the pool cannot tell."""

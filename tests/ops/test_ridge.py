@@ -62,3 +62,22 @@ def test_moving_and_turning_the_features_changes_no_logit() -> None:
     turn = torch.linalg.qr(torch.randn(8, 8, generator=torch.Generator().manual_seed(1)).double())[0]
     moved = x.double() @ turn + 5
     torch.testing.assert_close(ridge_head(x.double(), y, 3).logits(x), ridge_head(moved, y, 3).logits(moved))
+
+
+@pytest.mark.parametrize("dim", [3, 40], ids=["more rows", "more features"])
+def test_rows_of_no_class_are_a_column_of_their_own_with_the_weight_that_is_asked_for(dim: int) -> None:
+    x, y = _points((5, 4, 6), dim)
+    others = _points((7,), dim, seed=3)[0]
+    head = ridge_head(x, y, 3, others=others, weight=1.5)
+    rows, kinds = torch.cat([x, others]), torch.cat([y, torch.full((7,), 3)])
+    mass = torch.tensor([1, 1, 1, 1.5]).double() / 4.5
+    share = (mass / torch.bincount(kinds))[kinds]
+    penalty = head.penalty * float((share[:, None] * (rows.double() - share @ rows.double()) ** 2).sum())
+    whole = _solved(rows, kinds, share, 4, penalty)
+    scale = head.weight[0].norm() / whole[:-1, 0].norm()
+    torch.testing.assert_close(head.weight, scale * whole[:-1].T)
+    torch.testing.assert_close(head.bias, scale * whole[-1])
+    for row in range(len(rows)):
+        rest = torch.arange(len(rows)) != row
+        without = _solved(rows[rest], kinds[rest], share[rest], 4, penalty)
+        torch.testing.assert_close(head.left_out[row], scale * (rows[row].double() @ without[:-1] + without[-1]))

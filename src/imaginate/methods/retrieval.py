@@ -28,8 +28,11 @@ class Retrieval:
     Copy i of a class is neighbour i of its list. Classes that end short are named, with their count.
     `contrastive`, `consistency`, `order` and `short: even` go beyond RET, and so does `score: head` (ours): a ridge
     head w_c . x + b_c on the guide's unit embeddings x of the seeds, its penalty chosen by left-out seeds in closed
-    form, ranks the pool, and each image goes to the class that scores best. A class's list ends where the head's
-    probabilities, calibrated on left-out seeds, average less than `purity`.
+    form, finds the pool's images, the surest first, and each goes to the class that scores best. `background`: images
+    of the pool at random are a further class of the head, "none of these", that weighs sqrt(classes) times how far
+    left-out scores tell it from the seeds (2 AUC - 1), so that a pool of other things fills no class and a pool of the
+    classes loses none. A list ends where the head's probabilities, calibrated on left-out seeds, average less than
+    `purity`.
     """
 
     starts_from: ClassVar[StartsFrom] = "class"
@@ -49,6 +52,7 @@ class Retrieval:
     clusters: int = setting(10, "coverage: number of clusters", ge=1)
     contrastive: bool = setting(False, "refuse images that are nearer to another class's query")
     purity: float = knobs.purity()
+    background: int = knobs.background()
     consistency: float = knobs.consistency()
     aesthetic: float = knobs.aesthetic()
     unsafe: float = setting(0.5, "highest probability of unsafe content, where the pool has it", ge=0, le=1)
@@ -112,6 +116,7 @@ class Retrieval:
         )
         return PoolSearch(
             score=self.score,
+            background=self.background,
             query=self.query,
             prompts=self.prompts,
             rules=rules,

@@ -37,6 +37,7 @@ class RetrieveThenEdit:
     prompts: str = knobs.query_prompts()
     contrastive: bool = setting(True, "refuse neighbours that are nearer to another class's query")
     purity: float = knobs.purity()
+    background: int = knobs.background()
     consistency: float = knobs.consistency()
     aesthetic: float = knobs.aesthetic()
     exclude: str | None = knobs.exclude()
@@ -124,7 +125,12 @@ class RetrieveThenEdit:
             exclude=exclusions(self.exclude),
         )
         return PoolSearch(
-            score=self.score, query=self.query, prompts=self.prompts, rules=rules, plan=SearchPlan(wanted=1)
+            score=self.score,
+            background=self.background,
+            query=self.query,
+            prompts=self.prompts,
+            rules=rules,
+            plan=SearchPlan(wanted=1),
         )
 
 

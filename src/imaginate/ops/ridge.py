@@ -36,15 +36,20 @@ class RidgeHead:
         return features.double().cpu() @ self.weight.T + self.bias
 
 
-def ridge_head(features: Tensor, labels: Tensor, classes: int) -> RidgeHead:
+def ridge_head(
+    features: Tensor, labels: Tensor, classes: int, *, others: Tensor | None = None, weight: float = 1.0
+) -> RidgeHead:
     """Features (n, dim) and labels (n,) in 0 .. classes - 1 -> the head with the least squared error on left-out rows.
 
     A class without a row gets a score below all others. A class of one row is judged by the other classes' rows alone.
+    `others` (m, dim): rows of no class, the last column of the logits, which weigh as `weight` classes together; the
+    temperature is that of the classes' own rows.
     """
-    x, y = features.double().cpu(), labels.long().cpu()
-    targets = F.one_hot(y, classes).double()
+    x, y, mass = _rows(features, labels, classes, others, weight)
+    own = torch.arange(len(x)) < len(features)
+    targets = F.one_hot(y, len(mass)).double()
     count = targets.sum(0)
-    share = 1 / (count[y] * (count > 0).sum())  # (n,), sums to 1: every class weighs the same
+    share = (mass / count.clamp(min=1))[y] / mass[count > 0].sum()  # (n + m,), sums to 1
     mean, middle = share @ x, share @ targets
     root = share.sqrt()[:, None]
     a, b = root * (x - mean), root * (targets - middle)
@@ -54,7 +59,7 @@ def ridge_head(features: Tensor, labels: Tensor, classes: int) -> RidgeHead:
     u = vectors if len(x) <= x.shape[1] else a @ vectors / values.sqrt()
     inner, unit = u.T @ b, (a**2).sum()
     judged = count[y] > 1
-    judged = judged if bool(judged.any()) else torch.ones_like(judged)
+    judged = judged if bool((judged & own).any()) else torch.ones_like(judged)
     best: tuple[float, float, Tensor] | None = None
     for penalty in PENALTIES:
         kept = values / (values + penalty * unit)
@@ -65,9 +70,21 @@ def ridge_head(features: Tensor, labels: Tensor, classes: int) -> RidgeHead:
             best = (error, penalty, left)
     assert best is not None
     _, penalty, left = best
-    weight = (a.T @ ((u / (values + penalty * unit)) @ inner)).T
-    bias = middle - weight @ mean
-    losses = [float(F.cross_entropy(left[judged] / t, y[judged])) for t in TEMPERATURES]
+    weights = (a.T @ ((u / (values + penalty * unit)) @ inner)).T
+    bias = middle - weights @ mean
+    losses = [float(F.cross_entropy(left[judged & own] / t, y[judged & own])) for t in TEMPERATURES]
     t = TEMPERATURES[losses.index(min(losses))]
     bias = torch.where(count > 0, bias / t, -torch.inf)
-    return RidgeHead(weight=weight / t, bias=bias, left_out=left / t, penalty=penalty)
+    return RidgeHead(weight=weights / t, bias=bias, left_out=left / t, penalty=penalty)
+
+
+def _rows(
+    features: Tensor, labels: Tensor, classes: int, others: Tensor | None, weight: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """All rows in double precision, their columns, and what each column weighs."""
+    x, y = features.double().cpu(), labels.long().cpu()
+    mass = torch.ones(classes, dtype=torch.float64)
+    if others is None:
+        return x, y, mass
+    beyond = torch.full((len(others),), classes)
+    return torch.cat([x, others.double().cpu()]), torch.cat([y, beyond]), torch.cat([mass, mass.new_tensor([weight])])

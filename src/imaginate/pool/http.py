@@ -98,6 +98,10 @@ class HttpPool:
         """None: the backend gives no embeddings, so whoever needs them embeds the images."""
         return None
 
+    def sample(self, count: int) -> Tensor | None:
+        """None: the backend gives no embeddings."""
+        return None
+
     def closeness(self) -> float:
         """0: a backend gives no embeddings to tell from."""
         return 0.0

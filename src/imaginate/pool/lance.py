@@ -102,12 +102,16 @@ class LancePool:
 
         return torch.from_numpy(self.table.vectors_of(ids))
 
-    def closeness(self) -> float:
-        """The 99th percentile of the cosine to the nearest among up to 500 rows, spread evenly over the pool."""
+    def sample(self, count: int) -> Tensor:
+        """(n, dim) unit-norm embeddings of rows spread evenly over the pool."""
         import torch
 
+        return torch.from_numpy(self.table.sample(count))
+
+    def closeness(self) -> float:
+        """The 99th percentile of the cosine to the nearest among up to 500 rows, spread evenly over the pool."""
         if self._closeness is None:
-            vectors = torch.from_numpy(self.table.sample(SAMPLE))
+            vectors = self.sample(SAMPLE)
             self._closeness = 0.0
             if len(vectors) > 1:
                 near = (vectors @ vectors.T).fill_diagonal_(-1.0).max(dim=1).values

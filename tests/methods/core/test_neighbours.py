@@ -45,6 +45,9 @@ class MemoryPool:
     def vectors(self, ids: list[str]) -> torch.Tensor:
         return self._vectors[[int(i) for i in ids]]
 
+    def sample(self, count: int) -> torch.Tensor:
+        return self._vectors[:count]
+
     def closeness(self) -> float:
         return 0.0
 

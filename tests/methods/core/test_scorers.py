@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from colour_guide import ColourGuide
 from imaginate.errors import ConfigError
 from imaginate.methods.core.neighbours import Neighbours, Rules, SearchPlan
-from imaginate.methods.core.scorers import best_scorer, head_scorer
+from imaginate.methods.core.scorers import Scorer, best_scorer, gini, head_scorer
 from methods.core.test_neighbours import MemoryPool, taken
 
 NAMES = ("red", "green", "blue")
@@ -114,3 +114,62 @@ def test_the_accuracy_of_the_centres_leaves_each_seed_out() -> None:
 def test_a_class_without_a_seed_is_refused() -> None:
     with pytest.raises(ConfigError, match="'blue' has no seed image"):
         head_scorer([*_seeds(2, seed=7)[:2], torch.zeros(0, 12)], NAMES)
+
+
+def test_gini_is_the_share_of_pairs_in_order_less_those_out_of_order() -> None:
+    generator = torch.Generator().manual_seed(0)
+    low, high = torch.randint(0, 9, (40,), generator=generator), torch.randint(3, 12, (50,), generator=generator)
+    pairs = [float(h > s) - float(h < s) for s in low.tolist() for h in high.tolist()]
+    assert gini(low.float(), high.float()) == pytest.approx(sum(pairs) / len(pairs))
+    assert gini(high.float(), low.float()) == 0.0
+
+
+def _foreign(count: int, seed: int) -> torch.Tensor:
+    """Unit vectors (n, 12) of other things than the classes, a little nearer to the first."""
+    generator = torch.Generator().manual_seed(seed)
+    centre = (
+        F.one_hot(torch.tensor(0), 12) * 3 + F.one_hot(torch.tensor(7), 12) * 2 + 0.4 * F.one_hot(torch.tensor(1), 12)
+    )
+    return F.normalize(centre + 0.3 * torch.randn(count, 12, generator=generator), dim=1)
+
+
+def _listed(scorer: Scorer, pool: torch.Tensor, wanted: int, label: int = 0) -> list[tuple[str, str]]:
+    found = Neighbours(
+        MemoryPool(pool), ColourGuide(), label, scorer.queries, (torch.zeros(0, 12), []), Rules(cosine=1.01),
+        SearchPlan(wanted=wanted), None, scorer.head,
+    )  # fmt: skip
+    return taken(found)
+
+
+def test_a_head_that_saw_the_pool_files_nothing_strange_under_a_class() -> None:
+    own, _ = _world(20, seed=12)
+    strange = _foreign(400, seed=13)
+    pool = torch.cat([own, strange])
+    wrong = {}
+    for others in (None, strange[:100]):
+        found = _listed(head_scorer(_seeds(5, seed=11), NAMES, others), pool, 100)
+        wrong[others is None] = sum(int(key) >= len(own) for key, refused in found if not refused)
+        kept = sum(int(key) < len(own) for key, refused in found if not refused)
+        assert kept >= 18  # of the twenty of the class
+        assert others is None or {refused for _, refused in found} == {"", "goes to another class", "of no class"}
+    assert wrong[True] > 50
+    assert wrong[False] <= 2
+
+
+def test_a_pool_of_nothing_but_the_classes_loses_nothing_to_a_head_that_saw_it() -> None:
+    pool, _ = _world(60, seed=14)
+    plain = head_scorer(_seeds(20, seed=15), NAMES)
+    saw = head_scorer(_seeds(20, seed=15), NAMES, pool[::3])
+    lists = [{key for key, refused in _listed(scorer, pool, 100) if not refused} for scorer in (plain, saw)]
+    assert len(lists[0] & lists[1]) > 0.9 * len(lists[0])
+
+
+def test_a_list_by_a_head_begins_with_the_surest() -> None:
+    vectors, _ = _world(60, spread=0.8, seed=16)
+    scorer = head_scorer(_seeds(5, seed=17), NAMES)
+    assert scorer.head is not None
+    rows = [int(key) for key, refused in _listed(scorer, vectors, 20) if not refused]
+    sure = scorer.head.logits(vectors[rows]).softmax(1)[:, 0]
+    assert torch.equal(sure, sure.sort(descending=True).values)
+    cosine = vectors[rows] @ scorer.queries[0]
+    assert not torch.equal(cosine, cosine.sort(descending=True).values)

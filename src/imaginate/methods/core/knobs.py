@@ -95,6 +95,13 @@ purity = partial(
     le=1,
     source="ours",
 )
+background = partial(
+    setting,
+    1500,
+    "score head: so many images of the pool at random show the head what belongs to no class; 0: none",
+    ge=0,
+    source="ours",
+)
 query = partial(setting, "text", "the class's sentence, its seed images, or both averaged")
 query_prompts = partial(
     setting, "simple-nows", "prompt set of the text query, or a file of templates", source="RET 3.2"

@@ -27,6 +27,7 @@ from imaginate.records import Image, Scalar
 Row = dict[str, Scalar]
 Order = Literal["similarity", "mmr", "coverage"]
 BLOCK = 32  # neighbours that are judged at a time
+ELSEWHERE = "goes to another class"
 ALIKE = 0.95  # CLIP embeddings this close show one picture (clip-retrieval uses 0.94)
 
 
@@ -58,6 +59,10 @@ class SearchPlan:
     order: Order = "similarity"
     weight: float = 0.5
     clusters: int = 10
+
+    def first_step(self, *, by_head: bool) -> int:
+        """Where a list begins: as short as it may be, or whole where it is put in an order of its own."""
+        return 0 if self.order == "similarity" and not by_head else self.widen - 1
 
     def limit(self, step: int) -> int:
         """The length of the list after `step` widenings."""
@@ -92,7 +97,7 @@ class Neighbours:
         for mark in seeds[1]:
             self._signatures.add("seed", mark)
         self._rows: list[Row] = []
-        self._step = 0 if plan.order == "similarity" else plan.widen - 1
+        self._step = plan.first_step(by_head=head is not None)
         self._ended = False
         self._judged: list[Neighbour] = []
         self._images: OrderedDict[str, Image | str] = OrderedDict()
@@ -155,7 +160,9 @@ class Neighbours:
         return False
 
     def _ordered(self, rows: list[Row]) -> list[Row]:
-        if self._plan.order == "similarity" or len(rows) < 3:
+        if self._plan.order == "similarity":
+            return rows if self._head is None else self._surest_first(rows, self._head)
+        if len(rows) < 3:
             return rows
         vectors, good = self._embedded(rows)
         kept = [row for row, fine in zip(rows, good, strict=True) if fine]
@@ -165,6 +172,15 @@ class Neighbours:
         else:
             order = coverage(vectors[torch.tensor(good)], self._plan.clusters)
         return [kept[i] for i in order] + [row for row, fine in zip(rows, good, strict=True) if not fine]
+
+    def _surest_first(self, rows: list[Row], head: RidgeHead) -> list[Row]:
+        """By the head's probability of the class, which knows the other classes; as they are where the pool gives no
+        embeddings (so that no image is fetched for its place in a list)."""
+        held = self._pool.vectors([str(row["id"]) for row in rows])
+        if held is None:
+            return rows
+        sure = head.logits(held).softmax(dim=1)[:, self._label]
+        return [rows[i] for i in sure.argsort(descending=True, stable=True).tolist()]
 
     def _embedded(self, rows: Sequence[Row]) -> tuple[Tensor, list[bool]]:
         """(n, dim) embeddings of rows, from the pool or else of their images, and which of them could be had."""
@@ -205,13 +221,12 @@ class Neighbours:
         probability = self._guide.logits(vectors.to(self._queries)).softmax(dim=1).cpu() if real else vectors
         closest = (vectors @ self._queries.float().cpu().T).argmax(dim=1) if real else vectors
         logits = None if self._head is None else self._head.logits(vectors)
-        is_best = None if logits is None or self._rules.share else logits.argmax(dim=1) == self._label
-        elsewhere = self._goes_elsewhere(vectors) if is_best is None else ~is_best
+        lost = self._goes_elsewhere(vectors) if logits is None else self._lost(logits)
         for i, row in enumerate(real):
             scores = {"similarity": float(row["similarity"] or 0), "consistency": float(probability[i, self._label])}
             scores |= {name: float(row[name]) for name in ("aesthetic", "unsafe") if row.get(name) is not None}  # type: ignore[arg-type]
             refused = str(self._images.get(str(row["id"]), "no image")) if not good[i] else ""
-            refused = refused or self._refused(row, scores, int(closest[i]), is_lost=bool(elsewhere[i]))
+            refused = refused or self._refused(row, scores, int(closest[i]), lost[i])
             if logits is not None:
                 scores["probability"] = float(logits[i].softmax(dim=0)[self._label])
                 refused = refused or self._less_pure(scores["probability"])
@@ -222,20 +237,32 @@ class Neighbours:
         if len(real) < len(rows):
             self._judged.append(Neighbour(row=rows[-1], refused="pool stopped answering"))
 
-    def _goes_elsewhere(self, vectors: Tensor) -> Tensor:
-        """(n,) of n embeddings: whether another class has the image in its first list, and this one has not, or is
-        farther (or as near and behind it). In double precision: the classes, each at its own list, must agree."""
+    def _lost(self, logits: Tensor) -> list[str]:
+        """Of n images with logits (n, classes or more), why the class does not get each: the head gives it to another
+        class (unless shared), or to none of them (a column beyond the classes)."""
+        classes = len(self._queries)
+        best = logits.argmax(dim=1)
+        if self._rules.share:  # another class does not matter
+            own = logits[:, self._label]
+            best = torch.where((logits[:, classes:] > own[:, None]).any(dim=1), classes, self._label)
+        return ["" if i == self._label else ELSEWHERE if i < classes else "of no class" for i in best.tolist()]
+
+    def _goes_elsewhere(self, vectors: Tensor) -> list[str]:
+        """Of n embeddings, why the class does not get each: another class has the image in its first list, and this one
+        has not, or is farther (or as near and behind it). In double precision: the classes, each at its own list, must
+        agree."""
         if self._reach is None:
-            return torch.zeros(len(vectors), dtype=torch.bool)
+            return [""] * len(vectors)
         near = vectors.double().cpu() @ self._queries.double().cpu().T  # (n, classes)
         own = near[:, self._label : self._label + 1]
         is_before = torch.arange(near.shape[1]) < self._label
         wins = (near > own) | ((near == own) & is_before)
         is_first = near >= self._reach - 1e-6
         others = is_first & (torch.arange(near.shape[1]) != self._label)
-        return (others & (wins | ~is_first[:, self._label : self._label + 1])).any(dim=1)
+        lost = (others & (wins | ~is_first[:, self._label : self._label + 1])).any(dim=1)
+        return [ELSEWHERE if one else "" for one in lost.tolist()]
 
-    def _refused(self, row: Row, scores: dict[str, float], closest: int, *, is_lost: bool) -> str:
+    def _refused(self, row: Row, scores: dict[str, float], closest: int, lost: str) -> str:
         rules = self._rules
         if excluded(row, rules.exclude):
             return "excluded"
@@ -247,8 +274,8 @@ class Neighbours:
             return "unsafe"
         if rules.contrastive and closest != self._label:
             return "nearer another class"
-        if is_lost:
-            return "goes to another class"
+        if lost:
+            return lost
         return "inconsistent" if scores["consistency"] < rules.consistency else ""
 
     def _less_pure(self, probability: float) -> str:

@@ -18,7 +18,7 @@ from imaginate.data.digital_source import as_generated
 from imaginate.errors import ConfigError, ImageError, RunError
 from imaginate.files import lines_of
 from imaginate.methods.core.kept import Kept
-from imaginate.methods.core.neighbours import Neighbour, Neighbours, Rules, SearchPlan
+from imaginate.methods.core.neighbours import ALIKE, Neighbour, Neighbours, Rules, SearchPlan
 from imaginate.methods.core.scorers import Score, Scorer, best_scorer, head_scorer
 from imaginate.methods.core.together import Together
 from imaginate.ops.batching import map_images
@@ -36,9 +36,11 @@ NAMED = 5  # classes that end short
 @dataclass(frozen=True, kw_only=True)
 class PoolSearch:
     """A search of the pool: the kind of query, the prompt set, the rules, and how far to go (`wanted` unset).
-    `score`: by the query, by a head fitted on the seeds, or by what knows the seeds best."""
+    `score`: by the query, by a head fitted on the seeds, or by what knows the seeds best. `background`: images of the pool
+    that show the head what belongs to no class."""
 
     score: Score = "query"
+    background: int = 0
     query: Query = "text"
     prompts: str = "simple-nows"
     rules: Rules
@@ -122,7 +124,7 @@ class Lists:
         a = self._search
         plan = replace(a.plan, wanted=wanted)
         head = self._scorer.head
-        self._together.announce(plan.limit(0))
+        self._together.announce(plan.limit(plan.first_step(by_head=head is not None)))
         reach = None if a.rules.share or head is not None or len(self._queries) < 2 else self._reach(plan)
         return Neighbours(
             self._together, self._guide, label, self._queries, self._of_seeds(label), a.rules, plan, reach, head
@@ -144,11 +146,22 @@ class Lists:
         names = [info.name for info in self._context.labels]
         seeds = [self._of_seeds(label)[0] for label in range(len(names))]
         if score == "head":
-            return head_scorer(seeds, names)
-        found = best_scorer(seeds, names, self._texts if isinstance(self._guide, TextGuide) else None)[0]
+            return head_scorer(seeds, names, self._others())
+        texts = self._texts if isinstance(self._guide, TextGuide) else None
+        found = best_scorer(seeds, names, texts, self._others())[0]
         if found.head is None and self._search.rules.purity:
             log.warning("score auto did not choose the head, so that purity is not estimated; score head would")
         return found
+
+    def _others(self) -> Tensor | None:
+        """Images of the pool at random, near-copies of seed images left out; None where there are none to be had."""
+        count = self._search.background
+        others: Tensor | None = self._pool.sample(count) if count else None
+        if others is None or not len(others):
+            return None
+        known = torch.cat([self._of_seeds(label)[0] for label in range(len(self._context.labels))])
+        near: Tensor = (others @ known.T).amax(dim=1)
+        return others[near < max(ALIKE, self._pool.closeness())]
 
     def _all_queries(self) -> Tensor:
         """(classes, dim), unit norm: text, mean of the seeds, or the mean of both."""

@@ -8,6 +8,7 @@ other classes look like, and gives each image to the class that scores best.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -25,34 +26,58 @@ Score = Literal["query", "head", "auto"]
 
 @dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """`queries` (classes, dim), unit norm: what the pool is searched with. `head`: whose classes compete, if any."""
+    """`queries` (classes, dim), unit norm: what the pool is searched with. `head`: whose classes compete, if any; a column
+    beyond the classes is of what belongs to none of them."""
 
     queries: Tensor
     head: RidgeHead | None = None
 
 
-def head_scorer(seeds: Sequence[Tensor], names: Sequence[str]) -> Scorer:
-    """The head over the seed embeddings (n, dim) of each class. ConfigError for a class without any."""
+def head_scorer(seeds: Sequence[Tensor], names: Sequence[str], others: Tensor | None = None) -> Scorer:
+    """The head over the seed embeddings (n, dim) of each class. ConfigError for a class without any.
+
+    `others` (m, dim): images of the pool at random, which show the head what belongs to no class. Some may belong to
+    one, and in a pool of nothing but the classes all do: so they weigh as the square root of the number of classes (in
+    classes), times how far the head tells them from the seeds (Gini coefficient of the left-out scores, 0 to 1).
+    """
     for name, vectors in zip(names, seeds, strict=True):
         if not len(vectors):
             raise ConfigError(f"class {name!r} has no seed image to fit a head on: use score query, query text")
     if len(seeds) < 2:
         raise ConfigError("a head needs at least two classes: use score query")
-    head = ridge_head(torch.cat(list(seeds)), _labels(seeds), len(seeds))
-    return Scorer(queries=F.normalize(head.weight, dim=-1).float(), head=head)
+    known, labels, classes = torch.cat(list(seeds)), _labels(seeds), len(seeds)
+    weight = 0.0
+    if others is not None and len(others):
+        weight = math.sqrt(classes)
+        strange = ridge_head(known, labels, classes, others=others, weight=weight).left_out[:, -1]
+        apart = gini(strange[: len(known)], strange[len(known) :])
+        log.info(
+            f"retrieval: the head tells the pool from the seeds by {apart:.2f} (0: the pool is like them, 1: it differs)"
+        )
+        weight *= apart
+    head = ridge_head(known, labels, classes, others=others if weight > 0 else None, weight=weight)
+    return Scorer(queries=F.normalize(head.weight[:classes], dim=-1).float(), head=head)
+
+
+def gini(low: Tensor, high: Tensor) -> float:
+    """2 AUC - 1 of two sets of scores: 1 where all of `high` are above all of `low`, 0 where they are mixed or below."""
+    ordered, high = low.sort().values, high.contiguous()
+    below = torch.searchsorted(ordered, high, right=False) + torch.searchsorted(ordered, high, right=True)
+    return max(0.0, float(below.double().mean()) / len(low) - 1)
 
 
 def best_scorer(
-    seeds: Sequence[Tensor], names: Sequence[str], texts: Callable[[], Tensor] | None
+    seeds: Sequence[Tensor], names: Sequence[str], texts: Callable[[], Tensor] | None, others: Tensor | None = None
 ) -> tuple[Scorer, dict[str, float]]:
     """Text, the mean of the seeds, or a head: the one that is right of most seed images that it was made without
     (mean over classes). Returns the scorer and how right each is. `texts`: the sentences' vectors; None: no text."""
     has_seeds = all(len(vectors) for vectors in seeds)
     found: dict[str, tuple[float, Scorer]] = {}
     if has_seeds and len(seeds) > 1:
-        scorer = head_scorer(seeds, names)
+        scorer = head_scorer(seeds, names, others)
         assert scorer.head is not None
-        found["head"] = (_right(scorer.head.left_out, seeds), scorer)
+        left_out = scorer.head.left_out[: sum(map(len, seeds)), : len(seeds)]
+        found["head"] = (_right(left_out, seeds), scorer)
     if has_seeds:
         centres = torch.stack([F.normalize(vectors.mean(0), dim=0) for vectors in seeds])
         found["seeds"] = (_right(_left_out_of_centres(seeds, centres), seeds), Scorer(queries=centres))

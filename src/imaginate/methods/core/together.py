@@ -58,6 +58,10 @@ class Together:
         """As the pool itself."""
         return self._pool.vectors(ids)
 
+    def sample(self, count: int) -> Tensor | None:
+        """As the pool itself."""
+        return self._pool.sample(count)
+
     def closeness(self) -> float:
         """As the pool itself."""
         return self._pool.closeness()
