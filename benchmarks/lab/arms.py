@@ -214,6 +214,14 @@ OURS = (
         flags=_LITE,
         of=("randaugment", "mae", "gif-mae", "sd", "retrieval-head"),
     ),
+    Entry(name="diff-ii", title="Diff-II", method="diff-ii", flags=_DRAW),
+    Entry(name="background", title="Object before another background (ours)", method="background"),
+    Entry(
+        name="gif-mae-terms",
+        title="GIF-MAE, with entropy and Chamfer distance of the learner (ours)",
+        method="gif-mae",
+        flags=("--prior", "nano", *_LITE, "--terms", "entropy:0.5,chamfer:1"),
+    ),
 )
 ENTRIES = {entry.name: entry for entry in (*AUGMENTATIONS, *GIF, *RET, *OURS)}
 GROUPS = {"augmentation": AUGMENTATIONS, "gif": GIF, "ret": RET, "ours": OURS}

@@ -73,6 +73,12 @@ CLAIMS = (
         number="ours", words="images chosen among runs by influence beat RandAugment, and retrieval by seed images",
         source="ours", pairs=(("mix", "randaugment"), ("mix", "retrieval-seeds")),
     ),
+    Claim(
+        number="ours",
+        words="Diff-II beats SD, new backgrounds beat RandAugment, terms of the learner beat plain GIF-MAE",
+        source="Wang and Chen 2024; ours",
+        pairs=(("diff-ii", "sd"), ("background", "randaugment"), ("gif-mae-terms", "gif-mae")),
+    ),
 )  # fmt: skip
 PAIRS = tuple(dict.fromkeys(pair for claim in CLAIMS for pair in claim.pairs))
 

@@ -735,8 +735,8 @@ class Pool(Protocol):
         ...
 
     def sample(self, count: int) -> Tensor | None:
-        """(n, dim) unit-norm embeddings of rows spread evenly over the pool, `count` or as many as there are; None where
-        the pool cannot give them."""
+        """(n, dim) unit-norm embeddings of rows spread evenly over the pool, at most `count`; None where it gives no
+        embeddings."""
         ...
 
     def closeness(self) -> float:

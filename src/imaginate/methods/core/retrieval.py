@@ -36,8 +36,8 @@ NAMED = 5  # classes that end short
 @dataclass(frozen=True, kw_only=True)
 class PoolSearch:
     """A search of the pool: the kind of query, the prompt set, the rules, and how far to go (`wanted` unset).
-    `score`: by the query, by a head fitted on the seeds, or by what knows the seeds best. `background`: images of the pool
-    that show the head what belongs to no class."""
+    `score`: by the query, by a head fitted on the seeds, or by what knows the seeds best. `background`: images
+    of the pool that show the head what belongs to no class."""
 
     score: Score = "query"
     background: int = 0

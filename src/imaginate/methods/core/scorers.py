@@ -26,8 +26,8 @@ Score = Literal["query", "head", "auto"]
 
 @dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """`queries` (classes, dim), unit norm: what the pool is searched with. `head`: whose classes compete, if any; a column
-    beyond the classes is of what belongs to none of them."""
+    """`queries` (classes, dim), unit norm: what the pool is searched with. `head`: whose classes compete, if any; a
+    column beyond the classes is of what belongs to none of them."""
 
     queries: Tensor
     head: RidgeHead | None = None
@@ -51,16 +51,14 @@ def head_scorer(seeds: Sequence[Tensor], names: Sequence[str], others: Tensor | 
         weight = math.sqrt(classes)
         strange = ridge_head(known, labels, classes, others=others, weight=weight).left_out[:, -1]
         apart = gini(strange[: len(known)], strange[len(known) :])
-        log.info(
-            f"retrieval: the head tells the pool from the seeds by {apart:.2f} (0: the pool is like them, 1: it differs)"
-        )
+        log.info(f"the head tells the pool from the seeds by {apart:.2f} (0: they are alike, 1: they differ)")
         weight *= apart
     head = ridge_head(known, labels, classes, others=others if weight > 0 else None, weight=weight)
     return Scorer(queries=F.normalize(head.weight[:classes], dim=-1).float(), head=head)
 
 
 def gini(low: Tensor, high: Tensor) -> float:
-    """2 AUC - 1 of two sets of scores: 1 where all of `high` are above all of `low`, 0 where they are mixed or below."""
+    """2 AUC - 1 of two sets of scores: 1 where all of `high` are above all of `low`, 0 where mixed or below."""
     ordered, high = low.sort().values, high.contiguous()
     below = torch.searchsorted(ordered, high, right=False) + torch.searchsorted(ordered, high, right=True)
     return max(0.0, float(below.double().mean()) / len(low) - 1)
