@@ -56,4 +56,4 @@ def test_off_a_terminal_a_line_a_minute_says_how_far_it_is(
         time.sleep(0.3)
     lines = [line for line in capsys.readouterr().err.splitlines() if "left" in line]
     assert len(lines) >= 2
-    assert re.fullmatch(r"training: 25 %, about 1 min left", lines[0].strip()), lines
+    assert re.fullmatch(r"training: 25 %, about 1 s left", lines[0].strip()), lines

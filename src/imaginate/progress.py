@@ -128,6 +128,18 @@ def _task(progress: Any, number: Any) -> Any:
     return next(task for task in progress.tasks if task.id == number)
 
 
+def duration(seconds: float) -> str:
+    """`40 s`, `12 min`, `3 h 20 min`, `5 days`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{round(minutes / 1440)} days"
+
+
 def _is_live(console: Any) -> bool:
     return bool(console.is_terminal or console.is_jupyter)
 
@@ -143,7 +155,7 @@ def _lines(progress: Any, number: Any) -> Iterator[None]:
             share = task.percentage / 100 if task.total else 0.0
             fresh = task.completed - task.fields["done"]
             left = (time.monotonic() - start) * (task.total - task.completed) / fresh if share and fresh > 0 else None
-            more = "" if left is None else f", about {max(1, round(left / 60))} min left"
+            more = "" if left is None else f", about {duration(left)} left"
             progress.console.print(f"{task.description}: {task.percentage:.0f} %{more}", highlight=False)
 
     thread = threading.Thread(target=write, daemon=True)

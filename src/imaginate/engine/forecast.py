@@ -26,6 +26,7 @@ from imaginate.engine.shard import ShardWorker
 from imaginate.engine.sizes import shrinking, size_in_words
 from imaginate.errors import ImageError
 from imaginate.markdown import table
+from imaginate.progress import duration
 from imaginate.records import FileBacked
 from imaginate.settings import with_keywords
 
@@ -73,7 +74,7 @@ class Forecast:
         return pa.Table.from_pylist([{"class": name, **count} for name, count in self.plan.counts.items()]).to_pandas()
 
     def __repr__(self) -> str:
-        return f"Forecast({self.method!r}: {self.plan.wanted} new images, about {_time_in_words(self.seconds)})"
+        return f"Forecast({self.method!r}: {self.plan.wanted} new images, about {duration(self.seconds)})"
 
     def _repr_html_(self) -> str:
         """For notebooks: the classes, and below them what is printed."""
@@ -90,7 +91,7 @@ class Forecast:
         lines += [f"{'total':<{width}}  {seeds:>7}  {plan.wanted:>8}", ""]
         lines.append(f"{plan.wanted} new images by {self.method} in {len(plan.shards)} shards")
         lines.append(f"disk: about {size_in_words(self.bytes)} ({size_in_words(self.bytes_per_image)} an image)")
-        time = _time_in_words(self.seconds)
+        time = duration(self.seconds)
         lines.append(f"time: about {time} with one worker ({rate:,.1f} images/s, measured on {self.measured})")
         if plan.skipped:
             lines.append(f"skipped: {len(plan.skipped)} seed images, first: {' - '.join(plan.skipped[0])}")
@@ -190,11 +191,3 @@ def _few(plan: Plan, limit: int) -> Iterator[Unit]:
 
 def _size(folder: str) -> int:
     return sum(os.path.getsize(os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names)
-
-
-def _time_in_words(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

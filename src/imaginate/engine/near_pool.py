@@ -69,8 +69,8 @@ def pool_fact(found: Nearness, names: Sequence[str]) -> str:
     if not found.is_foreign:
         return words
     return (
-        f"{words}: other things would be filed under these names; use a pool that holds them, or --score head "
-        "--purity 0.8, which ends a class where its images do"
+        f"{words}: other things would be filed under these names; use a pool that holds them, or --score head, "
+        "which leaves out what it takes for none of the classes"
     )
 
 

@@ -9,6 +9,7 @@ from imaginate.errors import ConfigError
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.protocol import LONG, Protocol
 from imaginate.evaluation.study_images import OpenedStudy
+from imaginate.progress import duration
 from imaginate.runs import Values
 from imaginate.training.settings import PROBE
 from imaginate.training.trial import Pace
@@ -84,18 +85,6 @@ class Cost:
 def _words(part: Part) -> str:
     each = f" of {part.updates} updates" if part.updates > 1 else ""
     return f"{part.classifiers} x {part.arch}{each} {duration(part.seconds)}"
-
-
-def duration(seconds: float) -> str:
-    """`40 s`, `12 min`, `3 h 20 min`, `5 days`."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    if minutes < 48 * 60:
-        return f"{minutes // 60} h {minutes % 60} min"
-    return f"{round(minutes / 1440)} days"
 
 
 def sizes_of(arms: Sequence[Arm], protocol: Protocol, opened: OpenedStudy, times: int | None) -> dict[str, int]:

@@ -13,6 +13,7 @@ from imaginate.errors import listed
 from imaginate.evaluation.controls import CANDIDATES
 from imaginate.evaluation.planning import Plan, plan
 from imaginate.evaluation.statistics import ONE_SEED, Spread
+from imaginate.progress import duration
 from imaginate.runs import Facts, Values
 
 HOUR = 60.0  # minutes: longer than that is no cheap next step
@@ -216,10 +217,7 @@ def _cost(study: Study, seeds: int) -> float:
 
 
 def _minutes(study: Study, seeds: int) -> str:
-    minutes = _cost(study, seeds)
-    if minutes > 2 * HOUR:
-        return f"about {minutes / HOUR:.1f} hours more"
-    return "about a minute more" if minutes < 1.5 else f"about {minutes:.0f} minutes more"
+    return f"about {duration(60 * _cost(study, seeds))} more"
 
 
 def _worth(study: Study, arm: Facts) -> str:
