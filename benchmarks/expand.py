@@ -22,7 +22,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +86,24 @@ def run_torchvision(data: Path, out: Path, method: str, workers: int, codec: Map
         return v2.functional.to_pil_image(image)
 
     same = {"interpolation": v2.InterpolationMode.BILINEAR, "fill": 128}  # as ours
-    transform = v2.RandAugment(2, 9, **same) if method == "randaugment" else cutout
-    for path in files_of(data):
+
+    def flip_crop(picture: Image.Image) -> Image.Image:
+        """A random resized crop at the picture's own size, and a flip of half."""
+        box = v2.RandomResizedCrop(1, scale=(0.5, 1), ratio=(3 / 4, 4 / 3)).make_params([picture])
+        size = [picture.height, picture.width]
+        crop = v2.functional.resized_crop(picture, box["top"], box["left"], box["height"], box["width"], size)
+        return v2.functional.horizontal_flip(crop) if random.random() < 0.5 else crop
+
+    def mixup(picture: Image.Image) -> Image.Image:
+        other = v2.functional.resize(Image.open(random.choice(paths)).convert("RGB"), [picture.height, picture.width])
+        return Image.blend(picture, other, _smaller_part())
+
+    paths = files_of(data)
+    ways = {"cutout": cutout, "randaugment": v2.RandAugment(2, 9, **same), "flip-crop": flip_crop, "mixup": mixup}
+    for path in paths:
         picture = Image.open(path).convert("RGB")
         for copy in range(COPIES):
-            _save(transform(picture), out, path, copy, codec)
+            _save(ways[method](picture), out, path, copy, codec)
 
 
 def run_albumentations(data: Path, out: Path, method: str, workers: int) -> None:
@@ -125,11 +138,37 @@ def run_albumentations(data: Path, out: Path, method: str, workers: int) -> None
         A.AutoContrast(p=1),
         A.Equalize(p=1),
     ]
-    transform = A.SomeOf(operations, n=2, p=1) if method == "randaugment" else A.Lambda(image=cutout, p=1)
-    for path in files_of(data):
+
+    @cache
+    def flip_crop_to(size: tuple[int, int]) -> A.BasicTransform:
+        return A.Compose([A.RandomResizedCrop(size, (0.5, 1), (3 / 4, 4 / 3)), A.HorizontalFlip()])
+
+    def flip_crop(image: np.ndarray) -> dict[str, np.ndarray]:
+        return flip_crop_to(image.shape[:2])(image=image)
+
+    def mixup(image: np.ndarray) -> dict[str, np.ndarray]:
+        """Of its own accord it mixes pictures that are decoded already, so the partner is blended as it blends."""
+        other = cv2.resize(np.asarray(Image.open(random.choice(paths)).convert("RGB")), image.shape[1::-1])
+        part = _smaller_part()
+        return {"image": cv2.addWeighted(image, 1 - part, other, part, 0)}
+
+    paths = files_of(data)
+    ways = {
+        "cutout": A.Lambda(image=cutout, p=1),
+        "randaugment": A.SomeOf(operations, n=2, p=1),
+        "flip-crop": flip_crop,
+        "mixup": mixup,
+    }
+    for path in paths:
         picture = np.asarray(Image.open(path).convert("RGB"))
         for copy in range(COPIES):
-            _save(Image.fromarray(transform(image=picture)["image"]), out, path, copy)
+            _save(Image.fromarray(ways[method](image=picture)["image"]), out, path, copy)
+
+
+def _smaller_part() -> float:
+    """The weight of the other picture of a mixture: mixup's Beta(0.2, 0.2), below one half."""
+    weight = random.betavariate(0.2, 0.2)
+    return min(weight, 1 - weight)
 
 
 def _save(picture: object, out: Path, path: Path, copy: int, codec: Mapping[str, Any] = SAME_CODEC) -> None:
@@ -138,14 +177,21 @@ def _save(picture: object, out: Path, path: Path, copy: int, codec: Mapping[str,
     picture.save(target, **codec)  # type: ignore[attr-defined]
 
 
+AS_WRITTEN = "torchvision-as-written"  # how much the codec's level is worth: measured for two methods
 RUNNERS = {
     "imaginate": run_imaginate,
     "limit": run_limit,
     "torchvision": run_torchvision,
     "albumentations": run_albumentations,
-    "torchvision-as-written": partial(run_torchvision, codec={}),
+    AS_WRITTEN: partial(run_torchvision, codec={}),
 }
-OTHERS = tuple(name for name in RUNNERS if name not in ("imaginate", "limit"))
+METHODS = ("cutout", "randaugment", "flip-crop", "mixup")
+
+
+def others(method: str) -> list[str]:
+    """The scripts that do this method's job."""
+    scripts = [name for name in RUNNERS if name not in ("imaginate", "limit")]
+    return [name for name in scripts if name != AS_WRITTEN or method in METHODS[:2]]
 
 
 def child(name: str, data: str, out: str, method: str, workers: int) -> None:
@@ -181,8 +227,8 @@ def measure(root: Path, name: str, data: Path, method: str, workers: int = 1) ->
 def compare(root: Path, data: Path, rounds: int) -> Iterator[dict[str, dict[str, float]]]:
     """All contenders in turn, `rounds` times; after each round the medians so far."""
     contenders = [("limit", "cutout")]
-    for method in ("cutout", "randaugment"):
-        contenders += [(name, method) for name in ("imaginate", *OTHERS)]
+    for method in METHODS:
+        contenders += [(name, method) for name in ("imaginate", *others(method))]
     table: dict[str, list[dict[str, float]]] = {}
     for _ in range(rounds):
         for name, method in contenders:
@@ -201,9 +247,9 @@ def summary(table: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, flo
         key: {"rounds": len(v), "images_per_s": statistics.median(v), "cpu_ms_per_image": statistics.median(work[key])}
         for key, v in wall.items()
     }
-    for method in ("cutout", "randaugment"):
+    for method in METHODS:
         key = f"imaginate {method}"
-        for other in ("limit", *(f"{name} {method}" for name in OTHERS)):
+        for other in ("limit", *(f"{name} {method}" for name in others(method))):
             out[key][f"times {other}"] = statistics.median(a / b for a, b in zip(wall[key], wall[other], strict=True))
             by_cpu = statistics.median(b / a for a, b in zip(work[key], work[other], strict=True))
             out[key][f"times {other}, by processor time"] = by_cpu

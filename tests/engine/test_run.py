@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -386,6 +387,46 @@ def test_two_processes_make_the_same_run(data: Path, whole: Path, tmp_path: Path
     run = imaginate.expand(str(data), tmp_path / "run", workers=2, **KNOBS)
     assert run.kept == 36
     same(whole, tmp_path / "run")
+
+
+def test_the_number_of_threads_changes_no_byte(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encoded in the thread that makes the images, and in four others, over several batches a shard."""
+    threads, encoded = set(), shard.encode
+
+    def noted(*given: Any) -> bytes:
+        threads.add(threading.get_ident())
+        return encoded(*given)
+
+    monkeypatch.setattr(shard, "encode", noted)
+    for count, name in ((1, "one"), (4, "four")):
+        threads.clear()
+        monkeypatch.setattr(workers, "processors", lambda count=count: count)
+        imaginate.expand(str(data), tmp_path / name, **{**KNOBS, "shard": 12, "batch": 1})
+        assert (threads == {threading.get_ident()}) == (count == 1)
+    same(tmp_path / "one", tmp_path / "four")
+
+
+def test_after_an_error_no_thread_writes_any_more(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "processors", lambda: 2)
+    encoded, generate, batches = shard.encode, ShardWorker._generate, []
+
+    def slow(*given: Any) -> bytes:
+        time.sleep(0.05)
+        return encoded(*given)
+
+    def breaks(self: ShardWorker, works: Any) -> None:
+        batches.append(works)
+        if len(batches) == 2:
+            raise RunError("the second batch")
+        generate(self, works)
+
+    monkeypatch.setattr(shard, "encode", slow)
+    monkeypatch.setattr(ShardWorker, "_generate", breaks)
+    with pytest.raises(RunError, match="the second batch"):
+        imaginate.expand(str(data), tmp_path / "run", batch=1, **KNOBS)
+    there = sorted(tmp_path.rglob("*.png"))
+    time.sleep(0.3)
+    assert sorted(tmp_path.rglob("*.png")) == there
 
 
 def test_a_shard_that_ends_every_worker_is_named_when_all_others_are_there(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from functools import partial
 from typing import Any
 
 import pytest
@@ -106,16 +107,27 @@ def test_randaugment_is_torchvision_under_the_image_seed(magnitude: int) -> None
 
 
 def test_randaugment_operators_on_ugly_images() -> None:
-    """Flat, two-valued, one-pixel: what histograms and stretches stumble over."""
+    """Flat, two-valued, one-pixel, narrow: what histograms, stretches and neighbourhoods stumble over."""
     from torchvision.transforms.v2 import functional as tvf
 
-    from imaginate.methods.core.operators import auto_contrast, equalize
+    from imaginate.methods.core.operators import auto_contrast, blended, contrast_by, equalize, smooth
 
     two = torch.randint(0, 2, (3, 9, 40), dtype=torch.uint8) * 60 + 20
     ugly = [torch.full((3, 7, 5), 9, dtype=torch.uint8), two, torch.zeros(3, 1, 1, dtype=torch.uint8)]
+    ugly += [torch.randint(0, 256, (3, 2, 9), dtype=torch.uint8), torch.randint(0, 256, (3, 9, 2), dtype=torch.uint8)]
+    ugly += [torch.randint(0, 256, (3, 80, 70), dtype=torch.uint8)]
+    pairs = [(auto_contrast, tvf.autocontrast), (equalize, tvf.equalize)]
+    for factor in (0.1, 0.73, 1.27, 1.9):
+        pairs += [
+            (contrast_by(factor), partial(tvf.adjust_contrast, contrast_factor=factor)),
+            (
+                lambda x, factor=factor: blended(smooth(x), x, factor),
+                partial(tvf.adjust_sharpness, sharpness_factor=factor),
+            ),
+        ]
     for image in ugly:
         picture = tvf.to_pil_image(image)
-        for ours, theirs in ((auto_contrast, tvf.autocontrast), (equalize, tvf.equalize)):
+        for ours, theirs in pairs:
             expected = tvf.pil_to_tensor(theirs(picture))
             assert torch.equal(torch.from_numpy(ours(image.numpy())), expected)
 

@@ -18,10 +18,12 @@ def conflicts(samples: Sequence[Sample], hashes: Sequence[str], labels: LabelSpa
 
     `hashes`: the content hash of each sample; empty for one that cannot be read.
     """
+    first: dict[str, int] = {}  # of each image a number; a set only where it has two labels
     under: dict[str, set[int]] = {}
     for sample, digest in zip(samples, hashes, strict=True):
-        under.setdefault(digest, set()).add(sample.label)
-    reasons = {d: two_labels(labels[i].name for i in found) for d, found in under.items() if d and len(found) > 1}
+        if digest and first.setdefault(digest, sample.label) != sample.label:
+            under.setdefault(digest, {first[digest]}).add(sample.label)
+    reasons = {digest: two_labels(labels[i].name for i in found) for digest, found in under.items()}
     return {s.id: reasons[d] for s, d in zip(samples, hashes, strict=True) if d in reasons}
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -86,9 +86,12 @@ class Work:
 
 
 class ShardWorker:
-    """Makes shards of one run, in this process. Models are built once and kept between shards."""
+    """Makes shards of one run, in this process. Models are built once and kept between shards.
 
-    def __init__(self, recipe: ResolvedRecipe, plan: Plan, root: str) -> None:
+    `threads`: on how many a method without networks may encode; Pillow lets go of the interpreter meanwhile.
+    """
+
+    def __init__(self, recipe: ResolvedRecipe, plan: Plan, root: str, threads: int = 1) -> None:
         self.recipe, self.plan, self.store = recipe, plan, Folder(root)
         cache = self.store.path("cache") if self.store.local else None
         self.context = RunContext(recipe, plan.labels, plan.samples, cache)
@@ -96,9 +99,11 @@ class ShardWorker:
         self.signs, self.canvas = bool(recipe.run_filters), Canvas(recipe, plan)
         self.folders = _folders(plan.labels.names, self.store)
         self.digital_source = digital_source(recipe.method)
-        self.writers = ThreadPoolExecutor(2) if self.method.needs or self.filters else None
-        if self.writers is None:
+        if not (self.method.needs or self.filters):
             use_threads(1)  # pixel operations on one small image are slower on many
+        else:
+            threads = 2
+        self.writers = ThreadPoolExecutor(threads) if threads > 1 else None
         self.context.prepare(self.method, *(f.filter for f in recipe.filters))
         self.judge = judge_for(recipe, self.context)
         self.judged_share = 1.0  # of the kept copies, by the judge
@@ -136,27 +141,42 @@ class ShardWorker:
         return {"notes": list(makes)} if makes else {}
 
     def _rows(self, units: Sequence[Unit]) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+        """The rows of the units, whose files are all written, and what was skipped. The files of one batch are encoded
+        while the next one is made."""
         rows: list[dict[str, Any]] = []
         skipped: list[tuple[str, str]] = []
+        earlier: list[Future[None]] = []
         pending: list[Future[None]] = []
-        for start in range(0, len(units), self.recipe.expand.batch):
-            works = []
-            for unit in units[start : start + self.recipe.expand.batch]:
-                try:
-                    works.append(self._begin(unit))
-                except ImageError as error:
-                    skipped.append((unit.key, str(error)))
-            self._generate([w for w in works if w.unit.wanted])
-            chosen = [set(select.choose(self.recipe.select, w.judged, wanted=w.unit.wanted)) for w in works]
-            # Only now is anything written: what goes wrong with the first images leaves a folder that can begin again.
-            rows += [row for work in works if (row := self._original_row(work)) is not None]
-            self._judge_classes(works, chosen)
-            for work, positions in zip(works, chosen, strict=True):
-                for known, more in zip(self.sizes, work.sizes(self.recipe.write), strict=True):
-                    known += more
-                rows.extend(self._finish(work, positions, pending))
-            _collect(pending)
+        try:
+            for start in range(0, len(units), self.recipe.expand.batch):
+                rows += self._batch(units[start : start + self.recipe.expand.batch], skipped, pending)
+                _collect(earlier)
+                earlier, pending = pending, earlier
+            _collect(earlier)
+        finally:
+            wait([*earlier, *pending])  # after an error nothing is written any more
         return rows, skipped
+
+    def _batch(
+        self, units: Sequence[Unit], skipped: list[tuple[str, str]], pending: list[Future[None]]
+    ) -> list[dict[str, Any]]:
+        """The rows of one batch; its files join `pending`."""
+        works = []
+        for unit in units:
+            try:
+                works.append(self._begin(unit))
+            except ImageError as error:
+                skipped.append((unit.key, str(error)))
+        self._generate([w for w in works if w.unit.wanted])
+        chosen = [set(select.choose(self.recipe.select, w.judged, wanted=w.unit.wanted)) for w in works]
+        # Only now is anything written: what goes wrong with the first images leaves a folder that can begin again.
+        rows = [row for work in works if (row := self._original_row(work)) is not None]
+        self._judge_classes(works, chosen)
+        for work, positions in zip(works, chosen, strict=True):
+            for known, more in zip(self.sizes, work.sizes(self.recipe.write), strict=True):
+                known += more
+            rows.extend(self._finish(work, positions, pending))
+        return rows
 
     def _judge_classes(self, works: Sequence[Work], chosen: Sequence[set[int]]) -> None:
         """Whether the kept copies, and the seeds that begin here, show their class."""

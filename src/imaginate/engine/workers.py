@@ -38,7 +38,8 @@ class Team:
         if self._address:
             cluster.require()
         others = count - 1 if is_needed and not self._address else 0
-        self._threads = max(1, processors() // count) if recipe.needs else 1
+        self._share_of_processors = max(1, processors() // count)
+        self._threads = self._share_of_processors if recipe.needs else 1
         self._processes = [self._process() for _ in range(min(others, processors()))]
 
     def run(
@@ -59,7 +60,7 @@ class Team:
             before(None)
             made = on_ray(self._recipe, plan, root, numbers, self.count, self._address)
         else:
-            here = ShardWorker(self._recipe, plan, root)
+            here = ShardWorker(self._recipe, plan, root, self._share_of_processors)
             before(here.context)
             if self.count == 1:
                 yield from ((number, here.make(number)) for number in numbers)
@@ -95,17 +96,19 @@ class Team:
         """A ShardWorker in another process."""
         gpu = gpu_of_worker(self._recipe.roles.device, place) if self._recipe.needs else None
         first = self._processes[place - 1] if place <= len(self._processes) else None
-        return LastingProcess(self._process, _begin, gpu, inside(self._recipe), plan, root, first=first)
+        return LastingProcess(
+            self._process, _begin, gpu, inside(self._recipe), plan, root, self._share_of_processors, first=first
+        )
 
 
 _worker: ShardWorker | None = None  # of a process that makes shards for another one
 
 
-def _begin(gpu: str | None, recipe: ResolvedRecipe, plan: Plan, root: str) -> None:
+def _begin(gpu: str | None, recipe: ResolvedRecipe, plan: Plan, root: str, threads: int) -> None:
     """In the other process: build what every shard needs."""
     global _worker
     see_gpu(gpu)
-    _worker = ShardWorker(recipe, plan, root)
+    _worker = ShardWorker(recipe, plan, root, threads)
 
 
 def _make(number: int) -> dict[str, Any]:

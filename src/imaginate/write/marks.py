@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from xml.sax.saxutils import escape
 
@@ -43,8 +43,13 @@ class Taken:
     @classmethod
     def of(cls, info: Mapping[str, object]) -> Taken:
         """From a candidate's `info`, as pools give it."""
+        if not info:
+            return _UNKNOWN
         url, licence, author, text = (str(info.get(name) or "") for name in ("url", "licence", "author", "caption"))
         return cls(url, licence, author, text)
+
+
+_UNKNOWN = Taken()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +59,7 @@ class Mark:
     run: str
     method: str
     source: DigitalSource | None = None
-    taken: Taken = field(default_factory=Taken)
+    taken: Taken = _UNKNOWN
 
 
 @lru_cache(maxsize=256)

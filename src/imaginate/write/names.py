@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from functools import lru_cache
 
 from imaginate.files import content_hash
 
@@ -47,6 +48,7 @@ def folders_in_label_order(names: Sequence[str], *, guarded: bool = True) -> lis
     return [f"{label:0{width}d}_{folder}" for label, folder in enumerate(folders)]
 
 
+@lru_cache(maxsize=1024)  # the copies of a seed come one after the other
 def stem(key: str) -> str:
     """A readable, unique file stem for a sample id or class key: its last words and a hash of the whole."""
     tail = key.rstrip("/").rsplit("/", 1)[-1].rsplit(".", 1)[0]

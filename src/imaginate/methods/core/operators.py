@@ -1,13 +1,15 @@
 """RandAugment's fourteen operators, pixel for pixel those of torchvision on Pillow images, at less cost for small ones.
 
-An operator that maps each value alone is torchvision's own, applied once to all 256 values and kept as a table; a table
-per channel, and a shift by whole pixels, need no library call. What is left goes through torchvision as it is.
+An operator that maps each value alone is torchvision's own, applied once to all 256 values and kept as a table.
+Contrast is one too, once the mean is known. Histograms, shifts and the sums of sharpness are counted on the planes as
+they are. What is left (shear, rotation) goes through torchvision as it is.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -51,9 +53,9 @@ def _signed(name: str, m: float, fill: int) -> Operator:
         "translate_y": lambda: lambda x: shifted(x, 1, int(150 / 331 * x.shape[1] * m), fill),
         "rotate": lambda: by_picture(lambda p: tvf.rotate(p, 30 * m, InterpolationMode.BILINEAR, fill=[fill] * 3)),
         "brightness": lambda: by_table(lambda p: tvf.adjust_brightness(p, factor)),
-        "color": lambda: by_picture(lambda p: tvf.adjust_saturation(p, factor)),
-        "contrast": lambda: by_picture(lambda p: tvf.adjust_contrast(p, factor)),
-        "sharpness": lambda: by_picture(lambda p: tvf.adjust_sharpness(p, factor)),
+        "color": lambda: lambda x: blended(np.broadcast_to(grey(x), x.shape), x, factor),
+        "contrast": lambda: contrast_by(factor),
+        "sharpness": lambda: lambda x: blended(smooth(x), x, factor),
     }
     return builders[name]()
 
@@ -69,7 +71,9 @@ def by_picture(change: Callable[[Image.Image], Image.Image]) -> Operator:
     """An operator from one on Pillow images."""
 
     def apply(x: Planes) -> Planes:
-        return np.array(np.asarray(change(picture(x))).transpose(2, 0, 1), order="C")  # always a copy, never read-only
+        changed = change(picture(x))
+        planes = b"".join(changed.tobytes("raw", band) for band in "RGB")
+        return np.frombuffer(bytearray(planes), np.uint8).reshape(3, changed.height, changed.width)
 
     return apply
 
@@ -91,6 +95,49 @@ def _mapped(x: Planes, table: bytes) -> Planes:
     return np.frombuffer(bytearray(x).translate(table), np.uint8).reshape(x.shape)
 
 
+def grey(x: Planes) -> NDArray[np.uint8]:
+    """(h, w): Pillow's mode L (ITU-R 601-2, in 16 bits)."""
+    red, green, blue = (plane * np.uint32(weight) for plane, weight in zip(x, (19595, 38470, 7471), strict=True))
+    return ((red + green + blue + np.uint32(0x8000)) >> 16).astype(np.uint8)
+
+
+def blended(base: NDArray[np.uint8], x: Planes, factor: float) -> Planes:
+    """`base + factor (x - base)`, as Pillow blends."""
+    return np.array(Image.blend(_column(np.ascontiguousarray(base)), _column(x), factor)).reshape(x.shape)
+
+
+def _column(x: Planes) -> Image.Image:
+    """The three planes as one grey picture, one below the other."""
+    return Image.frombuffer("L", (x.shape[2], 3 * x.shape[1]), x, "raw", "L", 0, 1)
+
+
+def smooth(x: Planes) -> Planes:
+    """Pillow's SMOOTH: the mean of 3 x 3 pixels in which the middle one counts five times; the border stays."""
+    out = x.copy()
+    if min(x.shape[1:]) < 3:
+        return out
+    rows = np.add(x[:, :, :-2], x[:, :, 2:], dtype=np.uint16)
+    rows += x[:, :, 1:-1]
+    sums = rows[:, :-2] + rows[:, 2:]
+    sums += rows[:, 1:-1]
+    sums += x[:, 1:-1, 1:-1].astype(np.uint16) << 2
+    sums += 6  # to the nearest: a thirteenth is never half way
+    sums //= 13
+    out[:, 1:-1, 1:-1] = sums
+    return out
+
+
+def contrast_by(factor: float) -> Operator:
+    """Each value drawn away from the mean of the grey picture."""
+
+    @cache
+    def table(mean: int) -> bytes:
+        ramp = Image.frombytes("L", (256, 1), bytes(range(256)))
+        return Image.blend(Image.new("L", ramp.size, mean), ramp, factor).tobytes()
+
+    return lambda x: _mapped(x, table(int(float(grey(x).mean()) + 0.5)))
+
+
 def shifted(x: Planes, axis: int, by: int, fill: int) -> Planes:
     """Moved by whole pixels along an axis; what comes from outside is `fill`."""
     out = np.full_like(x, fill)
@@ -106,6 +153,7 @@ def auto_contrast(x: Planes) -> Planes:
     return np.stack([_mapped(plane, _stretch(int(plane.min()), int(plane.max()))) for plane in x])
 
 
+@cache
 def _stretch(low: int, high: int) -> bytes:
     if high <= low:
         return bytes(range(256))
@@ -119,7 +167,8 @@ def equalize(x: Planes) -> Planes:
 
 
 def _flat(plane: NDArray[np.uint8]) -> bytes:
-    counts = np.bincount(plane.ravel(), minlength=256)
+    size = (plane.shape[1], plane.shape[0])
+    counts = np.array(Image.frombuffer("L", size, plane, "raw", "L", 0, 1).histogram())
     step = (plane.size - int(counts[counts.nonzero()[0][-1]])) // 255
     if step == 0:
         return bytes(range(256))
