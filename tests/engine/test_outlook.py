@@ -17,6 +17,7 @@ from colour_guide import COLOURS, ColourGuide, coloured
 from imaginate.data import open_dataset
 from imaginate.engine import outlook
 from imaginate.engine.near_pool import nearness, pool_fact
+from imaginate.engine.plan import make_plan
 from imaginate.engine.resolve import recipe_from
 from imaginate.prompts.naming import says_nothing
 from imaginate.records import ClassInfo, LabelSpace, Sample
@@ -72,6 +73,15 @@ def test_bytes_are_foretold_to_a_fifth(tmp_path: Path) -> None:
 
 def _plan(labels: LabelSpace) -> outlook.Plan:
     return outlook.Plan(labels, (), (), ())
+
+
+@pytest.mark.parametrize(("copies", "is_said"), [(1000, False), (90_000, True)])
+def test_a_run_of_a_million_files_is_offered_tars(tmp_path: Path, copies: int, is_said: bool) -> None:
+    settings = {"data": {"path": str(folder(tmp_path / "data"))}, "method": "duplicate", "expand": {"copies": copies}}
+    recipe = recipe_from(settings)
+    plan = make_plan(recipe, open_dataset(recipe.data))
+    said = [fact.text for fact in outlook.outlook(recipe, plan, None)]
+    assert any("imaginate export RUN TARS --format webdataset" in text for text in said) == is_said
 
 
 def test_a_dataset_without_splits_says_how_to_hold_out(tmp_path: Path) -> None:

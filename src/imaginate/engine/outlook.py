@@ -28,6 +28,7 @@ MOST_SEEDS = 300  # on which a guide is measured
 LOOKED_AT = 4  # seed images that are encoded to estimate sizes
 MOST_SIDE = 512  # of the part of a seed image that is encoded
 HARDLY = 0.25  # of the way from chance to certainty: below it a guide hardly knows the classes
+MANY_FILES = 1_000_000  # new images from which on a reader that opens one file each is what one waits for
 SAVES = 0.7  # a format that takes less than this share is worth a word
 
 
@@ -209,6 +210,13 @@ def outlook(recipe: ResolvedRecipe, plan: Plan, context: RunContext | None, made
         new = made.size if made is not None else expected_size(recipe, seed, side)
         found = disk_of(plan, recipe.write, new, None if made is None else made.bytes)
         facts += [Fact(disk_fact(found, plan.wanted, recipe.write))] if found is not None else []
+    if plan.wanted >= MANY_FILES:
+        facts.append(
+            Fact(
+                f"{plan.wanted:,} images are as many small files: train from tars of a thousand, which "
+                "`imaginate export RUN TARS --format webdataset` packs when the run has ended"
+            )
+        )
     return [fact for fact in facts if fact is not None]
 
 
