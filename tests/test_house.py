@@ -215,6 +215,7 @@ CLASSES = [
     "Predictions",
 ]
 CLASSES += ["Refiltered", "Run"]
+CLASSES += ["Comparison", "Exported", "ExportedModel", "Fitted", "TrainedClassifier", "WrittenReport"]
 ERRORS = ["ConfigError", "DataError", "ImageError", "ImaginateError", "ModelError", "RunError"]
 
 

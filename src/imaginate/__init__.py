@@ -22,28 +22,34 @@ if TYPE_CHECKING:
     from imaginate.engine.resolve import recipe_from
     from imaginate.engine.run import Run, expand
     from imaginate.errors import ConfigError, DataError, ImageError, ImaginateError, ModelError, RunError
+    from imaginate.evaluation.comparison import Comparison
     from imaginate.evaluation.measure import evaluate
     from imaginate.evaluation.study import compare
     from imaginate.training.classifier import train
     from imaginate.training.loading import Classifier, load_classifier
-    from imaginate.training.portable import export_model
+    from imaginate.training.portable import ExportedModel, export_model
+    from imaginate.training.result import TrainedClassifier
     from imaginate.workflows.adopt import adopt
-    from imaginate.workflows.fit import fit
+    from imaginate.workflows.fit import Fitted, fit
     from imaginate.workflows.guide import MeasuredGuide, guide
     from imaginate.workflows.improve import Improved, improve
     from imaginate.workflows.inspect import InspectedRun, inspect
     from imaginate.workflows.pools import PoolResults, build_pool, search_pool, search_pool_batch
     from imaginate.workflows.predict import Predictions, predict
-    from imaginate.workflows.report import report
+    from imaginate.workflows.report import WrittenReport, report
     from imaginate.workflows.review import export_decisions, review
-    from imaginate.write.export import export
+    from imaginate.write.export import Exported, export
 
 __all__ = [
     "Classifier",
+    "Comparison",
     "ConfigError",
     "DataError",
     "DataSpec",
     "Dataset",
+    "Exported",
+    "ExportedModel",
+    "Fitted",
     "Forecast",
     "ImageError",
     "ImaginateError",
@@ -56,6 +62,8 @@ __all__ = [
     "Refiltered",
     "Run",
     "RunError",
+    "TrainedClassifier",
+    "WrittenReport",
     "__version__",
     "adopt",
     "build_pool",
@@ -113,6 +121,12 @@ _HOMES = {
     "recipe_from": "engine.resolve",
     "DataSpec": "data",
     "Dataset": "data",
+    "Comparison": "evaluation.comparison",
+    "Exported": "write.export",
+    "ExportedModel": "training.portable",
+    "Fitted": "workflows.fit",
+    "TrainedClassifier": "training.result",
+    "WrittenReport": "workflows.report",
     "Forecast": "engine.forecast",
     "InspectedRun": "workflows.inspect",
     "MeasuredGuide": "workflows.guide",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def test_plan_and_expand_say_split_sizes_and_the_format_that_saves(
     caplog.clear()
     imaginate.expand(data, str(tmp_path / "run"), "duplicate", copies=2, progress=False)
     assert not any("new images of" in record.getMessage() for record in caplog.records)  # it is finished
+
+
+def test_new_images_and_seeds_are_compared_on_the_same_seeds(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where pictures differ in size, a copy as large as its seed is not said to be smaller or larger."""
+    for number, side in enumerate((300, 40, 40, 40, 300, 40, 40, 40, 300, 40, 40, 40, 300, 40, 40, 300)):
+        (tmp_path / "data" / f"class{number // 8}").mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (side, side), (number, 9, 9)).save(tmp_path / "data" / f"class{number // 8}" / f"{number}.png")
+    for limit in (1, 16):
+        planned = str(imaginate.plan(str(tmp_path / "data"), "duplicate", copies=1, batch=limit))
+        (new, seeds) = re.findall(r"new images of (\d+ x \d+) pixels \(seeds (\d+ x \d+)\)", planned)[0]
+        assert new == seeds
+    caplog.set_level(logging.INFO, "imaginate.facts")
+    imaginate.expand(str(tmp_path / "data"), str(tmp_path / "run"), "duplicate", copies=1, progress=False)
+    (new, seeds) = re.findall(r"new images of (\d+ x \d+) pixels \(seeds (\d+ x \d+)\)", caplog.text)[0]
+    assert new == seeds
 
 
 def test_bytes_are_foretold_to_a_fifth(tmp_path: Path) -> None:

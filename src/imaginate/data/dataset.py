@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from imaginate.data.decoding import load
 from imaginate.data.spec import DataSpec
+from imaginate.markdown import table
 from imaginate.records import Image, LabelSpace, Sample, Skipped
 
 if TYPE_CHECKING:
@@ -45,6 +46,10 @@ class Dataset:
     def __repr__(self) -> str:
         split = f", split {self.split!r}" if self.split else ""
         return f"Dataset({self.name!r}{split}: {len(self.samples)} images, {len(self.labels)} classes, {self.format})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the images of each class."""
+        return table([{"class": name, "images": count} for name, count in self.counts().items()], repr(self))
 
     def to_pandas(self) -> Any:
         """A row an image (id, class, label, split) as a pandas data frame (pandas is not installed with imaginate)."""

@@ -136,8 +136,9 @@ def forecast(recipe: ResolvedRecipe, *, progress: bool = False) -> Forecast:
     note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
     lost = remark(*(Tally.of([summary.get(key, {})]) for key in ("judged_copies", "judged_seeds")))
     notes = (*worker.context.notes, *filter(None, (note, lost, broken, _formats(plan))))
-    new_size = summary["new_size"] and (summary["new_size"][0], summary["new_size"][1])
-    facts = (split, *outlook(recipe, plan, worker.context, Made(size=new_size, bytes=size / images)))
+    new, seeds = (summary[key] and (summary[key][0], summary[key][1]) for key in ("new_size", "seed_size"))
+    made = Made(size=new, seed_size=seeds, bytes=size / images)
+    facts = (split, *outlook(recipe, plan, worker.context, made))
     return Forecast(recipe.method_name, plan, seconds / images, size / images, images, notes, facts)
 
 

@@ -42,10 +42,11 @@ class Fact:
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """What a trial came to: the typical size of its images, and bytes of one."""
+    """What a trial came to: the typical size of its images and of the seeds that they are of, and bytes of one."""
 
     size: Size | None
     bytes: float
+    seed_size: Size | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,9 +154,12 @@ def expected_size(recipe: ResolvedRecipe, seed: Size, side: int | None) -> Size 
     return resized(size, recipe.write.output_size)
 
 
-def disk_of(plan: Plan, writing: Writing, new: Size | None, measured: float | None = None) -> Disk | None:
+def disk_of(
+    plan: Plan, writing: Writing, new: Size | None, measured: float | None = None, seed: Size | None = None
+) -> Disk | None:
     """What new images of this size take, estimated by encoding parts of a few seeds in every format; `measured`: bytes
-    of a new image, where some were made. None where no seed can be read."""
+    of a new image, where some were made; `seed`: the size of the seeds that they are of. None where no seed can be
+    read."""
     sizes, stored, pixels = [], [], dict.fromkeys(get_args(get_type_hints(Writing)["format"]), 0.0)
     looked_at = 0
     for sample, image in _few(plan.samples):
@@ -165,8 +169,8 @@ def disk_of(plan: Plan, writing: Writing, new: Size | None, measured: float | No
         looked_at += part.shape[-1] * part.shape[-2]
         for name in pixels:
             pixels[name] += len(encode(part, replace(writing, format=name, output_size=None)))
-    seed = typical(sizes)
-    if seed is None:
+    seed = seed or typical(sizes)
+    if seed is None or not sizes:
         return None
     area = (new or seed)[0] * (new or seed)[1]
     formats = {name: size / looked_at * area for name, size in pixels.items()}
@@ -204,11 +208,12 @@ def outlook(recipe: ResolvedRecipe, plan: Plan, context: RunContext | None, made
     what a trial of a few images came to."""
     facts: list[Fact | None] = [name_fact(recipe, plan.labels, _guide(recipe, context))]
     facts += _of_roles(recipe, plan, context) if context is not None else []
-    seed = next(((image.shape[-1], image.shape[-2]) for _, image in _few(plan.samples)), None)
+    seed = made.seed_size if made is not None else None
+    seed = seed or typical([(image.shape[-1], image.shape[-2]) for _, image in _few(plan.samples)])
     if seed is not None and plan.wanted:
         side = context.prior.image_size if context is not None and _needs_prior(recipe) else None
         new = made.size if made is not None else expected_size(recipe, seed, side)
-        found = disk_of(plan, recipe.write, new, None if made is None else made.bytes)
+        found = disk_of(plan, recipe.write, new, None if made is None else made.bytes, seed)
         facts += [Fact(disk_fact(found, plan.wanted, recipe.write))] if found is not None else []
     if plan.wanted >= MANY_FILES:
         facts.append(

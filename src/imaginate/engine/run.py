@@ -180,12 +180,18 @@ def _look_for_gone(recipe: ResolvedRecipe, plan: Plan, store: Folder, restore: b
     if not restore:
         log.warning(run.words_for_gone(gone))
         return
-    worker = ShardWorker(recipe, plan, store.root)
+    worker, others = ShardWorker(recipe, plan, store.root), []
     for number in range(len(plan.shards)):
         names = run.rows(rows_name(number), columns=("file_name",))
         if mine := {row["file_name"] for row in names} & set(gone):
-            worker.restore(number, mine)
+            others += worker.restore(number, sorted(mine))
     store.put(SHEET, contact_sheet(store))
+    if others:
+        log.warning(
+            f"{len(others)} of {len(gone)} images cannot be made again as they were, and stay away (first: "
+            f"{others[0]}): a copy that depends on other copies or seeds came about before the run grew; `imaginate "
+            f"refilter {store.root} --accept-removed` rejects them"
+        )
 
 
 def _remark(summary: Mapping[str, Any], recipe: ResolvedRecipe) -> None:

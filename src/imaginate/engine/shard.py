@@ -6,9 +6,10 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -40,6 +41,7 @@ from imaginate.records import (
     image_seed,
     steady,
 )
+from imaginate.runs import Row, RunFolder
 from imaginate.write import names, tables
 from imaginate.write.images import (
     EXTENSIONS,
@@ -54,6 +56,7 @@ from imaginate.write.images import (
 from imaginate.write.marks import Mark, Taken, packet
 
 Judged = tuple[Candidate, Verdict]
+ROUNDING = 1e-3  # by which a score of the same image may differ where it is made again
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,8 @@ class ShardWorker:
         self.judge = judge_for(recipe, self.context)
         self.judged_share = 1.0  # of the kept copies, by the judge
         self.earlier = Earlier(self.store, plan.labels) if plan.grows else None
-        self.wanted: set[str] | None = None  # the only files to write; None: all
+        # While files are restored: file name -> how to write it, once it is known to come out as it was. Else None.
+        self.held: dict[str, list[Callable[[], None]]] | None = None
 
     def make(self, number: int) -> dict[str, Any]:
         """Make and commit one shard; returns its marker. Finished shards are not made again."""
@@ -129,11 +133,19 @@ class ShardWorker:
         self.store.put(marker, json.dumps(summary, ensure_ascii=False, sort_keys=True).encode())
         return summary
 
-    def restore(self, number: int, wanted: Collection[str]) -> None:
-        """Write the files of a finished shard that are gone, and nothing else."""
-        self.tallies, self.sizes, self.wanted = (Tally(), Tally()), ([], []), set(wanted)
-        self._rows(self.plan.shards[number])
-        self.wanted = None
+    def restore(self, number: int, wanted: Collection[str]) -> list[str]:
+        """Write the files of a finished shard that are gone, and nothing else; returns those that would come out as
+        other images now (of copies that depend on one another, made before the run grew), which are not written."""
+        self.tallies, self.sizes, self.held = (Tally(), Tally()), ([], []), {name: [] for name in wanted}
+        try:
+            made = _by_file(tables.table(self._rows(self.plan.shards[number])[0]).to_pylist())
+            before = _by_file(RunFolder(self.store).rows(rows_name(number)))
+            same = {name for name in wanted if name in made and name in before and _is_same(made[name], before[name])}
+            for write in (write for name in wanted if name in same for write in self.held[name]):
+                write()
+        finally:
+            self.held = None
+        return [name for name in wanted if name not in same]
 
     def _notes(self) -> dict[str, list[str]]:
         """What the method says of its settings, where it says something."""
@@ -320,12 +332,10 @@ class ShardWorker:
     def _keep_original(self, unit: Unit, request: Request, kept: Original) -> dict[str, Any]:
         assert request.sample is not None
         name = f"images/{self.folders[unit.label]}/{names.stem(unit.key)}{kept.extension}"
-        if self.wanted is not None and name not in self.wanted:
-            pass
-        elif kept.link is not None:
-            self.store.link(name, kept.link)
+        if kept.link is not None:
+            self._write(name, partial(self.store.link, name, kept.link))
         else:
-            self.store.put(name, kept.data)
+            self._write(name, partial(self.store.put, name, kept.data))
         soft = request.sample.soft_label
         return {
             **self._common(name, unit.label),
@@ -363,21 +373,43 @@ class ShardWorker:
     def _put_mask(self, file_name: str, mask: Any) -> str:
         """Written as masks/CLASS/NAME.png, whether the image is kept or rejected; returns the name."""
         name = f"masks/{file_name.split('/', 1)[1].rsplit('.', 1)[0]}.png"
-        if self.wanted is None or file_name in self.wanted:
-            self.store.put(name, encode_mask(mask, self.recipe.write))
+        self._write(file_name, lambda: self.store.put(name, encode_mask(mask, self.recipe.write)))
         return name
 
     def _put(self, file_name: str, image: Any, xmp: bytes, pending: list[Future[None]]) -> None:
-        if self.wanted is not None and file_name not in self.wanted:
-            return
-
         def write() -> None:
             self.store.put(file_name, encode(image, self.recipe.write, xmp))
 
-        if self.writers is None:
-            write()
+        if self.writers is None or self.held is not None:
+            self._write(file_name, write)
         else:
             pending.append(self.writers.submit(write))
+
+    def _write(self, file_name: str, write: Callable[[], None]) -> None:
+        """Write what belongs to an image; while files are restored, later or never."""
+        if self.held is None:
+            write()
+        elif file_name in self.held:
+            self.held[file_name].append(write)
+
+
+def _by_file(rows: Sequence[Row]) -> dict[str, Row]:
+    """File name -> its row, without what the row does not know."""
+    named = ((row["file_name"], row) for row in rows if row["file_name"] is not None)
+    return {name: {key: value for key, value in row.items() if value is not None} for name, row in named}
+
+
+def _is_same(one: Row, other: Row) -> bool:
+    """Whether two rows say the same of an image: its numbers within what another batch or device changes."""
+    if one.keys() != other.keys():
+        return False
+    return all(_is_close(one[key], other[key]) for key in one)
+
+
+def _is_close(one: Any, other: Any) -> bool:
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(_is_close, one, other))
+    return abs(one - other) <= ROUNDING if isinstance(one, float) else bool(one == other)
 
 
 def _folders(classes: Sequence[str], store: Folder) -> list[str]:

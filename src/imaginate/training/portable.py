@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from imaginate import markdown
 from imaginate.errors import ConfigError, ModelError, RunError
 from imaginate.files import first_line, replace_file
 from imaginate.training.augment import stored_size
@@ -27,8 +29,48 @@ GRAPH, PREPROCESSING, CARD = "model.onnx", "preprocessing.json", "README.md"
 CALLED = {"efficientnet-lite0": "tf_efficientnet_lite0"}  # the bundled backbone, as timm calls it
 
 
-def export_model(path: str | os.PathLike[str], out: str | os.PathLike[str], form: str = "onnx") -> Path:
-    """Write the classifier in a folder of `train` in another form, into a new folder; returns it.
+@dataclass(frozen=True, kw_only=True)
+class ExportedModel:
+    """A folder that other tools load; a path wherever one is wanted."""
+
+    path: Path
+    format: str
+    classes: tuple[str, ...]
+    image_size: int
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __truediv__(self, name: str) -> Path:
+        return self.path / name
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def __repr__(self) -> str:
+        side = self.image_size
+        return (
+            f"ExportedModel({str(self.path)!r}: {self.format}, {len(self.classes)} classes at {side} x {side} pixels)"
+        )
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what was written, and the classes in the order of the outputs."""
+        return markdown.table(self._rows(), f"{self!r}; {self.path / CARD} says how to use it")
+
+    def to_pandas(self) -> Any:
+        """A row a class, in the order of the outputs, as a pandas data frame (pandas is not installed with
+        imaginate)."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(self._rows()).to_pandas()
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [{"output": number, "class": name} for number, name in enumerate(self.classes)]
+
+
+def export_model(path: str | os.PathLike[str], out: str | os.PathLike[str], form: str = "onnx") -> ExportedModel:
+    """Write the classifier in a folder of `train` in another form, into a new folder; returns it, a path that says what
+    is in it.
 
     onnx: `model.onnx`, (b, 3, s, s) in [0, 1] -> `logits` and `probabilities`, b free; with `preprocessing.json`.
     timm: what `timm.create_model("local-dir:OUT", pretrained=True)` and transformers' `AutoModelForImageClassification`
@@ -48,7 +90,7 @@ def export_model(path: str | os.PathLike[str], out: str | os.PathLike[str], form
         writers[form](classifier, partial)
 
     replace_file(target, write)
-    return target
+    return ExportedModel(path=target, format=form, classes=tuple(classifier.classes), image_size=classifier.image_size)
 
 
 def _write_onnx(classifier: Classifier, folder: Path) -> None:

@@ -3,16 +3,64 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from imaginate.data import open_dataset
 from imaginate.errors import ConfigError, ImaginateError
+from imaginate.evaluation.comparison import Comparison
+from imaginate.markdown import table
 from imaginate.records import Sample
 from imaginate.reports import DrawMap, Options, ReadImage, write_report, write_tables
+from imaginate.reports.read import RunContents, Study, read
+from imaginate.reports.tables import run_rows, study_rows
 from imaginate.runs import RunFolder
+from imaginate.workflows.inspect import inspect
 
 PathLike = str | os.PathLike[str]
+
+
+class WrittenReport(list[Path]):
+    """The files of a report; `paths` are the folders that it is on."""
+
+    def __init__(self, files: Iterable[Path] = (), paths: Sequence[str] = ()) -> None:
+        super().__init__(files)
+        self.paths = tuple(paths)
+
+    @property
+    def page(self) -> Path | None:
+        """The page to open in a browser; None where none was asked for."""
+        return next((file for file in self if file.suffix == ".html"), None)
+
+    def __repr__(self) -> str:
+        on = ", ".join(repr(path) for path in self.paths)
+        return f"WrittenReport({on}: {', '.join(file.name for file in self)})"
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the files, then table and verdict of a study, or contact sheet and summary of a run."""
+        files = table([{"file": file, "bytes": file.stat().st_size} for file in self if file.exists()])
+        return files + "".join(_shown(source) for source in map(read, self.paths))
+
+    def to_pandas(self) -> Any:
+        """A row an arm, or a run, with all that `report.csv` has, as a pandas data frame (pandas is not installed with
+        imaginate)."""
+        import pyarrow as pa
+
+        options = Options()
+        sources = [read(path) for path in self.paths]
+        rows = [row for s in sources for row in (study_rows if isinstance(s, Study) else run_rows)(s, options)]  # type: ignore[operator]
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        return pa.table({name: [row.get(name) for row in rows] for name in names}).to_pandas()
+
+
+def _shown(source: Study | RunContents) -> str:
+    if isinstance(source, Study):
+        return Comparison(source.results)._repr_html_()
+    return inspect(source.place)._repr_html_()
 
 
 def report(
@@ -26,8 +74,9 @@ def report(
     copies: int = 5,
     map: bool | str = False,
     map_by: str = "pca",
-) -> list[Path]:
-    """Report on a study or a run, into its own folder or `out`, or tables over several studies; returns the files.
+) -> WrittenReport:
+    """Report on a study or a run, into its own folder or `out`, or tables over several studies; returns the files, in a
+    list that a notebook shows.
 
     `formats`: any of html, csv, markdown, latex, json. `hourly_price` of the machine, in `currency`, adds money to the
     cost. `seeds` and `copies`: how many of each a contact sheet shows.
@@ -46,10 +95,11 @@ def report(
     )
     folders = [os.fspath(path) for path in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     if len(folders) == 1:
-        return write_report(folders[0], out=None if out is None else Path(out), formats=formats, options=options)
+        files = write_report(folders[0], out=None if out is None else Path(out), formats=formats, options=options)
+        return WrittenReport(files, folders)
     if not out:
         raise ConfigError(f"a report over {len(folders)} folders needs --out FOLDER")
-    return write_tables(folders, out=Path(out), formats=formats, options=options)
+    return WrittenReport(write_tables(folders, out=Path(out), formats=formats, options=options), folders)
 
 
 def _map_drawer(guide: str | None, word: str) -> DrawMap:

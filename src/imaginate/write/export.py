@@ -8,7 +8,8 @@ import io
 import json
 import logging
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from imaginate.data.labelling import as_line
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
+from imaginate.markdown import table as html_table
 from imaginate.ownership import is_begun, own
 from imaginate.runs import Row, RunFolder
 from imaginate.write.annotation_exports import write_coco, write_fiftyone, write_label_studio, write_ultralytics
@@ -34,17 +36,51 @@ _as_json = json.JSONEncoder(ensure_ascii=False).encode
 IMPORTS = ("label-studio", "ultralytics", "coco")  # as these tools write names: without line breaks, or as folders
 
 
+class Exported(int):
+    """How many images an export holds, with its folder in `path`, its `format`, and the images of each class in
+    `classes`; a number wherever one is wanted."""
+
+    path: str
+    format: str
+    classes: dict[str, int]
+
+    def __new__(cls, images: int, path: str = "", form: str = "", classes: Mapping[str, int] | None = None) -> Exported:
+        """A count that knows what it is of."""
+        self = super().__new__(cls, images)
+        self.path, self.format, self.classes = path, form, dict(classes or {})
+        return self
+
+    def __repr__(self) -> str:
+        return f"Exported({self.path!r}, {int(self)} images as {self.format})"
+
+    def __str__(self) -> str:
+        return str(int(self))
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the images of each class."""
+        return html_table(self._rows(), f"{self.path}: {int(self)} images as {self.format}")
+
+    def to_pandas(self) -> Any:
+        """A row a class, as a pandas data frame (pandas is not installed with imaginate)."""
+        import pyarrow as pa
+
+        return pa.Table.from_pylist(self._rows()).to_pandas()
+
+    def _rows(self) -> list[dict[str, Any]]:
+        return [{"class": name, "images": count} for name, count in self.classes.items()]
+
+
 def export(
-    run: str,
-    out: str,
+    run: str | os.PathLike[str],
+    out: str | os.PathLike[str],
     form: str,
     *,
     per_file: int = 1000,
     c2pa_cert: str | None = None,
     c2pa_key: str | None = None,
     c2pa_timestamp: str | None = None,
-) -> int:
-    """Write the kept images of a run as `form` under `out`; returns their number.
+) -> Exported:
+    """Write the kept images of a run as `form` under `out`; returns their number, which also says where they are.
 
     webdataset: `shard-000000.tar` with `.png` (or what all images of the run are), `.cls` and `.json`, class names in
     `dataset_info.json`, which `datasets` passes over. parquet: `train-00000-of-0000N.parquet` with an `image` struct, a
@@ -84,7 +120,15 @@ def export(
     if signer is not None:
         facts.info(signer.words())
         signer.close()
-    return kept.count
+    return Exported(kept.count, os.fspath(out), form, _by_class(kept, _class_names(source)))
+
+
+def _by_class(kept: _Kept, names: Sequence[str]) -> dict[str, int]:
+    """The images of each class, in the order of the labels."""
+    counts: Counter[int] = Counter()
+    for batch in kept.batches("file_name", "label"):
+        counts.update(batch.column("label").to_pylist())
+    return {name: counts[label] for label, name in enumerate(names)}
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from imaginate import files, lettering
-from imaginate.errors import ConfigError
+from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder
 from imaginate.runs import RunFolder
 
@@ -140,11 +140,16 @@ def _no_seed(pen: Any, left: int, top: int, row: Row) -> None:
 
 
 def _thumbnail(store: Folder, name: str) -> tuple[Any, str]:
-    """The picture, small, and its size in words."""
+    """The picture, small, and its size in words; an empty one, and why, where somebody removed or broke the file."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(store.get(name))) as opened:
-        picture = opened.convert("RGB")
+    try:
+        with Image.open(io.BytesIO(store.get(name))) as opened:
+            picture = opened.convert("RGB")
+    except RunError:
+        return Image.new("RGB", (CELL, CELL), PAPER), "(removed)"
+    except (OSError, SyntaxError, ValueError):
+        return Image.new("RGB", (CELL, CELL), PAPER), "(damaged)"
     scale = CELL / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
     small = picture.resize(size, Image.Resampling.NEAREST if scale >= 2 else Image.Resampling.BICUBIC)
