@@ -48,3 +48,11 @@ def listed(items: Sequence[str], limit: int = 8) -> str:
     """Names in a sentence: `a, b and c`, shortened where there are many; `none`."""
     shown = list(items[:limit]) + ([f"{len(items) - limit} more"] if len(items) > limit else [])
     return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1] if shown else "none"
+
+
+def lines_of_classes(lines: Sequence[tuple[str, bool]], most: int = 40) -> list[str]:
+    """A line a class for a person to read: all of them, or the first and those that matter (True), at most so many."""
+    if len(lines) <= most:
+        return [line for line, _ in lines]
+    chosen = sorted(sorted(range(len(lines)), key=lambda i: (not lines[i][1], i))[: most - 1])
+    return [*(lines[i][0] for i in chosen), f"... {len(lines) - len(chosen):,} more classes (--json lists all)"]

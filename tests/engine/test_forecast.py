@@ -10,7 +10,9 @@ import imaginate
 from data import zoo
 from imaginate.data import known_formats
 from imaginate.engine import forecast
+from imaginate.errors import lines_of_classes
 from imaginate.runs import RunFolder
+from worlds import folder
 
 
 def ugly(root: Path, each: int = 4) -> Path:
@@ -52,3 +54,15 @@ def test_plan_says_how_many_seed_images_it_has_decoded(tmp_path: Path, monkeypat
     monkeypatch.setattr(forecast, "PATIENCE", 0.0)
     planned = imaginate.plan(str(tmp_path), "duplicate")
     assert "1 of 12 seed images were decoded in advance" in str(planned)
+
+
+def test_of_many_classes_few_are_printed_and_those_without_images_first(tmp_path: Path) -> None:
+    names = [f"class{number:03}" for number in range(60)]
+    data = folder(tmp_path / "data", classes=names, each=1)
+    text = str(imaginate.plan(str(data), "cutout", copies=1))
+    assert text.count("\nclass0") == 39
+    assert "\n... 21 more classes (--json lists all)\n" in text
+    assert lines_of_classes([(name, name == "class059") for name in names])[-2:] == [
+        "class059", "... 21 more classes (--json lists all)",
+    ]  # fmt: skip
+    assert lines_of_classes([(name, False) for name in names[:40]]) == names[:40]

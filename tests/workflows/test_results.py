@@ -113,8 +113,8 @@ def test_a_fit_and_an_exported_model_are_paths_that_say_what_they_are(tmp_path: 
 
 
 def test_every_function_returns_an_object_with_a_page() -> None:
-    """What a notebook shows of each command. Only what gives nothing, a count, one picture, a recipe, a network or a list
-    of such objects has none."""
+    """What a notebook shows of each command. Only what gives nothing, a count, one picture, a recipe, a network or a
+    list of such objects has none."""
     plain = {"review", "export_decisions", "recipe_from", "load", "load_classifier", "search_pool_batch"}
     homes = imaginate._HOMES
     for name in (n for n in imaginate.__all__ if n in homes and n.islower() and n not in plain):

@@ -11,7 +11,7 @@ from imaginate.data.decoding import has_image_suffix, why_not
 from imaginate.data.known_formats import HEAD
 from imaginate.data.listing import from_paths
 from imaginate.data.reading import MAX_BYTES
-from imaginate.data.table_listing import by_lone_table, list_tables, tables_in
+from imaginate.data.table_listing import by_lone_table, list_tables, or_lone_table, tables_in
 from imaginate.errors import DataError, ImageError
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
@@ -47,9 +47,10 @@ def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipp
         else:
             images[member.name] = member.source
     try:
-        return from_paths(format, list(images.items()), left, path, part.layout)
+        listing = from_paths(format, list(images.items()), left, path, part.layout)
     except DataError as problem:
         return by_lone_table(problem, files, part, path, format)
+    return or_lone_table(listing, files, part, path)
 
 
 def skip_reason(name: str, size: int) -> str:

@@ -133,6 +133,20 @@ def by_lone_table(
     return replace(listing, notes=(f"the labels are read from {name}, the only table of labels here", *listing.notes))
 
 
+def or_lone_table(
+    listing: Listing, files: Mapping[str, ImageSource], part: Part, where: str, *, on_disk: bool = False
+) -> Listing:
+    """The classes of the folders; where all images are in one folder, which tells nothing of them, and the one table
+    here names classes for most of them, those of the table."""
+    if len(listing.labels) != 1 or part.layout != "auto":
+        return listing
+    try:
+        found = by_lone_table(DataError(""), files, part, where, listing.format, on_disk=on_disk)
+    except DataError:
+        return listing
+    return found if len(found.labels) > 1 and 2 * len(found.samples) > len(listing.samples) else listing
+
+
 def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manifest") -> Listing:
     """The rows of all tables whose image files are there."""
     entries = [entry for table in tables for entry in _entries(table)]

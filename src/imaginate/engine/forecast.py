@@ -24,7 +24,7 @@ from imaginate.engine.recipe import SECTIONS, Recipe
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker
 from imaginate.engine.sizes import shrinking, size_in_words
-from imaginate.errors import ImageError
+from imaginate.errors import ImageError, lines_of_classes
 from imaginate.markdown import table
 from imaginate.progress import duration
 from imaginate.records import FileBacked
@@ -86,7 +86,8 @@ class Forecast:
         plan, width = self.plan, max([len(name) for name in self.plan.counts] + [5])
         rate = 1 / self.seconds_per_image if self.seconds_per_image else float("inf")
         lines = [f"{'class':<{width}}  {'seeds':>7}  {'new':>8}"]
-        lines += [f"{name:<{width}}  {c['seeds']:>7}  {c['new']:>8}" for name, c in plan.counts.items()]
+        each = [(f"{name:<{width}}  {c['seeds']:>7}  {c['new']:>8}", not c["new"]) for name, c in plan.counts.items()]
+        lines += lines_of_classes(each)
         seeds = sum(c["seeds"] for c in plan.counts.values())
         lines += [f"{'total':<{width}}  {seeds:>7}  {plan.wanted:>8}", ""]
         lines.append(f"{plan.wanted} new images by {self.method} in {len(plan.shards)} shards")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from imaginate.errors import ConfigError
+from imaginate.errors import ConfigError, lines_of_classes
 from imaginate.markdown import picture_and_text
 from imaginate.runs import KEPT, REJECTED, Columns, Facts, Row, RunFolder
 from imaginate.workflows.image_words import about_image
@@ -163,11 +163,13 @@ def _inspect_unfinished(folder: RunFolder) -> InspectedRun:
 def _classes(facts: Facts, new: Mapping[str, int]) -> list[str]:
     width = max([len(c["name"]) for c in facts["classes"]] + [5])
     lines = [f"{'class':<{width}}  {'seeds':>7}  {'wanted':>7}  {'new':>7}"]
+    each = []
     for c in facts["classes"]:
         made = new.get(c["name"], 0)
-        short = "  short" if made < c["new"] else ""
-        lines.append(f"{c['name']:<{width}}  {c['seeds']:>7}  {c['new']:>7}  {made:>7}{short}")
-    return lines
+        is_short = made < c["new"]
+        words = f"{c['name']:<{width}}  {c['seeds']:>7}  {c['new']:>7}  {made:>7}{'  short' if is_short else ''}"
+        each.append((words, is_short))
+    return lines + lines_of_classes(each)
 
 
 def _agreement(facts: Facts) -> list[str]:

@@ -38,7 +38,7 @@ class InspectedData:
         for split in [*whole.splits, *([None] if splits[None] else [])]:
             lines.append(f"  {splits[split]:>8}  {'images' if split is None else split}")
         titles = [n if n == t else f"{n} ({t})" for n, t in zip(data.labels.names, data.labels.titles, strict=True)]
-        lines += ["", f"{len(titles)} classes: {listed(titles, SHOWN)}"]
+        lines += ["", f"{len(titles)} class{'es' * (len(titles) != 1)}: {listed(titles, SHOWN)}"]
         if reasons := whole.reasons():
             lines += ["", f"left out: {len(whole.skipped)}"]
             lines += [f"  {count:>8}  {reason}" for reason, count in reasons.items()]

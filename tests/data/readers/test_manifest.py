@@ -168,6 +168,28 @@ def test_the_one_table_of_images_without_class_folders_is_read(kind: str, tmp_pa
     assert data.notes[0] == "the labels are read from train.csv, the only table of labels here"
 
 
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+def test_one_folder_of_images_next_to_a_table_of_classes_is_no_class(kind: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "set", {"images": 4})
+    table = "Filename;Diagnosis;patient_id\n000.png;Grade I;p1\n001.png;Grade II;p2\n002.png;Grade I;p1\n"
+    (tmp_path / "set/annotations.csv").write_text(table, encoding="utf-8-sig")
+    where = tmp_path / "set"
+    if kind != "folder":
+        where = Path(shutil.make_archive(str(tmp_path / "packed"), kind, tmp_path / "set"))
+    data = open_dataset(where)
+    assert zoo.by_class(data) == {"Grade I": ["images/000.png", "images/002.png"], "Grade II": ["images/001.png"]}
+    assert data.notes[0] == "the labels are read from annotations.csv, the only table of labels here"
+    assert open_dataset(where, layout="folders").counts() == {"images": 4}
+
+
+def test_one_class_next_to_another_table_stays_one_class(tmp_path: Path) -> None:
+    """A table of few of the images, of other files, or of one class, takes nothing over."""
+    zoo.folder(tmp_path, {"cat": 4})
+    for text in ("id,label\n000.png,cat\n001.png,dog\n", "id,label\nx.png,a\ny.png,b\n", "id,label\n000.png,tom\n"):
+        (tmp_path / "labels.csv").write_text(text)
+        assert open_dataset(tmp_path).counts() == {"cat": 4}
+
+
 def test_columns_as_asked(tmp_path: Path) -> None:
     text = "scan,grader,file_name,label\nimg/a/000.png,cat,x,1\nimg/a/001.png,dog,y,1\n"
     data = open_dataset(manifest(tmp_path, text), path_column="Scan", label_column="grader")

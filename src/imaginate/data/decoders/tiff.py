@@ -98,7 +98,7 @@ def _values(data: bytes, page: Page, number: int, channels: tuple[int, ...] | No
         raise ImageError("complex numbers")
     colours = page.bands - page.has_alpha
     if channels is None and (colours > MAX_BANDS or colours == 2):
-        raise ImageError(f"{colours} bands: say which with --channels")
+        raise ImageError(f"with {colours} bands: say which with --channels")
     by_pillow = channels is None and page.compression in _BY_PILLOW
     values = _by_pillow(data, page, number) if by_pillow else None
     if values is None:

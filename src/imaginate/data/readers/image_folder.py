@@ -10,7 +10,7 @@ from imaginate.data.known_formats import RAW_SUFFIXES
 from imaginate.data.listing import from_paths, printable
 from imaginate.data.scanning import scan, scan_url
 from imaginate.data.sources.file import FileSource
-from imaginate.data.table_listing import SIDE_TABLES, by_lone_table, list_tables, tables_in
+from imaginate.data.table_listing import SIDE_TABLES, by_lone_table, list_tables, or_lone_table, tables_in
 from imaginate.errors import DataError
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
@@ -43,11 +43,12 @@ class ImageFolder:
                 skipped.append(Skipped(printable(name), reason))
             else:
                 images.append((name, FileSource(full)))
+        on_disk = not place.is_remote
         try:
-            return from_paths("image folder", images, skipped, place.path, part.layout)
+            listing = from_paths("image folder", images, skipped, place.path, part.layout)
         except DataError as problem:
-            on_disk = not place.is_remote
             return by_lone_table(problem, _files(found), part, place.path, "image folder", on_disk=on_disk)
+        return or_lone_table(listing, _files(found), part, place.path, on_disk=on_disk)
 
 
 def _stem(name: str, suffixes: tuple[str, ...]) -> str:
