@@ -1,4 +1,4 @@
-"""The three kinds of learner of the laboratory, each with a study of its own in every target."""
+"""The kinds of learner of the laboratory, each with a study of its own in every target."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ LEARNERS = {
     for learner in (
         LabLearner(
             name="probe", title="probe", flags=("--arch", "probe:efficientnet-lite0", "--seeds", "11"), by_updates=False
+        ),
+        LabLearner(
+            name="balanced", title="probe, every class alike", by_updates=False,
+            flags=("--arch", "probe:efficientnet-lite0", "--seeds", "11", "--class-weights", "balanced"),
+            arms=("randaugment", "retrieval-seeds-own", "retrieval-head-own", "retrieval-head-pure-own"),
+            targets=("flowers102-5", "caltech101-5"),
         ),
         LabLearner(
             name="finetune", title="fine-tuned", arms=MAIN,

@@ -121,6 +121,19 @@ def test_a_new_image_counts_by_its_weight(tmp_path: Path) -> None:
     assert pool.weighted(1.0) is pool
 
 
+def test_balanced_classes_have_the_same_sum_of_weights(tmp_path: Path) -> None:
+    whole = with_new(colour_pool(tmp_path), 40)
+    pool = replace(whole, label=np.where(whole.label == 1, 0, whole.label))  # 32 of one class, 16 of the other
+    for base in (pool, pool.weighted(0.25)):
+        weight = base.balanced().weight
+        assert weight is not None
+        sums = np.bincount(pool.label, weights=weight)
+        assert sums == pytest.approx([24, 0, 24])
+        one = pool.label == 0
+        before = np.ones(len(pool)) if base.weight is None else base.weight
+        assert weight[one] / weight[one][0] == pytest.approx(before[one] / before[one][0])
+
+
 def test_the_weight_is_chosen_on_the_validation_part(tmp_path: Path) -> None:
     """New images with wrong labels: the smaller their weight the better."""
     pool = colour_pool(tmp_path, count=96)

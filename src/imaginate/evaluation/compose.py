@@ -177,3 +177,18 @@ def _real_rows(arm: Arm, store: PixelCache) -> np.ndarray:
     if not rows:
         raise DataError(f"arm {arm.name!r} found no more real image")
     return np.sort(np.array(rows, np.int64))
+
+
+def uneven(arms: Mapping[str, TrainingSet], most: float = 3.0) -> list[str]:
+    """A note for each arm whose classes differ in size `most` times as much as those of the originals do."""
+    sizes = {name: np.unique(train.label[: len(train)], return_counts=True)[1] for name, train in arms.items()}
+    if "original" not in sizes:
+        return []
+    own = sizes["original"]
+    usual = own.max() / own.min()
+    return [
+        f"arm {name}: {count.min()} to {count.max()} images a class (originals {own.min()} to {own.max()}): every "
+        "image counts alike, so that classes with few lose; --class-weights balanced counts every class alike"
+        for name, count in sizes.items()
+        if count.max() / count.min() > most * usual
+    ]

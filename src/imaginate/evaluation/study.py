@@ -24,7 +24,7 @@ from imaginate.errors import ConfigError, RunError
 from imaginate.evaluation import results
 from imaginate.evaluation.arms import Arm, parse_arms
 from imaginate.evaluation.comparison import Comparison
-from imaginate.evaluation.compose import Composition, compose
+from imaginate.evaluation.compose import Composition, compose, uneven
 from imaginate.evaluation.controls import with_controls
 from imaginate.evaluation.cost import Cost, estimate
 from imaginate.evaluation.curves import Curves
@@ -162,6 +162,10 @@ class Study:
         )  # fmt: skip
         composed = self._compositions(material)
         self._fix_budgets(composed)
+        if first and self.protocol.class_weights == "none":
+            firsts = {arm: one.train for (arm, *key), one in composed.items() if key == [0, 0, 0]}
+            for words in uneven(firsts):
+                self._say(words)
         jobs = {
             arch: [
                 self._job(arch, arm, material, seed, r, composed)
@@ -328,7 +332,7 @@ class Study:
             arch=arch, classes=classes, size=protocol.size, recipe=protocol.adjusted_recipe(), updates=updates,
             epoch=epoch, seed=seed, pretrained=learner.starts_trained, augment=protocol.online_aug, device=self.device,
             precision=protocol.precision, statistics=(learner.mean, learner.std), finish=protocol.finish_on_originals,
-            head=protocol.head,
+            head=protocol.head, class_weights=protocol.class_weights,
         )  # fmt: skip
 
     def _job(self, arch: str, arm: Arm, material: StudyImages, seed: int, resample: int, composed: Compositions) -> Job:

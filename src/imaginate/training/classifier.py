@@ -207,7 +207,7 @@ def plan_of(settings: Training, recipe: Recipe, classes: int, images: int, devic
         updates=settings.updates or recipe.updates(images), epoch=max(1, -(-images // recipe.batch)),
         seed=derive_seed("train", settings.seed), pretrained=learner.starts_trained, augment=settings.online_aug,
         device=device, precision=settings.precision, statistics=(learner.mean, learner.std),
-        finish=settings.finish_on_originals, head=settings.head,
+        finish=settings.finish_on_originals, head=settings.head, class_weights=settings.class_weights,
     )  # fmt: skip
 
 

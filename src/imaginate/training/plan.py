@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["auto", "float32", "bfloat16"]
 HeadKind = Literal["ridge", "logistic"]
+ClassWeights = Literal["none", "balanced"]
 
 
 @runtime_checkable
@@ -31,7 +32,8 @@ class Grouped(Protocol):
 class TrainPlan:
     """One classifier to train. `span`: updates between two points to resume from; `period`: updates between two
     checks on the validation part; `epoch`: updates that count as one epoch for `plateau` and `patience`; `finish`: the
-    share of the updates, the last ones, that see original images alone; `head`: of a probe."""
+    share of the updates, the last ones, that see original images alone; `head`: of a probe; `class_weights`: whether
+    every image counts alike in the loss, or every class."""
 
     arch: str
     classes: int
@@ -48,6 +50,7 @@ class TrainPlan:
     statistics: Statistics = IMAGENET
     finish: float = 0.0
     head: HeadKind = "ridge"
+    class_weights: ClassWeights = "none"
 
     @property
     def span(self) -> int:

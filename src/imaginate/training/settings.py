@@ -13,7 +13,7 @@ from imaginate.runs import Facts, Values
 from imaginate.settings import check, nearest, setting
 from imaginate.training.augment import Policy
 from imaginate.training.learners import Learner, learner_of
-from imaginate.training.plan import HeadKind, Precision
+from imaginate.training.plan import ClassWeights, HeadKind, Precision
 from imaginate.training.recipes import RECIPES, Recipe, adjust
 
 PROBE, FINETUNE, PAPERS = "probe:efficientnet-lite0", "finetune:efficientnet-lite0", "resnet50"
@@ -61,6 +61,11 @@ class ClassifierSettings:
     online_aug: Policy = setting("light", "on-line augmentation; a probe sees each image once, as it is")
     finish_on_originals: float = setting(
         0.0, "share of the updates, the last ones, that see original images alone", ge=0, lt=1
+    )
+    class_weights: ClassWeights = setting(
+        "none",
+        "in the loss every image counts alike, or (balanced) every class: for new images that came unevenly over the "
+        "classes; the clip-... arms keep every image alike",
     )
     weight_new: str = setting("1", "weight of a new image in the loss, or auto: chosen on the validation part")
     allow_leak: bool = setting(False, "go on although held-out images are among the training images")

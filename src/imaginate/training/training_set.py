@@ -80,6 +80,14 @@ class TrainingSet:
         """What two sets of the same images share, as JSON can hold it."""
         return [x.tolist() for x in (self.label, self.row, self.weight) if x is not None]
 
+    def balanced(self) -> TrainingSet:
+        """The same images, each class with the same sum of weights, their mean 1; by the label, where one is soft."""
+        base = np.ones(len(self.label)) if self.weight is None else self.weight.astype(np.float64)
+        own = self.label[: len(self)]
+        total = np.bincount(own, weights=base[: len(self)], minlength=int(self.label.max()) + 1)
+        each = len(self) / (np.count_nonzero(total) * np.maximum(total, 1e-12))
+        return replace(self, weight=(base * each[self.label]).astype(np.float32))
+
     def weighted(self, weight_new: float) -> TrainingSet:
         """The same images, a new one counting `weight_new` times as much as an original."""
         if self.new is None or weight_new == 1:

@@ -92,4 +92,6 @@ def fit(
 ) -> Trained:
     """The classifier of a plan, trained by its learner."""
     learner = learner_of(plan.arch, pretrained=plan.pretrained)
+    if plan.class_weights == "balanced":
+        train = train.balanced()
     return learner.train(plan, train, validation, folder, advance=advance, team=team)
