@@ -34,8 +34,11 @@ LEARNERS = {
         LabLearner(
             name="balanced", title="probe, every class alike", by_updates=False,
             flags=("--arch", "probe:efficientnet-lite0", "--seeds", "11", "--class-weights", "balanced"),
-            arms=("randaugment", "retrieval-seeds-own", "retrieval-head-own", "retrieval-head-pure-own"),
-            targets=("flowers102-5", "caltech101-5"),
+            arms=(
+                "randaugment", "retrieval-seeds", "retrieval-head", "retrieval-seeds-own", "retrieval-head-own",
+                "retrieval-head-pure-own",
+            ),
+            targets=("tiny-5", "tiny-10", "flowers102-5", "caltech101-5", "imagenette"),
         ),
         LabLearner(
             name="finetune", title="fine-tuned", arms=MAIN,
