@@ -106,6 +106,22 @@ def test_a_dataset_without_splits_says_how_to_hold_out(tmp_path: Path) -> None:
     assert "--folds 5" in fact
 
 
+def test_what_shots_leave_is_free_for_holding_out(tmp_path: Path) -> None:
+    data = str(folder(tmp_path / "data"))
+    few = outlook.split_fact(open_dataset(data, shots=2)).text
+    assert few == (
+        "reads 6 images of 3 classes, chosen by --shots 2; free for holding out: the rest of each class (`imaginate "
+        "compare` with --held-out-split rest)"
+    )
+    folder(tmp_path / "parts" / "train")
+    folder(tmp_path / "parts" / "test")
+    half = outlook.split_fact(open_dataset(str(tmp_path / "parts"), fraction=0.5)).text
+    assert half.startswith("reads 6 images of 3 classes of split 'train', chosen by --fraction 0.5; free for")
+    assert half.endswith("--held-out-split rest), test")
+    long = outlook.split_fact(open_dataset(data, imbalance=2)).text
+    assert "chosen by --imbalance 2; free for holding out: the rest of each class" in long
+
+
 @pytest.mark.parametrize("name", ["0", "class_3", "n01440764", "bkl", "c12", "A", "label 4", "cls-a", "id 7"])
 def test_codes_say_nothing(name: str) -> None:
     assert says_nothing(ClassInfo(name=name))

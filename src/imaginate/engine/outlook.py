@@ -64,13 +64,25 @@ def split_fact(dataset: Dataset) -> Fact:
     """Which split is read, and which others are free for holding out."""
     others = [name for name in dataset.splits if name != dataset.split]
     images = f"{len(dataset.samples):,} images of {len(dataset.labels)} classes"
+    cut = _cut_by(dataset)
+    if cut:
+        where = "" if dataset.split is None else f" of split {dataset.split!r}"
+        free = ["the rest of each class (`imaginate compare` with --held-out-split rest)", *others]
+        return Fact(f"reads {images}{where}, chosen by {cut}; free for holding out: {', '.join(free)}")
     if dataset.split is None:
         return Fact(
             f"reads {images}, all that there are: nothing is left to hold out; `imaginate compare` cuts folds "
             "(--folds 5), or --shots N here leaves the rest of each class (--held-out-split rest there)"
         )
-    free = f"free for holding out: {', '.join(others)}" if others else "no other split is left to hold out"
-    return Fact(f"reads split {dataset.split!r} ({images}); {free}")
+    free_splits = f"free for holding out: {', '.join(others)}" if others else "no other split is left to hold out"
+    return Fact(f"reads split {dataset.split!r} ({images}); {free_splits}")
+
+
+def _cut_by(dataset: Dataset) -> str:
+    """The flags that leave a part of each class; empty where all is read."""
+    spec = dataset.spec
+    flags = {"--shots": spec.shots, "--fraction": spec.fraction, "--imbalance": spec.imbalance}
+    return " ".join(f"{flag} {value:g}" for flag, value in flags.items() if value is not None)
 
 
 def name_fact(recipe: ResolvedRecipe, labels: LabelSpace, guide: Guide | None) -> Fact | None:
