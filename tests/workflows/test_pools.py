@@ -12,8 +12,9 @@ from PIL import Image
 import imaginate
 from colour_guide import COLOURS, ColourGuide, coloured
 from imaginate.cli import main
-from imaginate.errors import ConfigError
+from imaginate.errors import ConfigError, DataError
 from imaginate.workflows import pools
+from worlds import folder
 
 
 @pytest.fixture
@@ -78,3 +79,14 @@ def test_what_does_not_go_together_is_one_line(pool: Path, tmp_path: Path) -> No
     ]
     for flags in wrong:
         assert main(["pool", "search", str(pool), *flags]) == 2
+
+
+def test_a_pool_and_its_source_the_wrong_way_round(tmp_path: Path) -> None:
+    images = folder(tmp_path / "images", each=1)
+    with pytest.raises(DataError) as said:
+        imaginate.build_pool(images, str(tmp_path / "mypool"), guide="nano")
+    at = f"{tmp_path}/mypool"
+    assert str(said.value) == f"no such source: {at}; the pool comes first: imaginate pool build {at} {images}"
+    with pytest.raises(DataError) as said:
+        imaginate.build_pool(tmp_path / "mypool", str(tmp_path / "none"), guide="nano")
+    assert str(said.value) == f"no such source: {tmp_path}/none"

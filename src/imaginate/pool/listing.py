@@ -32,11 +32,14 @@ def units_of(source: str, split: str | None = None) -> Iterator[Unit]:
         yield from kind.units(place, split)
 
 
-def check_sources(sources: Sequence[str]) -> None:
-    """DataError for a source that is nowhere, before anything is written."""
+def check_sources(sources: Sequence[str], pool: str = "") -> None:
+    """DataError for a source that is nowhere, before anything is written; where `pool` is a folder that is no pool,
+    the two may be the wrong way round."""
     for source in sources:
         if not is_url(source) and not _expand(source):
-            raise DataError(f"no such source: {source}{hub_hint(source)}")
+            swapped = os.path.isdir(pool) and not os.path.isdir(os.path.join(pool, "rows.lance"))
+            order = f"; the pool comes first: imaginate pool build {source} {pool}" if swapped else ""
+            raise DataError(f"no such source: {source}{order or hub_hint(source)}")
 
 
 def _expand(source: str) -> list[str]:

@@ -87,7 +87,7 @@ def build_pool(
     check_installed("a pool", ["guide", "pool"], along=packages_of(guide))
     settings = Building(store=store, split=split, index=index, batch=batch, threads=threads, part=part)
     places = [sources] if isinstance(sources, str) else list(sources)
-    check_sources(places)
+    check_sources(places, os.fspath(pool))
     built = _guide(guide, device, data)
     with bar("embedding", None, show=progress) as shown:
         return build(os.fspath(pool), places, built, settings, advance=shown.advance)
