@@ -17,6 +17,7 @@ import dataclasses
 import difflib
 import inspect
 import math
+import os
 import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
@@ -244,6 +245,8 @@ def _convert(kind: Any, value: Any) -> Any:
         return _bool(value)
     if kind is int and (isinstance(value, bool) or (isinstance(value, float) and value != int(value))):
         raise ValueError(value)
+    if kind is str and isinstance(value, os.PathLike):
+        return os.fspath(value)  # what a fit returns is a path, and prints as more than one
     if kind in (int, float, str):
         return kind(value)
     return value

@@ -19,7 +19,9 @@ from PIL import Image
 import imaginate
 from imaginate.cli import main
 from imaginate.engine.shard import ShardWorker
+from imaginate.engine.recipe import Roles
 from imaginate.models.adaptations.folder import Manifest, read_manifest
+from imaginate.settings import build
 from imaginate.training.portable import ExportedModel
 from imaginate.workflows.fit import Fitted
 from worlds import folder, named
@@ -96,6 +98,7 @@ def test_a_fit_and_an_exported_model_are_paths_that_say_what_they_are(tmp_path: 
     assert repr(fitted) == f"Fitted('dreambooth', {str(tmp_path / 'fit')!r}, checkpoint epoch-01)"
     assert "validation loss 0.5000 before, 0.2500 at epoch-01" in str(fitted)
     assert "data:image/png" in fitted._repr_html_()
+    assert build(Roles, {"adaptation": fitted}).adaptation == str(tmp_path / "fit")
     fitted.write(tmp_path / "fit")
     assert read_manifest(tmp_path / "fit") == manifest
     (tmp_path / "fit" / "samples" / "epoch-01.png").unlink()

@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     """Write, read back, compare."""
     from imaginate.training.portable import export_model
 
-    place = export_model(args.model, args.out, args.format)
+    place = export_model(args.model, args.out, args.format).path
     found = {"path": place, "format": args.format}
     words = (
         f"{place}: the classifier as {args.format}, compared with the original; {place}/README.md says how to use it"

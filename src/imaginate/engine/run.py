@@ -189,8 +189,8 @@ def _look_for_gone(recipe: ResolvedRecipe, plan: Plan, store: Folder, restore: b
     if others:
         log.warning(
             f"{len(others)} of {len(gone)} images cannot be made again as they were, and stay away (first: "
-            f"{others[0]}): a copy that depends on other copies or seeds came about before the run grew; `imaginate "
-            f"refilter {store.root} --accept-removed` rejects them"
+            f"{others[0]}): they depend on other copies or seeds than the run had then, or on another version; "
+            f"`imaginate refilter {store.root} --accept-removed` rejects them"
         )
 
 
