@@ -18,8 +18,8 @@ from PIL import Image
 
 import imaginate
 from imaginate.cli import main
-from imaginate.engine.shard import ShardWorker
 from imaginate.engine.recipe import Roles
+from imaginate.engine.shard import ShardWorker
 from imaginate.models.adaptations.folder import Manifest, read_manifest
 from imaginate.settings import build
 from imaginate.training.portable import ExportedModel
