@@ -180,7 +180,8 @@ def _look_for_gone(recipe: ResolvedRecipe, plan: Plan, store: Folder, restore: b
     if not restore:
         log.warning(run.words_for_gone(gone))
         return
-    worker, others = ShardWorker(recipe, plan, store.root), []
+    worker = ShardWorker(recipe, plan, store.root)
+    others: list[str] = []
     for number in range(len(plan.shards)):
         names = run.rows(rows_name(number), columns=("file_name",))
         if mine := {row["file_name"] for row in names} & set(gone):

@@ -136,12 +136,13 @@ class ShardWorker:
     def restore(self, number: int, wanted: Collection[str]) -> list[str]:
         """Write the files of a finished shard that are gone, and nothing else; returns those that would come out as
         other images now (of copies that depend on one another, made before the run grew), which are not written."""
-        self.tallies, self.sizes, self.held = (Tally(), Tally()), ([], []), {name: [] for name in wanted}
+        held: dict[str, list[Callable[[], None]]] = {name: [] for name in wanted}
+        self.tallies, self.sizes, self.held = (Tally(), Tally()), ([], []), held
         try:
             made = _by_file(tables.table(self._rows(self.plan.shards[number])[0]).to_pylist())
             before = _by_file(RunFolder(self.store).rows(rows_name(number)))
             same = {name for name in wanted if name in made and name in before and _is_same(made[name], before[name])}
-            for write in (write for name in wanted if name in same for write in self.held[name]):
+            for write in (write for name in wanted if name in same for write in held[name]):
                 write()
         finally:
             self.held = None

@@ -50,9 +50,9 @@ class WrittenReport(list[Path]):
         imaginate)."""
         import pyarrow as pa
 
-        options = Options()
-        sources = [read(path) for path in self.paths]
-        rows = [row for s in sources for row in (study_rows if isinstance(s, Study) else run_rows)(s, options)]  # type: ignore[operator]
+        options, rows = Options(), list[dict[str, Any]]()
+        for source in map(read, self.paths):
+            rows += study_rows(source, options) if isinstance(source, Study) else run_rows(source, options)
         names = list(dict.fromkeys(name for row in rows for name in row))
         return pa.table({name: [row.get(name) for row in rows] for name in names}).to_pandas()
 
