@@ -19,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -225,17 +227,48 @@ def measure(root: Path, name: str, data: Path, method: str, workers: int = 1) ->
 
 
 def compare(root: Path, data: Path, rounds: int) -> Iterator[dict[str, dict[str, float]]]:
-    """All contenders in turn, `rounds` times; after each round the medians so far."""
-    contenders = [("limit", "cutout")]
-    for method in METHODS:
-        contenders += [(name, method) for name in ("imaginate", *others(method))]
+    """All contenders in turn, `rounds` times; after each method the medians so far, of the methods that are done."""
+    import_all()
     table: dict[str, list[dict[str, float]]] = {}
-    for _ in range(rounds):
-        for name, method in contenders:
-            row = measure(root, name, data, method)
-            table.setdefault(name if name == "limit" else f"{name} {method}", []).append(row)
-            print(f"{name:<24}{method:<14}{row['images_per_s']:8.1f} images/s", flush=True)
-        yield summary(table)
+    for number in range(rounds):
+        table.setdefault("limit", []).append(forked(root, "limit", data, "cutout"))
+        for done, method in enumerate(METHODS, start=1):
+            for name in ("imaginate", *others(method)):
+                row = forked(root, name, data, method)
+                table.setdefault(f"{name} {method}", []).append(row)
+                print(f"{name:<24}{method:<14}{1000 * row['cpu'] / row['images']:8.2f} ms an image", flush=True)
+            if number == 0 or done == len(METHODS):
+                yield summary(table)
+
+
+def import_all() -> None:
+    """What any contender imports, once: contenders are forked from here, so that none pays for it."""
+    os.environ.update(OMP_NUM_THREADS="1", NO_ALBUMENTATIONS_UPDATE="1")
+    warnings.simplefilter("ignore")
+    for module in ("torch", "torchvision.transforms.v2", "PIL.Image", "imaginate.engine.run", "albumentations"):
+        __import__(module)
+
+
+def forked(root: Path, name: str, data: Path, method: str) -> dict[str, float]:
+    """One contender in a process of its own, on an empty folder."""
+    out, result = Path(tempfile.mkdtemp(prefix="out-", dir=root)), root / "result.json"
+    child = os.fork()
+    if not child:
+        failed = True
+        try:
+            start, cpu = time.perf_counter(), time.process_time()
+            RUNNERS[name](data, out, method, 1)
+            result.write_text(json.dumps({"seconds": time.perf_counter() - start, "cpu": time.process_time() - cpu}))
+            failed = False
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(failed)  # nothing of the parent's is to be done here
+    if os.waitpid(child, 0)[1]:
+        raise SystemExit(f"{name} {method} failed")
+    made = sum(1 for p in out.rglob("*.png") if p.name != "contact-sheet.png")
+    row: dict[str, float] = json.loads(result.read_text())
+    return {**row, "images": made, "images_per_s": made / row["seconds"]}
 
 
 def summary(table: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, float]]:
@@ -249,6 +282,8 @@ def summary(table: dict[str, list[dict[str, float]]]) -> dict[str, dict[str, flo
     }
     for method in METHODS:
         key = f"imaginate {method}"
+        if not all(f"{name} {method}" in table for name in ("imaginate", *others(method))):
+            continue
         for other in ("limit", *(f"{name} {method}" for name in others(method))):
             out[key][f"times {other}"] = statistics.median(a / b for a, b in zip(wall[key], wall[other], strict=True))
             by_cpu = statistics.median(b / a for a, b in zip(work[key], work[other], strict=True))

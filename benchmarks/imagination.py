@@ -1,6 +1,7 @@
 """Speed and cost of guided imagination, as ratios inside one run on one machine.
 
     python benchmarks/imagination.py speed     --model nano|sd15|tiny   the released loop against gif-sd, same steps
+    python benchmarks/imagination.py shares    --model nano|sd15|tiny   where the time of both goes, network by network
     python benchmarks/imagination.py overhead  --model nano|tiny        a whole `expand` against the bare diffusers loop
     python benchmarks/imagination.py variants  --model nano --method gif-mae --data ../shared/data/flowers102-64
     python benchmarks/imagination.py precision --model nano|sd15|tiny   bfloat16, channels last, compilation
@@ -15,10 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from _machine import clock, write
@@ -30,7 +34,7 @@ NAMES = ["cat", "dog", "orange", "axe", "boat", "hourglass", "fox", "tulip"]
 def main() -> None:
     """Parse, run one command, print and write its numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["speed", "overhead", "variants", "precision", "memory"])
+    parser.add_argument("command", choices=["speed", "shares", "overhead", "variants", "precision", "memory"])
     parser.add_argument("--model", choices=["nano", "sd15", "tiny"], default="tiny")
     parser.add_argument("--method", choices=["gif-sd", "gif-mae"], default="gif-sd", help="what `variants` runs")
     parser.add_argument("--data", help="take the seeds from this dataset: the first image of each class (variants)")
@@ -78,6 +82,58 @@ def speed(args: argparse.Namespace) -> dict[str, Any]:
         "images_per_second": rates,
         "ratio": {k: round(v / slow_rate, 2) for k, v in rates.items()},
     }
+
+
+def shares(args: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of the released loop and of gif-sd `released` in each network, in the gradient, and in everything else;
+    and how many times as fast as the loop ours would be if everything but these took no time."""
+    slow, guide = build(args, "float32")
+    fast, fast_guide = build(args, args.dtype)
+    sides = {
+        "reference loop": (slow, guide, partial(reference, args, slow, guide)),
+        "gif-sd released": (fast, fast_guide, partial(ours, args, fast, fast_guide, variant="released")),
+    }
+    found = {}
+    for name, (prior, judge, work) in sides.items():
+        work()
+        with networks_timed(prior, judge) as spent:
+            whole = clock(work)
+        found[name] = {"seconds": whole, **spent, "everything else": whole - sum(spent.values())}
+    loop, mine = found["reference loop"], found["gif-sd released"]
+    return {
+        "images": args.seeds * args.copies,
+        "seconds": found,
+        "times as fast": round(loop["seconds"] / mine["seconds"], 2),
+        "if all but networks and gradient took no time": round(
+            loop["seconds"] / (mine["seconds"] - mine["everything else"]), 2
+        ),
+        "if all but the denoising network took no time": round(loop["seconds"] / mine["denoising network"], 2),
+    }
+
+
+@contextmanager
+def networks_timed(prior: Any, guide: Any) -> Iterator[dict[str, float]]:
+    """Seconds by part, while it is open."""
+    spent: dict[str, float] = {}
+    parts = [
+        (prior.unet, "forward", "denoising network"),
+        (prior.vae, "encode", "encoder"),
+        (prior.vae, "decode", "decoder"),
+        (prior.text_encoder, "forward", "text encoder"),
+        (guide, "embed", "guide"),
+        (torch.autograd, "grad", "gradient"),
+    ]
+
+    def timed_part(call: Any, name: str, *values: Any, **named: Any) -> Any:
+        out: list[Any] = []
+        spent[name] = spent.get(name, 0.0) + clock(lambda: out.append(call(*values, **named)))
+        return out[0]
+
+    with ExitStack() as stack:
+        for owner, call, name in parts:
+            timed_call = partial(timed_part, getattr(owner, call), name)
+            stack.enter_context(patch.object(owner, call, timed_call))
+        yield spent
 
 
 def overhead(args: argparse.Namespace) -> dict[str, Any]:

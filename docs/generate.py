@@ -73,7 +73,9 @@ SPEED = """# Speed of the main job
 `python benchmarks/expand.py` on {cores} cores ({cpu}, {memory_gb:.0f} GB): one process, pictures of 96 pixels, five
 copies each, PNG. The limit decodes every seed and encodes every copy with the same codec, and does nothing else. The
 scripts do the same job with the same codec and write no record; "as written" keeps Pillow's own PNG level, as most
-scripts do. Ratios are medians over rounds.
+scripts do. Ratios are medians over rounds. We encode on every core, the scripts on one: it is the processor time that
+compares the work. Most of
+a script's time is the codec's, which is the same for all.
 
 | | images/s | processor ms an image | ours is that many times as fast | by processor time |
 | --- | ---: | ---: | ---: | ---: |
@@ -105,6 +107,48 @@ measured in turn on one machine that other work kept busy, so that only processo
 
 What an image costs from the smallest to the largest size: {slopes}.
 """
+
+
+IMAGINATION = """
+## Where the time of guided imagination goes
+
+`{command}`: {images} images by the
+released loop as its authors describe it, and by `gif-sd` with the variant `released` and the same steps; processor
+seconds in each network, in the gradient (back through decoder and guide), and in everything else.
+
+| | {parts} | all |
+| --- | {rules} | ---: |
+{rows}
+
+`gif-sd` is {ratio} times as fast. If everything but networks and gradient took no time, it would be {networks_alone}
+times as fast; if nothing but its denoising network took any, {denoising_alone} times: beyond this, only fewer steps, a
+lower precision or another network help.
+"""
+
+
+def _imagination() -> str:
+    """What `benchmarks/imagination.py shares` measured last; nothing where it was not run."""
+    file = HERE.parent / "benchmarks/results/imagination-shares-nano-cpu.json"
+    if not file.exists():
+        return ""
+    record = json.loads(file.read_text())
+    found = record["results"]
+    sides = found["seconds"]
+    parts = [name for name in dict.fromkeys(part for side in sides.values() for part in side) if name != "seconds"]
+    rows = [
+        f"| {name} | {' | '.join(f'{side.get(part, 0):.2f}' for part in parts)} | {side['seconds']:.2f} |"
+        for name, side in sides.items()
+    ]
+    return IMAGINATION.format(
+        command=record["command"],
+        images=found["images"],
+        ratio=found["times as fast"],
+        networks_alone=found["if all but networks and gradient took no time"],
+        denoising_alone=found["if all but the denoising network took no time"],
+        parts=" | ".join(parts),
+        rules=" | ".join(["---:"] * len(parts)),
+        rows="\n".join(rows),
+    )
 
 
 SEARCH = """
@@ -149,7 +193,7 @@ def speed_page() -> str:
         starts="\n".join(f"| `{name}` | {seconds:.2f} s |" for name, seconds in results["start"].items()),
         **_growth(),
     )
-    return NOTE + "\n" + main_job + _searches()
+    return NOTE + "\n" + main_job + _imagination() + _searches()
 
 
 def _growth() -> dict[str, str]:

@@ -8,13 +8,18 @@ from collections.abc import Sequence
 from imaginate.data.decoding import decode_tensor, load
 from imaginate.records import Image, Sample
 
+HELD_BYTES = 32 * 2**20  # of small images; an image takes some bytes beyond its pixels
+OVERHEAD = 1024
+
 
 class SeedImages:
-    """Random access to the seed images, with a small cache: neighbours in a batch ask for the same image again."""
+    """Random access to the seed images, with a small cache: neighbours in a batch ask for the same image again, and
+    mixtures for any. At least `keep` images are held, of small ones as many as fit into `HELD_BYTES`."""
 
     def __init__(self, samples: Sequence[Sample], keep: int = 64) -> None:
         self._samples, self._keep = samples, keep
         self._cache: OrderedDict[int, Image] = OrderedDict()
+        self._held = 0  # bytes
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -31,6 +36,12 @@ class SeedImages:
             return self._cache[index]
         image = load(self._samples[index]) if data is None else decode_tensor(data)
         self._cache[index] = image
-        if len(self._cache) > self._keep:
-            self._cache.popitem(last=False)
+        self._held += _bytes(image)
+        while len(self._cache) > self._keep and self._held > HELD_BYTES:
+            _, oldest = self._cache.popitem(last=False)
+            self._held -= _bytes(oldest)
         return image
+
+
+def _bytes(image: Image) -> int:
+    return int(image.numel()) + OVERHEAD

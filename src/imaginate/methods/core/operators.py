@@ -98,7 +98,8 @@ def _mapped(x: Planes, table: bytes) -> Planes:
 def grey(x: Planes) -> NDArray[np.uint8]:
     """(h, w): Pillow's mode L (ITU-R 601-2, in 16 bits)."""
     red, green, blue = (plane * np.uint32(weight) for plane, weight in zip(x, (19595, 38470, 7471), strict=True))
-    return ((red + green + blue + np.uint32(0x8000)) >> 16).astype(np.uint8)
+    light: NDArray[np.uint8] = ((red + green + blue + np.uint32(0x8000)) >> 16).astype(np.uint8)
+    return light
 
 
 def blended(base: NDArray[np.uint8], x: Planes, factor: float) -> Planes:
@@ -173,4 +174,4 @@ def _flat(plane: NDArray[np.uint8]) -> bytes:
     if step == 0:
         return bytes(range(256))
     below = counts.cumsum() - counts
-    return ((step // 2 + below) // step).clip(0, 255).astype(np.uint8).tobytes()
+    return bytes(((step // 2 + below) // step).clip(0, 255).astype(np.uint8))
