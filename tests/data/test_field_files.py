@@ -15,7 +15,9 @@ from PIL import Image
 import imaginate
 from data import zoo
 from imaginate.data import known_formats, open_dataset
+from imaginate.data.decoders.dicom import DicomPicture
 from imaginate.data.decoding import decode, pixels_of
+from imaginate.data.rendering import render
 from imaginate.errors import DataError, ImageError
 
 RAMP = np.arange(24 * 32, dtype=np.uint16).reshape(24, 32) * 5  # 0..3835, no symmetry
@@ -119,6 +121,52 @@ def test_dicom_is_rescaled_windowed_and_turned_round() -> None:
     assert np.abs(shown[..., 0] - level(RAMP - 1024.0, 39.5 - 199.5, 39.5 + 199.5)).max() <= 1
     inverted = decode(dicom(RAMP, PhotometricInterpretation="MONOCHROME1", WindowCenter=2048, WindowWidth=4096))
     assert np.abs(inverted[..., 0] - (255 - level(RAMP, 0, 4095))).max() <= 1
+
+
+def enhanced(values: np.ndarray, frames: list[dict[str, float]], shared: dict[str, float] | None = None) -> bytes:
+    """A film whose rescaling and window are in its functional groups: of each frame, and of all."""
+    pydicom = pytest.importorskip("pydicom", reason="needs pydicom (the extra medical)")
+
+    def group(said: dict[str, float]) -> Any:
+        one = pydicom.Dataset()
+        for name, keys in (
+            ("PixelValueTransformationSequence", ("RescaleSlope", "RescaleIntercept")),
+            ("FrameVOILUTSequence", ("WindowCenter", "WindowWidth")),
+        ):
+            item = pydicom.Dataset()
+            for key in keys:
+                if key in said:
+                    setattr(item, key, said[key])
+            if len(item):
+                setattr(one, name, [item])
+        return one
+
+    return dicom(
+        values,
+        SharedFunctionalGroupsSequence=[group(shared or {})],
+        PerFrameFunctionalGroupsSequence=[group(said) for said in frames],
+    )
+
+
+def test_each_frame_of_an_enhanced_file_has_its_own_rescaling_and_window() -> None:
+    film = np.stack([RAMP, RAMP, RAMP])
+    said = [
+        {"RescaleSlope": 1, "RescaleIntercept": -1024, "WindowCenter": 1000.5, "WindowWidth": 2001},
+        {"RescaleSlope": 4, "RescaleIntercept": -1024, "WindowCenter": 1000.5, "WindowWidth": 2001},
+        {"RescaleSlope": 1, "RescaleIntercept": 0, "WindowCenter": 300.5, "WindowWidth": 201},
+    ]
+    wanted = [level(RAMP - 1024.0, 0, 2000), level(RAMP * 4 - 1024.0, 0, 2000), level(RAMP, 200, 400)]
+    for page, picture in enumerate(wanted, start=1):
+        shown = render(DicomPicture().numbers(enhanced(film, said), page, None))
+        assert np.abs(shown[..., 0] - picture).max() <= 1, f"frame {page}"
+
+
+def test_what_all_frames_share_holds_for_each_that_says_nothing() -> None:
+    shared = {"RescaleSlope": 2, "RescaleIntercept": -1024, "WindowCenter": 1000.5, "WindowWidth": 2001}
+    film = enhanced(np.stack([RAMP, RAMP]), [{}, {"WindowCenter": 300.5, "WindowWidth": 201}], shared)
+    first, second = (render(DicomPicture().numbers(film, page, None)) for page in (1, 2))
+    assert np.abs(first[..., 0] - level(RAMP * 2 - 1024.0, 0, 2000)).max() <= 1
+    assert np.abs(second[..., 0] - level(RAMP * 2 - 1024.0, 200, 400)).max() <= 1
 
 
 def test_dicom_shows_the_picture_of_other_formats(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """DICOM, by pydicom: stored values are rescaled, windowed, and turned round where 0 is white.
 
+Rescaling and window of an enhanced file are those of the frame, which its functional groups say.
 The window is the file's own (its VOI LUT or centre and width); without one, the numbers of the whole source decide
 (`data/photometry.py`), in Hounsfield units for CT. Colours come from pydicom as RGB, whatever the file says; those of a
 palette are in the high byte. Only pixels leave this file: no tag is kept, and a picture that says that text is burnt
@@ -22,6 +23,11 @@ from imaginate.data.rendering import Numbers, Span, render
 from imaginate.errors import ImageError
 
 _GREY = ("MONOCHROME1", "MONOCHROME2")
+_SAID = (
+    "RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "VOILUTSequence", "WindowCenter", "WindowWidth",
+    "VOILUTFunction",
+)  # fmt: skip
+_GROUPS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
 _BROKEN = (Exception,)  # pydicom's plugins raise whatever the library behind them raises
 
 
@@ -68,7 +74,7 @@ def _numbers(file: Any, page: int | None) -> Numbers:
     if kind not in _GREY:
         shown = values if values.dtype == np.uint8 else (values >> (int(file.BitsStored) - 8)).astype(np.uint8)
         return Numbers(shown, "uint8", (0.0, 255.0), pages=frames)
-    return _grey(file, values, frames, is_inverted=kind == "MONOCHROME1")
+    return _grey(_of_frame(file, (page or 1) - 1), file, values, frames)
 
 
 def _pixels(file: Any, frame: int, frames: int) -> Any:
@@ -90,18 +96,36 @@ def _colours(file: Any, values: Any) -> Any:
     return (found >> 8).astype(np.uint8) if found.dtype == np.uint16 else found
 
 
-def _grey(file: Any, values: Any, frames: int, *, is_inverted: bool) -> Numbers:
+def _of_frame(file: Any, frame: int) -> Any:
+    """What the file says of the values of a frame: its own functional groups come before those of all frames, and both
+    before the tags of the file itself."""
+    from pydicom import Dataset
+
+    found = Dataset()
+    found.update({element.tag: element for element in file if element.keyword in _SAID})
+    for name, at in (("SharedFunctionalGroupsSequence", 0), ("PerFrameFunctionalGroupsSequence", frame)):
+        groups = file.get(name) or ()
+        if at < len(groups):
+            for sequence in _GROUPS:
+                for item in groups[at].get(sequence) or ():
+                    found.update({element.tag: element for element in item if element.keyword in _SAID})
+    return found
+
+
+def _grey(said: Any, file: Any, values: Any, frames: int) -> Numbers:
+    """`said`: what the file says of the values of this frame."""
     from pydicom.pixels import apply_modality_lut, apply_voi
 
-    scaled = np.asarray(apply_modality_lut(values, file))
+    is_inverted = file.PhotometricInterpretation == "MONOCHROME1"
+    scaled = np.asarray(apply_modality_lut(values, said))
     if scaled.dtype.kind == "f" and np.array_equal(scaled, np.rint(scaled)):
         scaled = scaled.astype(np.int32)
-    if "VOILUTSequence" in file:
-        shown = np.asarray(apply_voi(scaled.astype(np.int32), file))
-        bits = int(file.VOILUTSequence[0].LUTDescriptor[2])
+    if "VOILUTSequence" in said:
+        shown = np.asarray(apply_voi(scaled.astype(np.int32), said))
+        bits = int(said.VOILUTSequence[0].LUTDescriptor[2])
         return Numbers(shown, "uint16", (0.0, float(2**bits - 1)), is_inverted, frames)
     kind = "float32" if scaled.dtype.kind == "f" else "int32"
-    return Numbers(scaled, kind, _window(file), is_inverted, frames)
+    return Numbers(scaled, kind, _window(said), is_inverted, frames)
 
 
 def _window(file: Any) -> Span | None:
