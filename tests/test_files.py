@@ -104,3 +104,15 @@ def test_hashes_and_seeds_stay_what_they_are() -> None:
     assert image_seed(0, "cutout", "rose/1.png", 3) == 3278063345489892173
     assert substream(7, "noise") == 1595659848411521608
     assert files.derive_seed("validation", 0, 2) == 1200553317707708355
+
+
+@pytest.mark.parametrize("name", ["images/cat[1]/x.png", "images/a*/x.png", "images/what?/x.png"])
+def test_a_name_with_the_signs_of_a_pattern_is_itself_on_a_store(name: str, tmp_path: Path) -> None:
+    store = Folder(f"memory://{tmp_path.name}-signs")
+    others = ["images/cat1/x.png", "images/ab/x.png", "images/whats/x.png"]
+    for each in [name, *others]:
+        store.put(each, each.encode())
+    store.move(name, "rejected/x.png")
+    assert store.get("rejected/x.png") == name.encode()
+    assert not store.exists(name)
+    assert [store.get(each) for each in others] == [each.encode() for each in others]

@@ -324,7 +324,8 @@ class Folder:
                 self._make(os.path.dirname(self.path(to)))
                 os.rename(self.path(name), self.path(to))
             else:
-                self._remote().mv(self.path(name), self.path(to))
+                self._remote().cp_file(self.path(name), self.path(to))  # mv takes a name with brackets for a pattern
+                self._remote().rm_file(self.path(name))
 
     def remove(self, name: str) -> None:
         """Remove a file of this folder, if it is there."""

@@ -49,6 +49,8 @@ def _expand(source: str) -> list[str]:
         import fsspec
 
         system, pattern = fsspec.core.url_to_fs(source, **redirects(source))
+        if system.exists(pattern):  # a name with brackets
+            return [source]
         return [system.unstrip_protocol(path) for path in sorted(system.glob(pattern))]
     if os.path.exists(source):
         return [source]
