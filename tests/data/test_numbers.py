@@ -112,6 +112,16 @@ def test_white_may_be_zero(tmp_path: Path) -> None:
     assert all(np.abs(pixels - grey(GREY)).max() <= 1 for pixels in found.values())
 
 
+def test_a_fourth_band_that_was_marked_as_alpha_can_be_left_out(tmp_path: Path) -> None:
+    """Near infrared, in bytes, as GDAL writes it unless it is asked not to."""
+    infrared = np.where(GREY > 128, 255, 0).astype(np.uint8)
+    data = source(tmp_path, a_tif=tiff_of(np.dstack([COLOUR, infrared]), extrasamples=["unassalpha"]))
+    blended = shown(data)["a.tif"]
+    assert (blended[infrared == 0] == 255).all()
+    chosen = open_dataset(tmp_path / "set", channels=[1, 2, 3])
+    assert np.array_equal(load(chosen.samples[0]).permute(1, 2, 0).numpy(), COLOUR)
+
+
 def test_hounsfield_units_are_equally_bright_in_every_slice(tmp_path: Path) -> None:
     ramp = np.tile(np.linspace(0, 1000, 20), (24, 1)).astype(np.int16)
     air, water = (np.hstack([ramp, np.full((24, 20), value, np.int16)]) for value in (-1000, 0))
