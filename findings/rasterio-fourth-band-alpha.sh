@@ -4,8 +4,8 @@
 # Without a word about its bands, GDAL marks four bands of uint8 as red, green, blue and alpha; the same four in uint16
 # are grey and undefined. So tiles that were cut to 8 bits for a network lose what is dark in the infrared, which is water:
 # read(masked=True) and dataset_mask() hide those pixels in all bands, and statistics and mosaics leave them out. Pillow and
-# what is built on it opens the file as RGBA and blends or drops the band. Writing with photometric="MINISBLACK" (or
-# setting colorinterp) keeps four bands.
+# what is built on it opens the file as RGBA and blends or drops the band. Writing with photometric="MINISBLACK"
+# keeps four bands.
 #
 # Seen:   uint8: red, green, blue, alpha, 32 of 64 pixels of red hidden, Pillow RGBA; uint16: gray, undefined, undefined,
 #         undefined, 0 hidden; uint8 as MINISBLACK: gray, undefined, undefined, undefined, 0 hidden

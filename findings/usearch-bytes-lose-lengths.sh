@@ -4,8 +4,8 @@
 # Index(ndim, metric="l2sq", dtype="i8") takes float vectors and brings each to one length before it rounds to bytes. For
 # cosines nothing is lost. Under "l2sq" and "ip" vectors of one direction become one: a dark and a bright histogram, a
 # feature and its multiple have distance 0 and the same product, so the nearest by distance is a wrong one, even with
-# exact=True. The numbers returned are those of the bytes, not of the data. Scalar quantisers elsewhere (faiss's SQ8)
-# keep a range for each dimension, which is what a reader expects of "i8". Use "f16" or "bf16", or normalise and take "cos".
+# exact=True. The numbers returned are those of the bytes, not of the data. A reader
+# expects a coarser number, not another one. Use "f16" or "bf16", or normalise and take "cos".
 #
 # Seen:   v, 10 v and 100 v, asked for 100 v: l2sq in i8 [0, 0, 0], in f32 [0, 8100, 9801]; nearest other picture right: i8
 #         26 %, f16 and f32 100 %
