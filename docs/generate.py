@@ -73,9 +73,8 @@ SPEED = """# Speed of the main job
 `python benchmarks/expand.py` on {cores} cores ({cpu}, {memory_gb:.0f} GB): one process, pictures of 96 pixels, five
 copies each, PNG. The limit decodes every seed and encodes every copy with the same codec, and does nothing else. The
 scripts do the same job with the same codec and write no record; "as written" keeps Pillow's own PNG level, as most
-scripts do. Ratios are medians over rounds. We encode on every core, the scripts on one: it is the processor time that
-compares the work. Most of
-a script's time is the codec's, which is the same for all.
+scripts do. Ratios are medians over rounds. Where a process encodes on several cores, only the processor time compares
+the work. Most of a script's time is the codec's, which is the same for all.
 
 | | images/s | processor ms an image | ours is that many times as fast | by processor time |
 | --- | ---: | ---: | ---: | ---: |
