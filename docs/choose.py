@@ -22,16 +22,16 @@ ADVICE = (
         "more real images of the same kind, without labels",
         "`retrieval` with `--score head`",
         "real images bring content that nothing else has; a head on your images chooses them better than a query does "
-        "(`-own`: a pool of the dataset's own unlabelled images among 25,000 others). Fine-grained classes, of which a "
-        "pool has few images, get wrong ones",
+        "(`-own`: a pool of the dataset's own unlabelled images among 25,000 others). Count every class alike where "
+        "some get many images and others few",
         ("retrieval-head", "retrieval-head-own", "retrieval-seeds", "retrieval-seeds-own", "retrieval"),
         "any",
     ),
     (
         "a pool of other pictures",
         "first `imaginate plan`: it says for how many classes the pool has anything near",
-        "a pool that lacks the classes brings wrong labels; `--purity` ends a list earlier, but is too sure of "
-        "pictures of none of your classes",
+        "a pool that lacks the classes brings wrong labels; a head (`--score head`) leaves out what it takes for none "
+        "of them",
         ("retrieval-head-pure-own", "retrieval"),
         "any",
     ),
@@ -71,6 +71,9 @@ ADVICE = (
         "any",
     ),
 )
+LEARNERS = {
+    "probe": "probe", "balanced": "probe, classes alike", "finetune": "fine-tuned", "scratch": "from scratch",
+}  # fmt: skip
 TAIL = """
 Rules of thumb:
 
@@ -102,13 +105,16 @@ def _studies(found: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every study that can judge, by its target and learner."""
     for target in found["targets"].values():
         for learner, record in target["learners"].items():
-            if record["arms"] and (record["controls"] or {}).get("can_judge", True):
-                yield f"{target['title']}, {learner}", record
+            can_judge = record["arms"] and (record["controls"] or {}).get("can_judge", True)
+            if can_judge and learner in LEARNERS:
+                yield f"{target['title']}, {LEARNERS[learner]}", record
 
 
 def _kind(study: str) -> str:
     """Of which kind the learner of a study is."""
-    return "a probe" if study.endswith(", probe") else "other than a probe"
+    return (
+        "a probe" if study.endswith((f", {LEARNERS['probe']}", f", {LEARNERS['balanced']}")) else "other than a probe"
+    )
 
 
 def _measured(studies: dict[str, dict[str, Any]], names: tuple[str, ...]) -> str:
