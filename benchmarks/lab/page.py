@@ -118,7 +118,7 @@ def _rank_correlation(record: dict[str, Any], name: str) -> tuple[float | None, 
     from scipy.stats import spearmanr
 
     pairs = [(arm["predictors"][name], arm["difference"]["mean"]) for arm in _candidates(record) if arm["predictors"]]
-    if len(pairs) < 4:
+    if len(pairs) < 4 or any(len(set(column)) == 1 for column in zip(*pairs, strict=True)):
         return None, len(pairs)
     rho = float(spearmanr(*zip(*pairs, strict=True)).statistic)
     return (rho if rho == rho else None), len(pairs)

@@ -53,7 +53,7 @@ TARGETS = {
         Target(
             name="tiny-10", title="Tiny-ImageNet-S, 10 shots", path="work/tiny-imagenet-s/seeds.parquet", held=_TINY,
             data=("--shots", "10"), real=("--real", "{work}/tiny-imagenet-s/real.parquet"), copies=2, covered=True,
-            note="the same with all ten seed images",
+            note="the same with all ten seed images; retrieval by a head without its class for other things",
         ),
         Target(
             name="flowers102-5", title="Flowers-102, 5 shots", path="flowers102-64",
@@ -82,7 +82,8 @@ TARGETS = {
             data=("--split", "train", "--shots", "10"),
             held=("--held-out", "{path}", "--held-out-split", "validation"), updates=150,
             own=("{work}/imagenette-pool",),
-            note="10 images a class; not in GIF; its own pool: 700 other training images, no label read",
+            note="10 images a class; not in GIF; its own pool: 700 other training images, no label read; "
+            "retrieval by a head without its class for other things",
         ),
         Target(
             name="breastmnist", title="BreastMNIST", path="breastmnist.npz", gif="BreastMNIST",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from imaginate.evaluation.results import query_of
 from imaginate.evaluation.verdict import Study, outcome, seeds_to_add, sentences
 
 DATA = {"classes": ["n1", "n2", "n3"], "titles": ["cat", "dog", "owl"], "train": 30, "held_out": 400}
@@ -129,3 +130,10 @@ def test_what_was_asked_to_be_seen_is_planned_or_refused() -> None:
 @pytest.mark.parametrize("kind", ["duplicate", "real", "subset", "clip-probe"])
 def test_controls_are_not_recommended(kind: str) -> None:
     assert sentences(study(arm("x", 0.2, kind=kind))) == []
+
+
+def test_a_run_that_a_head_ranked_is_not_advised_of_another_query() -> None:
+    assert query_of({"name": "retrieval", "query": "text"}) == "text"  # runs of earlier versions name no score
+    assert query_of({"name": "retrieval", "query": "text", "score": "query"}) == "text"
+    assert query_of({"name": "retrieval", "query": "text", "score": "head"}) == ""
+    assert query_of({"name": "cutout"}) == ""

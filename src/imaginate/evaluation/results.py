@@ -118,9 +118,14 @@ def _judgement(
         arms=found["arms"], protocol=found["protocol"], data=found["data"], controls=judged, worth=worth,
         doubts=verdict.of_one_class(found["data"]),
         guides={name: str((recipe.get("roles") or {}).get("guide") or "") for name, recipe in recipes.items()},
-        queries={name: str((recipe.get("method") or {}).get("query") or "") for name, recipe in recipes.items()},
+        queries={name: query_of(recipe.get("method") or {}) for name, recipe in recipes.items()},
     )  # fmt: skip
     return {"controls": judged, "worth": worth, "verdict": verdict.sentences(study)}
+
+
+def query_of(method: Values) -> str:
+    """By what a run's method searched a pool; nothing where a head did, whatever its unused query was."""
+    return str(method.get("query") or "") if method.get("score", "query") == "query" else ""
 
 
 def _arm(arm: Arm, own: Answers, reference: Answers | None, protocol: Protocol, material: StudyImages) -> Values:
