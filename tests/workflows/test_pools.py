@@ -90,3 +90,31 @@ def test_a_pool_and_its_source_the_wrong_way_round(tmp_path: Path) -> None:
     with pytest.raises(DataError) as said:
         imaginate.build_pool(tmp_path / "mypool", str(tmp_path / "none"), guide="nano")
     assert str(said.value) == f"no such source: {tmp_path}/none"
+
+
+@pytest.mark.parametrize("guide", ["prototypes:efficientnet-lite0", "finetuned:efficientnet-lite0"])
+def test_a_guide_that_learns_says_how_it_is_given_a_dataset(
+    tmp_path: Path, guide: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("lancedb")
+    Image.fromarray(coloured("red", 0)).save(tmp_path / "red.png")
+    assert main(["pool", "build", str(tmp_path / "pool"), str(tmp_path), "--guide", guide]) == 2
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert guide in said
+    assert "--data" in said
+    assert not (tmp_path / "pool").exists()
+
+
+def test_a_pool_of_a_guide_that_learned_is_searched_with_its_dataset(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("lancedb")
+    data = folder(tmp_path / "data")
+    command = ["--guide", "prototypes:nano", "--data", str(data)]
+    assert main(["pool", "build", str(tmp_path / "pool"), str(data), *command]) == 0
+    picture = next(data.rglob("*.png"))
+    assert main(["pool", "search", str(tmp_path / "pool"), "--image", str(picture)]) == 2
+    assert "--data" in capsys.readouterr().err
+    search = ["pool", "search", str(tmp_path / "pool"), "--image", str(picture), "--limit", "1", "--data", str(data)]
+    assert main(search) == 0
+    assert picture.name in capsys.readouterr().out

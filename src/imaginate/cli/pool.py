@@ -47,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--queries", metavar="FILE", help="look for many at once: a text file, a sentence or image:PATH a line"
     )
     search.add_argument("--guide", help="by default the one that built the pool")
+    search.add_argument("--data", help="dataset of a guide that learns from one, the same as of pool build")
     search.add_argument("--limit", type=int, default=40, help="images wanted (default 40)")
     search.add_argument("--exact", action="store_true", help="compare with every row, without the index")
     search.add_argument("--out", help="PNG file for a contact sheet; of --queries, a .csv, .jsonl or .parquet")
@@ -93,6 +94,7 @@ def _search(args: argparse.Namespace) -> int:
         args.text,
         image=args.image,
         guide=args.guide,
+        data=args.data,
         limit=args.limit,
         exact=args.exact,
         device=args.device,
@@ -120,7 +122,7 @@ def _search_many(args: argparse.Namespace) -> int:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read --queries {args.queries}: {first_line(error)}") from None
     found = search_pool_batch(
-        args.pool, queries, guide=args.guide, limit=args.limit, exact=args.exact, device=args.device
+        args.pool, queries, guide=args.guide, data=args.data, limit=args.limit, exact=args.exact, device=args.device
     )
     write_table(place, results_table(found))
     count = sum(map(len, found))

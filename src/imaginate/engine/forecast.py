@@ -13,6 +13,7 @@ from html import escape
 from typing import Any
 
 from imaginate.data import load
+from imaginate.data.frames import frames_note
 from imaginate.data.known_formats import formats_of
 from imaginate.devices import pick_device
 from imaginate.engine.agreement import Tally, remark
@@ -136,7 +137,7 @@ def forecast(recipe: ResolvedRecipe, *, progress: bool = False) -> Forecast:
     images = max(1, sum(unit.wanted for unit in trial.shards[1]))
     note = shrinking(summary["seed_size"], summary["new_size"], by_prior=recipe.draws_squares)
     lost = remark(*(Tally.of([summary.get(key, {})]) for key in ("judged_copies", "judged_seeds")))
-    notes = (*worker.context.notes, *filter(None, (note, lost, broken, _formats(plan))))
+    notes = (*worker.context.notes, *filter(None, (note, lost, broken, _formats(plan), frames_note(plan.samples))))
     new, seeds = (summary[key] and (summary[key][0], summary[key][1]) for key in ("new_size", "seed_size"))
     made = Made(size=new, seed_size=seeds, bytes=size / images)
     facts = (split, *outlook(recipe, plan, worker.context, made))

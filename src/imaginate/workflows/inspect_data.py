@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from imaginate.data import Dataset, open_dataset
+from imaginate.data.frames import frames_note
+from imaginate.data.notes import shown_by_caller
 from imaginate.errors import listed
 from imaginate.files import RECIPE, RUN
 from imaginate.records import LayoutWord
@@ -28,12 +30,18 @@ class InspectedData:
         splits = Counter(sample.split or "" for sample in self.whole.samples)
         return {
             "path": self.part.spec.path, "format": self.part.format, "split": self.part.split, "splits": dict(splits),
-            "classes": dict(self.part.counts()), "left_out": dict(self.whole.reasons()), "notes": list(self.part.notes),
+            "classes": dict(self.part.counts()), "left_out": dict(self.whole.reasons()), "notes": self.notes(),
         }  # fmt: skip
+
+    def notes(self) -> list[str]:
+        """What was noticed in what is read by default, then in everything, each remark once; then on its names."""
+        more = [note for note in self.whole.notes if note not in self.part.notes]
+        about_names = frames_note(self.whole.samples)
+        return [*self.part.notes, *(f"all splits: {note}" for note in more), *([about_names] if about_names else [])]
 
     def __str__(self) -> str:
         data, whole = self.part, self.whole
-        lines = [f"{data.spec.path}: {data.format}", "", *(f"note: {note}" for note in data.notes), ""]
+        lines = [f"{data.spec.path}: {data.format}", "", *(f"note: {note}" for note in self.notes()), ""]
         splits = Counter(sample.split for sample in whole.samples)
         for split in [*whole.splits, *([None] if splits[None] else [])]:
             lines.append(f"  {splits[split]:>8}  {'images' if split is None else split}")
@@ -55,5 +63,6 @@ def is_data(path: str) -> bool:
 
 def inspect_data(path: str | os.PathLike[str], *, layout: LayoutWord = "auto") -> InspectedData:
     """What a dataset is read as. Raises DataError where it cannot be read."""
-    part = open_dataset(path, layout=layout)
-    return InspectedData(part=part, whole=open_dataset(path, layout=layout, split="all") if part.split else part)
+    with shown_by_caller():
+        part = open_dataset(path, layout=layout)
+        return InspectedData(part=part, whole=open_dataset(path, layout=layout, split="all") if part.split else part)

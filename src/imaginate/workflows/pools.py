@@ -99,18 +99,20 @@ def search_pool(
     *,
     image: str | os.PathLike[str] | None = None,
     guide: str | None = None,
+    data: str | None = None,
     limit: int = 40,
     exact: bool = False,
     device: str = "auto",
 ) -> PoolResults:
     """The nearest images of a sentence, or of an image file. `guide`: by default the one that built the pool.
 
+    `data`: the dataset of a guide that learns from one, the same as when the pool was built.
     `exact`: compare with every row, without the index. Raises ConfigError where not just one query is given.
     """
     if bool(text) == bool(image):
         raise ConfigError('give a sentence or an image: imaginate pool search POOL "a tiger shark", or --image FILE')
     query = text or f"{IMAGE}{os.fspath(image or '')}"
-    (found,) = search_pool_batch(pool, [query], guide=guide, limit=limit, exact=exact, device=device)
+    (found,) = search_pool_batch(pool, [query], guide=guide, data=data, limit=limit, exact=exact, device=device)
     return dataclasses.replace(found, query=query.removeprefix(IMAGE))
 
 
@@ -119,6 +121,7 @@ def search_pool_batch(
     queries: Sequence[str],
     *,
     guide: str | None = None,
+    data: str | None = None,
     limit: int = 40,
     exact: bool = False,
     device: str = "auto",
@@ -130,7 +133,7 @@ def search_pool_batch(
     if not queries:
         raise ConfigError("there is no query: give at least one sentence, or image:PATH")
     opened = open_pool(os.fspath(pool))
-    built = _guide(guide or opened.guide, device, None)
+    built = _guide(guide or opened.guide, device, data)
     opened.check(built)
     embedded = _embedded(built, queries)
     rows = opened.search(embedded, limit, exact=exact)
@@ -175,9 +178,11 @@ def _embed_image(guide: Guide, path: str) -> Any:
 
 def _guide(spec: str, device: str, data: str | None) -> Guide:
     """The guide by name; what classes it knows does not matter for embedding, unless it learns from a dataset."""
-    from imaginate.models.guides import build_guide
+    from imaginate.models.guides import build_guide, learns_from_seeds
 
     if data is None:
+        if learns_from_seeds(spec):
+            raise ConfigError(f"guide {spec} learns from a dataset: name an image folder with --data, or take nano")
         return build_guide(spec, LabelSpace.of(("photo", "drawing")), device=pick_device(device))
     dataset = open_dataset(data)
     return build_guide(spec, dataset.labels, samples=SeedImages(dataset.samples), device=pick_device(device))

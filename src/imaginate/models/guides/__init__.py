@@ -59,6 +59,12 @@ def build_guide(
     return family(setup)
 
 
+def learns_from_seeds(spec: str) -> bool:
+    """Whether `spec` names a guide that cannot be built without a dataset."""
+    kind = spec.partition(":")[0].replace("_", "-")
+    return kind in registry.names("guides") and registry.find("guides", kind).needs_seeds
+
+
 def _check(kind: str, family: type[GuideFamily], setup: GuideSetup) -> None:
     """ConfigError where the setup lacks what this kind of guide needs, before a network is loaded."""
     if family.needs_seeds:
