@@ -50,8 +50,8 @@ def frames_note(samples: Sequence[Sample]) -> str:
         return ""
     pattern = f"({'.+' if is_repeated else '[^/]+'}){re.escape(between)}\\d+"
     return (
-        f"the images look like frames of {len(videos):,} videos or series, such as {found[0][0].id!r}; so that each stays on "
-        f"one side of a validation cut, give train, compare, guide and fit --group-by '{pattern}'"
+        f"the images look like frames of {len(videos):,} videos or series, such as {found[0][0].id!r}; so that each "
+        f"stays on one side of a validation cut, give train, compare, guide and fit --group-by '{pattern}'"
     )
 
 

@@ -23,7 +23,7 @@ def shown_by_caller() -> Iterator[None]:
 
 
 def say(path: str, notes: Iterable[str]) -> None:
-    """Log each note on the dataset at a path, as a warning, unless this process has done so or the caller shows them."""
+    """Log each note on the dataset at a path, as a warning, unless this process did or the caller shows them."""
     if _shown.get():
         return
     for note in notes:

@@ -91,7 +91,9 @@ class Forecast:
         lines += lines_of_classes(each)
         seeds = sum(c["seeds"] for c in plan.counts.values())
         lines += [f"{'total':<{width}}  {seeds:>7}  {plan.wanted:>8}", ""]
-        lines.append(f"{plan.wanted} new images by {self.method} in {len(plan.shards)} shards")
+        lines.append(
+            f"{plan.wanted} new images by {self.method} in {len(plan.shards)} shard{'s' * (len(plan.shards) != 1)}"
+        )
         lines.append(f"disk: about {size_in_words(self.bytes)} ({size_in_words(self.bytes_per_image)} an image)")
         time = duration(self.seconds)
         lines.append(f"time: about {time} with one worker ({rate:,.1f} images/s, measured on {self.measured})")
