@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from imaginate.cli import commands, main, parser_of
+from imaginate.cli._flags import take
+from imaginate.evaluation.protocol import Protocol
+from imaginate.settings import build
 from worlds import folder
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,10 +19,15 @@ TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = ["tutorial", *sorted(path.stem for path in (ROOT / "docs").glob("task-*.md"))]
 
 
+def joined(block: str) -> list[str]:
+    """The lines of a block; one that ends with a backslash goes on in the next."""
+    return block.replace("\\\n", " ").splitlines()
+
+
 def lines(text: str) -> list[list[str]]:
     """The words of every line of its blocks of shell."""
     blocks = re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S)
-    every = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    every = [shlex.split(line, comments=True) for block in blocks for line in joined(block)]
     return [words for words in every if words]
 
 
@@ -46,6 +54,16 @@ def test_the_lines_of_the_tutorial_and_of_the_tasks_are_commands_that_there_are(
             parser_of("pool").parse_args(words[2:])
         else:
             parser_of(words[1], words[2:]).parse_intermixed_args(words[2:])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_study_of_a_page_names_its_held_out_images(page: str) -> None:
+    """What the parser takes can still be refused by the protocol."""
+    found = [one for one in lines((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")) if "compare" in one[:2]]
+    for words in found:
+        args = parser_of("compare", words[2:]).parse_intermixed_args(words[2:])
+        protocol = build(Protocol, {"data": args.data, **take(args, Protocol)}, where="compare")
+        assert protocol.folds or protocol.held_out_split
 
 
 @pytest.mark.parametrize("words", SPANS, ids=" ".join)
