@@ -104,7 +104,7 @@ def test_what_an_arm_is_worth_is_given_a_class() -> None:
 def test_the_next_step_is_the_cheapest_that_can_change_something() -> None:
     more = said(study(arm("so-so", 0.015, error=0.006)))["next"]
     assert more.startswith("Next: --seeds ")
-    assert "(about 60 s more) would show a difference of the size seen for so-so" in more
+    assert "(about a minute more) would show a difference of the size seen for so-so" in more
     costly = arm("so-so", 0.015, error=0.006, seconds=4000)
     assert said(study(costly, queries={"so-so": "text"}))["next"].startswith("Next: --query seeds for so-so")
     assert "another guide than nano for so-so" in said(study(costly, guides={"so-so": "nano"}))["next"]

@@ -24,7 +24,7 @@ NAMES = registry.names("methods")
 # Eight settings are what a person keeps in mind. Guidance is a diffusion and an ascent, each with its own; retrieval
 # has one for each rule by which RET 3.2 refuses, orders, widens or ends a list: none follows from another, each is off
 # or at RET's value unless it is asked for, and one text in their place would take away their checks and their help.
-MANY = {"gif-sd": 13, "gif-dalle": 9, "retrieve-then-edit": 17, "retrieval": 19}
+MANY = {"gif-sd": 13, "gif-dalle": 9, "retrieve-then-edit": 18, "retrieval": 20}
 
 
 @pytest.fixture(params=NAMES)

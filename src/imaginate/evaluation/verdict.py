@@ -217,7 +217,8 @@ def _cost(study: Study, seeds: int) -> float:
 
 
 def _minutes(study: Study, seeds: int) -> str:
-    return f"about {duration(60 * _cost(study, seeds))} more"
+    minutes = _cost(study, seeds)
+    return "about a minute more" if minutes < 1.5 else f"about {duration(60 * minutes)} more"
 
 
 def _worth(study: Study, arm: Facts) -> str:
