@@ -62,7 +62,7 @@ def test_a_study_of_a_page_names_its_held_out_images(page: str) -> None:
     found = [one for one in lines((ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")) if "compare" in one[:2]]
     for words in found:
         args = parser_of("compare", words[2:]).parse_intermixed_args(words[2:])
-        protocol = build(Protocol, {"data": args.data, **take(args, Protocol)}, where="compare")
+        protocol = build(Protocol, {"data": args.data, "held_out": None, **take(args, Protocol)}, where="compare")
         assert protocol.folds or protocol.held_out_split
 
 
