@@ -238,8 +238,8 @@ def test_which_method_when_follows_the_laboratory() -> None:
     blind = {"arms": [arm("mix", 0.5, "gain", 0.01)], "controls": {"can_judge": False}}
     learners = {"finetune": record, "scratch": blind}
     page = module.choose_page({"targets": {"x": {"title": "Roses", "learners": learners}}})
-    assert "`mix` **+3.1** (Roses, finetune)" in page
-    assert "`gif-sd` *-20.0* (Roses, finetune)" in page
-    assert "`sd` +5.0 (Roses, finetune)" in page
+    assert "`mix` **+3.1** (Roses, fine-tuned)" in page
+    assert "`gif-sd` *-20.0* (Roses, fine-tuned)" in page
+    assert "`sd` +5.0 (Roses, fine-tuned)" in page
     assert "+50" not in page
     assert "not measured yet" in page
