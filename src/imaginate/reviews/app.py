@@ -5,8 +5,9 @@ from __future__ import annotations
 import io
 import secrets
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
+from threading import Lock
 from typing import TYPE_CHECKING, Any, get_args
 
 from imaginate import decisions
@@ -44,6 +45,7 @@ class Review:
     by: str
     token: str
     map_svg: str = ""
+    _one: Lock = field(default_factory=Lock, repr=False, compare=False)  # requests are answered side by side
 
     def decide(self, asked: Any) -> Decision:
         """Write down what somebody decided. ValueError for what is no decision on an image of this run."""
@@ -61,7 +63,7 @@ class Review:
             image=image, verdict=word, by=self.by, at=decisions.now(), label=label if word == "relabel" else None
         )
         store = self.contents.run.store
-        with own(store, "review", is_run=True):
+        with self._one, own(store, "review", is_run=True):
             decisions.add(store, str(self.contents.run.facts.get("fingerprint", "")), [one])
         return one
 

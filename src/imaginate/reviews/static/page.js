@@ -105,15 +105,25 @@ function go(step) {
 
 function trouble(words) { at("trouble").textContent = words; at("trouble").hidden = !words; }
 
-async function decide(n, verdict, label) {
+let sent = Promise.resolve();
+function decide(n, verdict, label) {  // keys may come faster than answers: one after the other, in their order
   const image = all.image[n];
+  if (verdict !== "undo") mine.push(image);
+  return sent = sent.then(() => send(image, verdict, label));
+}
+
+async function send(image, verdict, label) {
+  const failed = (words) => {
+    const last = verdict === "undo" ? -1 : mine.lastIndexOf(image);
+    if (last >= 0) mine.splice(last, 1);
+    trouble(words);
+  };
   try {
     const answer = await fetch("decide", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ image, verdict, label }) });
-    if (!answer.ok) return trouble("not written: " + await answer.text());
+    if (!answer.ok) return failed("not written: " + await answer.text());
     trouble("");
-    if (verdict !== "undo") mine.push(image);
     await hear();
-  } catch { trouble("the server does not answer: start imaginate review again; what was decided is kept"); }
+  } catch { failed("the server does not answer: start imaginate review again; what was decided is kept"); }
 }
 
 let heard = Promise.resolve();
@@ -142,7 +152,7 @@ function act(key) {
   else if (key === "u") {
     const image = mine.pop();
     const m = image === undefined ? n : place.get(image);
-    if (decided(m)) decide(m, "undo");
+    if (image !== undefined || decided(m)) decide(m, "undo");
     const position = shown.indexOf(m);
     if (position >= 0) { here = position; go(0); }
   }
