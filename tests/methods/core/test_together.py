@@ -46,3 +46,19 @@ def test_many_classes_with_long_lists_are_searched_in_parts(monkeypatch: Any) ->
     together.announce(4)
     assert together.least(4) == [-1.0] * 5  # shorter than asked
     assert pool.asked == [(1, 4)] * 5
+
+
+def test_embeddings_of_a_list_are_read_once_for_its_order_and_its_parts() -> None:
+    asked: list[list[str]] = []
+
+    class WithVectors(Counted):
+        def vectors(self, ids: list[str]) -> torch.Tensor:
+            asked.append(list(ids))
+            return torch.tensor([[float(key)] for key in ids])
+
+    together = Together(WithVectors(), QUERIES)  # type: ignore[arg-type]
+    for ids in (["1", "2", "3"], ["3", "1"], ["2"], ["2", "4"], ["4"]):
+        found = together.vectors(ids)
+        assert found is not None
+        assert found.flatten().tolist() == [float(key) for key in ids]
+    assert asked == [["1", "2", "3"], ["2", "4"]]

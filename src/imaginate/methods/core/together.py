@@ -25,6 +25,8 @@ class Together:
         self._labels = {_bytes(query): label for label, query in enumerate(queries)}
         self._lengths = set[int]()
         self._held: Kept[list[list[Row]]] = Kept(HELD_SEARCHES)
+        self._places: dict[str, int] = {}  # of the rows whose embeddings were asked for last
+        self._rows: Tensor | None = None
 
     def announce(self, limit: int) -> None:
         """All classes will ask for a list of this length."""
@@ -55,8 +57,11 @@ class Together:
         self._pool.check(guide)
 
     def vectors(self, ids: Sequence[str]) -> Tensor | None:
-        """As the pool itself."""
-        return self._pool.vectors(ids)
+        """As the pool itself. The last answer is kept: a list is put in order as a whole, then judged in parts."""
+        if self._rows is None or not all(key in self._places for key in ids):
+            self._rows = self._pool.vectors(ids)
+            self._places = {key: place for place, key in enumerate(ids)}
+        return None if self._rows is None else self._rows[[self._places[key] for key in ids]]
 
     def sample(self, count: int) -> Tensor | None:
         """As the pool itself."""
