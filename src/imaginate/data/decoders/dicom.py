@@ -102,14 +102,19 @@ def _of_frame(file: Any, frame: int) -> Any:
     from pydicom import Dataset
 
     found = Dataset()
-    found.update({element.tag: element for element in file if element.keyword in _SAID})
+    found.update(_said_in(file))
     for name, at in (("SharedFunctionalGroupsSequence", 0), ("PerFrameFunctionalGroupsSequence", frame)):
         groups = file.get(name) or ()
         if at < len(groups):
             for sequence in _GROUPS:
                 for item in groups[at].get(sequence) or ():
-                    found.update({element.tag: element for element in item if element.keyword in _SAID})
+                    found.update(_said_in(item))
     return found
+
+
+def _said_in(item: Any) -> dict[Any, Any]:
+    """Those of its tags; the others are not looked at."""
+    return {item[keyword].tag: item[keyword] for keyword in _SAID if keyword in item}
 
 
 def _grey(said: Any, file: Any, values: Any, frames: int) -> Numbers:
