@@ -50,7 +50,7 @@ def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipp
         listing = from_paths(format, list(images.items()), left, path, part.layout)
     except DataError as problem:
         return by_lone_table(problem, files, part, path, format)
-    return or_lone_table(listing, files, part, path)
+    return or_lone_table(listing, lambda: files, part, path)
 
 
 def skip_reason(name: str, size: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -134,14 +134,14 @@ def by_lone_table(
 
 
 def or_lone_table(
-    listing: Listing, files: Mapping[str, ImageSource], part: Part, where: str, *, on_disk: bool = False
+    listing: Listing, files: Callable[[], Mapping[str, ImageSource]], part: Part, where: str, *, on_disk: bool = False
 ) -> Listing:
     """The classes of the folders; where all images are in one folder, which tells nothing of them, and the one table
-    here names classes for most of them, those of the table."""
+    here names classes for most of them, those of the table. `files` is asked for in that case alone."""
     if len(listing.labels) != 1 or part.layout != "auto":
         return listing
     try:
-        found = by_lone_table(DataError(""), files, part, where, listing.format, on_disk=on_disk)
+        found = by_lone_table(DataError(""), files(), part, where, listing.format, on_disk=on_disk)
     except DataError:
         return listing
     return found if len(found.labels) > 1 and 2 * len(found.samples) > len(listing.samples) else listing

@@ -48,7 +48,7 @@ class ImageFolder:
             listing = from_paths("image folder", images, skipped, place.path, part.layout)
         except DataError as problem:
             return by_lone_table(problem, _files(found), part, place.path, "image folder", on_disk=on_disk)
-        return or_lone_table(listing, _files(found), part, place.path, on_disk=on_disk)
+        return or_lone_table(listing, lambda: _files(found), part, place.path, on_disk=on_disk)
 
 
 def _stem(name: str, suffixes: tuple[str, ...]) -> str:
