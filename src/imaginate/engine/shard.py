@@ -141,12 +141,13 @@ class ShardWorker:
         try:
             made = _by_file(tables.table(self._rows(self.plan.shards[number])[0]).to_pylist())
             before = _by_file(RunFolder(self.store).rows(rows_name(number)))
-            same = {name for name in wanted if name in made and name in before and _is_same(made[name], before[name])}
-            for write in (write for name in wanted if name in same for write in held[name]):
-                write()
+            same = [name for name in wanted if name in made and name in before and _is_same(made[name], before[name])]
+            for name in same:
+                for write in held[name]:
+                    write()
         finally:
             self.held = None
-        return [name for name in wanted if name not in same]
+        return sorted(set(wanted) - set(same))
 
     def _notes(self) -> dict[str, list[str]]:
         """What the method says of its settings, where it says something."""
