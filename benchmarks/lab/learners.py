@@ -41,6 +41,15 @@ LEARNERS = {
             targets=("tiny-5", "tiny-10", "flowers102-5", "caltech101-5", "imagenette"),
         ),
         LabLearner(
+            name="tuned", title="fine-tuned at 64 px, every class alike",
+            flags=(
+                "--arch", "finetune:efficientnet-lite0", "--seeds", "5", "--image-size", "64",
+                "--class-weights", "balanced", "--no-controls",
+            ),
+            arms=("randaugment", "retrieval-seeds", "retrieval-head", "retrieval-seeds-own", "retrieval-head-own"),
+            targets=("tiny-5", "flowers102-5", "caltech101-5", "imagenette"),
+        ),
+        LabLearner(
             name="finetune", title="fine-tuned", arms=MAIN,
             flags=("--arch", "finetune:efficientnet-lite0", "--seeds", "3", "--image-size", "96"),
         ),

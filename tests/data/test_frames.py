@@ -52,6 +52,15 @@ def test_images_that_are_merely_numbered_are_no_videos(form: str) -> None:
     assert frames_note(images) == ""
 
 
+@pytest.mark.parametrize("form", ["{s}/{c}/{n:03}.png", "{s}/{c}_{n:04}.jpg", "{c}/{s}/{n}.png"])
+def test_the_images_of_two_splits_are_no_videos(form: str) -> None:
+    images = [
+        Sample(id=name, source=FileSource(name), label=c, split=s)
+        for s in ("train", "test") for c in (0, 1) for n in range(12) if (name := form.format(s=s, c=c, n=n))
+    ]  # fmt: skip
+    assert frames_note(images) == ""
+
+
 def test_a_stem_with_one_or_two_images_is_no_video() -> None:
     """A bird's number and a photograph's: nothing runs here."""
     images = _samples((f"{c}/Albatross_{n:04}_{n * 37}.jpg", c) for c in (0, 1) for n in range(20))

@@ -25,8 +25,8 @@ _NUMBER = re.compile(r"(?P<number>\d+)\.\w+")  # of a folder a video
 def frames_note(samples: Sequence[Sample]) -> str:
     """A line that says how to keep the frames of a video together; empty where names do not look like frames.
 
-    They do where most classes have several stems, each with several numbers: a single stem a class is how images are
-    numbered that have nothing in common.
+    They do where most classes have several stems in one split, each with several numbers: a single stem a class is how
+    images are numbered that have nothing in common.
     """
     seen = list(islice(samples, LOOKED_AT))
     if not seen or any(GROUP in s.meta for s in seen):
@@ -40,11 +40,11 @@ def frames_note(samples: Sequence[Sample]) -> str:
         return ""
     is_repeated = len({(stem, number) for _, (_, stem, _, number) in found}) < len(found)
     videos: dict[str, int] = Counter()
-    of_class: dict[int, set[str]] = defaultdict(set)
+    of_class: dict[tuple[int, str | None], set[str]] = defaultdict(set)
     for sample, (folder, stem, _, _) in found:
         name = f"{folder}{stem}" if is_repeated else stem
         videos[name] += 1
-        of_class[sample.label].add(name)
+        of_class[sample.label, sample.split].add(name)
     several = sum(len(names) > 1 for names in of_class.values())
     if several < MOST * len(of_class) or len(found) < FEW * len(videos):
         return ""

@@ -35,12 +35,14 @@ class Mixup:
         return answer_each(requests, lambda request, seed: self._answer(request, random.Random(seed), context))
 
     def _answer(self, request: Request, rng: random.Random, context: Context) -> Answer:
+        import torch
+
         height, width = request.image.shape[-2:]
         weight = rng.betavariate(self.alpha, self.alpha)
         weight = max(weight, 1 - weight)
         other, label, name = draw_partner(context.samples, rng, height, width)
         return Answer(
-            (request.image.float() * weight + other.float() * (1 - weight)) / 255,
+            torch.lerp(other.float(), request.image.float(), weight).round_().to(torch.uint8),
             mixed_label(len(context.labels), request.label, label, weight),
             {"partner": name, "weight": weight},
         )

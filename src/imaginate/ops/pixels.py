@@ -25,10 +25,13 @@ def resize(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def antialiased(images: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """(b, c, h, w) floats -> (b, c, height, width), antialiased bilinear.
+    """(b, c, h, w) floats or uint8 -> (b, c, height, width) of the same type, antialiased bilinear.
 
-    torch 2.14 computes wrong values on a CPU where the new width is 1; with rows and columns swapped it does not.
+    torch 2.14 computes wrong values on a CPU where the new width is 1; with rows and columns swapped it does not. Nor
+    can it make a single uint8 pixel.
     """
+    if images.dtype == torch.uint8 and height == width == 1:
+        return antialiased(images.float(), height, width).round_().to(torch.uint8)
     if width == 1 and height > 1:
         return antialiased(images.transpose(2, 3).contiguous(), width, height).transpose(2, 3)
     return functional.interpolate(images, (height, width), mode="bilinear", antialias=True, align_corners=False)

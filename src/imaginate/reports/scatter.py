@@ -56,9 +56,10 @@ def scatter(drawn: ImageMap) -> str:
     classes = list(dict.fromkeys(point.class_name for point in drawn.points))
     colours = {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(sorted(classes))}
     origins = [name for name in ORIGINS if any(point.origin == name for point in drawn.points)]
-    first = _panel(drawn, 0, "by origin", {name: ORIGINS[name] for name in origins}, lambda point: point.origin)
-    second = _panel(drawn, SIDE + 70, "by class", colours, lambda point: point.class_name)
-    height = 2 * (SIDE + 70) + 20
+    by_origin = {name: ORIGINS[name] for name in origins}
+    first, below = _panel(drawn, 0, "by origin", by_origin, lambda point: point.origin)
+    second, below = _panel(drawn, below + 24, "by class", colours, lambda point: point.class_name)
+    height = below + 40
     return svg.element(
         "svg", first + second + _text(8, height - 6, drawn.note),
         viewBox=f"0 0 {SIDE} {height}", role="img", aria_label=f"Map of the images. {drawn.note}", cls="plot map",
@@ -66,7 +67,8 @@ def scatter(drawn: ImageMap) -> str:
     )  # fmt: skip
 
 
-def _panel(drawn: ImageMap, top: int, title: str, colours: dict[str, str], key: Key) -> str:
+def _panel(drawn: ImageMap, top: int, title: str, colours: dict[str, str], key: Key) -> tuple[str, int]:
+    """One picture with its legend, and where it ends."""
     x = svg.linear(*svg.padded([p.x for p in drawn.points]), 4, SIDE - 4)
     y = svg.linear(*svg.padded([p.y for p in drawn.points]), top + TOP + SIDE - 34, top + TOP)
     frame = svg.element(
@@ -77,7 +79,8 @@ def _panel(drawn: ImageMap, top: int, title: str, colours: dict[str, str], key: 
     marks = [
         svg.titled(_mark(p, x(p.x), y(p.y), colours[key(p)]), f"{p.name} ({p.class_name}, {p.origin})") for p in points
     ]
-    return _text(4, top + 16, title, weight="600") + frame + "".join(marks) + _legend(colours, top + SIDE + 10)
+    legend, below = _legend(colours, top + SIDE + 10)
+    return _text(4, top + 16, title, weight="600") + frame + "".join(marks) + legend, below
 
 
 def _mark(point: MapPoint, x: float, y: float, colour: str) -> str:
@@ -90,20 +93,22 @@ def _mark(point: MapPoint, x: float, y: float, colour: str) -> str:
     return svg.element("circle", cx=x, cy=y, r=2.6, fill=colour, fill_opacity=0.75)
 
 
-def _legend(colours: dict[str, str], y: int) -> str:
-    """The first names that fit on two lines."""
-    marks, left, line = [], 6.0, 0
-    for name, colour in colours.items():
-        shown = name if len(name) <= 18 else name[:17] + "…"
+def _legend(colours: dict[str, str], y: int) -> tuple[str, int]:
+    """Every colour once, by the first name that has it, and how many names share them; and the last line's place."""
+    marks, left = [], 6.0
+    named = list(colours.items())[: len(COLOURS)]
+    signs: list[tuple[str, str | None]] = [(name if len(name) <= 18 else name[:17] + "…", colour) for name, colour in named]
+    if further := len(colours) - len(named):
+        signs.append((f"and {further:,} more, in the same colours again", None))
+    for shown, colour in signs:
         width = 22 + 6.6 * len(shown)
-        if left + width > SIDE:
-            left, line = 6.0, line + 1
-        if line > 1:
-            break
-        marks.append(svg.element("circle", cx=left + 4, cy=y + 16 * line - 4, r=4.0, fill=colour))
-        marks.append(_text(left + 12, y + 16 * line, shown))
+        if left + width > SIDE and left > 6:
+            left, y = 6.0, y + 16
+        if colour:
+            marks.append(svg.element("circle", cx=left + 4, cy=y - 4, r=4.0, fill=colour))
+        marks.append(_text(left + 12, y, shown))
         left += width
-    return "".join(marks)
+    return "".join(marks), y
 
 
 def _text(x: float, y: float, words: str, weight: str | None = None) -> str:

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 SIDES = (96, 160, 256, 2048)  # pixels of a picture's longer side
 MAP = "map.svg"
-KINDS = {"index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css"}
+KINDS = {
+    "index.html": "text/html", "page.js": "text/javascript", "page.css": "text/css", "icon.svg": "image/svg+xml",
+}  # fmt: skip
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
