@@ -193,12 +193,14 @@ def disk_of(
     )
 
 
-def disk_fact(found: Disk, wanted: int, writing: Writing) -> str:
-    """Size and shape of new images next to the seeds', their bytes, and the format that saves most."""
+def disk_fact(found: Disk, wanted: int, writing: Writing, *, is_measured: bool) -> str:
+    """Size and shape of new images next to the seeds', their bytes, and the format that saves most. Unless new images
+    were measured, the bytes are the seeds', which smooth or noisy methods miss by some times."""
     size = f"{in_words(found.size)} pixels" if found.size else "as many pixels as they come with"
     words = (
         f"{wanted:,} new images of {size} (seeds {in_words(found.seed_size)}), about {size_in_words(found.bytes)} each "
-        f"as {writing.format} (seeds {size_in_words(found.seed_bytes)}): {size_in_words(found.bytes * wanted)}"
+        f"as {writing.format}{'' if is_measured else ' if they are as detailed as the seeds'} "
+        f"(seeds {size_in_words(found.seed_bytes)}): {size_in_words(found.bytes * wanted)}"
     )
     least = min(found.formats, key=lambda name: found.formats[name])
     if found.formats[least] >= SAVES * found.bytes:
@@ -226,7 +228,8 @@ def outlook(recipe: ResolvedRecipe, plan: Plan, context: RunContext | None, made
         side = context.prior.image_size if context is not None and _needs_prior(recipe) else None
         new = made.size if made is not None else expected_size(recipe, seed, side)
         found = disk_of(plan, recipe.write, new, None if made is None else made.bytes, seed)
-        facts += [Fact(disk_fact(found, plan.wanted, recipe.write))] if found is not None else []
+        told = found and disk_fact(found, plan.wanted, recipe.write, is_measured=made is not None)
+        facts += [Fact(told)] if told else []
     if plan.wanted >= MANY_FILES:
         facts.append(
             Fact(
