@@ -3,9 +3,10 @@
     python benchmarks/expand.py [--images 20000] [--part side-by-side]
 
 Every contender runs in its own process and on one core, in turn, several rounds; a row is the median over rounds, and
-what counts are the ratios, of wall time and of processor time (the latter hardly feels a busy machine). Results are written after each
-round. The limit decodes each seed and encodes each copy with the same codec, and does nothing else. The scripts write
-the same PNG as we do (zlib level 3); "as written" is torchvision's with Pillow's default level, which most scripts use.
+what counts are the ratios, of wall time and of processor time (the latter hardly feels a busy machine). Results are
+written after each round. The limit decodes each seed and encodes each copy with the same codec, and does nothing else.
+The scripts write the same PNG as we do (zlib level 3); "as written" is torchvision's with Pillow's default level, which
+most scripts use.
 """
 
 from __future__ import annotations
@@ -188,6 +189,7 @@ RUNNERS = {
     "albumentations": run_albumentations,
     AS_WRITTEN: partial(run_torchvision, codec={}),
 }
+IMPORTED = ("torch", "torchvision.transforms.v2", "PIL.Image", "imaginate.engine.run", "pandas")
 METHODS = ("cutout", "randaugment", "flip-crop", "mixup")
 
 
@@ -201,7 +203,7 @@ def child(name: str, data: str, out: str, method: str, workers: int) -> None:
     """One contender in its own process: imports first, then the clock."""
     import resource
 
-    for module in ("torch", "torchvision.transforms.v2", "PIL.Image", "imaginate.engine.run", "pandas"):
+    for module in IMPORTED:
         __import__(module)
     if name == "albumentations":
         __import__("albumentations")
@@ -246,7 +248,7 @@ def import_all() -> None:
     """What any contender imports, once: contenders are forked from here, so that none pays for it."""
     os.environ.update(OMP_NUM_THREADS="1", NO_ALBUMENTATIONS_UPDATE="1")
     warnings.simplefilter("ignore")
-    for module in ("torch", "torchvision.transforms.v2", "PIL.Image", "imaginate.engine.run", "pandas", "albumentations"):
+    for module in (*IMPORTED, "albumentations"):
         __import__(module)
 
 

@@ -70,11 +70,12 @@ def commands_page() -> str:
 
 SPEED = """# Speed of the main job
 
-`python benchmarks/expand.py` on {cores} cores ({cpu}, {memory_gb:.0f} GB): one process, pictures of 96 pixels, five
-copies each, PNG. The limit decodes every seed and encodes every copy with the same codec, and does nothing else. The
-scripts do the same job with the same codec and write no record; "as written" keeps Pillow's own PNG level, as most
-scripts do. Ratios are medians over rounds. Where a process encodes on several cores, only the processor time compares
-the work. Most of a script's time is the codec's, which is the same for all.
+`python benchmarks/expand.py` ({cpu}, {memory_gb:.0f} GB): every contender in one process held to one core, pictures of
+96 pixels, five copies each, PNG, all files in memory. The limit decodes every seed and encodes every copy with the same
+codec, and does nothing else. The scripts do the same job with the same codec and write no record; "as written" keeps
+Pillow's own PNG level, as most scripts do. Ratios are medians over rounds; where other work runs next to them they vary
+by a tenth. Most of a script's time is the codec's, which is the same for all. With more cores, `imaginate` encodes on
+all of them without `--workers`; a script does not.
 
 | | images/s | processor ms an image | ours is that many times as fast | by processor time |
 | --- | ---: | ---: | ---: | ---: |
@@ -150,6 +151,40 @@ def _imagination() -> str:
     )
 
 
+STUDIES = """
+## Studies
+
+`python benchmarks/studies.py`. {quick}
+
+{training}
+"""
+QUICK = """`compare --quick` with {arms} arms of up to {images:,} images, {seeds} seeds and {held_out:,} held-out images,
+on {cores} cores: {seconds_cold:.0f} s with no feature known, {seconds_with_known_features:.0f} s once the features of
+these images are in the machine's cache (`imaginate cache`)."""
+TRAINING = """An update of `imaginate train` on decoded pixels (choice of images, augmentation, optimizer, history) next
+to the same network and optimizer alone, processor milliseconds on one thread, {size} pixels, batches of {batch}:
+
+| | train | network alone | share of its rate |
+| --- | ---: | ---: | ---: |
+{rows}"""
+
+
+def _studies() -> str:
+    """What `benchmarks/studies.py` measured last."""
+    folder = HERE.parent / "benchmarks/results"
+    record = json.loads((folder / "studies-quick.json").read_text())
+    quick, cores = record["results"], record["machine"]["cores"]
+    shown = QUICK.format(**quick | {"arms": len(quick["arms"]), "images": max(quick["arms"].values())}, cores=cores)
+    found = json.loads((folder / "studies-training.json").read_text())["results"]
+    rows = [
+        f"| `{arch}` | {row['ours_ms']:.0f} | {row['bare_ms']:.0f} | {row['share_of_the_bare_rate']:.2f} |"
+        for arch, row in found.items()
+        if isinstance(row, dict)
+    ]
+    training = TRAINING.format(size=found["size"], batch=found["batch"], rows="\n".join(rows))
+    return STUDIES.format(quick=shown, training=training)
+
+
 SEARCH = """
 ## Search of a pool
 
@@ -180,7 +215,7 @@ def _searches() -> str:
 
 
 def speed_page() -> str:
-    """What `benchmarks/expand.py`, `growth.py` and `lists.py` measured last."""
+    """What `benchmarks/expand.py`, `growth.py`, `studies.py` and `lists.py` measured last."""
     parts = ("side-by-side", "scaling", "workers", "start")
     found = {part: json.loads((HERE.parent / f"benchmarks/results/expand-{part}.json").read_text()) for part in parts}
     results, machine = {part: record["results"] for part, record in found.items()}, found["side-by-side"]["machine"]
@@ -192,7 +227,7 @@ def speed_page() -> str:
         starts="\n".join(f"| `{name}` | {seconds:.2f} s |" for name, seconds in results["start"].items()),
         **_growth(),
     )
-    return NOTE + "\n" + main_job + _imagination() + _searches()
+    return NOTE + "\n" + main_job + _studies() + _imagination() + _searches()
 
 
 def _growth() -> dict[str, str]:

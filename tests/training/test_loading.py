@@ -47,6 +47,8 @@ def test_paths_and_pixels_of_any_number_give_the_same_probabilities(trained: Pat
 def test_another_folder_is_refused_in_one_line(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no finished classifier"):
         imaginate.load_classifier(trained / "data")
+    with pytest.raises(RunError, match="from a folder of this machine"):
+        imaginate.load_classifier("hf://org/name")
     shutil.copytree(trained / "model", tmp_path / "model")
     (tmp_path / "model" / "weights.safetensors").write_bytes(b"no weights")
     with pytest.raises(imaginate.ModelError, match="does not fit"):

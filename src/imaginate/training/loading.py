@@ -74,6 +74,8 @@ def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Cl
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    if "://" in os.fspath(path):
+        raise RunError(f"{os.fspath(path)}: a classifier is read from a folder of this machine; copy it here first")
     place = Path(path).expanduser()
     if not folder.is_finished(place):
         raise RunError(f"{place} holds no finished classifier: imaginate train DATA --out {place}")
