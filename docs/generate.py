@@ -158,7 +158,7 @@ STUDIES = """
 
 {training}
 """
-QUICK = """`compare --quick` with {arms} arms of up to {images:,} images, {seeds} seeds and {held_out:,} held-out images,
+QUICK = """`compare --quick` with {arms} arms of up to {images:,} images, {seeds} seeds, {held_out:,} held-out images,
 on {cores} cores: {seconds_cold:.0f} s with no feature known, {seconds_with_known_features:.0f} s once the features of
 these images are in the machine's cache (`imaginate cache`)."""
 TRAINING = """An update of `imaginate train` on decoded pixels (choice of images, augmentation, optimizer, history) next

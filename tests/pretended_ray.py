@@ -34,6 +34,7 @@ class PretendedRay(types.ModuleType):
         self.asked: list[dict[str, Any]] = []
         self.cancelled: list[Future[Any]] = []
         self.is_initialized, self.cluster_resources = (lambda: True), (lambda: {"GPU": float(gpus)} if gpus else {})
+        self.get_runtime_context = lambda: types.SimpleNamespace(gcs_address="")
         self.nodes = lambda: [{"NodeID": "here", "Alive": True}]
         self.killed: list[Any] = []
         self.kill = self.killed.append

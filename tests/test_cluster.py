@@ -85,6 +85,29 @@ def test_an_address_that_nobody_answers_is_one_line(monkeypatch: pytest.MonkeyPa
     assert cluster.address_of("auto") == "auto"
 
 
+def test_a_head_that_is_gone_is_waited_for_and_then_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray itself would end the program."""
+    now = [100.0]
+    monkeypatch.setattr(cluster.time, "monotonic", lambda: now[0])
+    server = socket.create_server(("127.0.0.1", 0))
+    host, port = server.getsockname()
+    ray = types.SimpleNamespace(get_runtime_context=lambda: types.SimpleNamespace(gcs_address=f"{host}:{port}"))
+    head = cluster.Head(ray, "auto")
+    assert head.answers()
+    server.close()
+    for now[0] in (101.0, 120.0, 140.0):
+        assert not head.answers()
+    server = socket.create_server((host, port))
+    assert head.answers(), "it came back"
+    server.close()
+    now[0] = 150.0
+    assert not head.answers()
+    now[0] = 190.0
+    with pytest.raises(RunError, match=f"the head of the Ray cluster at {host}:{port} is gone; finished work is kept"):
+        head.answers()
+    assert cluster.Head(ray, "ray://elsewhere:1").address == "ray://elsewhere:1"
+
+
 def test_a_start_that_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
 

@@ -14,6 +14,7 @@ import math
 import os
 import secrets
 import socket
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -27,6 +28,7 @@ _MODE, _TOKEN = "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"
 _HOME_TOKEN = Path("~/.ray/auth_token")
 _GRAIN = 10_000  # Ray counts resources in ten-thousandths
 _PATIENCE = 10  # seconds for somebody to answer at an address; Ray itself tries for minutes
+_LOST = 40  # seconds without a head; after 60 Ray ends the program. One that can start anew has this long
 
 
 def require() -> None:
@@ -108,6 +110,31 @@ def _knock(address: str) -> None:
     place = urlsplit("//" + address.removeprefix("ray://"))
     if place.hostname and place.port:
         socket.create_connection((place.hostname, place.port), _PATIENCE).close()
+
+
+class Head:
+    """The process that keeps a cluster together. Where it is gone, Ray waits a minute whatever it is asked, then ends
+    this program with a line about its insides."""
+
+    def __init__(self, ray: Any, address: str) -> None:
+        is_remote = address.startswith("ray://")  # to what is behind it there may be no way from here
+        self.address = address if is_remote else str(ray.get_runtime_context().gcs_address)
+        self._silent: float | None = None
+
+    def answers(self) -> bool:
+        """Whether Ray can be asked now. RunError where the head has been silent for long."""
+        try:
+            _knock(self.address)
+        except OSError as error:
+            self._silent = time.monotonic() if self._silent is None else self._silent
+            if time.monotonic() - self._silent >= _LOST:
+                raise RunError(
+                    f"the head of the Ray cluster at {self.address} is gone; finished work is kept: start a cluster "
+                    "again, then give the same command"
+                ) from error
+            return False
+        self._silent = None
+        return True
 
 
 def gpu_share(gpus: float, workers: int) -> float:

@@ -219,6 +219,7 @@ def test_the_budget_is_told_as_it_was_spent(world: Path) -> None:
     edit(study, arms=early, protocol=protocol | {"recipe_settings": recipe})
     assert "trained for up to 60 epochs" in page(study).words
 
+
 def test_a_study_of_probes_speaks_of_no_updates(world: Path) -> None:
     study = world / "study"
     results = json.loads((study / "results.json").read_text())

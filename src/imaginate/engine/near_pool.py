@@ -1,9 +1,9 @@
 """Whether a pool has anything near to each class, before bottles are filed as dresses.
 
 What is near is calibrated by the seeds themselves: the cosine that half of them reach with the mean of the other seeds
-of their class. A pool holds a class if most of the nearest images to its mean reach that, too. (Of 102 kinds of flowers,
-a pool without flowers held 16 % and one with ten images of each 90 %; by what nine in ten seeds reach, it was 100 % both
-times.)
+of their class. A pool holds a class if most of the nearest images to its mean reach that, too. (Of 102 kinds of
+flowers, a pool without flowers held 16 % and one with ten images of each 90 %; by what nine in ten seeds reach, it was
+100 % both times.)
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def pool_fact(found: Nearness, names: Sequence[str]) -> str:
     """For how many classes the pool has anything near, and a warning where these are few."""
     far = [names[label] for label, is_near in found.near.items() if not is_near]
     count = len(found.near)
-    words = f"the pool has images near to {count - len(far)} of {count} classes (as near as half of their own seeds are)"
+    words = f"the pool has images near to {count - len(far)} of {count} classes (as near as half of the seeds are)"
     if not far:
         return words
     words += f"; none near to {some(far)}"

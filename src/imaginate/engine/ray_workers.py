@@ -31,16 +31,16 @@ def on_ray(
     waiting = deque(numbers)
     actors = min(count, len(waiting))
     with cluster.session(actors, address) as ray:
-        yield from _spread(ray, (recipe, plan), root, waiting, actors)
+        yield from _spread(ray, (recipe, plan), root, waiting, actors, cluster.Head(ray, address))
 
 
 def _spread(
-    ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int
+    ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int, head: cluster.Head
 ) -> Iterator[tuple[int, Any]]:
     """One shard in flight for each actor. An actor that dies is started anew and asked again, TRIES times in all; where
-    its whole machine is gone, another actor makes its shard."""
+    its whole machine is gone, another actor makes its shard. RunError where the head of the cluster is gone."""
     free = _actors(ray, root, count)
-    places = Places(ray, free)
+    places = Places(ray, free, head)
     put = [ray.put((inside(shared[0]), shared[1]))]  # inside a list: fetched by those who need it
     running: dict[Any, tuple[Any, int]] = {}
     while waiting or running:
@@ -75,7 +75,8 @@ class Places:
     """The machine of each actor. Ray starts an actor of a dead machine anew where there is room for it, and there is
     none while every other actor keeps its processor: its shard would wait for ever."""
 
-    def __init__(self, ray: Any, actors: Sequence[Any]) -> None:
+    def __init__(self, ray: Any, actors: Sequence[Any], head: cluster.Head) -> None:
+        self._head = head
         self._ray, self._asked, self._node = ray, dict[Any, Any](), dict[Any, str]()
         self._looked = time.monotonic()
         self.add(actors)
@@ -89,6 +90,8 @@ class Places:
         if time.monotonic() - self._looked < LOOK:
             return []
         self._looked = time.monotonic()
+        if not self._head.answers():
+            return []
         for reference in (
             self._ray.wait(list(self._asked), num_returns=len(self._asked), timeout=0)[0] if self._asked else []
         ):

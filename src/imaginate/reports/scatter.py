@@ -96,10 +96,10 @@ def _mark(point: MapPoint, x: float, y: float, colour: str) -> str:
 def _legend(colours: dict[str, str], y: int) -> tuple[str, int]:
     """Every colour once, by the first name that has it, and how many names share them; and the last line's place."""
     marks, left = [], 6.0
-    named = list(colours.items())[: len(COLOURS)]
-    signs: list[tuple[str, str | None]] = [(name if len(name) <= 18 else name[:17] + "…", colour) for name, colour in named]
-    if further := len(colours) - len(named):
-        signs.append((f"and {further:,} more, in the same colours again", None))
+    signs = [(name if len(name) <= 18 else name[:17] + "…", colour) for name, colour in colours.items()]
+    if len(signs) > len(COLOURS):
+        more = f"and {len(signs) - len(COLOURS):,} more, in the same colours again"
+        signs = [*signs[: len(COLOURS)], (more, "")]
     for shown, colour in signs:
         width = 22 + 6.6 * len(shown)
         if left + width > SIDE and left > 6:
