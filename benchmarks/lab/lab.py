@@ -65,6 +65,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data", help="folder of the datasets")
     parser.add_argument("--pool-shards", type=int, default=1, help="training shards of Tiny-ImageNet in the pools")
     parser.add_argument("--minutes", type=float, default=30, help="at most this long for one run or fit at a time")
+    parser.add_argument("--seeds", type=int, help="of every study, in place of its learner's number")
     parser.add_argument("--fit-steps", type=int, default=200, help="steps of each personalisation")
     parser.add_argument("--page", action="store_true", help="only write the tables from the finished studies")
     return parser.parse_args()
@@ -208,6 +209,7 @@ def _compare(target: Target, learner: LabLearner, args: argparse.Namespace, grou
     flags = target.filled((*target.data, *target.held, *target.real), args.data, args.work)
     flags += ["--drop-leak", "--yes", *learner.flags, "--out", str(study)]
     flags += ["--updates", str(target.updates)] if learner.by_updates else []
+    flags += ["--seeds", str(args.seeds)] if args.seeds else []  # the last one counts
     try:
         command = ["compare", data, *(x for arm in arms for x in ("--arm", arm)), *flags]
         _command(command, 600, place / "logs" / f"compare-{learner.name}.log")
