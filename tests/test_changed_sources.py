@@ -12,7 +12,6 @@ from PIL import Image
 
 import imaginate
 from colour_guide import ColourGuide
-from imaginate.data import load
 from imaginate.data.sources.file import FileSource
 from imaginate.errors import ImageError, RunError
 from imaginate.evaluation.folder import StudyFile
@@ -56,7 +55,7 @@ def test_decoded_pictures_are_known_by_their_bytes(tmp_path: Path) -> None:
 
     def decode() -> str:
         sample = Sample(id="a", label=0, source=FileSource(str(tmp_path / "a.bmp")))
-        return build_pixel_cache([sample], tmp_path / "cache", size=8, classes=1, load=load).fingerprint
+        return build_pixel_cache([sample], tmp_path / "cache", size=8, classes=1).fingerprint
 
     first = decode()
     assert decode() == first

@@ -15,7 +15,8 @@ import subprocess
 import sys
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from importlib import import_module
 from queue import SimpleQueue
@@ -26,6 +27,7 @@ from imaginate.errors import ImaginateError, RunError
 
 TRIES = 3  # processes that one call may end
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _START = "from imaginate.processes import serve; serve()"
 
@@ -177,6 +179,23 @@ def take_turns(
 def processors() -> int:
     """The processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(
+    threads: ThreadPoolExecutor, work: Callable[[Item], Result], inputs: Iterable[Item], depth: int
+) -> Iterator[Result]:
+    """`map` in threads, in order, with at most `depth` results waiting; inputs are drawn by the caller's thread."""
+    waiting: deque[Future[Result]] = deque()
+    try:
+        for item in inputs:
+            waiting.append(threads.submit(work, item))
+            if len(waiting) >= depth:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for future in waiting:
+            future.cancel()
 
 
 def serve() -> None:

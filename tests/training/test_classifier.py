@@ -18,7 +18,6 @@ from PIL import Image
 
 from imaginate import expand, open_dataset
 from imaginate.cli import main
-from imaginate.data import load
 from imaginate.data.lineage import lineage_of, parents_among
 from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.progress import Silent
@@ -74,7 +73,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stored(tmp_path: Path, run: Path) -> tuple[Any, PixelCache]:
     dataset = open_dataset(run)
-    return dataset, build_pixel_cache(dataset.samples, tmp_path / "c", size=32, classes=len(dataset.labels), load=load)
+    return dataset, build_pixel_cache(dataset.samples, tmp_path / "c", size=32, classes=len(dataset.labels))
 
 
 def choose(dataset: Any, store: PixelCache, share: float, seed: int) -> Parts:

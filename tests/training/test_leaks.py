@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from imaginate.data import load, open_dataset
+from imaginate.data import open_dataset
 from imaginate.training.leaks import overlap
 from imaginate.training.pixel_cache import PixelCache, build_pixel_cache
 
@@ -25,7 +25,7 @@ def store(folder: Path, images: list[Image.Image]) -> PixelCache:
     (folder / "a").mkdir(parents=True)
     for i, image in enumerate(images):
         image.save(folder / "a" / f"{i}.png")
-    return build_pixel_cache(open_dataset(folder).samples, folder / "cache", size=32, classes=1, load=load)
+    return build_pixel_cache(open_dataset(folder).samples, folder / "cache", size=32, classes=1)
 
 
 CHANGES: dict[str, Callable[[Image.Image], Image.Image]] = {

@@ -82,7 +82,7 @@ def test_classifiers_by_name() -> None:
 def test_a_file_that_was_made_anew_is_decoded_anew(tmp_path):
     from PIL import Image
 
-    from imaginate.data import load, open_dataset
+    from imaginate.data import open_dataset
     from imaginate.training.pixel_cache import build_pixel_cache
 
     def stored(colour: str) -> int:
@@ -90,7 +90,7 @@ def test_a_file_that_was_made_anew_is_decoded_anew(tmp_path):
             (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (16, 16), colour).save(tmp_path / "data" / name / "x.png")
         samples = open_dataset(str(tmp_path / "data")).samples
-        store = build_pixel_cache(samples, tmp_path / "cache", size=8, classes=2, load=load)
+        store = build_pixel_cache(samples, tmp_path / "cache", size=8, classes=2)
         return int(store.pixels()[0, 0, 0, 0])
 
     assert stored("#ff0000") == 255

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from imaginate.cli import main
-from imaginate.data import load, open_dataset
+from imaginate.data import open_dataset
 from imaginate.data.relatives import joined, named_pairs
 from imaginate.errors import ConfigError
 from imaginate.records import Sample
@@ -105,7 +105,7 @@ def copies_of(data: Path) -> Path:
 
 def test_copies_and_near_copies_stay_on_one_side_and_are_counted(tmp_path: Path) -> None:
     dataset = open_dataset(copies_of(tmp_path / "data"))
-    cache = build_pixel_cache(dataset.samples, tmp_path / "c", size=16, classes=2, load=load)
+    cache = build_pixel_cache(dataset.samples, tmp_path / "c", size=16, classes=2)
     images = TrainingImages(Images(dataset, cache))
     picture_of = [name.replace(" ", ".").split(".")[0] for name in cache.ids]
     for seed in range(4):

@@ -94,7 +94,7 @@ class Ancestors:
 
 def by_train(data: Path, run: Path, tmp_path: Path) -> Composed:
     dataset = open_dataset(run)
-    cache = build_pixel_cache(dataset.samples, tmp_path / "c", size=16, classes=3, load=load)
+    cache = build_pixel_cache(dataset.samples, tmp_path / "c", size=16, classes=3)
     parts = TrainingImages(Images(dataset, cache)).choose(0.25, 1)
     trained, validation = ([(str(run), cache.ids[i]) for i in rows] for rows in (parts.rows, parts.validation))
     return trained, validation, dict(parts.excluded)
@@ -151,7 +151,7 @@ def test_what_the_source_run_was_made_from_is_needed_only_for_a_validation_part(
     run = run_of("cutout of mixup", data)
     shutil.rmtree(tmp_path / "mixup")
     dataset = open_dataset(run)
-    cache = build_pixel_cache(dataset.samples, tmp_path / "c", size=16, classes=3, load=load)
+    cache = build_pixel_cache(dataset.samples, tmp_path / "c", size=16, classes=3)
     parts = TrainingImages(Images(dataset, cache)).choose(0.0, 1)
     assert parts.rows.tolist() == np.arange(len(dataset)).tolist()
     with pytest.raises(Exception, match="which is not there"):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from imaginate import registry
@@ -107,10 +108,16 @@ def _eight_bits(pixels: Pixels, rendering: Rendering) -> Numbers:
 
 def pixels_of(sample: Sample) -> Pixels:
     """A sample's image: (h, w, 3) uint8 array. Raises ImageError."""
+    return fetch(sample)()
+
+
+def fetch(sample: Sample) -> Callable[[], Pixels]:
+    """Read a sample's bytes, which not every source can in several threads at once; what is returned decodes them, in
+    any thread, to (h, w, 3) uint8. Both raise ImageError."""
     if isinstance(sample.source, PixelSource):
         direct: Pixels = sample.source.pixels()
-        return direct
-    return decode(sample.source.read())
+        return lambda: direct
+    return partial(decode, sample.source.read())
 
 
 def load(sample: Sample) -> Image:

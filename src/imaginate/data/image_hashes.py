@@ -35,13 +35,10 @@ class ImageHasher:
         self._rows: list[int] = []
         self._small: list[np.ndarray] = []
 
-    def add(self, row: int, image: np.ndarray) -> None:
-        """(h, w, 3) uint8 of a row."""
-        from PIL import Image
-
-        small = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    def add(self, row: int, small: np.ndarray) -> None:
+        """The `small_version` of a row."""
         self._rows.append(row)
-        self._small.append(np.asarray(small))
+        self._small.append(small)
         if len(self._rows) == _CHUNK:
             self._flush()
 
@@ -57,6 +54,14 @@ class ImageHasher:
         for hashes, images in ((self._plain, batch), (self._mirrored, batch[:, :, ::-1])):
             hashes.bits[self._rows], hashes.thumbs[self._rows] = hash_images(images)
         self._rows, self._small = [], []
+
+
+def small_version(image: np.ndarray) -> np.ndarray:
+    """(h, w, 3) uint8 -> (SIDE, SIDE, 3) uint8, of which the hashes are."""
+    from PIL import Image
+
+    small = Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(small)
 
 
 def hash_images(images: np.ndarray) -> ImageHashes:

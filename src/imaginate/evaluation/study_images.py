@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imaginate.data import Dataset, load, open_dataset
+from imaginate.data import Dataset, open_dataset
 from imaginate.data.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
 from imaginate.data.spec import as_read
 from imaginate.errors import DataError, some
@@ -160,7 +160,7 @@ def gather(
 
         def decode(dataset: Dataset, size: int = first) -> PixelCache:
             return build_pixel_cache(
-                dataset.samples, folder, size=stored_size(size), classes=len(opened.train.labels), load=load,
+                dataset.samples, folder, size=stored_size(size), classes=len(opened.train.labels),
                 advance=shown.advance,
             )  # fmt: skip
 

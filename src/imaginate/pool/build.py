@@ -8,13 +8,13 @@ a killed build loses at most the piece in flight, the same command goes on, and 
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html import escape
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from imaginate.contract import Guide
 from imaginate.errors import ConfigError, DataError, RunError
@@ -29,10 +29,9 @@ from imaginate.pool.rows import Header
 from imaginate.pool.settings import Building
 from imaginate.pool.table import PoolTable
 from imaginate.pool.units import KEYS, Item, Unit
+from imaginate.processes import in_order
 
 COMMIT_ROWS, COMMIT_BYTES, COMMIT_SECONDS = 8192, 64 * 2**20, 60.0
-T = TypeVar("T")
-R = TypeVar("R")
 
 
 @dataclass
@@ -107,7 +106,7 @@ def _build(
     writer = _Writer(table, guide, Tally(), advance)
     with ThreadPoolExecutor(settings.threads) as threads:
         work = _work(_wanted(table, sources, settings, writer), settings.batch)
-        for done in _window(threads, writer.prepare, work, settings.threads + 2):
+        for done in in_order(threads, writer.prepare, work, settings.threads + 2):
             writer.take(done)
     writer.flush()
     _refuse_empty(table, writer.tally, path)
@@ -181,21 +180,6 @@ def _work(units: Iterable[Unit], size: int) -> Iterator[Piece]:
                 break
         else:
             yield unit, [], True
-
-
-def _window(threads: ThreadPoolExecutor, work: Callable[[T], R], inputs: Iterable[T], depth: int) -> Iterator[R]:
-    """`map` in threads, in order, with at most `depth` results waiting."""
-    waiting: deque[Future[R]] = deque()
-    try:
-        for item in inputs:
-            waiting.append(threads.submit(work, item))
-            if len(waiting) >= depth:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        for future in waiting:
-            future.cancel()
 
 
 class _Writer:

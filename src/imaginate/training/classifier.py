@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from imaginate.data import Dataset, load, open_dataset
+from imaginate.data import Dataset, open_dataset
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, DataError
 from imaginate.files import derive_seed
@@ -195,7 +195,7 @@ def _open_held_out(settings: Training, train: Dataset) -> Dataset | None:
 
 def _decode(dataset: Dataset, settings: Training, out: Path, shown: Bar) -> PixelCache:
     return build_pixel_cache(
-        dataset.samples, out / "cache", size=stored_size(settings.size), classes=len(dataset.labels), load=load,
+        dataset.samples, out / "cache", size=stored_size(settings.size), classes=len(dataset.labels),
         advance=shown.advance,
     )  # fmt: skip
 

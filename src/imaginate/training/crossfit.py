@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imaginate.data import Dataset, load, open_dataset
+from imaginate.data import Dataset, open_dataset
 from imaginate.errors import DataError
 from imaginate.files import RECIPE, derive_seed, replace_file
 from imaginate.records import LabelSpace
@@ -120,7 +120,7 @@ class CrossFit:
         dataset = open_dataset(data) if is_run else open_dataset(data, split=settings.split, **settings.reading)
         check_classes(dataset)
         size, classes = stored_size(settings.size), len(dataset.labels)
-        store = build_pixel_cache(dataset.samples, self._cache, size=size, classes=classes, load=load)
+        store = build_pixel_cache(dataset.samples, self._cache, size=size, classes=classes)
         return dataset, store, Images(dataset, store, group_by=settings.group_by)
 
 

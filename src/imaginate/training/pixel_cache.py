@@ -6,16 +6,20 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from imaginate.data.image_hashes import ImageHasher, ImageHashes, pixel_hash
+from imaginate.data.decoding import fetch
+from imaginate.data.image_hashes import ImageHasher, ImageHashes, pixel_hash, small_version
 from imaginate.errors import ImageError
 from imaginate.files import file_hash, replace_file, short_hash
-from imaginate.records import FileBacked, Image, Sample, Scalar
+from imaginate.processes import in_order, processors
+from imaginate.records import FileBacked, Sample, Scalar
 from imaginate.training.folder import save_arrays
 
 FORMAT = 3  # of the files; another number, and what an earlier version decoded is decoded again
@@ -75,7 +79,6 @@ def build_pixel_cache(
     *,
     size: int,
     classes: int,
-    load: Callable[[Sample], Image],
     advance: Callable[[int], None] = lambda _: None,
 ) -> PixelCache:
     """Decode once, or open what an earlier call decoded, unless the bytes of a file have changed since."""
@@ -85,7 +88,7 @@ def build_pixel_cache(
     key = short_hash([FORMAT, size, classes, rows])
     pixels, facts = folder / f"{key}.npy", folder / f"{key}.npz"
     if not (pixels.exists() and facts.exists()):
-        _decode(samples, pixels, facts, size, load, advance)
+        _decode(samples, pixels, facts, size, advance)
     else:
         advance(len(samples))
     return _open(samples, pixels, facts, classes)
@@ -108,31 +111,60 @@ def _decode(
     pixels: Path,
     facts: Path,
     size: int,
-    load: Callable[[Sample], Image],
     advance: Callable[[int], None],
 ) -> None:
+    """Read by one thread, decode and resize in as many as there are processors."""
     content = np.zeros(len(samples), np.uint64)
     skipped: dict[str, str] = {}
     hasher = ImageHasher(len(samples))
 
-    def decode(partial: Path) -> None:
-        out = np.lib.format.open_memmap(partial, mode="w+", dtype=np.uint8, shape=(len(samples), size, size, 3))
-        for i, sample in enumerate(samples):
-            try:
-                image = np.ascontiguousarray(load(sample).permute(1, 2, 0).numpy())
-            except ImageError as error:
-                skipped[sample.id] = str(error)
-            else:
-                out[i], content[i] = fit_square(image, size), pixel_hash(image)
-                hasher.add(i, image)
-            advance(1)
+    def fill(place: Path) -> None:
+        out = np.lib.format.open_memmap(place, mode="w+", dtype=np.uint8, shape=(len(samples), size, size, 3))
+        count = processors()
+        with ThreadPoolExecutor(count) as threads:
+            found = in_order(threads, lambda decode: _prepared(decode, size), map(_fetched, samples), count + 2)
+            for i, one in enumerate(found):
+                if isinstance(one, ImageError):
+                    skipped[samples[i].id] = str(one)
+                else:
+                    out[i], content[i] = one.square, one.content
+                    hasher.add(i, one.small)
+                advance(1)
         out.flush()
 
-    replace_file(pixels, decode)
+    replace_file(pixels, fill)
     hashes = hasher.finish()
     arrays = {f"{name}{k}": x for name, part in zip(_PARTS, hashes, strict=True) for k, x in enumerate(part)}
     arrays |= {"content": content, "skipped": np.array(json.dumps(skipped))}
     save_arrays(facts, arrays)
+
+
+class _Prepared(NamedTuple):
+    """What is kept of an image: its square, the hash of its pixels, and its small version for the other hashes."""
+
+    square: np.ndarray
+    content: int
+    small: np.ndarray
+
+
+def _fetched(sample: Sample) -> Callable[[], np.ndarray]:
+    """The sample's decoder; an error of reading is raised when it is called, in its turn."""
+    try:
+        return fetch(sample)
+    except ImageError as error:
+        return partial(_fail, error)
+
+
+def _fail(error: ImageError) -> np.ndarray:
+    raise error
+
+
+def _prepared(decode: Callable[[], np.ndarray], size: int) -> _Prepared | ImageError:
+    try:
+        image = np.ascontiguousarray(decode())
+    except ImageError as error:
+        return error
+    return _Prepared(fit_square(image, size), pixel_hash(image), small_version(image))
 
 
 _PARTS = ("look", "mirrored")  # of the file: the images, and their mirror images

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from imaginate.data import Dataset, load
+from imaginate.data import Dataset
 from imaginate.data.lineage import Lineage, lineage_of, parents_among
 from imaginate.data.relatives import NEAR, NONE, joined, named_pairs, near_duplicates
 from imaginate.data.sources.file import FileSource
@@ -351,7 +351,7 @@ class TrainingImages:
         if not samples:
             return []
         folder = self.dataset.cache.path.parent
-        cache = build_pixel_cache(samples, folder, size=1, classes=1, load=load)  # for its hashes alone
+        cache = build_pixel_cache(samples, folder, size=1, classes=1)  # for its hashes alone
         return [(cache.ids[i], j) for i, j in overlap(cache, self._candidates).pairs]
 
     @property

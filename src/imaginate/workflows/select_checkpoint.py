@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imaginate.data import DataSpec, load, open_dataset
+from imaginate.data import DataSpec, open_dataset
 from imaginate.errors import ConfigError, ModelError
 from imaginate.limits import parse_json
 from imaginate.models.adaptations.folder import Manifest, read_manifest
@@ -234,9 +234,7 @@ def training_sets(
 
     seeds = open_dataset(data)
     new, classes = align_labels(open_dataset(run), seeds, f"run {run}"), len(seeds.labels)
-    pixels, new_pixels = (
-        build_pixel_cache(d.samples, cache, size=size, classes=classes, load=load) for d in (seeds, new)
-    )
+    pixels, new_pixels = (build_pixel_cache(d.samples, cache, size=size, classes=classes) for d in (seeds, new))
     parts = TrainingImages(Images(seeds, pixels), Images(new, new_pixels)).hold_back(held_out)
     if not len(parts.validation):
         raise ConfigError("select-by accuracy needs held-out images, got one image a class")

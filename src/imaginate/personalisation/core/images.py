@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from imaginate.data import Dataset
-from imaginate.data.image_hashes import ImageHasher, pixel_hash
+from imaginate.data.image_hashes import ImageHasher, pixel_hash, small_version
 from imaginate.data.relatives import cut, joined, near_duplicates, relatives_of
 from imaginate.errors import DataError, ImageError
 from imaginate.files import replace_file, short_hash
@@ -167,7 +167,7 @@ class _Seen:
             if not isinstance(image, str):
                 pixels = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
                 self.content[number] = pixel_hash(pixels)
-                self.hasher.add(number, pixels)
+                self.hasher.add(number, small_version(pixels))
             yield number, image
 
     def groups(self, index: Sequence[int]) -> list[int]:
