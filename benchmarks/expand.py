@@ -199,9 +199,11 @@ def others(method: str) -> list[str]:
     return [name for name in scripts if name != AS_WRITTEN or method in METHODS[:2]]
 
 
-def child(name: str, data: str, out: str, method: str, workers: int) -> None:
-    """One contender in its own process: imports first, then the clock."""
+def child(name: str, data: str, out: str, method: str, workers: int, cores: int) -> None:
+    """One contender in its own process, on `cores` cores: imports first, then the clock."""
     import resource
+
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
 
     for module in IMPORTED:
         __import__(module)
@@ -216,10 +218,10 @@ def child(name: str, data: str, out: str, method: str, workers: int) -> None:
     print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak / 1024, "imports_mb": warm / 1024}))
 
 
-def measure(root: Path, name: str, data: Path, method: str, workers: int = 1) -> dict[str, float]:
+def measure(root: Path, name: str, data: Path, method: str, workers: int = 1, cores: int = 999) -> dict[str, float]:
     """Run one contender on an empty folder, which stays: a file system is slow where it has just deleted much."""
     out = Path(tempfile.mkdtemp(prefix="out-", dir=root))
-    command = [sys.executable, __file__, "--child", name, str(data), str(out), method, str(workers)]
+    command = [sys.executable, __file__, "--child", name, str(data), str(out), method, str(workers), str(cores)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "NO_ALBUMENTATIONS_UPDATE": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
@@ -317,14 +319,18 @@ def scaling(root: Path, source: Path, small: int, large: int) -> dict[str, float
 
 
 def two_workers(root: Path, source: Path, size: int) -> dict[str, float]:
-    """Two workers against one, with the start of the second, and what a second core is worth to two plain processes."""
+    """One core against two, with one worker (whose threads encode) and with two, starts and all; and what a second core
+    is worth to two plain processes."""
     data = dataset(root, source, size)
-    one, two = (measure(root, "imaginate", data, "cutout", workers) for workers in (1, 2))
+    core = measure(root, "imaginate", data, "cutout", cores=1)["images_per_s"]
+    one, two = (measure(root, "imaginate", data, "cutout", workers)["images_per_s"] for workers in (1, 2))
     return {
         "seeds": size,
-        "one_worker_images_per_s": one["images_per_s"],
-        "two_workers_images_per_s": two["images_per_s"],
-        "two_workers_times_one": two["images_per_s"] / one["images_per_s"],
+        "one_core_images_per_s": core,
+        "one_worker_images_per_s": one,
+        "one_worker_times_one_core": one / core,
+        "two_workers_images_per_s": two,
+        "two_workers_times_one_core": two / core,
         "two_plain_processes_times_one": pair_of_limits(root, dataset(root, source, 1500)),
     }
 
@@ -359,7 +365,7 @@ def start_up(rounds: int = 5) -> dict[str, float]:
 def main() -> None:
     """Parse, measure, write a file a part."""
     if sys.argv[1:2] == ["--child"]:
-        child(*sys.argv[2:6], int(sys.argv[6]))
+        child(*sys.argv[2:6], int(sys.argv[6]), int(sys.argv[7]))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--source", type=Path, default=HERE.parent.parent / "shared/data/caltech101-96.zip")

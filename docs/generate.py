@@ -88,8 +88,9 @@ all of them without `--workers`; a script does not.
 | seeds | {seeds_small:,} and {seeds_large:,} |
 | peak memory | {peak_mb_small:.0f} and {peak_mb_large:.0f} MB: {peak_ratio:.2f} times |
 | processor ms an image | {cpu_ms_per_image_small:.2f} and {cpu_ms_per_image_large:.2f} |
-| {seeds:,} seeds, one worker | {one_worker_images_per_s:.0f} images/s |
-| two workers, with their start | {two_workers_images_per_s:.0f} images/s: {two_workers_times_one:.2f} times one |
+| {seeds:,} seeds, one worker on one core | {one_core_images_per_s:.0f} images/s |
+| one worker on two, whose threads encode | {one_worker_images_per_s:.0f} images/s: {one_worker_times_one_core:.2f}x |
+| two workers on two, with their start | {two_workers_images_per_s:.0f} images/s: {two_workers_times_one_core:.2f}x |
 | two plain processes, the most that is possible | {two_plain_processes_times_one:.2f} times one |
 {starts}
 

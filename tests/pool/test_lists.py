@@ -164,3 +164,13 @@ def test_a_pool_of_an_earlier_version_keeps_its_index(tmp_path: Path) -> None:
     assert "IvfFlat, used (finds 97% for images" in describe(table.path)["index"]
     found = open_pool(table.path).search(torch.from_numpy(drawn(4, seed=1)), 10)
     assert [len(rows) for rows in found] == [10] * 4
+
+
+def test_a_recall_of_exactly_enough_is_enough() -> None:
+    """A hundred shares whose sum is 95 in decimals, and a little less in binary numbers."""
+    shares = [0.94, 0.96] * 50
+    mean = sum(share / 100 for share in shares)
+    assert mean < 0.95
+    assert Recall({"images": mean}).is_enough
+    assert not Recall({"images": 0.9499}).is_enough
+    assert not Recall({}).is_enough

@@ -60,7 +60,7 @@ def measure(table: PoolTable, guide: Guide) -> None:
         table.keep_built(replace(index.built, measured=probes))
     table.note_recall(recall)
     if not recall.is_enough:
-        found = ", ".join(f"{value:.2f} for {kind}" for kind, value in recall.by_queries.items())
+        found = ", ".join(f"{value:.3f} for {kind}" for kind, value in recall.by_queries.items())
         log.warning(
             f"the index of pool {table.path} finds too little of the true nearest ({found}; {ENOUGH} is enough): it is "
             "not used, a search compares with every row"
