@@ -71,7 +71,7 @@ def quick(source: Path, root: Path) -> dict[str, Any]:
     study("first", IMAGINATE_CACHE=str(root / "features"))
     known = study("second", IMAGINATE_CACHE=str(root / "features"))
     results = json.loads((root / "cold" / "results.json").read_text())
-    arms_of = {arm["name"]: arm["images"] for arm in results["arms"]}
+    arms_of = {arm["name"]: arm["images"]["total"] for arm in results["arms"]}
     return {
         "arms": arms_of, "seeds": results["protocol"]["seeds"], "held_out": results["data"]["held_out"],
         "seconds_cold": cold, "seconds_with_known_features": known,

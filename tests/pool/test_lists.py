@@ -169,7 +169,7 @@ def test_a_pool_of_an_earlier_version_keeps_its_index(tmp_path: Path) -> None:
 def test_a_recall_of_exactly_enough_is_enough() -> None:
     """A hundred shares whose sum is 95 in decimals, and a little less in binary numbers."""
     shares = [0.94, 0.96] * 50
-    mean = sum(share / 100 for share in shares)
+    mean = sum(shares) / len(shares)
     assert mean < 0.95
     assert Recall({"images": mean}).is_enough
     assert not Recall({"images": 0.9499}).is_enough
