@@ -72,7 +72,8 @@ ADVICE = (
     ),
 )
 LEARNERS = {
-    "probe": "probe", "balanced": "probe, classes alike", "finetune": "fine-tuned", "scratch": "from scratch",
+    "probe": "probe", "balanced": "probe, classes alike", "finetune": "fine-tuned",
+    "tuned": "fine-tuned at 64 px, classes alike", "scratch": "from scratch",
 }  # fmt: skip
 TAIL = """
 Rules of thumb:

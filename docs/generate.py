@@ -73,9 +73,9 @@ SPEED = """# Speed of the main job
 `python benchmarks/expand.py` ({cpu}, {memory_gb:.0f} GB): every contender in one process held to one core, pictures of
 96 pixels, five copies each, PNG, all files in memory. The limit decodes every seed and encodes every copy with the same
 codec, and does nothing else. The scripts do the same job with the same codec and write no record; "as written" keeps
-Pillow's own PNG level, as most scripts do. Ratios are medians over rounds; where other work runs next to them they vary
-by a tenth. Most of a script's time is the codec's, which is the same for all. With more cores, `imaginate` encodes on
-all of them without `--workers`; a script does not.
+Pillow's own PNG level, as most scripts do. Ratios are medians over rounds, and those of processor time are what counts:
+the wall's clock feels all other work. Most of a script's time is the codec's, which is the same for all. With more
+cores, `imaginate` encodes on all of them without `--workers`; a script does not.
 
 | | images/s | processor ms an image | ours is that many times as fast | by processor time |
 | --- | ---: | ---: | ---: | ---: |
