@@ -22,6 +22,7 @@ from imaginate.processes import in_order, processors
 from imaginate.records import FileBacked, Sample, Scalar
 from imaginate.training.folder import save_arrays
 
+MOST = 8  # threads, each of which holds a whole decoded image
 FORMAT = 3  # of the files; another number, and what an earlier version decoded is decoded again
 
 
@@ -113,14 +114,14 @@ def _decode(
     size: int,
     advance: Callable[[int], None],
 ) -> None:
-    """Read by one thread, decode and resize in as many as there are processors."""
+    """Read by one thread; decode and resize in as many as there are processors, up to MOST."""
     content = np.zeros(len(samples), np.uint64)
     skipped: dict[str, str] = {}
     hasher = ImageHasher(len(samples))
 
     def fill(place: Path) -> None:
         out = np.lib.format.open_memmap(place, mode="w+", dtype=np.uint8, shape=(len(samples), size, size, 3))
-        count = processors()
+        count = min(processors(), MOST)
         with ThreadPoolExecutor(count) as threads:
             found = in_order(threads, lambda decode: _prepared(decode, size), map(_fetched, samples), count + 2)
             for i, one in enumerate(found):
