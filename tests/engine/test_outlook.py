@@ -51,6 +51,8 @@ def test_plan_and_expand_say_split_sizes_and_the_format_that_saves(
     said = [record.getMessage() for record in caplog.records]
     assert sum("free for holding out: test" in line for line in said) == 1
     assert sum("--format webp takes" in line for line in said) == 1
+    assert "as detailed as the seeds" not in text  # plan made some
+    assert sum("as png if they are as detailed as the seeds" in line for line in said) == 1
     caplog.clear()
     imaginate.expand(data, str(tmp_path / "run"), "duplicate", copies=2, progress=False)
     assert not any("new images of" in record.getMessage() for record in caplog.records)  # it is finished
