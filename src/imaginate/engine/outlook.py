@@ -228,8 +228,8 @@ def outlook(recipe: ResolvedRecipe, plan: Plan, context: RunContext | None, made
         side = context.prior.image_size if context is not None and _needs_prior(recipe) else None
         new = made.size if made is not None else expected_size(recipe, seed, side)
         found = disk_of(plan, recipe.write, new, None if made is None else made.bytes, seed)
-        told = found and disk_fact(found, plan.wanted, recipe.write, is_measured=made is not None)
-        facts += [Fact(told)] if told else []
+        if found is not None:
+            facts.append(Fact(disk_fact(found, plan.wanted, recipe.write, is_measured=made is not None)))
     if plan.wanted >= MANY_FILES:
         facts.append(
             Fact(
