@@ -26,7 +26,8 @@ class Background:
     (Telea 2004). `style` moves the object's colours to those of the new background (Reinhard et al. 2001). The mask of
     the object is written as masks/CLASS/NAME.png. GrabCut knows colours, not objects: use it where one object is in
     the middle and differs in colour from what is around it, and look at the contact sheet. It harms where the
-    background is the class (scenes, textures). Needs the extra `paste`.
+    background is the class (scenes, textures), and where objects fill their images: a probe on Flowers-102 lost 11
+    points (docs/results.md). Needs the extra `paste`.
     """
 
     starts_from: ClassVar[StartsFrom] = "sample"
