@@ -223,7 +223,8 @@ def test_the_budget_is_told_as_it_was_spent(world: Path) -> None:
 def test_a_study_of_probes_speaks_of_no_updates(world: Path) -> None:
     study = world / "study"
     results = json.loads((study / "results.json").read_text())
-    edit(study, arms=units(results["arms"], updates=lambda i: 0))
+    protocol = results["protocol"] | {"arch": "probe:efficientnet-lite0"}
+    edit(study, arms=units(results["arms"], updates=lambda i: 0), protocol=protocol)
     words = page(study).words
     assert "The head of every arm was fitted to its end" in words
     assert "number of updates" not in words

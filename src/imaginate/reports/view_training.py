@@ -29,7 +29,7 @@ def budget_note(results: Facts) -> str:
     protocol = results["protocol"]
     recipe = protocol.get("recipe_settings") or {}
     units = [u for arm in results["arms"] if not arm.get("baseline") for u in _units(arm)]
-    if not units:
+    if str(protocol.get("arch")).startswith("probe:"):
         return "The head of every arm was fitted to its end, on the frozen features of each of its images once."
     if protocol.get("budget") == "updates":
         limit = words.number(protocol.get("updates"))
