@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from safetensors import safe_open
 
 from imaginate import nano
 from imaginate.errors import ModelError
+from imaginate.models.weights import weights_of
 from imaginate.nano.training import ship
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,22 +34,28 @@ def test_absent_weights_are_one_clear_line(tmp_path: Path, monkeypatch: pytest.M
         nano.path("clip")
 
 
-def test_a_model_that_shares_files_is_put_together_from_links_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(nano, "weights", lambda: tmp_path / "w")
-    monkeypatch.setenv("IMAGINATE_CACHE", str(tmp_path / "cache"))
-    own = ["unclip/model_index.json", "unclip/unet/a", "unclip/image_encoder/config.json"]
-    for file in [*own, *nano.BORROWED["unclip"].values()]:
-        (tmp_path / "w" / file).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "w" / file).write_text(file)
-    folder = nano.path("unclip")
-    assert folder == nano.path("unclip")
-    assert (folder / "unet" / "a").read_text() == "unclip/unet/a"
-    for file, source in nano.BORROWED["unclip"].items():
-        assert (folder / file).read_text() == source
-    (tmp_path / "w" / nano.TEXT).write_text("changed")
-    assert nano.path("unclip") != folder
+def test_a_shared_tower_is_the_one_of_nano_clip() -> None:
+    for name, parts in nano.SHARED.items():
+        for part, source in parts.items():
+            index = json.loads((nano.path(name) / part / "model.safetensors.index.json").read_text(encoding="utf-8"))
+            with safe_open(nano.weights() / source, framework="pt") as file:
+                assert index["weight_map"] == dict.fromkeys(file.keys(), f"../../{source}")
+        own = (nano.path(name) / "tokenizer" / "tokenizer.json").read_bytes()
+        assert own == (nano.path("clip") / "tokenizer.json").read_bytes()
+
+
+def test_a_shared_tower_counts_in_the_hash_of_the_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "sd" / "text_encoder"
+    folder.mkdir(parents=True)
+    (tmp_path / "sd" / "model_index.json").write_text("{}")
+    (tmp_path / "clip").mkdir()
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": f"../../{nano.TEXT}"}}))
+    monkeypatch.setattr(nano, "weights", lambda: tmp_path)
+    hashes = []
+    for content in (b"one", b"other"):
+        (tmp_path / nano.TEXT).write_bytes(content)
+        hashes.append((weights_of("nano", "sd") or {})["hash"])
+    assert hashes[0] != hashes[1]
 
 
 def test_towers_are_split_and_joined_without_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,17 +74,11 @@ def test_towers_are_split_and_joined_without_a_change(tmp_path: Path, monkeypatc
     other = {**vision, "vision_model.a": torch.rand(2)}
     save_file(other, tmp_path / "unclip/image_encoder/model.safetensors")
     ship.split_towers(tmp_path / "clip")
-    monkeypatch.setattr(
-        nano,
-        "BORROWED",
-        {
-            "sd": {"text_encoder/model.safetensors": nano.TEXT},
-            "unclip": {"image_encoder/model.safetensors": nano.VISION},
-        },
-    )
-    ship.drop_copies(tmp_path / "sd")
-    ship.drop_copies(tmp_path / "unclip")
+    ship.share_towers(tmp_path / "sd")
+    ship.share_towers(tmp_path / "unclip")
     assert not (tmp_path / "sd/text_encoder/model.safetensors").exists()
+    index = json.loads((tmp_path / "sd/text_encoder/model.safetensors.index.json").read_text(encoding="utf-8"))
+    assert index["weight_map"] == {"text_model.b": f"../../{nano.TEXT}"}
     assert (tmp_path / "unclip/image_encoder/model.safetensors").exists()  # it differs, so it is kept
     files = {file.name for file in (tmp_path / "clip").iterdir()}
     assert files == {"model.safetensors.index.json", *(f"model-0000{i}-of-00003.safetensors" for i in (1, 2, 3))}

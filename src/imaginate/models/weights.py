@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -123,9 +124,14 @@ def _commit(spec: str) -> str | None:
 
 
 def _hash(folder: Path) -> str:
-    """Of the names and contents of all files of weights."""
+    """Of the names and contents of all files of weights, and of those that an index names elsewhere."""
     files = sorted(p for p in folder.rglob("*") if p.suffix in hub.WEIGHTS and p.is_file())
-    return short_hash([[str(p.relative_to(folder)), _content(p)] for p in files])
+    found = [[str(p.relative_to(folder)), _content(p)] for p in files]
+    for index in sorted(folder.rglob("*.safetensors.index.json")):
+        named = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
+        parts = [index.parent / name for name in sorted(named) if "/" in name]
+        found += [[str(index.relative_to(folder)), _content(part)] for part in parts if part.is_file()]
+    return short_hash(found)
 
 
 def _content(file: Path) -> str:

@@ -3,7 +3,7 @@
 Each folder also gets `training.json` (what was trained, how long, and the text of RUNS/STAGE/note.txt) and
 `loss.png`; where a result was loaded from is taken out of its configuration. A model whose training has no result yet
 is left as it is, and named. nano-clip is saved in three files (image tower, text tower, the rest), so that nano-sd and
-nano-unclip need no copies of its towers; a copy that differs is kept.
+nano-unclip need no copies of its towers: an index names the file of nano-clip. A tower that differs is kept.
 """
 
 import argparse
@@ -51,7 +51,8 @@ def ship(runs: Path, name: str) -> Path | None:
     forget_origin(folder)
     if name == "clip":
         split_towers(folder)
-    drop_copies(folder)
+    share_towers(folder)
+    compact_vocabulary(folder)
     common.write_json(folder / "training.json", {stage: summary(runs / stage) for stage in STAGES[name]})
     sheets.curve(runs / name / "log.jsonl", folder / "loss.png")
     return folder
@@ -77,21 +78,29 @@ def split_towers(folder: Path) -> None:
     whole.unlink()
 
 
-def drop_copies(folder: Path) -> None:
-    """Remove the files that `nano.path` links from another model, where they say the same."""
+def share_towers(folder: Path) -> None:
+    """Put an index that names nano-clip's file in place of a tower that says the same."""
     from safetensors.torch import load_file
 
-    for file, source in nano.BORROWED.get(folder.name, {}).items():
-        own, other = folder / file, nano.weights() / source
+    for part, source in nano.SHARED.get(folder.name, {}).items():
+        own = folder / part / "model.safetensors"
         if not own.is_file():
             continue
-        if own.suffix == ".safetensors":
-            mine, theirs = load_file(own), load_file(other)
-            same = mine.keys() == theirs.keys() and all(bool((mine[k] == theirs[k]).all()) for k in mine)
-        else:
-            same = own.read_bytes() == other.read_bytes()
-        if same:
+        mine, theirs = load_file(own), load_file(nano.weights() / source)
+        if mine.keys() == theirs.keys() and all(bool((mine[key] == theirs[key]).all()) for key in mine):
+            index = {
+                "metadata": {"total_size": sum(value.nbytes for value in theirs.values())},
+                "weight_map": dict.fromkeys(theirs, f"../../{source}"),
+            }
+            common.write_json(own.with_name("model.safetensors.index.json"), index)
             own.unlink()
+
+
+def compact_vocabulary(folder: Path) -> None:
+    """Write the tokenizer without the line breaks and blanks that make up half of it."""
+    for file in folder.rglob("tokenizer.json"):
+        said = json.loads(file.read_text(encoding="utf-8"))
+        file.write_text(json.dumps(said, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 def forget_origin(folder: Path) -> None:
