@@ -180,11 +180,27 @@ def test_the_projection_holds_for_what_is_saved(
 
     monkeypatch.setattr(prior, "_decode", spy)
     monkeypatch.setattr(prior, base, remember)
-    made = make(name, variant=variant, eps=eps).expand(requests((2, 2)), world)
+    plain = {"texture": "keep"} if name == "gif-mae" else {}
+    made = make(name, variant=variant, eps=eps, **plain).expand(requests((2, 2)), world)
     starts = torch.cat(bases)
     for c in made:
         latent = next(latent for latent, image in reversed(seen) if torch.equal(image, c.image))
         assert (latent - starts).abs().flatten(1).amax(dim=1).min() <= eps + 1e-5
+
+
+@pytest.mark.parametrize(("variant", "kept"), [("paper", True), ("released", True), ("default", False)])
+def test_a_variant_keeps_or_removes_the_texture_of_patches(
+    variant: str, kept: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    asked, world = requests((2, 2)), world_for("gif-mae", tmp_path_factory)
+    found = {
+        how: make("gif-mae", variant=variant, texture=how).expand(asked, world) for how in ("keep", "remove", None)
+    }
+    same = [
+        torch.equal(a.image, b.image) for a, b in zip(found[None], found["keep" if kept else "remove"], strict=True)
+    ]
+    assert all(same)
+    assert not any(torch.equal(a.image, b.image) for a, b in zip(found["keep"], found["remove"], strict=True))
 
 
 @pytest.mark.parametrize(("variant", "diffusions"), [("paper", 2), ("released", 6), ("default", 6)])

@@ -24,6 +24,7 @@ class GifMae:
 
     Zhang et al. 2023 (GIF), section 4 and appendix B.2: encode unmasked, perturb K copies channel-wise (Eq. 1), climb
     S_inf + S_div of the decoded images over z and b (Eq. 2), decode. `variant` names the definition (ops/variants.py).
+    `default` takes out the pattern that a perturbation repeats in every patch (ours, ops/texture.py).
     """
 
     starts_from: ClassVar[StartsFrom] = "sample"
@@ -37,6 +38,7 @@ class GifMae:
     ascent_steps: int | None = knobs.ascent_steps()
     ascent_step: float | None = knobs.ascent_step()
     terms: tuple[str, ...] = knobs.terms()
+    texture: Literal["remove", "keep"] | None = knobs.texture()
 
     def __post_init__(self) -> None:
         check(self)
@@ -52,11 +54,13 @@ class GifMae:
         from imaginate.methods.core.imagination import all_seeds, guided, to_candidates
         from imaginate.methods.core.roles import mae_prior
         from imaginate.ops.pixels import stack
+        from imaginate.ops.texture import without_texture
         from imaginate.ops.turn import turn
         from imaginate.ops.variants import variant
 
         prior, copies = mae_prior(context), len(requests[0].copies)
         definition = variant(self.variant, self.ascent_steps, self.ascent_step)
+        smooth = (self.texture or definition.texture) == "remove"
         pixels = stack([r.image for r in requests], prior.image_size)
         repeated = pixels.repeat_interleave(copies, dim=0)  # (n k, 3, s, s)
         if definition.turn_seed:
@@ -68,7 +72,7 @@ class GifMae:
 
         def decode(flat: Tensor) -> Tensor:
             images: Tensor = prior.decode(flat, repeated)
-            return images
+            return without_texture(images, repeated, prior.patch_size) if smooth else images
 
         imagined = guided(
             requests, pixels, latents, decode, context, definition, eps=self.eps, level=self.level, info=info,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from imaginate.contract import Context, StartsFrom
+from imaginate.methods.core import knobs
 from imaginate.records import Candidate, Request
 from imaginate.settings import check, setting
 
@@ -25,6 +26,7 @@ class Mae:
 
     eps: float = setting(0.8, "radius of the ball around the seed's latent", gt=0, source="Eq. 1")
     level: Literal["channel", "token", "full"] = setting("channel", "entries that share a draw", source="GIF B.2")
+    texture: Literal["remove", "keep"] = setting("remove", knobs.TEXTURE, source="ours")
 
     def __post_init__(self) -> None:
         check(self)
@@ -41,11 +43,14 @@ class Mae:
         from imaginate.ops.guidance import inside
         from imaginate.ops.perturb import draw
         from imaginate.ops.pixels import stack
+        from imaginate.ops.texture import without_texture
 
         prior, seeds, copies = mae_prior(context), all_seeds(requests), len(requests[0].copies)
         pixels = stack([r.image for r in requests], prior.image_size)
         latents = prior.encode(pixels).repeat_interleave(copies, dim=0)  # (n k, tokens, width)
         z, b = (t.to(latents) for t in draw(seeds, latents.shape[1:], self.level))
-        images = prior.decode(inside(latents, z, b, self.eps), pixels.repeat_interleave(copies, dim=0))
+        repeated = pixels.repeat_interleave(copies, dim=0)
+        images = prior.decode(inside(latents, z, b, self.eps), repeated)
+        images = without_texture(images, repeated, prior.patch_size) if self.texture == "remove" else images
         imagined = Imagined(images=grid(images, requests), info={"eps": self.eps, "level": self.level})
         return to_candidates(requests, imagined, context.labels)

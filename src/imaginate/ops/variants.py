@@ -9,6 +9,7 @@
     diversity                     latents, softmax of f'   CLIP features, inert      CLIP features, sharp and bounded
     a step that lowers S          is kept                  is kept                   is undone and halved
     a copy leaving its class      may                      may                       is put back
+    texture of a MAE's patches    is kept                  is kept                   is taken out
 
 Slips of the released code are not repeated (reference: its class term is read for the first copy of a batch only, and
 seed and copy reach CLIP with different normalisations).
@@ -37,6 +38,7 @@ class Variant:
     straight: bool = False  # the gradient passes the projection unchanged
     backtrack: bool = False  # a step that lowers S, or leads a copy out of the seed's class, is undone and halved
     diversity_of: Literal["latent", "embedding"] = "embedding"
+    texture: Literal["remove", "keep"] = "keep"  # what a MAE's decoder repeats in every patch
     temperature: float = 1.0
     mean: Mean = "feature"
 
@@ -51,6 +53,7 @@ VARIANTS: dict[str, Variant] = {
         scaled=True,
         straight=True,
         backtrack=True,
+        texture="remove",
         temperature=SHARP,
         mean="mixture",
     ),

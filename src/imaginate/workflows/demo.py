@@ -15,10 +15,11 @@ from imaginate.engine.run import Run, expand
 from imaginate.files import explained
 from imaginate.models.extras import check_installed
 
+GUIDED: dict[str, Any] = {"copies": 3, "guide": "prototypes:efficientnet-lite0@160", "prior": "nano", "shots": 2}
 RUNS: dict[str, dict[str, Any]] = {
     "randaugment": {"method": "randaugment", "copies": 5},
-    "gif-mae": {"method": "gif-mae", "copies": 3, "guide": "nano", "prior": "nano", "shots": 2, "eps": 0.2},
-    "gif-sd": {"method": "gif-sd", "copies": 3, "guide": "nano", "prior": "nano", "shots": 2},
+    "gif-mae": {"method": "gif-mae", "eps": 0.2, **GUIDED},
+    "gif-sd": {"method": "gif-sd", **GUIDED},
 }
 
 

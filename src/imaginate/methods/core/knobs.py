@@ -63,6 +63,9 @@ terms = partial(
     source="Askari-Hemmat et al. 2025, Zhu et al. 2024, Dall'Asen et al. 2025",
 )
 level = partial(setting, "channel", "entries that share z and b", source="GIF B.2")
+TEXTURE = "the pattern that one change of all tokens repeats in every patch"
+texture = partial(setting, None, f"{TEXTURE}; none is the variant's", source="ours")
+
 
 # Where the prior is weak (nano).
 SMALL_EPS = 0.1  # radius of the ball around a latent
