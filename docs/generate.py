@@ -8,6 +8,7 @@ python docs/generate.py --check    # fail where one is out of date
 from __future__ import annotations
 
 import inspect
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -98,15 +99,22 @@ cores, `imaginate` encodes on all of them without `--workers`; a script does not
 
 `python benchmarks/growth.py`: seeds of 24 pixels, one copy of each by the cheapest method, so that each command's own
 work is what counts; processor seconds and peak memory, the start of Python and of the libraries among them (PyTorch
-alone takes some 3 seconds and 700 MB). *Before* is the version that held whole tables as Python objects; both were
-measured in turn on one machine that other work kept busy, so that only processor time is given. A run of n seeds has
-2 n rows.
+alone takes some 3 seconds and 700 MB). Measured next to other work, so only processor time is given, and it is some
+tenths higher than on a quiet machine. A run of n seeds has 2 n rows.
 
-| command | seeds | processor s | before | peak MB | before |
-| --- | ---: | ---: | ---: | ---: | ---: |
-{growth}
+| processor s, seeds: | {sizes} |
+| --- | {rule} |
+{seconds}
 
-What an image costs from the smallest to the largest size: {slopes}.
+| peak MB, seeds: | {sizes} |
+| --- | {rule} |
+{memory}
+
+Processor milliseconds that one more image costs, between two sizes that follow on one another:
+
+| | {steps} |
+| --- | {step_rule} |
+{slopes}
 """
 
 
@@ -232,23 +240,39 @@ def speed_page() -> str:
 
 
 def _growth() -> dict[str, str]:
-    """The rows of every command by size, now and before, and what an image adds."""
-    found = json.loads((HERE.parent / "benchmarks/results/growth.json").read_text())["results"]
-    rows, empty = [], {"cpu": None, "peak_mb": None}
-    for key, sizes in found["commands"].items():
-        who, _, title = key.partition(": ")
-        for size, row in sizes.items() if who == "now" else ():
-            before = found["commands"].get(f"before: {title}", {}).get(size, empty)
-            numbers = [row["cpu"], before["cpu"], row["peak_mb"], before["peak_mb"]]
-            shown = ["" if n is None else f"{n:.{d}f}" for n, d in zip(numbers, (1, 1, 0, 0), strict=True)]
-            rows.append(f"| {title} | {int(size):,} | {' | '.join(shown)} |")
-    slopes = [
-        f"{title} {row['cpu_ms_per_image']:.2f} ms"
-        + (f" (before {before['cpu_ms_per_image']:.2f})" if (before := found["grown"].get(f"before: {title}")) else "")
-        for key, row in found["grown"].items()
-        if (title := key.removeprefix("now: ")) != key
-    ]
-    return {"growth": "\n".join(rows), "slopes": "; ".join(slopes)}
+    """Of every command: processor time and memory by size, and what an image adds from one size to the next."""
+    found = json.loads((HERE.parent / "benchmarks/results/growth.json").read_text())["results"]["commands"]
+    measured = {key.removeprefix("now: "): sizes for key, sizes in found.items() if key.startswith("now: ")}
+    sizes = sorted({int(size) for row in measured.values() for size in row})
+    pairs = list(itertools.pairwise(sizes))
+
+    def rows(key: str, digits: int) -> str:
+        return "\n".join(
+            f"| {title} | " + " | ".join(_cell(row.get(str(size), {}).get(key), digits) for size in sizes) + " |"
+            for title, row in measured.items()
+        )
+
+    def slope(row: dict[str, dict[str, float]], small: int, large: int) -> float | None:
+        if not {str(small), str(large)} <= set(row):
+            return None
+        return 1000 * (row[str(large)]["cpu"] - row[str(small)]["cpu"]) / (large - small)
+
+    return {
+        "sizes": " | ".join(f"{size:,}" for size in sizes),
+        "rule": " | ".join(["---:"] * len(sizes)),
+        "steps": " | ".join(f"{small:,} to {large:,}" for small, large in pairs),
+        "step_rule": " | ".join(["---:"] * len(pairs)),
+        "seconds": rows("cpu", 1),
+        "memory": rows("peak_mb", 0),
+        "slopes": "\n".join(
+            f"| {title} | " + " | ".join(_cell(slope(row, *pair), 3) for pair in pairs) + " |"
+            for title, row in measured.items()
+        ),
+    }
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "" if value is None else f"{value:,.{digits}f}"
 
 
 def _contenders(table: dict[str, dict[str, Any]]) -> list[str]:

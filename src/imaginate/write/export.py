@@ -10,6 +10,7 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder, json_bytes
 from imaginate.markdown import table as html_table
 from imaginate.ownership import is_begun, own
+from imaginate.processes import in_order, processors
 from imaginate.runs import Row, RunFolder
 from imaginate.write.annotation_exports import write_coco, write_fiftyone, write_label_studio, write_ultralytics
 from imaginate.write.c2pa import Signer, check_credentials
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("imaginate")
 facts = logging.getLogger("imaginate.facts")
 FORMATS = ("webdataset", "parquet", "csv", "fiftyone")  # every class name comes back as it is
+_MOST_READERS, _READERS_OF_A_STORE, _AT_ONCE = 8, 16, 8  # threads that read ahead; files that each reads in turn
 _as_json = json.JSONEncoder(ensure_ascii=False).encode
 IMPORTS = ("label-studio", "ultralytics", "coco")  # as these tools write names: without line breaks, or as folders
 
@@ -146,12 +149,22 @@ class Pictures:
         """Bytes of the image `name` that are passed on; with a manifest, where somebody signs."""
         return data if self.signer is None else self.signer.sign(data, name)
 
-    def as_png(self, name: str) -> bytes:
-        """The image as a PNG that says of itself what its file said."""
+    def ahead(self, names: Sequence[str], *, as_png: bool = False) -> Iterator[bytes]:
+        """What `read` gives of each name; read ahead in threads, for a disk or a store answers many at once. `as_png`:
+        as a PNG that says of itself what its file said."""
+
+        def found(some: Sequence[str]) -> list[tuple[str, bytes]]:
+            return [self._as_png(name) if as_png else (name, self.source.get(name)) for name in some]
+
+        count = min(processors(), _MOST_READERS) if self.source.local else _READERS_OF_A_STORE
+        groups = (names[start : start + _AT_ONCE] for start in range(0, len(names), _AT_ONCE))
+        with ThreadPoolExecutor(count) as threads:
+            for group in in_order(threads, found, groups, count + 2):
+                yield from (self.signed(name, data) for name, data in group)
+
+    def _as_png(self, name: str) -> tuple[str, bytes]:
         data = self.source.get(name)
-        if not name.endswith(".png"):
-            data = to_png(data)
-        return self.signed(os.path.splitext(name)[0] + ".png", data)
+        return (name, data) if name.endswith(".png") else (os.path.splitext(name)[0] + ".png", to_png(data))
 
 
 @dataclass(frozen=True)
@@ -208,12 +221,14 @@ def _refuse_foreign(target: Folder) -> None:
 
 def _webdataset(pictures: Pictures, target: Folder, kept: _Kept, per_file: int) -> None:
     endings, has_blanks = _seen_before(kept)
-    ending, read = (endings.pop(), pictures.read) if len(endings) == 1 else (".png", pictures.as_png)
+    mixed = len(endings) != 1
+    ending = ".png" if mixed else endings.pop()
     for number, batch in enumerate(kept.tables(per_file)):
         with target.writing(f"shard-{number:06d}.tar") as file, closing(TarWriter(file)) as tar:
-            for index, row in enumerate(batch.to_pylist()):
+            images = pictures.ahead(batch.column("file_name").to_pylist(), as_png=mixed)
+            for index, (row, image) in enumerate(zip(batch.to_pylist(), images, strict=True)):
                 key = f"{number * per_file + index:09d}"
-                tar.add(key + ending, read(row["file_name"]))
+                tar.add(key + ending, image)
                 tar.add(f"{key}.cls", str(row["label"]).encode())
                 tar.add(f"{key}.json", _as_json(_of_one_type(row, has_blanks)).encode())
     features = {"cls": {"names": _class_names(pictures.source), "_type": "ClassLabel"}}
@@ -253,7 +268,8 @@ def _parquet(pictures: Pictures, target: Folder, kept: _Kept, per_file: int) -> 
     written = []
     for number, batch in enumerate(kept.tables(per_file)):
         names = batch.column("file_name").to_pylist()
-        images = pa.array([{"bytes": pictures.read(n), "path": n} for n in names])
+        read = zip(names, pictures.ahead(names), strict=True)
+        images = pa.array([{"bytes": image, "path": name} for name, image in read])
         part = batch.drop_columns(["file_name"]).add_column(0, "image", images)
         part = part.replace_schema_metadata({"huggingface": info})
         out = io.BytesIO()
