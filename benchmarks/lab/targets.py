@@ -64,7 +64,7 @@ TARGETS = {
         Target(
             name="flowers102", title="Flowers-102", path="flowers102-64", data=("--split", "train"), gif="Flowers",
             real=("--real", "{path}", "--real-split", "validation"), copies=2,
-            note="official train (10 a class) and test split; GIF trained on 6,552 images",
+            note="official train (10 a class) and test split; GIF trained on 6,552 images; the pool, Tiny-ImageNet, has no flowers",
         ),
         Target(
             name="caltech101-5", title="Caltech-101, 5 shots", path="work/caltech101-s/seeds",
@@ -75,7 +75,7 @@ TARGETS = {
         Target(
             name="caltech101", title="Caltech-101", path="caltech101-96.zip", data=("--shots", "30"), copies=1,
             per_class=30, held=("--held-out-split", "rest"), guarded=False, gif="Caltech101",
-            note="30 images a class, measured on up to 50 others",
+            note="30 images a class, measured on up to 50 others; the pool, Tiny-ImageNet, has few of its classes",
         ),
         Target(
             name="imagenette", title="Imagenette-S", path="imagenette-96.zip",
