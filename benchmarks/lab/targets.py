@@ -64,8 +64,8 @@ TARGETS = {
         Target(
             name="flowers102", title="Flowers-102", path="flowers102-64", data=("--split", "train"), gif="Flowers",
             real=("--real", "{path}", "--real-split", "validation"), copies=2,
-            note="official train (10 a class) and test split; GIF trained on 6,552 images; the pool, Tiny-ImageNet, has "
-            "no flowers",
+            note="official train (10 a class) and test split; GIF trained on 6,552 images; the pool, Tiny-ImageNet, "
+            "has no flowers",
         ),
         Target(
             name="caltech101-5", title="Caltech-101, 5 shots", path="work/caltech101-s/seeds",
