@@ -62,8 +62,8 @@ TARGETS = {
             note="official test split held out; its own pool: the 1,020 images of the validation split, no label read",
         ),
         Target(
-            name="flowers102", title="Flowers-102, 10 shots, no flowers in the pool", path="flowers102-64", data=("--split", "train"), gif="Flowers",
-            real=("--real", "{path}", "--real-split", "validation"), copies=2,
+            name="flowers102", title="Flowers-102, 10 shots, no flowers in the pool", path="flowers102-64",
+            data=("--split", "train"), gif="Flowers", real=("--real", "{path}", "--real-split", "validation"), copies=2,
             note="official train (10 a class) and test split; GIF trained on 6,552 images; the pool, Tiny-ImageNet, "
             "has no flowers",
         ),
@@ -74,7 +74,8 @@ TARGETS = {
             note="measured on up to 45 other images a class; its own pool: up to 20 a class, no label read",
         ),
         Target(
-            name="caltech101", title="Caltech-101, 30 shots, another pool", path="caltech101-96.zip", data=("--shots", "30"), copies=1,
+            name="caltech101", title="Caltech-101, 30 shots, another pool", path="caltech101-96.zip",
+            data=("--shots", "30"), copies=1,
             per_class=30, held=("--held-out-split", "rest"), guarded=False, gif="Caltech101",
             note="30 images a class, measured on up to 50 others; the pool, Tiny-ImageNet, has few of its classes",
         ),
