@@ -14,11 +14,11 @@ def without_texture(images: torch.Tensor, seeds: torch.Tensor, patch: int) -> to
     z and b that all tokens share (Eq. 1, channel by channel) move every patch alike, so the decoder paints one pattern
     everywhere: a grid, on plain surfaces. With d the change of a patch less its own mean, and the average over the
     patches around it, what is taken out is that average of d. Colour, brightness and whatever is a place's own stay.
-    Both (b, c, h, w) in [0, 1], h and w multiples of `patch` pixels -> the same shape, in [0, 1].
+    Both (b, c, h, w) in [0, 1], on any devices, h and w multiples of `patch` pixels -> as `images`, in [0, 1].
     """
     b, c, h, w = images.shape
     rows, columns = h // patch, w // patch
-    change = (images - seeds).reshape(b, c, rows, patch, columns, patch)
+    change = (images - seeds.to(images)).reshape(b, c, rows, patch, columns, patch)
     own = change - change.mean(dim=(3, 5), keepdim=True)
     planes = own.permute(0, 1, 3, 5, 2, 4).reshape(b, c * patch * patch, rows, columns)
     common = functional.avg_pool2d(planes, AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)
