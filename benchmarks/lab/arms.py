@@ -217,6 +217,9 @@ OURS = (
     Entry(name="diff-ii", title="Diff-II", method="diff-ii", flags=_DRAW),
     Entry(name="background", title="Object before another background (ours)", method="background"),
     Entry(
+        name="gif-mae-lite", title="GIF-MAE, guided by prototypes", method="gif-mae", flags=("--prior", "nano", *_LITE)
+    ),
+    Entry(
         name="gif-mae-terms",
         title="GIF-MAE, with entropy and Chamfer distance of the learner (ours)",
         method="gif-mae",

@@ -36,7 +36,7 @@ LEARNERS = {
             flags=("--arch", "probe:efficientnet-lite0", "--seeds", "11", "--class-weights", "balanced"),
             arms=(
                 "randaugment", "retrieval-seeds", "retrieval-head", "retrieval-seeds-own", "retrieval-head-own",
-                "retrieval-head-pure-own", "mae", "gif-mae", "gif-mae-terms", "sd", "diff-ii",
+                "retrieval-head-pure-own", "mae", "gif-mae", "gif-mae-lite", "gif-mae-terms", "sd", "diff-ii",
             ),
             targets=("tiny-5", "tiny-10", "flowers102-5", "caltech101-5", "imagenette"),
         ),
