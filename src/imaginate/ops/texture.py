@@ -16,11 +16,9 @@ def without_texture(images: torch.Tensor, seeds: torch.Tensor, patch: int) -> to
     patches around it, what is taken out is that average of d. Colour, brightness and whatever is a place's own stay.
     Both (b, c, h, w) in [0, 1], on any devices, h and w multiples of `patch` pixels -> as `images`, in [0, 1].
     """
-    b, c, h, w = images.shape
-    rows, columns = h // patch, w // patch
-    change = (images - seeds.to(images)).reshape(b, c, rows, patch, columns, patch)
-    own = change - change.mean(dim=(3, 5), keepdim=True)
-    planes = own.permute(0, 1, 3, 5, 2, 4).reshape(b, c * patch * patch, rows, columns)
-    common = functional.avg_pool2d(planes, AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)
-    pattern = common.reshape(b, c, patch, patch, rows, columns).permute(0, 1, 4, 2, 5, 3).reshape(b, c, h, w)
-    return (images - pattern).clamp(0, 1)
+    change = (images - seeds.to(images)).contiguous()
+    # pools and shuffles alone: how these sum up, forth and back, does not depend on what else is in the batch
+    own = change - functional.interpolate(functional.avg_pool2d(change, patch), scale_factor=patch, mode="nearest")
+    patches = functional.pixel_unshuffle(own, patch)  # (b, c * patch * patch, rows, columns)
+    common = functional.avg_pool2d(patches, AROUND, stride=1, padding=AROUND // 2, count_include_pad=False)
+    return (images - functional.pixel_shuffle(common, patch)).clamp(0, 1)
