@@ -19,12 +19,19 @@ class _Actor(types.SimpleNamespace):
     __hash__ = object.__hash__  # a handle of Ray can be a key
 
 
+class OutOfReachError(BrokenPipeError):
+    """An actor does not answer; whether it is dead is not known yet."""
+
+
 class PretendedRay(types.ModuleType):
     """It runs already and has `gpus` GPUs; `asked` holds the options of every actor class and task, `cancelled` what
     was given up."""
 
     exceptions = types.SimpleNamespace(
-        RayError=ConnectionError, RayActorError=BrokenPipeError, OutOfMemoryError=ConnectionResetError
+        RayError=ConnectionError,
+        RayActorError=BrokenPipeError,
+        ActorUnavailableError=OutOfReachError,
+        OutOfMemoryError=ConnectionResetError,
     )
 
     def __init__(self, gpus: int = 0) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -35,7 +36,7 @@ from imaginate.runs import RunFolder
 from imaginate.write import tables
 from imaginate.write.images import Writing, encode
 from imaginate.write.marks import Mark, packet
-from pretended_ray import PretendedRay
+from pretended_ray import OutOfReachError, PretendedRay
 from worlds import folder, picture, png
 
 KNOBS: dict[str, Any] = {"method": "cutmix", "copies": 3, "shard": 6, "progress": False}
@@ -496,6 +497,31 @@ def test_a_shard_that_ends_its_actors_is_left_out_and_said(
     assert there == [f"00000{number}" for number in (0, 1, 3, 4, 5)]
     monkeypatch.undo()
     imaginate.expand(str(data), tmp_path / "run", **KNOBS)
+    same(whole, tmp_path / "run")
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_a_shard_of_an_actor_that_cannot_be_reached_is_made_by_another(
+    data: Path, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """Ray gives such a task up before it knows that the machine is gone. The third time, the shard is left out."""
+    make, lock, failures = shard.ShardWorker.make, threading.Lock(), itertools.count()
+
+    def unreachable(self: shard.ShardWorker, number: int) -> Any:
+        with lock:
+            if number == 2 and next(failures) < times:
+                raise OutOfReachError("The actor is temporarily unavailable")
+        return make(self, number)
+
+    monkeypatch.setattr(shard.ShardWorker, "make", unreachable)
+    monkeypatch.setattr(ray_workers, "REST", 0.0)
+    monkeypatch.setitem(sys.modules, "ray", PretendedRay())
+    if times == 3:
+        with pytest.raises(RunError, match=r"^shard 2 .*could not be reached; all others are done"):
+            imaginate.expand(str(data), tmp_path / "run", workers=3, ray="auto", **KNOBS)
+        monkeypatch.undo()
+    more = {"workers": 3, "ray": "auto"} if times == 2 else {}
+    imaginate.expand(str(data), tmp_path / "run", **more, **KNOBS)
     same(whole, tmp_path / "run")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -19,6 +19,8 @@ from imaginate.errors import RunError
 from imaginate.processes import TRIES, ProcessDied
 
 LOOK = 2.0  # seconds after which the machines of the cluster are counted again
+REST = 20.0  # seconds in which Ray finds out whether the machine of an actor that does not answer is gone
+OUT_OF_REACH = object()
 
 log = logging.getLogger("imaginate")
 
@@ -38,33 +40,55 @@ def _spread(
     ray: Any, shared: tuple[ResolvedRecipe, Plan], root: str, waiting: deque[int], count: int, head: cluster.Head
 ) -> Iterator[tuple[int, Any]]:
     """One shard in flight for each actor. An actor that dies is started anew and asked again, TRIES times in all; where
-    its whole machine is gone, another actor makes its shard. RunError where the head of the cluster is gone."""
+    its whole machine is gone, another actor makes its shard, and so it is while it cannot be reached: it rests until
+    Ray knows which of both it is. RunError where the head of the cluster is gone."""
     free = _actors(ray, root, count)
     places = Places(ray, free, head)
     put = [ray.put((inside(shared[0]), shared[1]))]  # inside a list: fetched by those who need it
     running: dict[Any, tuple[Any, int]] = {}
+    resting: dict[Any, float] = {}
+    unreached: Counter[int] = Counter()
     while waiting or running:
         while free and waiting:
             one, number = free.pop(), waiting.popleft()
             running[one.make.remote(number, put)] = one, number
-        for reference in ray.wait(list(running), timeout=LOOK)[0]:
+        if not running:
+            time.sleep(LOOK)
+        for reference in ray.wait(list(running), timeout=LOOK)[0] if running else ():
             one, number = running.pop(reference)
-            free.append(one)
-            yield number, _result(ray, reference)
+            made = _result(ray, reference)
+            if made is not OUT_OF_REACH:
+                free.append(one)
+                yield number, made
+                continue
+            resting[one] = time.monotonic()
+            unreached[number] += 1
+            if unreached[number] < TRIES:
+                waiting.append(number)
+            else:
+                yield number, ProcessDied("could not be reached")
+        for one in [one for one, since in resting.items() if time.monotonic() - since >= REST]:
+            del resting[one]
+            if places.is_gone(one):
+                ray.kill(one)
+            else:
+                free.append(one)
         for reference in places.lost({ref: one for ref, (one, _) in running.items()}):
             one, number = running.pop(reference)
             waiting.appendleft(number)
             ray.kill(one)
-            if not running and not free:
-                free.extend(_actors(ray, root, 1))
-                places.add(free)
+        if waiting and not (running or free or resting):
+            free.extend(_actors(ray, root, 1))
+            places.add(free)
 
 
 def _result(ray: Any, reference: Any) -> Any:
-    """The marker of a shard, or the ProcessDied of its actor; raises what the shard itself raised."""
+    """The marker of a shard, the ProcessDied of its actor, or OUT_OF_REACH; raises what the shard itself raised."""
     try:
         return cluster.unwrap(ray, reference)
     except RunError as error:
+        if isinstance(error.__cause__, ray.exceptions.ActorUnavailableError):
+            return OUT_OF_REACH
         deaths = ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError
         if isinstance(error.__cause__, deaths):
             return ProcessDied("ended, perhaps for want of memory")
@@ -92,18 +116,25 @@ class Places:
         self._looked = time.monotonic()
         if not self._head.answers():
             return []
-        for reference in (
-            self._ray.wait(list(self._asked), num_returns=len(self._asked), timeout=0)[0] if self._asked else []
-        ):
-            with suppress(self._ray.exceptions.RayError):
-                self._node[self._asked.pop(reference)] = self._ray.get(reference)
-        alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        alive = self._alive()
         gone = [reference for reference, one in running.items() if self._node.get(one, "") not in ("", *alive)]
         if gone:
             log.warning(
                 f"a machine of the Ray cluster was lost with {len(gone)} of its workers; others make their shards"
             )
         return gone
+
+    def is_gone(self, actor: Any) -> bool:
+        """Whether the machine of an actor is known to be gone."""
+        return self._node.get(actor, "") not in ("", *self._alive())
+
+    def _alive(self) -> set[str]:
+        """The machines that answer; and where each actor is, as far as it has said so."""
+        asked = list(self._asked)
+        for reference in self._ray.wait(asked, num_returns=len(asked), timeout=0)[0] if asked else ():
+            with suppress(self._ray.exceptions.RayError):
+                self._node[self._asked.pop(reference)] = self._ray.get(reference)
+        return {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
 
 
 def inside(recipe: ResolvedRecipe) -> ResolvedRecipe:
