@@ -99,9 +99,9 @@ cores, `imaginate` encodes on all of them without `--workers`; a script does not
 
 `python benchmarks/growth.py`: seeds of 24 pixels, one copy of each by the cheapest method, so that each command's own
 work is what counts; processor seconds and peak memory, the start of Python and of the libraries among them (PyTorch
-alone takes some 3 seconds and 700 MB). Measured next to other work, which makes a processor slower: what one more image
-costs rose with it from 1.1 to 2.3 ms at a million, on a machine that four other processes kept busy. Of a million seeds
-the making alone is measured. A run of n seeds has 2 n rows.
+alone takes some 3 seconds and 700 MB). Other work kept both processors busy, the more so at the larger sizes, so the
+times of two sizes say little about growth (a quiet machine has yet to measure that); memory does not feel it. Of a
+million seeds the making alone is measured. A run of n seeds has 2 n rows.
 
 | processor s, seeds: | {sizes} |
 | --- | {rule} |
