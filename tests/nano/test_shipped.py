@@ -56,6 +56,9 @@ def test_a_shared_tower_counts_in_the_hash_of_the_weights(tmp_path: Path, monkey
         (tmp_path / nano.TEXT).write_bytes(content)
         hashes.append((weights_of("nano", "sd") or {})["hash"])
     assert hashes[0] != hashes[1]
+    for damaged in ("{", "[]", '{"weight_map": 1}', "null"):
+        (folder / "model.safetensors.index.json").write_text(damaged)
+        assert (weights_of("nano", "sd") or {})["hash"]
 
 
 def test_towers_are_split_and_joined_without_a_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -128,10 +128,18 @@ def _hash(folder: Path) -> str:
     files = sorted(p for p in folder.rglob("*") if p.suffix in hub.WEIGHTS and p.is_file())
     found = [[str(p.relative_to(folder)), _content(p)] for p in files]
     for index in sorted(folder.rglob("*.safetensors.index.json")):
-        named = set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values())
-        parts = [index.parent / name for name in sorted(named) if "/" in name]
-        found += [[str(index.relative_to(folder)), _content(part)] for part in parts if part.is_file()]
+        found += [[str(index.relative_to(folder)), _content(part)] for part in _elsewhere(index)]
     return short_hash(found)
+
+
+def _elsewhere(index: Path) -> list[Path]:
+    """The files in other folders that an index names; none where it cannot be read, which whoever loads it says."""
+    try:
+        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return []
+    parts = [index.parent / name for name in sorted({str(name) for name in named}) if "/" in name]
+    return [part for part in parts if part.is_file()]
 
 
 def _content(file: Path) -> str:
