@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -52,9 +52,12 @@ def _spread(
         while free and waiting:
             one, number = free.pop(), waiting.popleft()
             running[one.make.remote(number, put)] = one, number
-        if not running:
+        if running:
+            done = ray.wait(list(running), timeout=LOOK)[0]
+        else:
+            done = []
             time.sleep(LOOK)
-        for reference in ray.wait(list(running), timeout=LOOK)[0] if running else ():
+        for reference in done:
             one, number = running.pop(reference)
             made = _result(ray, reference)
             if made is not OUT_OF_REACH:
@@ -69,7 +72,7 @@ def _spread(
                 yield number, ProcessDied("could not be reached")
         for one in [one for one, since in resting.items() if time.monotonic() - since >= REST]:
             del resting[one]
-            if places.is_gone(one):
+            if places.gone([one]):
                 ray.kill(one)
             else:
                 free.append(one)
@@ -116,25 +119,22 @@ class Places:
         self._looked = time.monotonic()
         if not self._head.answers():
             return []
-        alive = self._alive()
-        gone = [reference for reference, one in running.items() if self._node.get(one, "") not in ("", *alive)]
+        actors = self.gone(running.values())
+        gone = [reference for reference, one in running.items() if one in actors]
         if gone:
             log.warning(
                 f"a machine of the Ray cluster was lost with {len(gone)} of its workers; others make their shards"
             )
         return gone
 
-    def is_gone(self, actor: Any) -> bool:
-        """Whether the machine of an actor is known to be gone."""
-        return self._node.get(actor, "") not in ("", *self._alive())
-
-    def _alive(self) -> set[str]:
-        """The machines that answer; and where each actor is, as far as it has said so."""
+    def gone(self, actors: Iterable[Any]) -> set[Any]:
+        """Those of the actors whose machine is known to be gone."""
         asked = list(self._asked)
         for reference in self._ray.wait(asked, num_returns=len(asked), timeout=0)[0] if asked else ():
             with suppress(self._ray.exceptions.RayError):
                 self._node[self._asked.pop(reference)] = self._ray.get(reference)
-        return {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        alive = {node["NodeID"] for node in self._ray.nodes() if node["Alive"]}
+        return {actor for actor in actors if self._node.get(actor, "") not in ("", *alive)}
 
 
 def inside(recipe: ResolvedRecipe) -> ResolvedRecipe:

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from imaginate.data.textures import make_textures
+from imaginate.engine.agreement import AUTO
 from imaginate.engine.run import Run, expand
 from imaginate.files import explained
 from imaginate.models.extras import check_installed
 
-GUIDED: dict[str, Any] = {"copies": 3, "guide": "prototypes:efficientnet-lite0@160", "prior": "nano", "shots": 2}
+GUIDED: dict[str, Any] = {"copies": 3, "guide": AUTO, "prior": "nano", "shots": 2}
 RUNS: dict[str, dict[str, Any]] = {
     "randaugment": {"method": "randaugment", "copies": 5},
     "gif-mae": {"method": "gif-mae", "eps": 0.2, **GUIDED},

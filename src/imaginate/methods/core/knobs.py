@@ -66,7 +66,6 @@ level = partial(setting, "channel", "entries that share z and b", source="GIF B.
 TEXTURE = "the pattern that one change of all tokens repeats in every patch"
 texture = partial(setting, None, f"{TEXTURE}; none is the variant's", source="ours")
 
-
 # Where the prior is weak (nano).
 SMALL_EPS = 0.1  # radius of the ball around a latent
 LITTLE = 0.1  # strength, or share of noise, at which a weak prior still shows the class
