@@ -19,6 +19,7 @@ import numpy as np
 
 from imaginate.errors import ConfigError
 from imaginate.files import derive_seed, short_hash
+from imaginate.ops.depthwise import quick_depthwise
 from imaginate.tracking import log as track
 from imaginate.training import checkpoint
 from imaginate.training.augment import augment, normalise
@@ -194,7 +195,7 @@ def _update(
     views = views.to(plan.device)
     images = views if side == plan.size else F.interpolate(views, size=plan.size, mode="bilinear", antialias=True)
     images = normalise(images, plan.statistics).contiguous(memory_format=torch.channels_last)
-    with autocast(plan):
+    with autocast(plan), quick_depthwise():
         logits = model(images).float()
     loss = _loss(logits, train, rows, plan.recipe.smoothing)
     if teacher is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from imaginate.errors import ConfigError
 from imaginate.files import first_line
+from imaginate.ops.depthwise import quick_depthwise
 from imaginate.training.augment import augment, normalise, stored_size
 from imaginate.training.learners import Learner, learner_of
 from imaginate.training.plan import TrainPlan, autocast, optimizer_of
@@ -88,7 +89,7 @@ def _step(plan: TrainPlan, learner: Learner, model: nn.Module, batch: int) -> No
         with torch.inference_mode(), autocast(plan):
             model.eval()(x)
         return
-    with autocast(plan):
+    with autocast(plan), quick_depthwise():
         logits = model.train()(x)
     loss = F.cross_entropy(logits.float(), torch.zeros(batch, dtype=torch.int64, device=plan.device))
     optimizer = optimizer_of(model, plan)
