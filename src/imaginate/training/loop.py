@@ -19,7 +19,6 @@ import numpy as np
 
 from imaginate.errors import ConfigError
 from imaginate.files import derive_seed, short_hash
-from imaginate.ops.depthwise import quick_depthwise
 from imaginate.tracking import log as track
 from imaginate.training import checkpoint
 from imaginate.training.augment import augment, normalise
@@ -187,6 +186,8 @@ def _update(
     """One optimizer step; returns the loss, not yet read from the device."""
     import torch
     import torch.nn.functional as F
+
+    from imaginate.ops.depthwise import quick_depthwise
 
     rows = team.part(rows)
     torch.manual_seed(derive_seed("model", plan.seed, update, team.rank))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from imaginate.errors import ConfigError
 from imaginate.files import first_line
-from imaginate.ops.depthwise import quick_depthwise
 from imaginate.training.augment import augment, normalise, stored_size
 from imaginate.training.learners import Learner, learner_of
 from imaginate.training.plan import TrainPlan, autocast, optimizer_of
@@ -80,6 +79,8 @@ def _step(plan: TrainPlan, learner: Learner, model: nn.Module, batch: int) -> No
     """One update on white images, or for a frozen network one forward pass."""
     import torch
     import torch.nn.functional as F
+
+    from imaginate.ops.depthwise import quick_depthwise
 
     side = stored_size(plan.size)
     images = torch.full((batch, 3, side, side), 255, dtype=torch.uint8)

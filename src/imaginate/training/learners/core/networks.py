@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from imaginate.errors import ModelError
 from imaginate.models import checkpoints
 from imaginate.models.guides.core.backbones import LITE, Backbone, load_backbone
+from imaginate.models.guides.core.preprocess import Preprocess
 from imaginate.settings import nearest
 
 if TYPE_CHECKING:
@@ -37,22 +38,19 @@ class HeadedNetwork(nn.Module):
         self, model: str, classes: int, *, tunable: bool, untrained: bool = False, device: str = "cpu"
     ) -> None:
         super().__init__()
+        spec, side = spec_of(model), size_of(model)
         if tunable or untrained:
-            self.backbone = load_backbone(spec_of(model), device=device, dtype=torch.float32, pretrained=not untrained)
+            self.backbone = load_backbone(spec, device=device, dtype=torch.float32, pretrained=not untrained)
+            width = _width(self.backbone, side)
         else:
-            self.backbone = _frozen(spec_of(model), device)
+            self.backbone, width = _frozen(spec, device, side)
         self.features: Features | None = None
         self.tunable = tunable
         self.network = self.backbone.network.requires_grad_(tunable)
-        self._normalise = replace(self.backbone.preprocess, size=None, crop=None)
-        self.head = nn.Linear(self._dim(size_of(model)), classes, device=device)
+        self._normalise = _normalisation(self.backbone)
+        self.head = nn.Linear(width, classes, device=device)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
-
-    def _dim(self, side: int) -> int:
-        """Numbers of an embedding, by embedding a black image."""
-        with torch.no_grad():
-            return int(self.embed(torch.zeros(1, 3, side, side, device=self.backbone.device)).shape[1])
 
     def embed(self, images: Tensor) -> Tensor:
         """(b, 3, s, s) in [0, 1], of the size that the network is to see -> (b, dim)."""
@@ -93,15 +91,29 @@ class HeadedNetwork(nn.Module):
         return self
 
 
-def _frozen(spec: str, device: str) -> Backbone:
-    """A backbone whose weights never change, loaded once for all classifiers of this process, in whatever thread."""
+def _normalisation(backbone: Backbone) -> Preprocess:
+    """The colours that a backbone expects, at whatever size."""
+    return replace(backbone.preprocess, size=None, crop=None)
+
+
+def _width(backbone: Backbone, side: int) -> int:
+    """Numbers of an embedding, by embedding a black image."""
+    with torch.no_grad():
+        black = torch.zeros(1, 3, side, side, device=backbone.device)
+        return int(backbone.forward(_normalisation(backbone)(black)).shape[1])
+
+
+def _frozen(spec: str, device: str, side: int) -> tuple[Backbone, int]:
+    """A backbone whose weights never change and its width, loaded once for all classifiers of this process, in whatever
+    thread."""
     with _LOADING:
-        return _loaded(spec, device)
+        return _loaded(spec, device, side)
 
 
 @lru_cache(maxsize=2)
-def _loaded(spec: str, device: str) -> Backbone:
-    return load_backbone(spec, device=device, dtype=torch.float32)
+def _loaded(spec: str, device: str, side: int) -> tuple[Backbone, int]:
+    backbone = load_backbone(spec, device=device, dtype=torch.float32)
+    return backbone, _width(backbone, side)
 
 
 def spec_of(model: str) -> str:
