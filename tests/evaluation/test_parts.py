@@ -15,7 +15,7 @@ from imaginate.errors import ConfigError, DataError
 from imaginate.evaluation import running, study
 from imaginate.evaluation.arms import parse_arms
 from imaginate.evaluation.compose import compose
-from imaginate.evaluation.cost import Cost, Part
+from imaginate.evaluation.cost import Cost, Part, _fit_seconds
 from imaginate.evaluation.protocol import Protocol, protocol_from
 from imaginate.evaluation.study_images import StudyImages, gather, open_study
 
@@ -203,3 +203,10 @@ def test_equal_cost_gives_the_time_of_making_the_images_to_the_other_arms(
 def test_quick_is_a_probe_with_eleven_seeds() -> None:
     quick = protocol_from({"data": "d", "held_out": "h", "quick": True})
     assert (quick.archs, quick.seeds >= 11) == (("probe:efficientnet-lite0",), True)
+
+
+def test_the_planned_seconds_of_a_fit_grow_with_its_images_and_less_steeply_beyond_the_width() -> None:
+    sizes = [10, 200, 800, 1280, 5000, 20_000]
+    seconds = [_fit_seconds(size) for size in sizes]
+    assert seconds == sorted(seconds) and seconds[0] < 0.2
+    assert seconds[-1] / seconds[-2] < sizes[-1] / sizes[-2]

@@ -219,6 +219,7 @@ def test_classifiers_that_are_fitted_side_by_side_load_a_backbone_once(monkeypat
         return object()
 
     monkeypatch.setattr(networks, "load_backbone", load)
+    monkeypatch.setattr(networks, "_width", lambda backbone, side: side)
     with ThreadPoolExecutor(4) as threads:
-        found = set(threads.map(lambda _: networks._frozen("side by side", "cpu"), range(4)))
+        found = set(threads.map(lambda _: networks._frozen("side by side", "cpu", 64), range(4)))
     assert (len(loads), len(found)) == (1, 1)
