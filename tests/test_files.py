@@ -101,6 +101,8 @@ def test_hashes_and_seeds_stay_what_they_are() -> None:
     """These values are in the files of earlier runs."""
     assert files.content_hash(b"abc") == files.content_hash(b"a", b"bc") == "cf4ab791c62b8d2b2109c90275287816"
     assert files.short_hash({"b": 1, "a": [2]}) == files.short_hash({"a": [2], "b": 1}) == "786930339dfe86bd"
+    for rows in ([], [["rose/1.png", 0, "ab"]], [["rose/\u00e91.png", 0, "ab"], ['b"', 1, None]]):
+        assert files.short_hash_of_rows(["a", "b"], iter(rows)) == files.short_hash([["a", "b"], rows])
     assert image_seed(0, "cutout", "rose/1.png", 3) == 3278063345489892173
     assert substream(7, "noise") == 1595659848411521608
     assert files.derive_seed("validation", 0, 2) == 1200553317707708355

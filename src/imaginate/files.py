@@ -15,7 +15,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -56,7 +56,21 @@ def file_hash(path: str | os.PathLike[str]) -> str:
 def short_hash(value: object) -> str:
     """Sixteen hex digits of any JSON-able value or dataclass, independent of key order."""
     plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    return content_hash(json.dumps(plain, sort_keys=True, ensure_ascii=False, default=str).encode(), size=8)
+    return content_hash(_json(plain).encode(), size=8)
+
+
+def short_hash_of_rows(head: object, rows: Iterable[object]) -> str:
+    """`short_hash([head, list(rows)])` of plain values, row by row: no list of them is ever there."""
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(f"[{_json(head)}, [".encode())
+    for number, row in enumerate(rows):
+        digest.update(f"{', ' if number else ''}{_json(row)}".encode())
+    digest.update(b"]]")
+    return digest.hexdigest()
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def derive_seed(*parts: object) -> int:

@@ -109,14 +109,14 @@ def test_shots_takes_the_next_image_in_place_of_a_broken_one(tmp_path: Path) -> 
 
 def test_permission_denied_is_a_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     zoo.folder(tmp_path)
-    real = open
+    real = os.open
 
     def refuse(path: str, *rest: object, **more: object) -> object:
         if str(path).endswith("cat/001.png"):
             raise PermissionError(13, "Permission denied", path)
-        return real(path, *rest, **more)  # type: ignore[call-overload]
+        return real(path, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     found = verify(open_dataset(tmp_path))
     assert [(item.id, item.reason) for item in found.skipped] == [("cat/001.png", "permission denied")]
 

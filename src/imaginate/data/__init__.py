@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imaginate.data.dataset import Dataset
 from imaginate.data.decoding import decode, load
-from imaginate.data.duplicates import conflicts, sha256
+from imaginate.data.duplicates import Digests, conflicts, sha256
 from imaginate.data.opening import open_dataset, verify
 from imaginate.data.spec import DataSpec
 from imaginate.records import Skipped
@@ -12,6 +12,7 @@ from imaginate.records import Skipped
 __all__ = [
     "DataSpec",
     "Dataset",
+    "Digests",
     "Skipped",
     "conflicts",
     "decode",

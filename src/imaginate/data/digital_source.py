@@ -17,7 +17,8 @@ GENERATED: tuple[DigitalSource, ...] = (
 MOST_XMP = 1 << 20  # bytes of a packet, unpacked
 _ANY = re.compile(rb"digitalsourcetype/(\w{1,60})")
 _PACKED = b"iTXtXML:com.adobe.xmp\0\1\0"  # keyword, compressed, by deflate
-_WORDS = tuple((word, f"digitalsourcetype/{word}".encode()) for word in GENERATED)
+_FRONT = b"digitalsourcetype/"
+_WORDS = tuple((word, _FRONT + word.encode()) for word in GENERATED)
 
 
 def source_in(data: bytes) -> DigitalSource | None:
@@ -25,7 +26,10 @@ def source_in(data: bytes) -> DigitalSource | None:
 
     Both hold the address of the type as plain text, so that no parser has to read what strangers wrote.
     """
-    said = data + _compressed(data)
+    packed = _compressed(data)
+    if _FRONT not in data and not packed:  # nearly always
+        return None
+    said = data + packed
     return next((word for word, mark in _WORDS if mark in said), None)
 
 

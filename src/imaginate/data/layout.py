@@ -109,8 +109,9 @@ def arrange(
 def arranged(paths: Sequence[str], layout: LayoutWord = "auto", others: Iterable[str] = ()) -> Arranged:
     """The same with what a person should know. `others`: the files that are no images; a README among them shows a
     repository, whose folders of screenshots are no classes."""
-    heads = [path.rpartition("/")[0] for path in paths]
-    unique = list(dict.fromkeys(heads))  # an image has the class and split of its folder
+    seen: dict[str, str] = {}  # an image has the class and split of its folder, whose name is kept once
+    heads = [seen.setdefault(head, head) for path in paths for head in (path.rpartition("/")[0],)]
+    unique = list(seen)
     parts = [[*(head.split("/") if head else ()), ""] for head in unique]
     left: set[tuple[str, ...]] = set()
     base = _wrapper(parts, layout, [other.split("/") for other in others], left)

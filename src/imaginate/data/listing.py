@@ -54,20 +54,18 @@ def from_paths(
     """A listing of (relative path, source) pairs, class and split taken from the path."""
     left = list(skipped)
     names = [printable(path) for path, _ in images]
-    found = []
     tree = arranged(names, layout, [item.id for item in left])
-    for name, (_, source), (class_name, split) in zip(names, images, tree.rows, strict=True):
-        if class_name:
-            found.append((name, source, class_name, split))
-        else:
-            left.append(Skipped(name, split or ""))
+    left += [Skipped(name, split or "") for name, (of, split) in zip(names, tree.rows, strict=True) if not of]
+    found = [number for number, (of, _) in enumerate(tree.rows) if of]
     if not found:
         expected = tree.problem or "expected <class>/<image> or <split>/<class>/<image>"
         raise DataError(nothing(where, left, expected + _tables_there(left) + _archives_there(left)))
-    one = {name: unicodedata.normalize("NFC", name) for name in {row[2] for row in found}}
+    one = {name: unicodedata.normalize("NFC", name) for name in {of for of, _ in tree.rows if of}}
     labels = LabelSpace.of(sorted(set(one.values()), key=_in_a_folder))
     index = {name: label for label, name in enumerate(labels.names)}
-    samples = [Sample(id=n, label=index[one[c]], source=s, split=sp) for n, s, c, sp in found]
+    label = {name: index[title] for name, title in one.items()}
+    rows = ((names[n], images[n][1], *tree.rows[n]) for n in found)
+    samples = [Sample(id=name, label=label[of], source=source, split=split) for name, source, of, split in rows]
     splits = ordered(sample.split for sample in samples if sample.split)
     notes = (*tree.notes, *_not_read(left, layout))
     return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits, notes=notes)

@@ -29,10 +29,16 @@ def read_span(path: str, offset: int, size: int) -> bytes:
     if is_url(path):
         return fetch(path, offset, size)
     try:
-        with open(path, "rb") as file:
-            left = os.fstat(file.fileno()).st_size - offset
-            file.seek(offset)
-            return file.read(min(size, left) if left > 0 else size)  # memory is taken for as much as is asked for
+        file = os.open(path, os.O_RDONLY)
+        try:
+            left = os.fstat(file).st_size - offset
+            size = min(size, left) if left > 0 else size  # memory is taken for as much as is asked for
+            data = os.pread(file, size, offset)
+            while data and len(data) < size and (more := os.pread(file, size - len(data), offset + len(data))):
+                data += more
+            return data
+        finally:
+            os.close(file)
     except OSError as error:
         raise ImageError(why(error)) from None
 

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from itertools import islice
 from typing import Any
 
 from imaginate.data import load
@@ -19,12 +20,13 @@ from imaginate.devices import pick_device
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.gather import gather
 from imaginate.engine.outlook import Fact, Made, outlook
-from imaginate.engine.plan import Plan, Unit
+from imaginate.engine.plan import Plan
 from imaginate.engine.reading import read
 from imaginate.engine.recipe import SECTIONS, Recipe
 from imaginate.engine.resolve import ResolvedRecipe, recipe_from
 from imaginate.engine.shard import ShardWorker
 from imaginate.engine.sizes import shrinking, size_in_words
+from imaginate.engine.units import Unit
 from imaginate.errors import ImageError, lines_of_classes
 from imaginate.markdown import table
 from imaginate.progress import duration
@@ -159,6 +161,9 @@ def _without_broken(plan: Plan) -> tuple[Plan, str]:
         seen += 1
         if time.perf_counter() - start > PATIENCE:
             break
+    note = "" if seen == len(plan.samples) else f"{seen} of {len(plan.samples)} seed images were decoded in advance"
+    if not broken:
+        return plan, note
     counts = {name: dict(count) for name, count in plan.counts.items()}
     for index in broken:
         counts[plan.labels[plan.samples[index].label].name]["seeds"] -= 1
@@ -166,8 +171,7 @@ def _without_broken(plan: Plan) -> tuple[Plan, str]:
         counts[plan.labels[unit.label].name]["new"] -= unit.wanted
     skipped = (*plan.skipped, *((plan.samples[index].id, broken[index]) for index in sorted(broken)))
     shards = tuple(tuple(unit for unit in shard if unit.index not in broken) for shard in plan.shards)
-    note = "" if seen == len(plan.samples) else f"{seen} of {len(plan.samples)} seed images were decoded in advance"
-    if note and broken:
+    if note:
         note += f": {len(broken)} of them cannot be used, and are not counted"
     return dataclasses.replace(plan, counts=counts, skipped=skipped, shards=tuple(filter(None, shards))), note
 
@@ -189,8 +193,8 @@ def _formats(plan: Plan) -> str:
 
 def _few(plan: Plan, limit: int) -> Iterator[Unit]:
     """The first units that make images, with at most 16 images each."""
-    units = [unit for shard in plan.shards for unit in shard if unit.wanted]
-    for unit in units[:limit]:
+    units = (unit for shard in plan.shards for unit in shard if unit.wanted)
+    for unit in islice(units, limit):
         yield dataclasses.replace(unit, stop=min(unit.stop, unit.start + 16))
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imaginate.engine.plan import Plan, Unit
+from imaginate.engine.plan import Plan
 from imaginate.engine.recipe import changes, determining
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.sizes import Size
+from imaginate.engine.units import Unit
 from imaginate.errors import ImaginateError, RunError
 from imaginate.files import EARLIER, KEPT, REJECTED, SEEDS, Folder, json_bytes
 from imaginate.records import Candidate, LabelSpace, Verdict
@@ -61,7 +62,8 @@ def _without_amounts(recipe: Mapping[str, Any]) -> dict[str, Any]:
 def _has_all(store: Folder, plan: Plan) -> bool:
     """Whether every seed of the run is still there, with the bytes that it had."""
     before = set(store.get(SEEDS).decode(errors="surrogateescape").splitlines())
-    return before <= set(plan.seed_lines)
+    before.difference_update(plan.seed_lines())
+    return not before
 
 
 def _is_more(known: Mapping[str, Any], plan: Plan) -> bool:

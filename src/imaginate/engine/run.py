@@ -262,8 +262,10 @@ def _texts(recipe: ResolvedRecipe, plan: Plan) -> dict[str, bytes]:
 
     settings = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
     front = "# `imaginate expand --recipe recipe.yaml OUT` repeats this run\n"
-    texts = {RECIPE: front + settings, SEEDS: "".join(f"{line}\n" for line in plan.seed_lines)}
-    return {name: text.encode(errors="surrogateescape") for name, text in texts.items()}
+    seeds = bytearray()
+    for line in plan.seed_lines():
+        seeds += f"{line}\n".encode(errors="surrogateescape")
+    return {RECIPE: (front + settings).encode(errors="surrogateescape"), SEEDS: bytes(seeds)}
 
 
 def _facts(recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> dict[str, Any]:

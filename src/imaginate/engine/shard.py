@@ -21,9 +21,10 @@ from imaginate.engine.agreement import Tally, is_judged, judge_for, share_judged
 from imaginate.engine.canvas import Canvas
 from imaginate.engine.context import RunContext
 from imaginate.engine.growth import Earlier, Known
-from imaginate.engine.plan import Plan, Unit
+from imaginate.engine.plan import Plan
 from imaginate.engine.resolve import ResolvedRecipe, digital_source
 from imaginate.engine.sizes import Size, typical
+from imaginate.engine.units import Unit
 from imaginate.errors import ImageError
 from imaginate.files import Folder
 from imaginate.limits import parse_json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import ClassVar, Literal
 
 from imaginate.data.dicom_files import labelled_by
@@ -30,19 +31,21 @@ class ImageFolder:
         """All images, in the order of their names; or those that tables next to them name."""
         images: list[tuple[str, ImageSource]] = []
         skipped: list[Skipped] = []
-        found = sorted(scan_url(place.path) if place.is_remote else scan(place.path))
+        found = _found(place)
         if part.label_tag is not None:
-            return labelled_by(part.label_tag, [(printable(name), full) for name, full, _ in found], place.path)
+            files = [(printable(name), source.path) for name, source, _ in found]
+            return labelled_by(part.label_tag, files, place.path)
         if any(name.endswith(SIDE_TABLES) for name, *_ in found) and (tables := tables_in(_files(found), part)):
             return list_tables(tables, place.path, "image folder")
-        developed = {stem for name, *_ in found if (stem := _stem(name, (".jpg", ".jpeg")))}
-        for name, full, reason in found:
+        raw = any(_stem(name, RAW_SUFFIXES) for name, *_ in found)
+        developed = {stem for name, *_ in found if (stem := _stem(name, (".jpg", ".jpeg")))} if raw else set()
+        for name, source, reason in found:
             if not reason and _stem(name, RAW_SUFFIXES) in developed:
                 skipped.append(Skipped(printable(name), "raw of a JPEG that is there"))
             elif reason:
                 skipped.append(Skipped(printable(name), reason))
             else:
-                images.append((name, FileSource(full)))
+                images.append((name, source))
         on_disk = not place.is_remote
         try:
             listing = from_paths("image folder", images, skipped, place.path, part.layout)
@@ -56,6 +59,15 @@ def _stem(name: str, suffixes: tuple[str, ...]) -> str:
     return name.rsplit(".", 1)[0].lower() if name.lower().endswith(suffixes) else ""
 
 
-def _files(found: Iterable[tuple[str, str, str]]) -> dict[str, ImageSource]:
+def _found(place: Place) -> list[tuple[str, FileSource, str]]:
+    """(relative path, file, reason to skip or "") of every file, in the order of the paths."""
+    if place.is_remote:
+        rows = [(name, FileSource(full), reason) for name, full, reason in scan_url(place.path)]
+    else:
+        rows = [(name, FileSource(name, place.path), reason) for name, _, reason in scan(place.path)]
+    return sorted(rows, key=itemgetter(0))
+
+
+def _files(found: Iterable[tuple[str, FileSource, str]]) -> dict[str, ImageSource]:
     """The files that may be images or tables, by their relative paths."""
-    return {name: FileSource(full) for name, full, reason in found if reason in ("", "not an image")}
+    return {name: source for name, source, reason in found if reason in ("", "not an image")}

@@ -1,0 +1,56 @@
+"""Units in shards: the same units as in a list, cut by the same rule, made only when they are asked for."""
+
+import pickle
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imaginate.engine.units import Shards, Unit, class_key
+from imaginate.records import LabelSpace, Sample
+
+LABELS = LabelSpace.of(["cat", "dog"])
+
+
+class Nothing:
+    is_whole_file = True
+
+    def read(self) -> bytes:
+        return b""
+
+
+def _cut(units: list[Unit], limit: int) -> list[tuple[Unit, ...]]:
+    """Naive: a shard ends before the unit that would take it over the limit."""
+    shards: list[list[Unit]] = []
+    for unit in units:
+        weight = sum(max(1, one.wanted) for one in shards[-1]) if shards else 0
+        if not shards or weight + max(1, unit.wanted) > limit:
+            shards.append([])
+        shards[-1].append(unit)
+    return [tuple(shard) for shard in shards]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seeds=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 7)), max_size=30),
+    classes=st.lists(st.tuples(st.integers(0, 1), st.integers(0, 9), st.integers(0, 9)), max_size=5),
+    limit=st.integers(1, 12),
+)
+def test_shards_hold_the_units_that_they_were_given(seeds, classes, limit):
+    samples = [Sample(id=f"{n}.png", label=label, source=Nothing()) for n, (label, _) in enumerate(seeds)]
+    units = [Unit(s.id, s.label, n, 0, c, c) for n, (s, (_, c)) in enumerate(zip(samples, seeds, strict=True))]
+    units += [
+        Unit(class_key(LABELS[label].name), label, None, min(a, b), max(a, b), max(a, b)) for label, a, b in classes
+    ]
+    shards = Shards(iter(units), limit, samples, LABELS)
+    expected = _cut(units, limit)
+    assert list(shards) == expected and len(shards) == len(expected)
+    assert [shards[n] for n in range(len(shards))] == expected and shards[1:] == tuple(expected[1:])
+    by_label = [sum(unit.wanted for unit in units if unit.label == label) for label in range(2)]
+    assert shards.wanted_by_label() == by_label
+    assert list(pickle.loads(pickle.dumps(shards))) == expected
+
+
+def test_a_unit_takes_few_bytes():
+    samples = [Sample(id=f"{n}.png", label=0, source=Nothing()) for n in range(10_000)]
+    shards = Shards((Unit(s.id, 0, n, 0, 1, 1) for n, s in enumerate(samples)), 256, samples, LABELS)
+    assert len(pickle.dumps((shards._columns, shards._ends))) < 25 * len(samples)
