@@ -43,8 +43,10 @@ def test_shards_hold_the_units_that_they_were_given(seeds, classes, limit):
     ]
     shards = Shards(iter(units), limit, samples, LABELS)
     expected = _cut(units, limit)
-    assert list(shards) == expected and len(shards) == len(expected)
-    assert [shards[n] for n in range(len(shards))] == expected and shards[1:] == tuple(expected[1:])
+    assert list(shards) == expected
+    assert len(shards) == len(expected)
+    assert [shards[n] for n in range(len(shards))] == expected
+    assert shards[1:] == tuple(expected[1:])
     by_label = [sum(unit.wanted for unit in units if unit.label == label) for label in range(2)]
     assert shards.wanted_by_label() == by_label
     assert list(pickle.loads(pickle.dumps(shards))) == expected

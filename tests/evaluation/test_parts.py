@@ -208,5 +208,6 @@ def test_quick_is_a_probe_with_eleven_seeds() -> None:
 def test_the_planned_seconds_of_a_fit_grow_with_its_images_and_less_steeply_beyond_the_width() -> None:
     sizes = [10, 200, 800, 1280, 5000, 20_000]
     seconds = [_fit_seconds(size) for size in sizes]
-    assert seconds == sorted(seconds) and seconds[0] < 0.2
+    assert seconds == sorted(seconds)
+    assert seconds[0] < 0.2
     assert seconds[-1] / seconds[-2] < sizes[-1] / sizes[-2]
