@@ -563,7 +563,12 @@ class BeginsSomewhere(DiffusionPrior, Protocol):
 
 @runtime_checkable
 class Inverts(DiffusionPrior, Protocol):
-    """A diffusion prior whose deterministic path is known both ways: DDIM's, over its own levels of noise."""
+    """A diffusion prior whose deterministic path is known both ways, over its own levels of noise: DDIM's, or the
+    straight one of flow matching."""
+
+    def check_invertible(self) -> None:
+        """ConfigError, in one line, for a checkpoint whose path is not known after all."""
+        ...
 
     def invert(self, latents: Tensor, prompts: Sequence[str], *, steps: int) -> Tensor:
         """Clean latents (b, c, h, w) -> the noise (b, c, h, w) from which `denoise` comes back near them, without

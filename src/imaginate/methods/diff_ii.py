@@ -27,8 +27,9 @@ class DiffIi:
     Wang and Chen 2024 (Diff-II): DDIM inversion of two images of a class, circle interpolation of both noises (eq. 4:
     `ops.inversion`), denoising under the class in two stages: with a suffix first, for another scene, then without.
     Their suffixes are written by a language model from captions; here they are a setting. They tune a pseudoword and a
-    LoRA for each class: give `--adaptation` of `imaginate fit`. Use it where a class has a few images that differ
-    little: the copies keep to what two of them share. An image alone in its class is turned towards noise.
+    LoRA for each class: give `--adaptation` of `imaginate fit`. Flow matching (SD3, FLUX.1) is inverted along its
+    straight path (ours). Use it where a class has a few images that differ little: the copies keep to what two of them
+    share. An image alone in its class is turned towards noise.
     """
 
     starts_from: ClassVar[StartsFrom] = "sample"
@@ -119,7 +120,11 @@ def _inverting(context: Context) -> Inverts:
 
     prior = diffusion_prior(context)
     if not isinstance(prior, Inverts):
-        raise ConfigError(f"diff-ii inverts a diffusion, which {prior.name} ({prior.family}) cannot: use SD 1, 2 or XL")
+        raise ConfigError(
+            f"diff-ii inverts a diffusion, which {prior.name} ({prior.family}) cannot: use Stable Diffusion 1, 2, XL "
+            "or 3, or FLUX.1"
+        )
+    prior.check_invertible()
     return prior
 
 

@@ -1,8 +1,12 @@
-"""Between images and noise along DDIM's path, both ways, and on the circle through two noises.
+"""Between images and noise along a deterministic path, both ways, and on the circle through two noises.
 
 DDIM (Song et al. 2021, eq. 12 without noise) goes from a level of noise to another by what the network predicts:
 
     x0 = (x - sqrt(1 - a) e) / sqrt(a),   x' = sqrt(a') x0 + sqrt(1 - a') e,   a the share of the variance that is image
+
+Flow matching (Lipman et al. 2023; Esser et al. 2024) goes on straight lines by a velocity, from a level s to another:
+
+    x' = x + (s' - s) v,   s the share of noise in x = (1 - s) x0 + s e
 
 Upwards it is the inversion of the same path, exact where the prediction does not change along a step.
 
@@ -22,7 +26,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-Noise = Callable[[Tensor, int], Tensor]  # (latents, which step) -> the noise that the network predicts in them
+Prediction = Callable[[Tensor, int], Tensor]  # (latents, which step) -> the noise or velocity that a network predicts
+Move = Callable[[Tensor, Tensor, float, float], Tensor]  # (latents, prediction, level, target) -> latents there
 ALIGNED = 1e-4  # radians below which two noises are one
 
 
@@ -32,17 +37,22 @@ def ddim_step(x: Tensor, noise: Tensor, image: float, target: float) -> Tensor:
     return math.sqrt(target) * clean + math.sqrt(1 - target) * noise
 
 
-def descend(x: Tensor, shares: Sequence[float], predict: Noise) -> Tensor:
-    """From noise to an image: `shares` (steps + 1) rise from the first level to the clean end."""
-    for step, (image, target) in enumerate(pairwise(shares)):
-        x = ddim_step(x, predict(x, step), image, target)
+def flow_step(x: Tensor, velocity: Tensor, level: float, target: float) -> Tensor:
+    """Latents at one level of noise of flow matching -> at another, on a straight line."""
+    return x + (target - level) * velocity
+
+
+def descend(x: Tensor, levels: Sequence[float], predict: Prediction, move: Move = ddim_step) -> Tensor:
+    """From noise to an image: `levels` (steps + 1) go from the first to the clean end, as `move` counts them."""
+    for step, (level, target) in enumerate(pairwise(levels)):
+        x = move(x, predict(x, step), level, target)
     return x
 
 
-def invert(x: Tensor, shares: Sequence[float], predict: Noise) -> Tensor:
+def invert(x: Tensor, levels: Sequence[float], predict: Prediction, move: Move = ddim_step) -> Tensor:
     """From an image to noise: the steps of `descend`, backwards."""
-    for step in reversed(range(len(shares) - 1)):
-        x = ddim_step(x, predict(x, step), shares[step + 1], shares[step])
+    for step in reversed(range(len(levels) - 1)):
+        x = move(x, predict(x, step), levels[step + 1], levels[step])
     return x
 
 

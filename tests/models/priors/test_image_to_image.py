@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import tiny_flow
-from imaginate.contract import BeginsSomewhere, DiffusionPrior, EditPrior
+from imaginate.contract import BeginsSomewhere, DiffusionPrior, EditPrior, Inverts
 from imaginate.errors import ConfigError, ModelError
 from imaginate.models.priors import build_prior
 from imaginate.models.priors.core.fitting import fitting_settings
@@ -254,3 +254,43 @@ def test_a_lora_of_flux_and_a_word_of_sd3(place: Callable[[str], Path], tmp_path
     assert not torch.allclose(
         sd3.embed_prompts(["a <fox>"]).hidden, untaught.embed_prompts(["a <fox>"]).hidden, atol=1e-3
     )
+
+
+def _pure(ours: Any, seeds: list[int]) -> torch.Tensor:
+    """The noise that the pipeline draws for these seeds."""
+    shape = (1, 16, ours.latent_size, ours.latent_size)
+    return torch.cat([torch.randn(shape, generator=stream(seed, "diffusion")) for seed in seeds])
+
+
+@pytest.mark.parametrize("name", ["sd3", "flux", "schnell"])
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_the_straight_path_from_noise_is_the_librarys_own(name: str, scale: float, prior: Callable[[str], Any]) -> None:
+    ours, seeds, texts = prior(name), [3, 4], ["a cat", "a small dog"]
+    assert isinstance(ours, Inverts)
+    expected = ours.diffuse(None, texts, strength=1.0, seeds=seeds, steps=4, guidance_scale=scale)
+    how = {"first": 0.5, "guidance_scale": scale, "steps": 4}
+    found = ours.denoise(_pure(ours, seeds), texts, then=texts, **how)
+    assert torch.allclose(found, expected, atol=1e-4)
+    other = ours.denoise(_pure(ours, seeds), texts, then=["b", "c"], **how)
+    assert not torch.allclose(found, other, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["sd3", "flux", "schnell"])
+def test_an_inversion_of_a_flow_comes_back(name: str, prior: Callable[[str], Any]) -> None:
+    """The nearer the more steps there are: each undoes a step by the velocity at the level below it."""
+    ours = prior(name)
+    latents, texts = ours.encode(pictures(2), [1, 2]), ["", "a cat"]
+    lost = []
+    for steps in (2, 8, 32):
+        noise = ours.invert(latents, texts, steps=steps)
+        assert (noise - latents).abs().mean() > 0.05
+        back = ours.denoise(noise, texts, then=texts, first=1.0, guidance_scale=1.0, steps=steps)
+        lost.append(float((back - latents).abs().mean()))
+    assert lost[2] < lost[1] < lost[0]
+    assert lost[2] < 0.2 * float((noise - latents).abs().mean())
+
+
+@pytest.mark.parametrize("name", ["qwen", "z_image"])
+def test_a_flow_whose_network_is_not_known_alone_is_not_inverted(name: str, prior: Callable[[str], Any]) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be inverted: Stable Diffusion 1, 2, XL, 3 and FLUX\.1 can"):
+        prior(name).check_invertible()

@@ -7,7 +7,7 @@ pipeline packs are unpacked. A pipeline that only draws from text serves the met
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import torch
@@ -17,15 +17,18 @@ from imaginate.errors import ConfigError, ModelError
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.codec import channels_of, unpacked
 from imaginate.models.priors.core.flow import Start, is_flow, odds_moved, sigma_of, sigmas_from
+from imaginate.models.priors.core.flow_path import FlowPath, Predicted, two_stages
 from imaginate.models.priors.core.latents import InLatents, check_level, is_pure
 from imaginate.models.priors.core.pipelines import check_parts, drive_of, is_stable_diffusion
 from imaginate.models.priors.core.running import Pipeline
 from imaginate.models.priors.core.schedulers import make_scheduler
 from imaginate.models.priors.core.text import PARTS as TOKENIZERS
 from imaginate.models.priors.core.text import TextEncoders, pool_at_end
+from imaginate.models.priors.core.velocity import velocity_of
 from imaginate.models.priors.core.whole import InParts, opened
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
+from imaginate.ops.inversion import Move, descend, flow_step, invert
 
 Level = tuple[float, int, float | None, str | None]  # strength, steps, share of noise, scheduler
 TRIES, CLOSE = 6, 1e-3  # how a start is found for a share of noise, and how near is near enough
@@ -173,6 +176,61 @@ class ImageToImage(InParts, InLatents):
         out, at_once = in_chunks(work, len(seeds), at_once, what=self._one())
         self.batch.diffuse = self.batch.diffuse if self.running.is_stochastic else at_once
         return out
+
+    def check_invertible(self) -> None:
+        """ConfigError for a pipeline whose path is not known both ways: flow matching of SD3 and FLUX.1 is."""
+        velocity_of(self.denoiser, self.name, "inverted")
+        self._path(2)
+
+    @torch.no_grad()
+    def invert(self, latents: torch.Tensor, prompts: Sequence[str], *, steps: int) -> torch.Tensor:
+        """Clean latents -> pure noise along the straight steps of the pipeline's own levels, backwards."""
+        return self._along(invert, latents, [prompts], 1.0, steps)
+
+    @torch.no_grad()
+    def denoise(
+        self,
+        noise: torch.Tensor,
+        prompts: Sequence[str],
+        *,
+        then: Sequence[str],
+        first: float,
+        guidance_scale: float,
+        steps: int,
+    ) -> torch.Tensor:
+        """Noise -> clean latents along the same path, under two prompts one after the other."""
+        return self._along(descend, noise, [prompts, then], guidance_scale, steps, first)
+
+    def _along(
+        self,
+        go: Callable[[torch.Tensor, Sequence[float], Predicted, Move], torch.Tensor],
+        latents: torch.Tensor,
+        stages: Sequence[Sequence[str]],
+        scale: float,
+        steps: int,
+        first: float = 1.0,
+    ) -> torch.Tensor:
+        ask, path = velocity_of(self.denoiser, self.name, "inverted"), self._path(steps)
+        rows = [self._each(prompts) for prompts in stages]
+        negative = self.embed_prompts([""]) if self.running.guides_by_pairs else None
+
+        def work(part: slice) -> torch.Tensor:
+            by = [path.velocity_by(ask, self.denoiser, row.at(part), negative, scale) for row in rows]
+            predict = two_stages(by[0], by[-1], round(first * path.steps))
+            return go(latents[part].to(self.device).float(), path.levels, predict, flow_step)
+
+        out, self.batch.diffuse = in_chunks(work, len(latents), self.batch.diffuse, what=self._one())
+        return out
+
+    def _path(self, steps: int) -> FlowPath:
+        """From pure noise."""
+        self._levels(1.0, steps, None, None)
+        return FlowPath.of(self._found[1.0, steps, None, None][1], self.name)
+
+    def _each(self, prompts: Sequence[str]) -> Conditioning:
+        """The rows of n prompts; one that is there again is read once."""
+        unique = list(dict.fromkeys(prompts))
+        return self.embed_prompts(unique).at([unique.index(prompt) for prompt in prompts])
 
     def begins(
         self, *, strength: float, steps: int, noise: float | None = None, scheduler: str | None = None

@@ -172,6 +172,10 @@ class StableDiffusion(InLatents):
         out, self.batch.diffuse = in_chunks(work, len(seeds), self.batch.diffuse, what=self._one())
         return out
 
+    def check_invertible(self) -> None:
+        """ConfigError for a checkpoint whose levels of noise have no path of DDIM."""
+        Path.of(self.scheduler, 2)
+
     @torch.no_grad()
     def invert(self, latents: torch.Tensor, prompts: Sequence[str], *, steps: int) -> torch.Tensor:
         """Clean latents -> the noise at the top of DDIM's path, by what the UNet predicts under the prompts."""

@@ -75,6 +75,11 @@ class Pipeline:
         """Whether it puts all tokens of a learned word in the word's place."""
         return isinstance(self.pipe, PutsWords)
 
+    @property
+    def guides_by_pairs(self) -> bool:
+        """Whether a scale over 1 asks the network under the prompt and under a negative one."""
+        return self.takes("negative_prompt") and not self.takes("true_cfg_scale")
+
     def takes(self, word: str) -> bool:
         """Whether a call has this argument."""
         return word in self.known
