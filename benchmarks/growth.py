@@ -19,7 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -82,21 +82,6 @@ sys.exit(os.waitstatus_to_exitcode(status))
 """
 
 
-def grown(rows: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, dict[str, float]]:
-    """Of each command: what an image costs between the smallest and the largest size, and by how much memory grew."""
-    out = {}
-    for key, sizes in rows.items():
-        small, large = min(sizes, key=int), max(sizes, key=int)
-        if small != large:
-            more = int(large) - int(small)
-            out[key] = {
-                "cpu_ms_per_image": 1000 * (sizes[large]["cpu"] - sizes[small]["cpu"]) / more,
-                "peak_ratio": sizes[large]["peak_mb"] / sizes[small]["peak_mb"],
-                "bytes_per_image": (sizes[large]["peak_mb"] - sizes[small]["peak_mb"]) * 2**20 / more,
-            }
-    return out
-
-
 def main() -> None:
     """Parse, measure, write after each command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -130,7 +115,7 @@ def main() -> None:
                     shutil.rmtree(run, ignore_errors=True)
                 known[str(size)] = measure(Path(source), command)
                 print(f"{size:>8} {name}: {title:<20} {known[str(size)]}", flush=True)
-                write("growth", {"commands": rows, "grown": grown(rows)})
+                write("growth", {"commands": rows})
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -77,14 +77,14 @@ def test_bytes_are_foretold_to_a_fifth(tmp_path: Path) -> None:
     data = open_dataset(str(photo(tmp_path / "data", (160, 120))))
     for name in ("png", "jpeg", "webp"):
         recipe = recipe_from({"data": {"path": str(tmp_path)}, "method": "duplicate", "write": {"format": name}})
-        plan = replace(_plan(data.labels), samples=data.samples)
-        found = outlook.disk_of(plan, recipe.write, (160, 120))
+        seeds = outlook.few_of(data.samples)
+        found = outlook.disk_of(seeds, recipe.write, (160, 120))
         assert found is not None
         buffer = io.BytesIO()
         picture = Image.open(io.BytesIO(data.samples[0].source.read())).convert("RGB")
         picture.save(buffer, name.upper(), quality=95, subsampling=0, method=4, compress_level=3)
         assert found.bytes == pytest.approx(len(buffer.getvalue()), rel=0.2)
-        half = outlook.disk_of(plan, recipe.write, (80, 60), measured=1000.0)
+        half = outlook.disk_of(seeds, recipe.write, (80, 60), measured=1000.0)
         assert half is not None
         assert half.bytes == pytest.approx(1000)
 

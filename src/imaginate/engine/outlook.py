@@ -4,7 +4,7 @@ large the new images are and what they take on disk, and whether prompts and poo
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imaginate.models.guides.core.assess import Assessment
 
 MOST_SEEDS = 300  # on which a guide is measured
+Seen = tuple[Sample, Image]
 LOOKED_AT = 4  # seed images that are encoded to estimate sizes
 MOST_SIDE = 512  # of the part of a seed image that is encoded
 HARDLY = 0.25  # of the way from chance to certainty: below it a guide hardly knows the classes
@@ -167,14 +168,13 @@ def expected_size(recipe: ResolvedRecipe, seed: Size, side: int | None) -> Size 
 
 
 def disk_of(
-    plan: Plan, writing: Writing, new: Size | None, measured: float | None = None, seed: Size | None = None
+    seeds: Sequence[Seen], writing: Writing, new: Size | None, measured: float | None = None, seed: Size | None = None
 ) -> Disk | None:
-    """What new images of this size take, estimated by encoding parts of a few seeds in every format; `measured`: bytes
-    of a new image, where some were made; `seed`: the size of the seeds that they are of. None where no seed can be
-    read."""
+    """What new images of this size take, estimated by encoding parts of a few `seeds` in every format; `measured`:
+    bytes of a new image, where some were made; `seed`: the size of the seeds that they are of. None without seeds."""
     sizes, stored, pixels = [], [], dict.fromkeys(get_args(get_type_hints(Writing)["format"]), 0.0)
     looked_at = 0
-    for sample, image in _few(plan.samples):
+    for sample, image in seeds:
         sizes.append((image.shape[-1], image.shape[-2]))
         stored.append(len(sample.source.read()))
         part = image[..., :MOST_SIDE, :MOST_SIDE]
@@ -208,13 +208,15 @@ def disk_fact(found: Disk, wanted: int, writing: Writing, *, is_measured: bool) 
     return f"{words}; --format {least} takes about {size_in_words(found.formats[least] * wanted)}"
 
 
-def _few(samples: Sequence[Sample]) -> Iterator[tuple[Sample, Image]]:
+def few_of(samples: Sequence[Sample]) -> list[Seen]:
     """A few seed images, far from one another; broken ones are left out."""
+    seen = []
     for sample in samples[:: max(1, len(samples) // LOOKED_AT)][:LOOKED_AT]:
         try:
-            yield sample, load(sample)
+            seen.append((sample, load(sample)))
         except ImageError:
             continue
+    return seen
 
 
 def outlook(recipe: ResolvedRecipe, plan: Plan, context: RunContext | None, made: Made | None = None) -> list[Fact]:
@@ -223,11 +225,12 @@ def outlook(recipe: ResolvedRecipe, plan: Plan, context: RunContext | None, made
     facts: list[Fact | None] = [name_fact(recipe, plan.labels, _guide(recipe, context))]
     facts += _of_roles(recipe, plan, context) if context is not None else []
     seed = made.seed_size if made is not None else None
-    seed = seed or typical([(image.shape[-1], image.shape[-2]) for _, image in _few(plan.samples)])
+    seeds = few_of(plan.samples)
+    seed = seed or typical([(image.shape[-1], image.shape[-2]) for _, image in seeds])
     if seed is not None and plan.wanted:
         side = context.prior.image_size if context is not None and _needs_prior(recipe) else None
         new = made.size if made is not None else expected_size(recipe, seed, side)
-        found = disk_of(plan, recipe.write, new, None if made is None else made.bytes, seed)
+        found = disk_of(seeds, recipe.write, new, None if made is None else made.bytes, seed)
         if found is not None:
             facts.append(Fact(disk_fact(found, plan.wanted, recipe.write, is_measured=made is not None)))
     if plan.wanted >= MANY_FILES:
