@@ -27,8 +27,9 @@ original images, the validation part too, and so has an edge of one image in fiv
 and no arm was tuned on them. Numbers are top-1 accuracy in per cent (medical: mean over classes), mean ± standard
 error over seeds; in brackets the difference to *original* with its 95 % interval over seeds and images. **Bold**: a
 gain, *italic*: a loss, both after Holm's correction over the arms of a study; plain: no difference shown. `visible`:
-the smallest difference that a study finds four times in five. The rows of `mae` and `gif-mae` are of images that keep
-the texture which a change repeats in every patch (`--texture keep`); by default it is taken out now."""
+the smallest difference that a study finds four times in five. By the plain probe, the rows
+of `mae` and `gif-mae` on Tiny-ImageNet-S, Imagenette-S and BreastMNIST are of images that keep the texture which a
+change repeats in every patch (`--texture keep`); by default it is taken out, as in the other rows."""
 ENOUGH = 20  # arms from which on a rank correlation says something of a predictor
 CORRUPTED = {learner.title for learner in LEARNERS.values() if learner.corrupted}
 Records = dict[tuple[str, str], dict[str, Any]]
