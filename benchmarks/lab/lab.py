@@ -317,7 +317,7 @@ def _pairs(study: Path, medical: bool) -> dict[str, dict]:
     """The differences between two arms that the papers' claims are about, paired by seed and image, Holm-corrected."""
     import numpy as np
 
-    from imaginate.evaluation.planning import holm
+    from imaginate.evaluation.planning import corrected
     from imaginate.evaluation.statistics import class_weight, difference
 
     found: dict[str, dict] = {}
@@ -329,8 +329,8 @@ def _pairs(study: Path, medical: bool) -> dict[str, dict]:
         a, b = (np.stack([one[seed] for seed in seeds]) for one in right)
         weight = class_weight(label[0]) if medical else np.full(len(label[0]), 1 / len(label[0]))
         found[f"{arm}|{other}"] = difference(a, b, weight, level=0.95, strata=label[0] if medical else None)
-    corrected = holm([gap["p"] for gap in found.values()])
-    return {name: gap | {"p_holm": p} for (name, gap), p in zip(found.items(), corrected, strict=True)}
+    holm = corrected(list(found.values()))
+    return {name: gap | {"p_holm": p} for (name, gap), p in zip(found.items(), holm, strict=True)}
 
 
 def _right(runs: Path) -> dict[str, float]:

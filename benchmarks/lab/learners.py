@@ -55,7 +55,7 @@ LEARNERS = {
         ),
         LabLearner(
             name="scratch", title="from scratch", arms=MAIN,
-            flags=("--arch", "small", "--seeds", "3", "--image-size", "48"),
+            flags=("--arch", "small", "--seeds", "3", "--image-size", "48", "--no-controls"),
         ),
         LabLearner(
             name="robustness", title="probe, corrupted images", by_updates=False, corrupted=True,

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaginate.evaluation import statistics as s
+from imaginate.evaluation.planning import corrected
 
 
 def naive_spread(gap: np.ndarray) -> tuple[float, float]:
@@ -108,6 +109,32 @@ def test_false_verdicts_are_five_in_a_hundred_from_three_seeds_on(seeds: int, im
     wrong = np.mean([one["verdict"] != "unclear" for one in found])
     assert 0.03 <= wrong <= 0.07
     assert all(-1 <= one["low"] <= one["high"] <= 1 for one in found)
+
+
+@pytest.mark.parametrize("seeds", [3, 5])
+def test_of_many_arms_without_a_difference_one_is_called_in_five_studies_of_a_hundred(seeds: int) -> None:
+    """By `corrected`; Holm's correction of Satterthwaite's p-values calls three times as many with three seeds."""
+    arms, images, hits = 20, 300, []
+    weight = np.full(images, 1 / images)
+    gaps = null_studies(200 * arms, seeds, images, luck=0.1, own=0.3)
+    for study in np.split(gaps, 200):
+        found = [s.interval(s.spread(gap, weight), 0.95) for gap in study]
+        hits.append(min(corrected(found)) < 0.05)
+    assert np.mean(hits) <= 0.07
+
+
+def test_the_tail_is_an_integral_over_what_the_units_allow() -> None:
+    from scipy.stats import t
+
+    rng = np.random.default_rng(1)
+    for units in (2, 3, 11):
+        luck_alone = s.Spread(mean=0.03, units=units, images=50, unit=1e-4, image=0.0, both=0.0, free=49)
+        assert s.tail_p(luck_alone) == pytest.approx(2 * t.sf(3.0, units - 1), rel=1e-3)
+        found = s.Spread(mean=0.03, units=units, images=50, unit=8e-5, image=9e-5, both=3e-5, free=49)
+        chi = rng.chisquare(units - 1, 400_000)
+        of_units = np.maximum(8e-5 * (units - 1) / chi, 3e-5)
+        naive = np.mean(np.abs(rng.normal(size=chi.size)) * np.sqrt(of_units + 6e-5) > 0.03)
+        assert s.tail_p(found) == pytest.approx(naive, rel=0.03)
 
 
 def test_the_smallest_effect_is_found_in_four_of_five_studies() -> None:

@@ -16,7 +16,7 @@ import numpy as np
 from imaginate.data import open_dataset
 from imaginate.evaluation.answers import Answers, shared
 from imaginate.evaluation.arms import Arm, parse_arm
-from imaginate.evaluation.planning import holm
+from imaginate.evaluation.planning import corrected
 from imaginate.evaluation.protocol import Protocol
 from imaginate.evaluation.statistics import difference, interval, spread
 from imaginate.runs import Values
@@ -83,8 +83,7 @@ def _positive(arms: Sequence[Arm], answers: Mapping[str, Answers], level: float)
             flat = np.full(len(a.label), 1 / len(a.label))
             gap = difference(a.matrix(keys), b.matrix(keys), flat, level=level)
             found.append({"more": more, "less": less, **gap})
-    corrected = holm([float(one["p"]) for one in found])
-    return [one | {"p_holm": p} for one, p in zip(found, corrected, strict=True)]
+    return [one | {"p_holm": p} for one, p in zip(found, corrected(found), strict=True)]
 
 
 def _negative(arms: Sequence[Arm], answers: Mapping[str, Answers], level: float) -> Values | None:

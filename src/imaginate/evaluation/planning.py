@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imaginate.evaluation.statistics import Spread, smallest_effect
+from imaginate.runs import Facts
 
 MOST_SEEDS = 200  # more classifiers of an arm than that are never planned
 ENOUGH = 30  # seeds with which a larger held-out set is planned
@@ -22,6 +23,16 @@ def holm(p: Sequence[float]) -> list[float]:
     corrected = np.empty(len(p))
     corrected[order] = np.minimum(1.0, np.maximum.accumulate(steps))
     return [float(value) for value in corrected]
+
+
+def corrected(gaps: Sequence[Facts]) -> list[float]:
+    """Holm's p-values of several intervals, none below its own p; of a single one its own p. By `p_tail`, which holds
+    at the small levels that the correction asks for."""
+    own = [float(gap["p"]) for gap in gaps]
+    if len(gaps) < 2:
+        return own
+    tails = [max(p, float(gap["p_tail"])) for p, gap in zip(own, gaps, strict=True)]
+    return [max(p, q) for p, q in zip(own, holm(tails), strict=True)]
 
 
 def sign_flip(units: np.ndarray) -> float | None:

@@ -19,7 +19,7 @@ from imaginate.evaluation.controls import CANDIDATES
 from imaginate.evaluation.corruption import KINDS
 from imaginate.evaluation.job import Job
 from imaginate.evaluation.notes import measured_on, warnings
-from imaginate.evaluation.planning import holm, sign_flip
+from imaginate.evaluation.planning import corrected, sign_flip
 from imaginate.evaluation.predictors import predictors
 from imaginate.evaluation.protocol import FORMAT, Protocol
 from imaginate.evaluation.statistics import BARRED
@@ -228,7 +228,7 @@ def _with_holm(rows: list[Values]) -> list[Values]:
     ]
     for name in ("top1", "mean_per_class"):
         known = [found for found in asked if found[name]["p"] is not None]
-        for found, p in zip(known, holm([found[name]["p"] for found in known]), strict=True):
+        for found, p in zip(known, corrected([found[name] for found in known]), strict=True):
             found[name] = found[name] | {"p_holm": p}
     return out
 
