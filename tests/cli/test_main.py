@@ -80,6 +80,7 @@ def test_methods_tells_range_default_paper_and_equation(capsys: pytest.CaptureFi
     [
         (["expnd"], "unknown command 'expnd'; did you mean 'expand'?"),
         (["expand", "DATA", "OUT"], "no method"),
+        (["expand", "DATA", "out", "--method", "cutout", "--balance", "to:200"], "to:200 is no path: --balance-to 200"),
         (["expand", "DATA", "--method", "cutout"], "OUT is missing: imaginate expand DATA OUT --method NAME"),
         (["expand", "--method", "cutout"], "give the dataset and the output folder: imaginate expand DATA OUT"),
         (["expand", "DATA", "OUT", "more", "--method", "cutout"], "give the dataset and the output folder"),

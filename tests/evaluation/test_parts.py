@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from imaginate.errors import ConfigError, DataError
 from imaginate.evaluation import running, study
@@ -198,6 +199,21 @@ def test_equal_cost_gives_the_time_of_making_the_images_to_the_other_arms(
     assert [arm["units"][0]["updates"] for arm in found["arms"]] == [2 + 8, 2]
     half = compared(world, ["original", "run:noise@1"], "half", held_out_split="test", budget="cost", validation=0.0)
     assert [arm["units"][0]["updates"] for arm in half["arms"]] == [2 + 4, 2]
+
+
+def test_equal_cost_is_refused_for_images_of_which_nothing_says_what_they_took(world: Path) -> None:
+    path = world / "noise" / "recipe.yaml"
+    recipe = yaml.safe_load(path.read_text())
+    recipe["method"] = {"name": "adopt"}
+    path.write_text(yaml.safe_dump(recipe))
+    with pytest.raises(ConfigError, match=r"--budget cost counts what making the images took, and nothing says it of "):
+        compared(world, ["original", "run:noise"], held_out_split="test", budget="cost", validation=0.0)
+
+
+def test_the_planned_seconds_of_a_logistic_head_are_measured() -> None:
+    """They grow with classes and images, as its own fits do."""
+    few, many = _fit_seconds(200, "logistic", 2), _fit_seconds(2000, "logistic", 100)
+    assert 0.15 < few < many
 
 
 def test_quick_is_a_probe_with_eleven_seeds() -> None:

@@ -137,3 +137,26 @@ def test_a_run_that_a_head_ranked_is_not_advised_of_another_query() -> None:
     assert query_of({"name": "retrieval", "query": "text", "score": "query"}) == "text"
     assert query_of({"name": "retrieval", "query": "text", "score": "head"}) == ""
     assert query_of({"name": "cutout"}) == ""
+
+
+def test_controls_that_fail_are_named_where_no_arm_is_asked_about() -> None:
+    assert sentences(study()) == []
+    lame = replace(study(), controls={"can_judge": False, "fault": "more real images did not show: a against b"})
+    (only,) = sentences(lame)
+    assert only["text"] == "This study cannot judge: more real images did not show: a against b."
+
+
+def test_a_held_out_set_that_is_too_small_is_the_limit_and_is_named() -> None:
+    """With any number of seeds the images leave more than two points open."""
+    few = arm("so-so", 0.02, error=0.05)
+    few["difference"]["top1"]["spread"] |= {"images": 16, "image": 0.05**2, "both": 0.05**2 / 20, "free": 15}
+    text = said(study(few))["next"]
+    assert text.startswith("Next: more held-out images: the 400 held-out images show no less than ")
+
+
+def test_a_gain_that_few_seeds_cannot_show_by_sign_flips_says_so() -> None:
+    won = arm("good", 0.05)
+    won["difference"]["top1"] |= {"p_sign_flip": 0.25}
+    won["difference"]["top1"]["spread"] |= {"units": 3}
+    text = said(study(won))["use"]
+    assert "0.002 after Holm's correction; 0.250 by sign flips, of which 3 seeds cannot show less than 0.250" in text

@@ -64,6 +64,10 @@ def _paths(args: argparse.Namespace) -> tuple[str | None, str]:
     paths = list(args.paths)
     if len(paths) == 1 and not args.recipe:
         raise ConfigError(f"OUT is missing: imaginate expand {paths[0]} OUT --method NAME")
+    if counts := [path[3:] for path in paths if path.startswith("to:") and path[3:].isdecimal()]:
+        raise ConfigError(
+            f"to:{counts[0]} is no path: --balance-to {counts[0]} brings every class up to so many images"
+        )
     if len(paths) not in (1, 2):
         raise ConfigError("give the dataset and the output folder: imaginate expand DATA OUT --method NAME")
     return (paths[0] if len(paths) == 2 else None), str(paths[-1])

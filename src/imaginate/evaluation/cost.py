@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,13 @@ from imaginate.errors import ConfigError
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.protocol import LONG, Protocol
 from imaginate.evaluation.study_images import OpenedStudy
+from imaginate.processes import processors
 from imaginate.progress import duration
 from imaginate.runs import Values
 from imaginate.training.settings import PROBE
 from imaginate.training.trial import Pace
 
+FEWEST = 50  # updates that are worth a study
 READ = 0.004  # seconds to decode one image, about
 
 
@@ -78,7 +79,8 @@ class Cost:
         fewer = ""
         if rest > LONG and protocol.updates is None:
             most = max(part.updates for part in self.parts)
-            fewer = f"; --updates {max(1, int(most * LONG / 2 / rest))} half an hour"
+            updates = int(most * LONG / 2 / rest)
+            fewer = f"; --updates {updates} half an hour" if updates >= FEWEST else ""
         raise ConfigError(f"this study is {self}: {smaller}{fewer}; --yes begins it all the same")
 
 
@@ -130,17 +132,19 @@ def estimate(
         updates = {name: updates_of(own, size, max(sizes.values())) for name, size in sizes.items()}
         count = {name: missing.get((arch, name), 0) * (protocol.folds or 1) for name in sizes}
         seen = len(opened.held_out) * (measured if protocol.folds is None else 1 / protocol.folds)
+        tried = {arm.name: len(own.weights_new) if arm.path else 1 for arm in arms}
         if own.learner.sees_views:
             looks = seen + 25 * protocol.validation * len(opened.train)
-            tried = {arm.name: len(own.weights_new) if arm.path else 1 for arm in arms}
             each = {n: updates[n] * tried[n] * one.update + looks * one.image for n in sizes}
             seconds = sum(count[name] * each[name] for name in sizes)
         else:
             images = sum(map(len, opened.every)) if sum(count.values()) else 0
             again = sum(count.values()) * (seen - len(opened.held_out) if protocol.severities else 0)
-            side_by_side = (os.cpu_count() or 1) if device.startswith("cpu") else 1
-            fits = sum(count[name] * _fit_seconds(size) for name, size in sizes.items()) / side_by_side
-            seconds = (images + max(0, again)) * one.image + fits
+            side_by_side = processors() if device.startswith("cpu") else 1
+            classes = len(opened.train.labels)
+            fit = {size: _fit_seconds(size, own.head, classes) for size in set(sizes.values())}
+            fits = sum(count[name] * tried[name] * fit[size] for name, size in sizes.items())
+            seconds = (images + max(0, again)) * one.image + fits / side_by_side
         most = max(updates.values()) if own.learner.sees_views else 1
         parts.append(Part(arch=arch, classifiers=sum(count.values()), updates=most, seconds=seconds))
     return Cost(
@@ -149,9 +153,13 @@ def estimate(
     )  # fmt: skip
 
 
-def _fit_seconds(size: int) -> float:
-    """Seconds of a probe's fit on so many images, about: the spectrum of the smaller Gram matrix of features that are
-    taken to be 1,280 wide, then products that grow with the images."""
+def _fit_seconds(size: int, head: str = "ridge", classes: int = 2) -> float:
+    """Seconds of a probe's fit on so many images, about, with features that are taken to be 1,280 wide. Ridge: the
+    spectrum of the smaller Gram matrix, then products that grow with the images. Logistic: measured on a few steps."""
+    if head == "logistic":
+        from imaginate.training.learners.core.heads import logistic_seconds
+
+        return 0.15 + logistic_seconds(size, classes)
     return 0.15 + 0.5 * (min(size, 1280) / 1000) ** 3 + 6e-4 * max(0, size - 1280)
 
 

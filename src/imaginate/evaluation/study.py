@@ -20,7 +20,7 @@ from typing import TypeAlias
 import numpy as np
 
 from imaginate.devices import pick_device
-from imaginate.errors import ConfigError, RunError
+from imaginate.errors import ConfigError, RunError, some
 from imaginate.evaluation import results
 from imaginate.evaluation.arms import Arm, parse_arms
 from imaginate.evaluation.comparison import Comparison
@@ -36,6 +36,7 @@ from imaginate.evaluation.study_images import OpenedStudy, StudyImages, gather, 
 from imaginate.evaluation.verdict import seeds_to_add
 from imaginate.files import derive_seed
 from imaginate.models.extras import check_installed, packages_of
+from imaginate.processes import processors
 from imaginate.progress import bar
 from imaginate.records import Scalar
 from imaginate.runs import Values
@@ -135,6 +136,8 @@ class Study:
         missing = Counter(
             (arch, arm.name) for arch, arm, seed, r in self._wanted() if not self._is_done(arch, arm, seed, r)
         )
+        if self.protocol.budget == "cost":
+            _check_costs(self._listed, self.arms)
         classes = len(self._listed.train.labels)
         paces = {arch: measure_pace(self._plan(arch, classes, 1, 1, 0)) for arch in self.protocol.archs}
         return estimate(
@@ -212,9 +215,9 @@ class Study:
     def _results(self, material: StudyImages, jobs: Mapping[str, list[Job]]) -> Values:
         """results.json: that of the main classifier, with those of the others under `by_learner`."""
         each = {}
-        for arch, some in jobs.items():
+        for arch, own in jobs.items():
             known = self.known.setdefault(arch, {})
-            each[arch] = results.collect(self.out, self.protocol.of(arch), self.arms, material, some, known)
+            each[arch] = results.collect(self.out, self.protocol.of(arch), self.arms, material, own, known)
         main = self.protocol.archs[0]
         found = {**each[main], "learners": list(each), "weights": self.file.weights(self.protocol, self.arms)}
         found["complete"] = all(one["complete"] for one in each.values())
@@ -414,7 +417,7 @@ def _each(train: Callable[[Job], Job], jobs: list[Job]) -> list[Job]:
 
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(os.cpu_count() or 1, len(jobs))) as threads:
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(min(processors(), len(jobs))) as threads:
         try:
             return list(threads.map(train, jobs))
         finally:
@@ -465,6 +468,16 @@ def _check(protocol: Protocol, arms: Sequence[Arm]) -> None:
     if protocol.reference not in ("original", *names):
         raise ConfigError(
             f"reference {protocol.reference!r} is no arm of this study{nearest(protocol.reference, names)}"
+        )
+
+
+def _check_costs(opened: OpenedStudy, arms: Sequence[Arm]) -> None:
+    """ConfigError for images of which nothing says how long they took, where that is to be counted."""
+    unknown = [arm.name for arm in arms if arm.path and not opened.runs[arm.path].knows_cost]
+    if unknown:
+        raise ConfigError(
+            f"--budget cost counts what making the images took, and nothing says it of {some(unknown)}, which another "
+            "tool made: use --budget updates"
         )
 
 

@@ -118,6 +118,11 @@ class _Run:
     elsewhere: Elsewhere | None = None
 
     @property
+    def knows_cost(self) -> bool:
+        """Whether something says how long its images took."""
+        return self.elsewhere is None and self.folder.method != "adopt"
+
+    @property
     def method(self) -> str:
         """What made its images."""
         return self.folder.method if self.elsewhere is None else Path(self.elsewhere.path).name

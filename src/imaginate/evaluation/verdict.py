@@ -18,6 +18,7 @@ from imaginate.runs import Facts, Values
 
 HOUR = 60.0  # minutes: longer than that is no cheap next step
 SOME = 3  # names in a sentence
+COARSE = 0.02  # a difference that held-out images should show, given enough seeds: else there are too few of them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +47,13 @@ class Study:
 
 def sentences(study: Study) -> list[Values]:
     """The verdict, [{"kind", "text"}], in the order in which it is read."""
+    doubts = [{"kind": "judge", "text": f"This study cannot judge: {why}."} for why in _doubts(study)]
     if not study.asked:
-        return []
+        return doubts
     if all(_gap(arm)["verdict"] == ONE_SEED for arm in study.asked):
         text = "One seed: no verdict, since one classifier's luck cannot be separated from a difference."
         return [{"kind": "open", "text": text}, {"kind": "next", "text": f"Next: {_minutes(study, 3)} with --seeds 3."}]
-    found = [{"kind": "judge", "text": f"This study cannot judge: {why}."} for why in _doubts(study)]
-    found += [
+    found = doubts + [
         {"kind": "judge", "text": f"No verdict on {arm['title']}: {arm['elsewhere']['doubt']}."}
         for arm in study.asked
         if is_barred(arm)
@@ -186,6 +187,8 @@ def _next(study: Study) -> str:
             f"for {still[0]['title']}."
         )
     weak = [arm for arm in study.asked if outcome(arm, study.level) in ("loss", "open")]
+    if found is not None and found.seeds is None and (found.limit is None or found.limit > COARSE):
+        return f"Next: more held-out images: {_too_few(study, found)}."
     text = [arm for arm in weak if (study.queries or {}).get(arm["name"]) == "text"]
     if text:
         return f"Next: --query seeds for {_named(text)}: by text it did not help."
@@ -234,7 +237,16 @@ def _worth(study: Study, arm: Facts) -> str:
 
 
 def _corrected(gap: Facts) -> str:
-    return f" (p {_p(gap['p'])}, {_p(gap['p_holm'])} after Holm's correction)" if gap.get("p_holm") is not None else ""
+    if gap.get("p_holm") is None:
+        return ""
+    flips = gap.get("p_sign_flip")
+    few = (
+        f"; {_p(flips)} by sign flips, of which {gap['spread']['units']} seeds cannot show less than "
+        f"{_p(2 / 2 ** gap['spread']['units'])}"
+        if flips is not None and flips > 0.05
+        else ""
+    )
+    return f" (p {_p(gap['p'])}, {_p(gap['p_holm'])} after Holm's correction{few})"
 
 
 def _p(value: float) -> str:

@@ -162,6 +162,14 @@ def findings(arms: Sequence[Facts], reference: str) -> list[View]:
     return sorted(found, key=lambda f: (order[f["word"]], -(f["mean"] or 0)))
 
 
+def _family(arms: Sequence[Facts]) -> str:
+    """The arms that are corrected for one another."""
+    asked = sum("p_holm" in ((a.get("difference") or {}).get("top1") or {}) for a in arms)
+    if asked == 1:
+        return "the one arm that the study is asked about (it changes nothing), the controls apart"
+    return f"the {asked} arms that the study is asked about, the controls apart"
+
+
 def caution(arms: Sequence[Facts], protocol: Facts) -> list[str]:
     """What a reader should hold against the findings."""
     notes = []
@@ -173,7 +181,7 @@ def caution(arms: Sequence[Facts], protocol: Facts) -> list[str]:
     if compared > 1 and corrected:
         notes.append(
             f"{compared} arms are compared, each at a level of {100 * level:g} %: p-values are given as they are, and "
-            "by Holm's correction for all arms together, which the verdict goes by."
+            f"by Holm's correction over {_family(arms)}, which the verdict goes by."
         )
     elif compared > 1:
         notes.append(

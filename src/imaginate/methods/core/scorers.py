@@ -21,6 +21,7 @@ from imaginate.errors import ConfigError
 from imaginate.ops.ridge import RidgeHead, ridge_head
 
 log = logging.getLogger("imaginate")
+WEAK = 0.1  # below it, a head does not see what belongs to no class
 Score = Literal["query", "head", "auto"]
 
 
@@ -51,7 +52,8 @@ def head_scorer(seeds: Sequence[Tensor], names: Sequence[str], others: Tensor | 
         weight = math.sqrt(classes)
         strange = ridge_head(known, labels, classes, others=others, weight=weight).left_out[:, -1]
         apart = gini(strange[: len(known)], strange[len(known) :])
-        log.info(f"the head tells the pool from the seeds by {apart:.2f} (0: they are alike, 1: they differ)")
+        weak = "; images of other things pass for a class: trust no estimate of purity by this guide" * (apart < WEAK)
+        log.info(f"the head tells the pool from the seeds by {apart:.2f} (0: they are alike, 1: they differ){weak}")
         weight *= apart
     head = ridge_head(known, labels, classes, others=others if weight > 0 else None, weight=weight)
     return Scorer(queries=F.normalize(head.weight[:classes], dim=-1).float(), head=head)

@@ -35,6 +35,10 @@ class ClassifierGuide:
         self.name, self.labels, self.device = setup.name, setup.labels, setup.device
         if not setup.model:
             raise ConfigError("guide classifier needs a folder: classifier:FOLDER, as `imaginate train` wrote it")
+        if "/" not in setup.model and not Path(setup.model).exists():
+            raise ConfigError(
+                f"there is no folder {setup.model!r} here: classifier:FOLDER, as `imaginate train` wrote it"
+            )
         place = Path(checkpoints.locate(setup.model, "clip"))
         self.dtype = checkpoints.precision(setup.dtype, self.device)
         is_own = (place / RESULT).is_file()

@@ -22,6 +22,8 @@ LOGISTIC = (3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4)
 TEMPERATURES = tuple(float(x) for x in np.logspace(-2.5, 0.5, 25))
 JUDGES = 1000  # images that are left out in turn, at most
 _ROOM = 3e7  # numbers that one batch of left-out families may take
+STEPS = 100  # of a logistic head, at most
+MEASURED, TRIED = 2000, 3  # images and steps by which its time is measured
 PARTS = 3  # of the training part, for the penalty of a logistic head
 
 
@@ -86,11 +88,27 @@ def logistic(features: Tensor, pool: TrainingSet, classes: int) -> Head:
     return Head(weight / float(unit), bias, penalty, float(right.max()) / count)
 
 
-def _regression(x: Tensor, targets: Tensor, weights: Tensor, penalty: float) -> tuple[Tensor, Tensor]:
-    """Weighted cross-entropy with an L2 penalty, by L-BFGS from zeros."""
+def logistic_seconds(images: int, classes: int, width: int = 1280) -> float:
+    """Seconds that `logistic` takes on so many images, at most about: a few steps of one regression are measured."""
+    import time
+
+    rows = min(images, MEASURED)
+    rng = torch.Generator().manual_seed(0)
+    x = torch.randn(rows, width, generator=rng)
+    targets = F.one_hot(torch.arange(rows) % classes, classes).float()
+    start = time.perf_counter()
+    _regression(x, targets, torch.ones(rows), LOGISTIC[-1], most=TRIED)
+    each = (time.perf_counter() - start) / TRIED * STEPS * images / rows
+    return each * ((PARTS - 1) * len(LOGISTIC) + 1)  # each penalty on all parts but one, in turn
+
+
+def _regression(
+    x: Tensor, targets: Tensor, weights: Tensor, penalty: float, most: int = STEPS
+) -> tuple[Tensor, Tensor]:
+    """Weighted cross-entropy with an L2 penalty, by at most so many steps of L-BFGS from zeros."""
     weight = torch.zeros(targets.shape[1], x.shape[1], requires_grad=True)
     bias = torch.zeros(targets.shape[1], requires_grad=True)
-    optimizer = torch.optim.LBFGS([weight, bias], max_iter=100, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([weight, bias], max_iter=most, line_search_fn="strong_wolfe")
     share = weights / weights.sum()
 
     def closure() -> Tensor:
