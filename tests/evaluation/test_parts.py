@@ -19,6 +19,7 @@ from imaginate.evaluation.compose import compose
 from imaginate.evaluation.cost import Cost, Part, _fit_seconds
 from imaginate.evaluation.protocol import Protocol, protocol_from
 from imaginate.evaluation.study_images import StudyImages, gather, open_study
+from imaginate.training.learners.core import heads
 
 TINY = {"arch": "small", "image_size": 16, "seeds": 1, "updates": 2, "batch": 4, "controls": False}
 
@@ -210,10 +211,18 @@ def test_equal_cost_is_refused_for_images_of_which_nothing_says_what_they_took(w
         compared(world, ["original", "run:noise"], held_out_split="test", budget="cost", validation=0.0)
 
 
-def test_the_planned_seconds_of_a_logistic_head_are_measured() -> None:
-    """They grow with classes and images, as its own fits do."""
-    few, many = _fit_seconds(200, "logistic", 2), _fit_seconds(2000, "logistic", 100)
-    assert 0.15 < few < many
+def test_the_planned_seconds_of_a_logistic_head_are_measured_on_a_few_of_its_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One regression of three steps stands for all: of six penalties on two thirds of the images, three times, and the
+    last on all, a hundred steps each."""
+    asked: list[tuple[int, int, int]] = []
+    clock = iter([10.0, 10.6])
+    monkeypatch.setattr("time.perf_counter", lambda: next(clock))
+    monkeypatch.setattr(heads, "_regression", lambda x, y, w, p, most: asked.append((len(x), y.shape[1], most)))
+    seconds = _fit_seconds(4000, "logistic", 7)
+    assert asked == [(2000, 7, 3)]
+    assert seconds == pytest.approx(0.15 + 0.2 * 100 * 2 * (2 * 6 + 1))
 
 
 def test_quick_is_a_probe_with_eleven_seeds() -> None:
