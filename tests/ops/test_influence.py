@@ -118,3 +118,39 @@ def test_fewer_are_the_first_of_more() -> None:
     few, many = (Chooser(_held(), _offers(40), step=2, alike=1.01, force=True) for _ in range(2))
     for label in range(CLASSES):
         assert few.up_to(3, label) == many.up_to(7, label)[:3]
+
+
+def test_coverage_takes_what_adds_most_to_facility_location() -> None:
+    """With coverage 1, the order is the greedy one of a naive loop over all sets that are one image larger."""
+    offers = _offers(30)
+    chooser = Chooser(_held(), offers, step=2, alike=1.01, force=True, coverage=1.0)
+    cosine = offers.features @ offers.features.T
+
+    def covered(some: list[int], own: list[int]) -> float:
+        return sum(max(0.0, *(float(cosine[i, s]) for s in some)) for i in own)
+
+    for label in range(CLASSES):
+        own = (offers.labels == label).nonzero().flatten().tolist()
+        expected: list[int] = []
+        for _ in range(4):
+            left = [row for row in own if row not in expected]
+            expected.append(max(left, key=lambda row: covered([*expected, row], own)))
+        found = chooser.up_to(4, label)  # two images that cover one another add the same
+        for size in range(1, 5):
+            assert covered(found[:size], own) == pytest.approx(covered(expected[:size], own), abs=1e-9)
+
+
+def test_coverage_gives_up_some_influence_for_some_cover() -> None:
+    taken = {}
+    for share in (0.0, 0.5):
+        chooser = Chooser(_held(), _offers(60), step=4, alike=1.01, force=True, coverage=share)
+        taken[share] = [row for label in range(CLASSES) for row in chooser.up_to(4, label)]
+    offers, first = _offers(60), _held().influence(_offers(60))
+    near = offers.features @ offers.features.T
+
+    def cover(rows: list[int]) -> float:
+        same = offers.labels[:, None] == offers.labels[rows]
+        return float(torch.where(same, near[:, rows], 0.0).max(1).values.clamp(min=0).sum())
+
+    assert cover(taken[0.5]) > cover(taken[0.0])
+    assert first[taken[0.5]].mean() > first[taken[0.0]].mean()

@@ -39,6 +39,10 @@ class Mix:
     step: int = setting(4, "images of each class that are taken before every influence is computed anew", ge=1)
     weight: float = setting(1.0, "weight of a new image in the head, where a seed has 1", gt=0, le=10)
     alike: float = setting(0.98, "a cosine with a taken image of its class from which on one is left", gt=0, le=1.01)
+    coverage: float = setting(
+        0.0, "share of the order that goes by how much of its class's offers an image covers, the rest by influence",
+        ge=0, le=1, source="Lin & Bilmes 2011, facility location",
+    )  # fmt: skip
     only: tuple[str, ...] = setting((), "the classes of which images are taken (default: all)")
     force: bool = setting(False, "write the least harmful images even where they are predicted to harm")
 
@@ -63,5 +67,5 @@ class Mix:
 
         return Choice(
             runs=self.runs, folds=self.folds, step=self.step, weight=self.weight, alike=self.alike,
-            only=self.only, force=self.force,
+            coverage=self.coverage, only=self.only, force=self.force,
         )  # fmt: skip

@@ -142,14 +142,21 @@ class Chooser:
     every influence is computed again, so that more of the same helps less and less.
 
     An image that would harm is not taken, nor one whose cosine with a taken image of its class is at least `alike`.
-    `force`: those that would harm too, the least harmful first.
+    `force`: those that would harm too, the least harmful first. `coverage` in [0, 1]: the share of the order that goes
+    by what an image adds to facility location (Lin & Bilmes 2011) over the class's own offers i,
+
+        f(S) = sum_i max(0, max over s in S of cos(i, s)),
+
+    the rest by influence, each over the largest of the images that may be taken.
     """
 
-    def __init__(self, held: HeldBack, offers: Offers, *, step: int, alike: float, force: bool) -> None:
+    def __init__(
+        self, held: HeldBack, offers: Offers, *, step: int, alike: float, force: bool, coverage: float = 0.0
+    ) -> None:
         self.held = held
         self.taken: list[list[int]] = [[] for _ in range(held.classes)]  # rows, by class
         self.scores: dict[int, float] = {}  # row -> its influence when it was taken
-        self._offers, self._step, self._alike, self._force = offers, step, alike, force
+        self._offers, self._step, self._alike, self._force, self._coverage = offers, step, alike, force, coverage
         self._open = torch.ones(len(offers.labels), dtype=torch.bool)
 
     def up_to(self, count: int, label: int) -> list[int]:
@@ -173,15 +180,36 @@ class Chooser:
 
     def _best(self, score: Tensor, label: int) -> list[int]:
         own = (self._offers.labels == label).nonzero().flatten()
+        allowed = own[score[own] < (torch.inf if self._force else 0.0)]
         found: list[int] = []
-        for row in own[score[own].argsort(stable=True)].tolist():
-            worst = float(score[row])
-            if len(found) >= self._step or worst == torch.inf or (worst >= 0 and not self._force):
-                break
-            near = self._offers.features[self.taken[label] + found] @ self._offers.features[row]
-            if not bool((near >= self._alike).any()):
-                found.append(row)
+        while len(found) < self._step and len(allowed):
+            near = self._offers.features[allowed] @ self._offers.features[self.taken[label] + found].T
+            allowed = allowed[(near < self._alike).all(1)]
+            if len(allowed):
+                worth = self._worth(score, allowed, own, self.taken[label] + found)
+                found.append(int(allowed[worth.argsort(descending=True, stable=True)[0]]))
+                allowed = allowed[allowed != found[-1]]
         return found
+
+    def _worth(self, score: Tensor, rows: Tensor, own: Tensor, taken: Sequence[int]) -> Tensor:
+        """The worth of each of `rows`, (m,): by influence, and by what it adds to the cover of its class's offers."""
+        help_ = -score[rows]
+        if not self._coverage:
+            return help_
+        features = self._offers.features
+        added = added_cover(features[own] @ features[rows].T, features[own] @ features[list(taken)].T)
+        return (1 - self._coverage) * _over_largest(help_) + self._coverage * _over_largest(added)
+
+
+def added_cover(near: Tensor, taken: Tensor) -> Tensor:
+    """What each of m images adds to facility location: cosines (n, m) of all n images with them, and (n, k) with the
+    taken ones -> (m,), never below 0."""
+    covered = taken.max(1).values.clamp(min=0) if taken.shape[1] else near.new_zeros(len(near))
+    return (near - covered[:, None]).clamp(min=0).sum(0)
+
+
+def _over_largest(values: Tensor) -> Tensor:
+    return values.double() / values.abs().max().clamp(min=1e-12).double()
 
 
 @dataclass(frozen=True, kw_only=True)

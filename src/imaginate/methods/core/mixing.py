@@ -40,6 +40,7 @@ class Choice:
     step: int
     weight: float
     alike: float
+    coverage: float
     only: tuple[str, ...]
     force: bool
 
@@ -125,7 +126,9 @@ class Offered:
     def _chooser_over(self, seeds: Tensor) -> Chooser:
         held = HeldBack(self._x[seeds], self._y[seeds], self._folds[seeds], self._classes, weight=self._choice.weight)
         how = self._choice
-        return Chooser(held, self._rows, step=how.step, alike=how.alike, force=how.force)
+        return Chooser(
+            held, self._rows, step=how.step, alike=how.alike, force=how.force, coverage=how.coverage
+        )  # fmt: skip
 
     def _judge(self, fold: int) -> HeldBack:
         """A head on all folds but one, measured on that one."""
