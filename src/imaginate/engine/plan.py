@@ -105,7 +105,7 @@ def _usable(
         seen()
     clash = conflicts(samples, digests, dataset.labels)
     skipped += clash.items()
-    if len(skipped) == len(dataset.skipped):
+    if samples and len(skipped) == len(dataset.skipped):
         return samples, digests, generated, skipped
     used = [n for n, (s, digest) in enumerate(zip(samples, digests, strict=True)) if digest and s.id not in clash]
     if not used:
