@@ -107,7 +107,8 @@ def _use(study: Study) -> str:
     best = won[0]
     worth = _worth(study, best)
     also = f"; {_named(won[1:])} {'is' if len(won) == 2 else 'are'} better, too" if won[1:] else ""
-    return f"Use {best['title']}: {_points(_gap(best))} points over {reference}{_corrected(_gap(best))}{worth}{also}."
+    p = _corrected(_gap(best), study.level)
+    return f"Use {best['title']}: {_points(_gap(best))} points over {reference}{p}{worth}{also}."
 
 
 def _avoid(study: Study) -> str:
@@ -236,14 +237,14 @@ def _worth(study: Study, arm: Facts) -> str:
     return f", worth {found['value'] / classes:+.1f} real images a class {span}"
 
 
-def _corrected(gap: Facts) -> str:
+def _corrected(gap: Facts, level: float) -> str:
     if gap.get("p_holm") is None:
         return ""
     flips = gap.get("p_sign_flip")
     few = (
         f"; {_p(flips)} by sign flips, of which {gap['spread']['units']} seeds cannot show less than "
         f"{_p(2 / 2 ** gap['spread']['units'])}"
-        if flips is not None and flips > 0.05
+        if flips is not None and flips > 1 - level
         else ""
     )
     return f" (p {_p(gap['p'])}, {_p(gap['p_holm'])} after Holm's correction{few})"

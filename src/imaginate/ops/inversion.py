@@ -56,6 +56,11 @@ def invert(x: Tensor, levels: Sequence[float], predict: Prediction, move: Move =
     return x
 
 
+def two_stages(early: Prediction, late: Prediction, change: int) -> Prediction:
+    """One prediction up to the step `change`, another from there on."""
+    return lambda x, step: early(x, step) if step < change else late(x, step)
+
+
 def noise_in(output: Tensor, x: Tensor, image: float, prediction: str) -> Tensor:
     """The noise in x by what a network answers: noise, the clean image, or v (Salimans and Ho 2022)."""
     if prediction == "epsilon":

@@ -17,7 +17,7 @@ from imaginate.errors import ConfigError, ModelError
 from imaginate.models.priors.core import memory
 from imaginate.models.priors.core.codec import channels_of, unpacked
 from imaginate.models.priors.core.flow import Start, is_flow, odds_moved, sigma_of, sigmas_from
-from imaginate.models.priors.core.flow_path import FlowPath, Predicted, two_stages
+from imaginate.models.priors.core.flow_path import FlowPath
 from imaginate.models.priors.core.latents import InLatents, check_level, is_pure
 from imaginate.models.priors.core.pipelines import check_parts, drive_of, is_stable_diffusion
 from imaginate.models.priors.core.running import Pipeline
@@ -28,7 +28,7 @@ from imaginate.models.priors.core.velocity import velocity_of
 from imaginate.models.priors.core.whole import InParts, opened
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
-from imaginate.ops.inversion import Move, descend, flow_step, invert
+from imaginate.ops.inversion import Move, Prediction, descend, flow_step, invert, two_stages
 
 Level = tuple[float, int, float | None, str | None]  # strength, steps, share of noise, scheduler
 TRIES, CLOSE = 6, 1e-3  # how a start is found for a share of noise, and how near is near enough
@@ -203,7 +203,7 @@ class ImageToImage(InParts, InLatents):
 
     def _along(
         self,
-        go: Callable[[torch.Tensor, Sequence[float], Predicted, Move], torch.Tensor],
+        go: Callable[[torch.Tensor, Sequence[float], Prediction, Move], torch.Tensor],
         latents: torch.Tensor,
         stages: Sequence[Sequence[str]],
         scale: float,

@@ -26,7 +26,7 @@ from imaginate.models.priors.core.text import TextEncoders
 from imaginate.models.priors.core.whole import opened
 from imaginate.ops.chunks import in_chunks
 from imaginate.ops.conditioning import Conditioning
-from imaginate.ops.inversion import descend, invert
+from imaginate.ops.inversion import descend, invert, two_stages
 
 PARTS = ("unet", "vae", "text_encoder", "text_encoder_2")
 
@@ -207,11 +207,8 @@ class StableDiffusion(InLatents):
         def work(part: slice) -> torch.Tensor:
             pair = [self._predictor(c.at(part), unconditional, guidance_scale) for c in conditions]
             early, late = (path.noise_by(predict, self.device) for predict in pair)
-            change = round(first * path.steps)
-            return descend(
-                noise[part].to(self.device).float(), path.shares,
-                lambda x, step: early(x, step) if step < change else late(x, step),
-            )  # fmt: skip
+            predict = two_stages(early, late, round(first * path.steps))
+            return descend(noise[part].to(self.device).float(), path.shares, predict)
 
         out, self.batch.diffuse = in_chunks(work, len(noise), self.batch.diffuse, what=self._one())
         return out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +11,7 @@ from imaginate.errors import ConfigError
 from imaginate.models.priors.core.flow import Start, is_flow
 from imaginate.models.priors.core.velocity import UNGUIDED, Velocity
 from imaginate.ops.conditioning import Conditioning
-
-Predicted = Callable[[torch.Tensor, int], torch.Tensor]  # (latents, which step) -> what a network predicts in them
+from imaginate.ops.inversion import Prediction
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class FlowPath:
 
     def velocity_by(
         self, ask: Velocity, network: Any, rows: Conditioning, negative: Conditioning | None, scale: float
-    ) -> Predicted:
+    ) -> Prediction:
         """The velocity of latents at the level of a step. (An inversion asks at the level that it goes to: that of the
         step which it undoes.) A scale over 1 is classifier-free guidance against one row of `negative`; without it, it
         is an input of the network."""
@@ -50,8 +48,3 @@ class FlowPath:
             return found
 
         return velocity
-
-
-def two_stages(early: Predicted, late: Predicted, change: int) -> Predicted:
-    """One prediction up to the step `change`, another from there on."""
-    return lambda x, step: early(x, step) if step < change else late(x, step)
