@@ -142,8 +142,9 @@ def estimate(
             again = sum(count.values()) * (seen - len(opened.held_out) if protocol.severities else 0)
             side_by_side = processors() if device.startswith("cpu") else 1
             classes = len(opened.train.labels)
-            fit = {size: _fit_seconds(size, own.head, classes) for size in set(sizes.values())}
-            fits = sum(count[name] * tried[name] * fit[size] for name, size in sizes.items())
+            left = {name: size for name, size in sizes.items() if count[name]}
+            fit = {size: _fit_seconds(size, own.head, classes) for size in set(left.values())}
+            fits = sum(count[name] * tried[name] * fit[size] for name, size in left.items())
             seconds = (images + max(0, again)) * one.image + fits / side_by_side
         most = max(updates.values()) if own.learner.sees_views else 1
         parts.append(Part(arch=arch, classifiers=sum(count.values()), updates=most, seconds=seconds))
