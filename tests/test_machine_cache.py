@@ -127,11 +127,11 @@ def test_the_command_shows_limits_and_clears(
     monkeypatch.setenv("IMAGINATE_CACHE", str(tmp_path))
     machine_cache.cache().put(values(5))
     assert main(["cache", "limit", "10GB"]) == 0
-    assert "features of 5 images" in (shown := capsys.readouterr().out)
+    assert "5 values" in (shown := capsys.readouterr().out)
     assert "10 GB" in shown
     assert main(["cache", "clear"]) == 0
     assert main(["cache"]) == 0
-    assert "features of 0 images" in capsys.readouterr().out
+    assert "0 values" in capsys.readouterr().out
     assert main(["cache", "limit"]) == 2
     assert main(["cache", "limit", "much"]) == 2
     monkeypatch.setenv("IMAGINATE_CACHE", "off")

@@ -69,8 +69,7 @@ def short_hash_of_rows(head: object, rows: Iterable[object]) -> str:
     return digest.hexdigest()
 
 
-def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+_json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str).encode
 
 
 def derive_seed(*parts: object) -> int:

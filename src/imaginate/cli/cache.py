@@ -1,4 +1,4 @@
-"""Show, empty or limit the cache of image features, each of which is computed once in a machine's life.
+"""Show, empty or limit the cache of what is computed once in a machine's life: features and hashes of images.
 
     imaginate cache
     imaginate cache limit 10GB       # what was not used for longest goes first; 0 keeps nothing
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     if limit is not None:
         found.set_limit(limit)
     used = found.usage()
-    values, most = f"features of {used.entries:,} images", size_in_words(used.limit)
+    values, most = f"{used.entries:,} values", size_in_words(used.limit)
     words = f"{used.path}: {values}, {size_in_words(used.bytes)} of at most {most}"
     nowhere = "no cache: IMAGINATE_CACHE is off, or its folder cannot be written"
     say(args, used, nowhere if used.path is None else words)

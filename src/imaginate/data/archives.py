@@ -47,7 +47,7 @@ def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipp
         else:
             images[member.name] = member.source
     try:
-        listing = from_paths(format, list(images.items()), left, path, part.layout)
+        listing = from_paths(format, list(images), images.__getitem__, left, path, part.layout)
     except DataError as problem:
         return by_lone_table(problem, files, part, path, format)
     return or_lone_table(listing, lambda: files, part, path)

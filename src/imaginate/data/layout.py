@@ -28,6 +28,7 @@ _SYSTEM_FOLDERS = (
     ".Trash", ".Spotlight-V100", ".fseventsd",
 )  # fmt: skip
 _SYSTEM_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini", ".gitignore", ".gitkeep", ".nomedia", ".lock"})
+_SYSTEM = _SYSTEM_FILES.union(_SYSTEM_FOLDERS)
 # Folders of a repository that hold pictures, and no classes.
 _EXTRAS = frozenset({
     "doc", "docs", "documentation", "asset", "assets", "screenshot", "screenshots", "figure", "figures", "fig",
@@ -58,6 +59,11 @@ def is_system_folder(name: str) -> bool:
 def is_system_file(name: str) -> bool:
     """Whether file managers, or runs, leave a file of this name behind (`.DS_Store`, `._photo.jpg`, `.lock`)."""
     return name in _SYSTEM_FILES or name.startswith("._")
+
+
+def is_system(name: str) -> bool:
+    """Whether tools leave a file or a folder of this name behind."""
+    return name in _SYSTEM or (name.startswith(".") and (is_system_file(name) or is_system_folder(name)))
 
 
 def label_files(others: Iterable[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from imaginate.data.layout import SHOWN, arranged, label_files
 from imaginate.data.splits import ordered
@@ -46,26 +46,28 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 def from_paths(
     format: str,
-    images: Sequence[tuple[str, ImageSource]],
+    paths: Sequence[str],
+    source: Callable[[str], ImageSource],
     skipped: Iterable[Skipped],
     where: str,
     layout: LayoutWord = "auto",
 ) -> Listing:
-    """A listing of (relative path, source) pairs, class and split taken from the path."""
+    """A listing of relative paths, class and split taken from the path. `source` of a path: the image."""
     left = list(skipped)
-    names = [printable(path) for path, _ in images]
+    names = [printable(path) for path in paths]
     tree = arranged(names, layout, [item.id for item in left])
     left += [Skipped(name, split or "") for name, (of, split) in zip(names, tree.rows, strict=True) if not of]
-    found = [number for number, (of, _) in enumerate(tree.rows) if of]
-    if not found:
+    if not any(of for of, _ in tree.rows):
         expected = tree.problem or "expected <class>/<image> or <split>/<class>/<image>"
         raise DataError(nothing(where, left, expected + _tables_there(left) + _archives_there(left)))
     one = {name: unicodedata.normalize("NFC", name) for name in {of for of, _ in tree.rows if of}}
     labels = LabelSpace.of(sorted(set(one.values()), key=_in_a_folder))
     index = {name: label for label, name in enumerate(labels.names)}
     label = {name: index[title] for name, title in one.items()}
-    rows = ((names[n], images[n][1], *tree.rows[n]) for n in found)
-    samples = [Sample(id=name, label=label[of], source=source, split=split) for name, source, of, split in rows]
+    rows = zip(names, paths, tree.rows, strict=True)
+    samples = [
+        Sample(id=name, label=label[of], source=source(path), split=split) for name, path, (of, split) in rows if of
+    ]
     splits = ordered(sample.split for sample in samples if sample.split)
     notes = (*tree.notes, *_not_read(left, layout))
     return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits, notes=notes)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from imaginate import registry
 from imaginate.contract import PathReader
 from imaginate.data import classes, splits
+from imaginate.data.collection import uncollected
 from imaginate.data.dataset import Dataset
 from imaginate.data.decoding import pixels_of
 from imaginate.data.listing import nothing
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from imaginate.data.pixels import Pixels
 
 
+@uncollected()
 def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) -> Dataset:
     """The samples of a dataset, listed but not read. `overrides` are fields of DataSpec.
 

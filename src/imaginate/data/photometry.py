@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from imaginate.contract import NumberSource
 from imaginate.data.decoding import numbers_in
+from imaginate.data.endings import ending
 from imaginate.data.sources.file import FileSource
 from imaginate.data.spec import DataSpec
 from imaginate.data.urls import is_url
@@ -88,11 +89,14 @@ def masks(samples: Sequence[Sample]) -> Window | None:
 
 def _groups(samples: Sequence[Sample]) -> list[list[Sample]]:
     """The samples that may be deep, by what their names say."""
-    groups: dict[str, list[Sample]] = {}
+    by_ending: dict[str, list[Sample]] = {}
     for sample in samples:
-        if _may_be_deep(sample):
-            name = sample.id.lower()
-            groups.setdefault(next((s for s in _BY_NAME if name.endswith(s)), ""), []).append(sample)
+        by_ending.setdefault(ending(sample.id), []).append(sample)
+    groups: dict[str, list[Sample]] = {}
+    for end, some in by_ending.items():
+        name = end.lower()
+        if not name.endswith(_EIGHT_BITS):
+            groups.setdefault(name if name in _BY_NAME else "", []).extend(some)
     return list(groups.values())
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from imaginate.data import Dataset, Digests, conflicts, load, sha256
-from imaginate.data.digital_source import source_in
+from imaginate.data import Dataset, Digests, conflicts, load
 from imaginate.data.labelling import as_line
 from imaginate.engine.resolve import ResolvedRecipe
+from imaginate.engine.seed_digests import seen_in
 from imaginate.engine.units import Shards, Unit, class_key
 from imaginate.errors import DataError, ImageError
 from imaginate.files import short_hash_of_rows
@@ -59,6 +58,8 @@ class Plan:
     @cached_property
     def wanted(self) -> int:
         """The number of new images that the run aims at."""
+        if isinstance(self.shards, Shards):
+            return sum(self.shards.wanted_by_label())
         return sum(unit.wanted for shard in self.shards for unit in shard)
 
 
@@ -89,19 +90,12 @@ def _usable(
     skipped = [(s.id, s.reason) for s in dataset.skipped]
     samples, digests = dataset.samples, Digests()
     generated: dict[int, DigitalSource] = {}
-    start = time.perf_counter()
-    for number, sample in enumerate(samples):
-        if time.perf_counter() - start > patience:
-            digests.append(sha256(b"not read: %d" % number))
-            continue
-        try:
-            data = sample.source.read()
-            digests.append(sha256(data))
-            if (mark := source_in(data)) is not None:
-                generated[number] = mark
-        except ImageError as error:
-            digests.append("")
-            skipped.append((sample.id, str(error)))
+    for number, found in enumerate(seen_in(dataset, patience=patience)):
+        digests.append(found.digest)
+        if found.mark is not None:
+            generated[number] = found.mark
+        if found.problem:
+            skipped.append((samples[number].id, found.problem))
         seen()
     clash = conflicts(samples, digests, dataset.labels)
     skipped += clash.items()

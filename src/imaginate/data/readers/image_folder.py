@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from operator import itemgetter
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from imaginate.data.dicom_files import labelled_by
+from imaginate.data.endings import ending, endings
 from imaginate.data.known_formats import RAW_SUFFIXES
-from imaginate.data.listing import from_paths, printable
+from imaginate.data.listing import NO_IMAGE, from_paths, printable
 from imaginate.data.scanning import scan, scan_url
 from imaginate.data.sources.file import FileSource
 from imaginate.data.table_listing import SIDE_TABLES, by_lone_table, list_tables, or_lone_table, tables_in
@@ -29,45 +30,63 @@ class ImageFolder:
 
     def read(self, place: Place, part: Part) -> Listing:
         """All images, in the order of their names; or those that tables next to them name."""
-        images: list[tuple[str, ImageSource]] = []
-        skipped: list[Skipped] = []
         found = _found(place)
         if part.label_tag is not None:
-            files = [(printable(name), source.path) for name, source, _ in found]
+            files = [(printable(name), found.source(name).path) for name in found.names]
             return labelled_by(part.label_tag, files, place.path)
-        if any(name.endswith(SIDE_TABLES) for name, *_ in found) and (tables := tables_in(_files(found), part)):
+        if any(name.endswith(SIDE_TABLES) for name in found.reasons) and (tables := tables_in(found.files(), part)):
             return list_tables(tables, place.path, "image folder")
-        raw = any(_stem(name, RAW_SUFFIXES) for name, *_ in found)
-        developed = {stem for name, *_ in found if (stem := _stem(name, (".jpg", ".jpeg")))} if raw else set()
-        for name, source, reason in found:
-            if not reason and _stem(name, RAW_SUFFIXES) in developed:
+        raw = {end for end in endings(found.names) if end.lower() in RAW_SUFFIXES}
+        developed = {_stem(name) for name in found.names if name.lower().endswith((".jpg", ".jpeg"))} if raw else set()
+        images: list[str] = []
+        skipped: list[Skipped] = []
+        for name in found.names:
+            if name in found.reasons:
+                skipped.append(Skipped(printable(name), found.reasons[name]))
+            elif raw and ending(name) in raw and _stem(name) in developed:
                 skipped.append(Skipped(printable(name), "raw of a JPEG that is there"))
-            elif reason:
-                skipped.append(Skipped(printable(name), reason))
             else:
-                images.append((name, source))
+                images.append(name)
         on_disk = not place.is_remote
         try:
-            listing = from_paths("image folder", images, skipped, place.path, part.layout)
+            listing = from_paths("image folder", images, found.source, skipped, place.path, part.layout)
         except DataError as problem:
-            return by_lone_table(problem, _files(found), part, place.path, "image folder", on_disk=on_disk)
-        return or_lone_table(listing, lambda: _files(found), part, place.path, on_disk=on_disk)
+            return by_lone_table(problem, found.files(), part, place.path, "image folder", on_disk=on_disk)
+        return or_lone_table(listing, found.files, part, place.path, on_disk=on_disk)
 
 
-def _stem(name: str, suffixes: tuple[str, ...]) -> str:
-    """The name without its ending, where that is one of these; else ""."""
-    return name.rsplit(".", 1)[0].lower() if name.lower().endswith(suffixes) else ""
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The files below a place: `names` (relative paths, sorted), and why some of them cannot be images. `urls`: where
+    they are behind one. In columns: a million files are as many names, and no more."""
+
+    names: list[str]
+    reasons: Mapping[str, str]
+    folder: str
+    urls: Mapping[str, str]
+
+    def source(self, name: str) -> FileSource:
+        """The file."""
+        return FileSource(self.urls[name]) if self.urls else FileSource(name, self.folder)
+
+    def files(self) -> dict[str, ImageSource]:
+        """The files that may be images or tables, by their relative paths."""
+        return {name: self.source(name) for name in self.names if self.reasons.get(name, NO_IMAGE) == NO_IMAGE}
 
 
-def _found(place: Place) -> list[tuple[str, FileSource, str]]:
-    """(relative path, file, reason to skip or "") of every file, in the order of the paths."""
-    if place.is_remote:
-        rows = [(name, FileSource(full), reason) for name, full, reason in scan_url(place.path)]
-    else:
-        rows = [(name, FileSource(name, place.path), reason) for name, _, reason in scan(place.path)]
-    return sorted(rows, key=itemgetter(0))
+def _found(place: Place) -> _Found:
+    names: list[str] = []
+    reasons: dict[str, str] = {}
+    urls: dict[str, str] = {}
+    for name, full, reason in (scan_url if place.is_remote else scan)(place.path):
+        names.append(name)
+        if reason:
+            reasons[name] = reason
+        if place.is_remote:
+            urls[name] = full
+    names.sort()
+    return _Found(names, reasons, place.path, urls)
 
 
-def _files(found: Iterable[tuple[str, FileSource, str]]) -> dict[str, ImageSource]:
-    """The files that may be images or tables, by their relative paths."""
-    return {name: source for name, source, reason in found if reason in ("", "not an image")}
+def _stem(name: str) -> str:
+    return name.rsplit(".", 1)[0].lower()

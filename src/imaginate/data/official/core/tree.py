@@ -76,7 +76,7 @@ class FolderTree:
         if folder not in self._seen:
             try:
                 with os.scandir(os.path.join(self._root, folder)) as entries:
-                    self._seen[folder] = {e.name: e.is_dir() for e in entries if not _is_left(e.name)}
+                    self._seen[folder] = {e.name: e.is_dir() for e in entries if not layout.is_system(e.name)}
             except OSError:
                 self._seen[folder] = {}
         return self._seen[folder]
@@ -116,7 +116,7 @@ class ListedTree:
 
     def __init__(self, path: str, files: Mapping[str, ImageSource], prefix: str = "") -> None:
         self._path, self._prefix = path, prefix
-        self._files = {name: source for name, source in files.items() if not _is_left(name.rsplit("/", 1)[-1])}
+        self._files = {name: source for name, source in files.items() if not layout.is_system(name.rsplit("/", 1)[-1])}
         self._inside: dict[str, set[str]] = {}
         for name in self._files:
             parts = name.split("/")
@@ -158,10 +158,6 @@ class ListedTree:
         start = folder + "/"
         inside = {name[len(start) :]: source for name, source in self._files.items() if name.startswith(start)}
         return ListedTree(self._path, inside, self._prefix + start)
-
-
-def _is_left(name: str) -> bool:
-    return layout.is_system_file(name) or layout.is_system_folder(name)
 
 
 def read(tree: Tree, name: str) -> bytes:
