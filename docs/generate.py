@@ -102,7 +102,8 @@ work is what counts; processor seconds and peak memory, the start of Python and 
 alone takes some 3 seconds and 700 MB). Other work kept both processors busy, the more so at the larger sizes, so the
 times of two sizes say little about growth (a quiet machine has yet to measure that); memory does not feel it. Of a
 million seeds the exports and refilterings are not measured. A run of n seeds has 2 n rows. A command that goes on with
-a run reads the bytes of every seed, since a source that changed must be refused: that is what `expand again` takes.
+a run asks every seed's file whether it has changed (size, times, inode), and reads those that have: a source that
+changed is refused. The hashes of the others are in the machine's cache (`imaginate cache`).
 
 | processor s, seeds: | {sizes} |
 | --- | {rule} |

@@ -20,7 +20,7 @@ from imaginate.machine_cache import cache
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Twelve images whose files have not changed for a while, as far as the module can see."""
     monkeypatch.setenv("IMAGINATE_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(seed_digests, "SETTLED", 0)
+    monkeypatch.setattr(seed_digests, "TRUSTED_AFTER", 0)
     monkeypatch.setattr(seed_digests, "PIECE", 5)
     for number in range(12):
         place = tmp_path / "data" / f"class{number % 2}" / f"{number:02d}.png"
@@ -87,7 +87,7 @@ def test_one_image_more_moves_the_others_and_they_are_known(
 
 
 def test_a_change_of_just_now_is_not_trusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seed_digests, "SETTLED", 3600 * 10**9)
+    monkeypatch.setattr(seed_digests, "TRUSTED_AFTER", 3600 * 10**9)
     assert _read(folder, monkeypatch)[1] == 12
     assert _read(folder, monkeypatch) == (_true(folder), 12)
 

@@ -27,7 +27,7 @@ from imaginate.records import DigitalSource, ImageSource, Sample
 from imaginate.version import __version__
 
 PIECE = 4096  # images whose hashes are kept as one value
-SETTLED = 2 * 10**9  # nanoseconds after its last change from which on a file's times are trusted
+TRUSTED_AFTER = 2 * 10**9  # nanoseconds after its last change from which on a file's times are trusted
 _KEY, _DIGEST = 16, 32
 _STATE = struct.Struct("<QqqQQ").pack  # size, times, inode and device
 _ROW = _KEY + _DIGEST + 1  # the last byte: 0, or the place of the digital source in GENERATED, from one on
@@ -138,4 +138,4 @@ def _key(source: ImageSource) -> tuple[bytes, bool]:
         return b"", False
     changed, made = found.st_mtime_ns, found.st_ctime_ns
     state = _STATE(found.st_size, changed, made, found.st_ino % 2**64, found.st_dev % 2**64)
-    return hashlib.blake2b(state, digest_size=_KEY).digest(), max(changed, made) < now - SETTLED
+    return hashlib.blake2b(state, digest_size=_KEY).digest(), max(changed, made) < now - TRUSTED_AFTER
