@@ -226,11 +226,11 @@ def _webdataset(pictures: Pictures, target: Folder, kept: _Kept, per_file: int) 
     for number, batch in enumerate(kept.tables(per_file)):
         with target.writing(f"shard-{number:06d}.tar") as file, closing(TarWriter(file)) as tar:
             images = pictures.ahead(batch.column("file_name").to_pylist(), as_png=mixed)
-            for index, (row, image) in enumerate(zip(batch.to_pylist(), images, strict=True)):
+            for index, (row, image) in enumerate(zip(_of_one_type(batch, has_blanks), images, strict=True)):
                 key = f"{number * per_file + index:09d}"
                 tar.add(key + ending, image)
                 tar.add(f"{key}.cls", str(row["label"]).encode())
-                tar.add(f"{key}.json", _as_json(_of_one_type(row, has_blanks)).encode())
+                tar.add(f"{key}.json", _as_json(row).encode())
     features = {"cls": {"names": _class_names(pictures.source), "_type": "ClassLabel"}}
     target.put("dataset_info.json", json_bytes({"features": features}))
 
@@ -244,9 +244,16 @@ def _seen_before(kept: _Kept) -> tuple[set[str], set[str]]:
     return endings, has_blanks
 
 
-def _of_one_type(row: Mapping[str, Any], has_blanks: Collection[str]) -> dict[str, Any]:
-    """A row whose fields have one type in every row: what is missing in some row is a text in all, "" for nothing."""
-    return {key: _text(value) if key in has_blanks else value for key, value in row.items()}
+def _of_one_type(table: pa.Table, has_blanks: Collection[str]) -> Iterator[dict[str, Any]]:
+    """Rows whose fields have one type in every row: what is missing in some row is a text in all, "" for nothing."""
+    columns: list[Sequence[Any]] = []
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if column.null_count == len(column):
+            columns.append([""] * len(column))
+        else:
+            values = column.to_pylist()
+            columns.append([_text(value) for value in values] if name in has_blanks else values)
+    return (dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 def _text(value: Any) -> str:

@@ -8,8 +8,10 @@ import tarfile
 from typing import IO
 
 _HEADER = tarfile.TarInfo().tobuf(tarfile.DEFAULT_FORMAT, tarfile.ENCODING, "surrogateescape")
-_NAME, _SIZE, _SUM = slice(0, 100), slice(124, 136), slice(148, 154)
+_SIZE, _SUM = slice(124, 136), slice(148, 154)
+_TO_SUM, _FROM_SUM = _HEADER[_SIZE.stop : _SUM.start], _HEADER[_SUM.stop :]
 _REST = sum(_HEADER) - sum(_HEADER[148:156]) - sum(_HEADER[_SIZE]) + 8 * ord(" ")  # of the check sum
+_AT_ONCE = 1 << 20  # bytes that are written together
 _MOST = 8**11  # bytes; larger ones are written otherwise
 
 
@@ -18,19 +20,28 @@ class TarWriter:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file, self._written = file, 0
+        self._parts: list[bytes] = []
+        self._waiting = 0  # bytes
 
     def add(self, name: str, data: bytes) -> None:
-        """A file of this name."""
-        self._write(b"".join((header(name, len(data)), data, bytes(-len(data) % tarfile.BLOCKSIZE))))
+        """A file of this name. It is written with others, some at a time."""
+        self._parts += (header(name, len(data)), data, bytes(-len(data) % tarfile.BLOCKSIZE))
+        self._waiting += len(data) + tarfile.BLOCKSIZE
+        if self._waiting > _AT_ONCE:
+            self._write()
 
     def close(self) -> None:
         """Two empty blocks, and as many bytes as make the records whole."""
-        self._write(bytes(2 * tarfile.BLOCKSIZE))
-        self._write(bytes(-self._written % tarfile.RECORDSIZE))
+        self._parts.append(bytes(2 * tarfile.BLOCKSIZE))
+        self._write()
+        self._parts.append(bytes(-self._written % tarfile.RECORDSIZE))
+        self._write()
 
-    def _write(self, data: bytes) -> None:
+    def _write(self) -> None:
+        data = b"".join(self._parts)
         self._file.write(data)
         self._written += len(data)
+        self._parts, self._waiting = [], 0
 
 
 def header(name: str, size: int) -> bytes:
@@ -40,8 +51,5 @@ def header(name: str, size: int) -> bytes:
         info.size = size
         return info.tobuf(tarfile.DEFAULT_FORMAT, tarfile.ENCODING, "surrogateescape")
     title, length = name.encode(), b"%011o\0" % size
-    block = bytearray(_HEADER)
-    block[_NAME.start : len(title)] = title
-    block[_SIZE] = length
-    block[_SUM] = b"%06o" % (_REST + sum(title) + sum(length))
-    return bytes(block)
+    total = b"%06o" % (_REST + sum(title) + sum(length))
+    return b"".join((title, _HEADER[len(title) : _SIZE.start], length, _TO_SUM, total, _FROM_SUM))
