@@ -71,6 +71,21 @@ def test_images_that_help_are_taken_and_mislabelled_ones_are_left(place: Path) -
     assert all(candidate.image is not None for candidate in made)
 
 
+def test_images_of_several_classes_keep_their_shares(place: Path) -> None:
+    mixed = imaginate.expand(place / "data", place / "mixed", "mixup", copies=2, progress=False)
+    world = _world(place)
+    made = Mix(runs=(mixed.path,), force=True, alike=1.01).expand(_requests(world, 4), world)
+    there = [row["soft_label"] for row in mixed.table().to_pylist() if row["soft_label"]]
+    assert made
+    assert all(list(candidate.soft_label) in there for candidate in made)
+    few = imaginate.open_dataset(place / "data", classes=NAMES[:2])
+    world.labels, world.samples = few.labels, SeedImages(few.samples)
+    world.guide = ColourGuide(few.labels)
+    some = Mix(runs=(mixed.path,), force=True, alike=1.01).expand(_requests(world, 40), world)
+    assert 0 < len(some) < 24
+    assert all(len(one.soft_label) == 2 and sum(one.soft_label) == pytest.approx(1) for one in some)
+
+
 def test_an_expansion_that_is_predicted_to_harm_is_refused_unless_forced(place: Path) -> None:
     world = _world(place)
     bad = (str(place / "run-bad"),)

@@ -126,6 +126,19 @@ def test_diff_mix_labels_follow_the_papers_formula() -> None:
     assert {c.info["strength"] for c in given} == {0.3, 0.5, 0.7, 0.9}
 
 
+def test_diff_mix_goes_between_the_classes_of_its_pairs_alone() -> None:
+    here = world("textual-inversion", count=9)
+    method = registry.make("methods", "diff-mix", {"between": ("ant=bee",)})
+    seen = {
+        (here.labels[c.label].name, c.info["reference_class"])
+        for c in method.expand(here.class_requests("diff-mix", copies=20), here)
+    }
+    assert seen == {("ant", "bee"), ("bee", "ant"), ("cow", "ant"), ("cow", "bee")}  # cow is in no pair
+    for pair in ("ant=wasp", "ant", "ant=ant"):
+        with pytest.raises(ConfigError, match=rf"between: '{pair}' is no pair A=B of two classes"):
+            registry.make("methods", "diff-mix", {"between": (pair,)}).expand(here.class_requests("diff-mix"), here)
+
+
 def test_boomerang_is_guidance_free() -> None:
     here = world("none")
     registry.make("methods", "boomerang", {"strength": 0.2}).expand(here.requests("boomerang"), here)

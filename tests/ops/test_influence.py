@@ -54,6 +54,32 @@ def test_influence_is_the_change_of_the_loss_of_heads_that_are_fitted_again(weig
     torch.testing.assert_close(fast, torch.tensor(exact, dtype=torch.float64), rtol=1e-6, atol=1e-9)
 
 
+def test_the_influence_of_a_soft_label_is_that_of_its_shares() -> None:
+    """Against heads that are fitted again by hand; and a share of 1 is the label itself."""
+    offers, held = _offers(12), _held()
+    draw = torch.rand(12, CLASSES, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    shares = draw / draw.sum(1, keepdim=True)
+    soft = Offers(features=offers.features, labels=offers.labels, banned=offers.banned, shares=shares)
+    fast, warm = held.influence(soft), held._temperature()
+    scores, y, share = held._scores()
+    before = _log_loss(scores / warm, y, share)
+    for row in range(12):
+        again = _held()
+        for k, fit in again._fits.items():
+            z = torch.cat([soft.features[row], torch.ones(1, dtype=torch.float64)])
+            head = torch.linalg.solve(fit.gram + torch.outer(z, z), fit.moment + torch.outer(z, shares[row]))
+            again._fits[k] = type(fit)(**{**vars(fit), "head": head})
+        exact = _log_loss(again._scores()[0] / warm, y, share) - before
+        assert float(fast[row]) == pytest.approx(exact, rel=1e-6, abs=1e-9)
+    whole = Offers(
+        features=offers.features,
+        labels=offers.labels,
+        banned=offers.banned,
+        shares=F.one_hot(offers.labels, CLASSES).double(),
+    )
+    assert torch.equal(held.influence(whole), held.influence(offers))
+
+
 def test_scores_that_only_grow_are_no_help() -> None:
     """An image in the middle of all classes moves no decision, though it makes every score of the head larger."""
     held = _held()

@@ -117,6 +117,33 @@ def test_the_command_says_what_it_did(world: Path, tmp_path: Path, capsys: pytes
     assert set(history[0]["weak"]) <= set(HUES)
 
 
+@pytest.mark.integration
+def test_a_round_fits_the_prior_and_edits_between_the_classes_of_its_confusions(world: Path, tmp_path: Path) -> None:
+    """Whatever it comes to: what was made is of weak classes, each from an image of a class that it is taken for."""
+    made = {"methods": ("diff-mix", "prompt"), "prior": "nano", "fit": "textual-inversion", "fit_steps": 2}
+    imaginate.improve(world / "data", world / "clf", tmp_path / "out", rounds=1, offers=1, **made, **QUICK)
+    history = json.loads((tmp_path / "out" / "history.json").read_text())
+    pairs = {frozenset(pair[:2]) for pair in history[0]["confusions"]}
+    fitted = json.loads((tmp_path / "out" / "round-1" / "adaptation" / "adaptation.json").read_text())
+    assert fitted["technique"] == "textual-inversion"
+    for name in made["methods"]:
+        recipe = imaginate.runs.RunFolder(tmp_path / "out" / "round-1" / name).recipe
+        assert recipe["roles"]["adaptation"].endswith("adaptation")
+        assert set(recipe["data"]["classes"]) == set(history[0]["weak"])
+    rows = imaginate.runs.RunFolder(tmp_path / "out" / "round-1" / "diff-mix").rows()
+    assert {frozenset((row["class_name"], row["info_reference_class"])) for row in rows} <= pairs
+
+
+def test_a_fit_that_nothing_would_take_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "clf").mkdir()
+    for given, words in [
+        ({"fit": "textual-inversion", "adaptation": "x"}, "leave out --adaptation"),
+        ({"fit_steps": 5}, "fit_steps is of --fit"),
+    ]:
+        with pytest.raises(ConfigError, match=words):
+            imaginate.improve(tmp_path, tmp_path / "clf", tmp_path / "out", **given)
+
+
 def test_what_cannot_be_done_is_refused_before_any_work(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ConfigError, match=r"is neither a classifier .* nor a study"):

@@ -139,8 +139,8 @@ def choose_classes(listing: Listing, names: Sequence[str] | None, path: str) -> 
     kept = [info for info in listing.labels if info.name in names]
     number = {there.index(info.name): label for label, info in enumerate(kept)}
     samples = [replace(s, label=number[s.label]) for s in listing.samples if s.label in number]
-    note = f"{len(kept)} of {len(there)} classes are read, as asked"
-    return replace(listing, labels=LabelSpace(tuple(kept)), samples=samples, notes=(*listing.notes, note))
+    note = [f"{len(kept)} of {len(there)} classes are read, as asked"] if len(kept) < len(there) else []
+    return replace(listing, labels=LabelSpace(tuple(kept)), samples=samples, notes=(*listing.notes, *note))
 
 
 def _about_split(listing: Listing, spec: DataSpec, split: str | None) -> list[str]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from imaginate.contract import Context, DiffusionPrior, Level, StartsFrom, levels_of
 from imaginate.errors import ConfigError, ImageError
 from imaginate.methods.core import knobs
-from imaginate.records import Candidate, DigitalSource, Image, Request, Sample, Scalar
-from imaginate.settings import check, setting
+from imaginate.records import Candidate, DigitalSource, Image, LabelSpace, Request, Sample, Scalar
+from imaginate.settings import check, nearest, setting
 
 if TYPE_CHECKING:
     from imaginate.methods.core.diffusion import Copy
@@ -52,6 +52,10 @@ class DiffMix:
         "dpmsolver", "noise scheduler; none is the checkpoint's own", source="Diff-Mix's code"
     )
 
+    between: tuple[str, ...] = setting(
+        (), "pairs of classes A=B: A is made of images of B alone, and B of A (default: of any other class)"
+    )
+
     def __post_init__(self) -> None:
         check(self)
         if not self.levels:
@@ -79,7 +83,8 @@ class DiffMix:
         if len(context.labels) < 2:
             raise ConfigError(f"diff-mix needs at least two classes, got {len(context.labels)}")
         wanted = copies(requests)
-        pairs = [_reference(context, c) for c in wanted]
+        sources = pairs_of(self.between, context.labels)
+        pairs = [_reference(context, c, sources) for c in wanted]
         edited = [
             replace(c, request=replace(c.request, image=image)) for c, (_, image) in zip(wanted, pairs, strict=True)
         ]
@@ -115,11 +120,29 @@ class DiffMix:
         return level.noise if found is None else found.depth
 
 
-def _reference(context: Context, c: Copy) -> tuple[Sample, Image]:
-    """A seed of another class, drawn uniformly by the copy's own seed; the next one where a file is unusable."""
+def pairs_of(between: Sequence[str], labels: LabelSpace) -> dict[int, set[int]]:
+    """Of each class that is in a pair `A=B`, the classes that it is paired with. ConfigError for what is no pair of two
+    classes; a class's name may hold the sign itself."""
+    found: dict[int, set[int]] = {}
+    for pair in between:
+        at = [i for i, char in enumerate(pair) if char == "=" and {pair[:i], pair[i + 1 :]} <= {*labels.names}]
+        if not at or pair[: at[0]] == pair[at[0] + 1 :]:
+            unknown = next((name for name in pair.split("=", 1) if name not in labels.names), "")
+            near = nearest(unknown, labels.names) if unknown else ""
+            raise ConfigError(f"between: {pair!r} is no pair A=B of two classes of the dataset{near}")
+        one, other = labels.index(pair[: at[0]]), labels.index(pair[at[0] + 1 :])
+        found.setdefault(one, set()).add(other)
+        found.setdefault(other, set()).add(one)
+    return found
+
+
+def _reference(context: Context, c: Copy, sources: Mapping[int, Collection[int]]) -> tuple[Sample, Image]:
+    """A seed of another class (of one of `sources` where the class has any), drawn uniformly by the copy's own seed;
+    the next one where a file is unusable."""
     from imaginate.ops.noise import pick
 
-    others = [i for i in range(len(context.samples)) if context.samples.sample(i).label != c.label]
+    labels = [context.samples.sample(i).label for i in range(len(context.samples))]
+    others = [i for i, label in enumerate(labels) if label != c.label and label in sources.get(c.label, labels)]
     start = pick(c.seed, "reference", len(others)) if others else 0
     for step in range(len(others)):
         index = others[(start + step) % len(others)]

@@ -1,6 +1,7 @@
 """What an image would change if it were trained on: its influence on the loss of held-back images, in closed form.
 
-A ridge head W = (X'X + l I)^-1 X'Y on features x with one-hot targets y. A new image (z, t) of weight w moves it by
+A ridge head W = (X'X + l I)^-1 X'Y on features x with targets y, one-hot or shares of several classes. A new image
+(z, t) of weight w moves it by
 
     W' - W = w A^-1 z (t - W'z)' / (1 + w z'A^-1 z),   A = X'X + l I      (Sherman & Morrison 1950)
 
@@ -28,16 +29,23 @@ CELLS = 4_000_000  # scores in memory at a time
 
 @dataclass(frozen=True, kw_only=True)
 class Offers:
-    """Images that may be taken. `features` (m, d), unit norm; `labels` (m,); `banned` (m, folds): whether an image
-    comes from a seed of the fold."""
+    """Images that may be taken. `features` (m, d), unit norm; `labels` (m,): the class that each would be taken for;
+    `banned` (m, folds): whether an image comes from a seed of the fold. `shares` (m, classes): soft labels, rows that
+    sum to 1; without them each image is of its class alone."""
 
     features: Tensor
     labels: Tensor
     banned: Tensor
+    shares: Tensor | None = None
 
     def only(self, rows: Tensor) -> Offers:
         """Some of them, by row."""
-        return Offers(features=self.features[rows], labels=self.labels[rows], banned=self.banned[rows])
+        shares = None if self.shares is None else self.shares[rows]
+        return Offers(features=self.features[rows], labels=self.labels[rows], banned=self.banned[rows], shares=shares)
+
+    def targets(self, classes: int) -> Tensor:
+        """(m, classes) double."""
+        return (F.one_hot(self.labels, classes) if self.shares is None else self.shares).double()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +84,7 @@ class HeldBack:
 
     def add(self, offers: Offers) -> None:
         """Train on these images too, in each fold but those that they come from."""
-        z, t = _with_one(offers.features), F.one_hot(offers.labels, self.classes).double()
+        z, t = _with_one(offers.features), offers.targets(self.classes)
         for k, fit in self._fits.items():
             own = ~offers.banned[:, k]
             gram = fit.gram + self.weight * z[own].T @ z[own]
@@ -85,7 +93,7 @@ class HeldBack:
     def influence(self, offers: Offers) -> Tensor:
         """(m,): the mean change of the held-back loss, in nats, if the image alone were added; below 0 it helps.
         Infinite for an image that comes from seeds of every fold."""
-        z, t = _with_one(offers.features), F.one_hot(offers.labels, self.classes).double()
+        z, t = _with_one(offers.features), offers.targets(self.classes)
         total, heard = torch.zeros(len(z), dtype=torch.float64), torch.zeros(len(z), dtype=torch.float64)
         warm = self._temperature()
         for k, fit in self._fits.items():

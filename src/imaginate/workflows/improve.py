@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from imaginate import registry
+from imaginate.data import DataSpec
 from imaginate.devices import pick_device
 from imaginate.engine.resolve import recipe_from
 from imaginate.engine.run import expand
@@ -31,14 +32,17 @@ from imaginate.files import derive_seed, json_bytes, replace_file, short_hash
 from imaginate.limits import parse_json
 from imaginate.models.extras import check_installed, packages_of
 from imaginate.ownership import is_begun, own
+from imaginate.personalisation.core.settings import FitPlan
 from imaginate.runs import Values
-from imaginate.settings import build, with_keywords
+from imaginate.settings import build, settings_of, with_keywords
 from imaginate.training.classifier import Training, train
 from imaginate.training.crossfit import Answers, CrossFit
+from imaginate.workflows.fit import fit
 from imaginate.workflows.improve_report import history_table, write_page
 from imaginate.workflows.improve_settings import Improvement
 from imaginate.workflows.improve_start import guide_for, learner_settings
 
+ADAPTED = "prior:stable-diffusion"  # the priors that `fit` adapts
 COMMAND, SETTINGS, HISTORY, RESULT = "improve", "improve.json", "history.json", "result.json"
 log = logging.getLogger("imaginate")
 
@@ -98,6 +102,16 @@ def improve(
         return loop.run()
 
 
+@dataclass(frozen=True)
+class _Weak:
+    """The classes that a round spends on, the confusions that it is about (true class, called class), and what the
+    prior was fitted to them with."""
+
+    classes: tuple[str, ...]
+    confused: tuple[tuple[str, str], ...] = ()
+    adaptation: str | None = None
+
+
 class _Loop:
     """The rounds of one folder."""
 
@@ -113,10 +127,17 @@ class _Loop:
         """Refuse before any work what the rounds could not do."""
         if self.out.exists() and not (self.out / SETTINGS).is_file() and not is_begun(self.out, COMMAND):
             raise RunError(f"{self.out} is not empty and holds no improvement; choose a new or empty folder")
+        takers = [name for name in self.asked.sources if ADAPTED in registry.find("methods", name).needs]
+        if self.asked.fit:
+            registry.make("techniques", self.asked.fit, {})
+            if not takers or self.asked.prior is None:
+                missing = "--prior" if takers else "--methods that take an adaptation, such as diff-mix or prompt"
+                raise ConfigError(f"fit {self.asked.fit} needs {missing}")
         for name in self.asked.sources:
             if name == "mix":
                 raise ConfigError("methods: mix chooses among the others; name the methods that make images")
-            recipe_from(self._recipe(name, ("x", "y"), 1, 0))
+            if not (self.asked.fit and name in takers):  # it is complete once the fit is there
+                recipe_from(self._recipe(name, _Weak(("x", "y")), 1, 0))
 
     def run(self) -> Improved:
         """All rounds, then the last classifier."""
@@ -160,8 +181,11 @@ class _Loop:
             "weak": [names[label] for label in weak],
             "confusions": [[names[a], names[b], n] for a, b, n in pairs],
         }
+        target = _Weak(tuple(found["weak"]), tuple((a, b) for a, b, _ in found["confusions"]))
+        if self.asked.fit:
+            target = replace(target, adaptation=self._fitted(folder / "adaptation", target.classes))
         for name in self.asked.sources:
-            made = self._made(name, folder / name, tuple(found["weak"]), each, number)
+            made = self._made(name, folder / name, target, each, number)
             found.setdefault("candidates", {})[name] = made
         runs = [
             str(self.out / f"round-{n}" / name)
@@ -180,28 +204,45 @@ class _Loop:
         found["is_kept"], found["goes_on"], found["why"] = _verdict(measured)
         return found, after if found["is_kept"] else None
 
-    def _made(self, name: str, out: Path, weak: tuple[str, ...], each: int, number: int) -> int:
+    def _made(self, name: str, out: Path, weak: _Weak, each: int, number: int) -> int:
         """The candidates of one method; how many there are."""
         result = expand(out=out, recipe=self._recipe(name, weak, each, number), progress=self.progress)
         return result.kept
 
-    def _recipe(self, name: str, weak: tuple[str, ...], each: int, number: int) -> dict[str, Any]:
-        """What makes the candidates of a method: of the weak classes alone where it starts from their images; of all
-        classes where it searches, for there they compete."""
+    def _fitted(self, out: Path, weak: tuple[str, ...]) -> str:
+        """An adaptation of the prior to the weak classes."""
+        assert self.asked.fit is not None
+        assert self.asked.prior is not None
+        data = build(DataSpec, {"path": self.data, **self._read_as, "classes": list(weak)}, where="data")
+        plan = FitPlan(max_steps=self.asked.fit_steps, sheet_every=0, seed=self.asked.seed)
+        made = fit(
+            self.asked.fit, data, out, prior=self.asked.prior, plan=plan, device=self.device, progress=self.progress
+        )
+        return str(made.folder)
+
+    @property
+    def _read_as(self) -> dict[str, Any]:
+        return {key: value for key, value in self.reading.items() if value is not None}
+
+    def _recipe(self, name: str, weak: _Weak, each: int, number: int) -> dict[str, Any]:
+        """What makes the candidates of a method: of the weak classes alone, each of the class that it is taken for
+        where a method goes from one class to another; of all classes where it searches, for there they compete."""
         method = registry.find("methods", name)
         wanted = -(-each * self.asked.offers // max(1, len(self.asked.sources)))
         roles: dict[str, str | None] = {"guide": self.guide}
         roles |= {"prior": self.asked.prior} if any(need.startswith("prior") for need in method.needs) else {}
         roles |= {"pool": self.asked.pool} if "pool" in method.needs else {}
-        roles |= {"adaptation": self.asked.adaptation} if "adaptation" in method.needs else {}
+        roles |= {"adaptation": weak.adaptation or self.asked.adaptation} if ADAPTED in method.needs else {}
         roles |= {"held_out": self.asked.held_out, "held_out_split": self.asked.held_out_split, "device": self.device}
         starts_from_class = method.starts_from == "class"
         amount = {"per_class": wanted} if starts_from_class else {"copies": self._copies(wanted)}
-        score = {"score": "head"} if name == "retrieval" else {}
-        data = {"path": self.data, **self.reading, **({} if starts_from_class else {"classes": list(weak)})}
+        own: dict[str, Any] = {"score": "head"} if name == "retrieval" else {}
+        if weak.confused and "between" in {s.name for s in settings_of(method)}:
+            own["between"] = [f"{a}={b}" for a, b in sorted({(min(pair), max(pair)) for pair in weak.confused})]
+        classes = {} if "pool" in method.needs else {"classes": list(weak.classes)}
         return {
-            "data": {key: value for key, value in data.items() if value is not None},
-            "method": {"name": name, **score},
+            "data": {"path": self.data, **self._read_as, **classes},
+            "method": {"name": name, **own},
             "expand": {**amount, "seed": derive_seed("improve", self.asked.seed, number) % 2**31},
             "roles": {key: value for key, value in roles.items() if value is not None},
             "filters": ["consistency"],
@@ -222,7 +263,7 @@ class _Loop:
         result = expand(
             out=out,
             recipe={
-                "data": {"path": self.data, **{k: v for k, v in self.reading.items() if v is not None}},
+                "data": {"path": self.data, **self._read_as},
                 "method": {"name": "mix", "runs": list(runs), "only": list(weak)},
                 "expand": {"per_class": each, "seed": self.asked.seed},
                 "roles": roles,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imaginate.errors import ConfigError
 from imaginate.settings import check, setting
 
 
@@ -31,12 +32,20 @@ class Improvement:
     prior: str | None = setting(None, "prior for methods that need one: nano, or a checkpoint's id or folder")
     pool: str | None = setting(None, "retrieval pool written by `imaginate pool build`")
     adaptation: str | None = setting(None, "adaptation folder written by `imaginate fit`")
+    fit: str | None = setting(
+        None, "technique by which each round fits --prior to its weak classes, for the methods that take it"
+    )
+    fit_steps: int | None = setting(None, "steps of each fit (default: as many as `imaginate fit` takes)", ge=1)
     held_out: str | None = setting(None, "dataset on which the classifier is measured once, before and after")
     held_out_split: str | None = setting(None, "split of the held-out dataset")
     seed: int = setting(0, "of the cuts and of all draws", ge=0)
 
     def __post_init__(self) -> None:
         check(self)
+        if self.fit and self.adaptation:
+            raise ConfigError("fit makes an adaptation in each round: leave out --adaptation, or --fit")
+        if self.fit_steps and not self.fit:
+            raise ConfigError("fit_steps is of --fit, which is not given: leave it out")
 
     @property
     def sources(self) -> tuple[str, ...]:

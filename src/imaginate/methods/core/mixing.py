@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imaginate.contract import Context
-from imaginate.data import load, open_dataset
+from imaginate.data import Dataset, load, open_dataset
 from imaginate.data.digital_source import source_of
 from imaginate.data.lineage import read_lineage
 from imaginate.data.matching import matched
@@ -27,6 +27,7 @@ from imaginate.runs import RunFolder
 from imaginate.settings import nearest
 
 BATCH = 256  # images in memory
+WHOLE = 1e-4  # what a sum of shares may miss 1 by
 CHECKED = 3  # rounds by which it is judged whether the choice helps
 log = logging.getLogger("imaginate")
 
@@ -76,8 +77,19 @@ class Offered:
         for row, one in enumerate(self.offers):
             banned[row, [at[name] for name in one.parents if name in at]] = True
         labels = torch.tensor([one.sample.label for one in self.offers])
-        self._rows = Offers(features=rows, labels=labels, banned=banned)
+        self._rows = Offers(features=rows, labels=labels, banned=banned, shares=self._shares(labels))
         self._chooser = self._chooser_over(torch.ones(len(self._y), dtype=torch.bool))
+
+    def _shares(self, labels: Tensor) -> Tensor | None:
+        """Of every offer how much of each class it is; None where all are of one class."""
+        soft = [one.sample.soft_label for one in self.offers]
+        if not any(soft):
+            return None
+        shares = F.one_hot(labels, self._classes).double()
+        for row, share in enumerate(soft):
+            if share:
+                shares[row] = torch.tensor(share, dtype=torch.float64)
+        return shares
 
     def check(self) -> None:
         """RunError where nothing helps, or where what is taken first would not help on seeds that had no part in it."""
@@ -151,7 +163,7 @@ class Offered:
         origin = str(one.sample.meta.get("origin") or "synthetic")
         return Candidate(
             key=request.key, label=request.label, copy=copy, seed=seed, image=image, failed=failed,
-            scores={"influence": self._chooser.scores[row]},
+            soft_label=one.sample.soft_label, scores={"influence": self._chooser.scores[row]},
             info={"origin": "retrieved" if origin == "retrieved" else "synthetic", "taken_from": one.run, **parents},
             digital_source=source_of(one.sample),
         )  # fmt: skip
@@ -167,10 +179,11 @@ def offered(choice: Choice, context: Context) -> Offered:
 
 
 def _of_runs(paths: Sequence[str], context: Context) -> list[Offer]:
-    """The new images of the runs, in our classes, with the seeds that went into each."""
+    """The new images of the runs, in our classes, with the seeds that went into each. Those that are partly of a class
+    that we do not have are left out."""
     found = []
     for path in paths:
-        data, _ = matched(open_dataset(path), context.labels, path)
+        data = _in_classes(open_dataset(path), context.labels, path)
         if data.format != "run":
             raise ConfigError(f"{path} is no run: `imaginate adopt {path} RUN` makes one of it")
         lineage = read_lineage(RunFolder(path))
@@ -179,6 +192,25 @@ def _of_runs(paths: Sequence[str], context: Context) -> list[Offer]:
             raise ConfigError(f"{path} has no new images")
         found += [Offer(one, lineage.names_of(one.id) - {one.id} | lineage.ancestors_of(one.id), path) for one in new]
     return found
+
+
+def _in_classes(theirs: Dataset, labels: LabelSpace, path: str) -> Dataset:
+    """The run in our label space, with its soft labels."""
+    data, found = matched(theirs, labels, path)
+    soft = {sample.id: sample.soft_label for sample in theirs.samples if sample.soft_label}
+    if not soft:
+        return data
+    samples = []
+    for sample in data.samples:
+        shares = [0.0] * len(labels)
+        for number, share in enumerate(soft.get(sample.id, ())):
+            if share and number in found.labels:
+                shares[found.labels[number]] += share
+        if sample.id not in soft:
+            samples.append(sample)
+        elif abs(sum(shares) - 1) < WHOLE:
+            samples.append(replace(sample, soft_label=tuple(shares)))
+    return replace(data, samples=tuple(samples))
 
 
 def _only(offers: list[Offer], names: Sequence[str], labels: LabelSpace) -> list[Offer]:
