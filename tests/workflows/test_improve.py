@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from imaginate.cli import main
 from imaginate.errors import ConfigError, RunError
 from imaginate.runs import Values
 from imaginate.workflows import improve as module
+from imaginate.workflows import improve_start as starts
 from imaginate.workflows.improve_start import guide_for, learner_settings
 
 HUES = {"amber": (204, 135, 22), "brick": (174, 85, 52), "coral": (221, 95, 101)}
@@ -144,7 +146,7 @@ def test_a_fit_that_nothing_would_take_is_refused(tmp_path: Path) -> None:
             imaginate.improve(tmp_path, tmp_path / "clf", tmp_path / "out", **given)
 
 
-def test_what_cannot_be_done_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_what_cannot_be_done_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nothing").mkdir()
     with pytest.raises(ConfigError, match=r"is neither a classifier .* nor a study"):
         imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "out")
@@ -164,6 +166,10 @@ def test_what_cannot_be_done_is_refused_before_any_work(tmp_path: Path) -> None:
     found = learner_settings(tmp_path / "nothing")
     assert (found.arch, found.split, found.updates) == ("probe:nano", "train", 5)
     assert guide_for(None, found) == "probe:nano"
+    (tmp_path / "study").mkdir()
+    protocol = {"arch": "probe:nano", "split": "train", "shots": 5, "subset_seed": 2}
+    monkeypatch.setattr(starts, "StudyFile", lambda place: SimpleNamespace(protocol=protocol))
+    assert learner_settings(tmp_path / "study").chosen == {"split": "train", "shots": 5, "subset_seed": 2}
     assert guide_for("clip:x", found) == "clip:x"
     with pytest.raises(ConfigError, match="mix chooses among the others"):
         imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "out", methods="mix")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -39,17 +39,36 @@ from imaginate.training.training_set import Images, Parts, TrainingImages, Train
 from imaginate.training.trial import check_network
 from imaginate.training.weighting import best_of, check_weighted, drop_resume_points
 
+CUTS = ("shots", "fraction", "imbalance")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training(ClassifierSettings):
     """How `imaginate train` trains. Its fields are its flags."""
 
     origin: Literal["all", "original", "synthetic"] = setting("all", "of a run: which images to train on")
+    shots: int | None = setting(
+        None,
+        "training images a class, as expand and compare choose them; the smaller choice is part of the larger",
+        ge=1,
+    )
+    fraction: float | None = setting(None, "share of each class's training images", gt=0, le=1)
+    subset_seed: int = setting(0, "another seed picks other images for shots, fraction and imbalance", ge=0)
     imbalance: float | None = setting(
         None, "a long tail: so many times the images in the first class as in the last, exponential in between", ge=1
     )
     held_out: str | None = setting(None, "dataset on which the classifier is measured, once")
     seed: int = setting(0, "weights, validation part and order", ge=0)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Which images of a dataset are trained on, and how they are read: settings of `open_dataset`."""
+        return {"split": self.split, "subset_seed": self.subset_seed, **self.cut, **self.reading}
+
+    @property
+    def cut(self) -> dict[str, Any]:
+        """The settings that leave images of the dataset out, where they are given."""
+        return {name: value for name in CUTS if (value := getattr(self, name)) is not None}
 
     def __post_init__(self) -> None:
         check(self)
@@ -161,10 +180,10 @@ class ClassifierImages:
 
 def _gather(data: str, settings: Training, out: Path, progress: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
-    part = {"split": settings.split, "origin": settings.origin, "imbalance": settings.imbalance}
-    train = open_dataset(data, **part, **settings.reading)
-    if settings.imbalance is not None and train.format == "run":
-        raise DataError(f"{data} is a run: its images are cut to a long tail when it is made (expand --imbalance)")
+    train = open_dataset(data, origin=settings.origin, **settings.chosen)
+    cut = next((name for name in CUTS if getattr(settings, name) is not None), None)
+    if cut is not None and train.format == "run":
+        raise DataError(f"{data} is a run: which images are its seeds is said when it is made (expand --{cut})")
     check_classes(train)
     held = _open_held_out(settings, train)
     with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=progress) as shown:

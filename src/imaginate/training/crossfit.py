@@ -117,7 +117,7 @@ class CrossFit:
     def _open(self, data: str) -> tuple[Dataset, PixelCache, Images]:
         settings = self._settings
         is_run = (Path(data) / RECIPE).is_file()
-        dataset = open_dataset(data) if is_run else open_dataset(data, split=settings.split, **settings.reading)
+        dataset = open_dataset(data) if is_run else open_dataset(data, **settings.chosen)
         check_classes(dataset)
         size, classes = stored_size(settings.size), len(dataset.labels)
         store = build_pixel_cache(dataset.samples, self._cache, size=size, classes=classes)

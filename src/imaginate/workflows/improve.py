@@ -35,7 +35,7 @@ from imaginate.ownership import is_begun, own
 from imaginate.personalisation.core.settings import FitPlan
 from imaginate.runs import Values
 from imaginate.settings import build, settings_of, with_keywords
-from imaginate.training.classifier import Training, train
+from imaginate.training.classifier import CUTS, Training, train
 from imaginate.training.crossfit import Answers, CrossFit
 from imaginate.workflows.fit import fit
 from imaginate.workflows.improve_report import history_table, write_page
@@ -121,7 +121,7 @@ class _Loop:
         self.data, self.out, self.asked, self.learner = data, out, asked, learner
         self.device, self.progress = device, progress
         self.guide = guide_for(asked.guide, learner, asked.pool)
-        self.reading: dict[str, Any] = {"split": learner.split, **learner.reading}
+        self.reading: dict[str, Any] = learner.chosen
 
     def check(self) -> None:
         """Refuse before any work what the rounds could not do."""
@@ -301,7 +301,8 @@ class _Loop:
         for name, data in (("before", self.data), ("after", best)):
             if (name == "before" and not self.asked.held_out) or (name == "after" and best == self.data):
                 continue
-            reading = {} if data == self.data else {"split": None, "read_as": None}
+            whole = {"split": None, "read_as": None, **dict.fromkeys(CUTS)}
+            reading = {} if data == self.data else whole
             place = self.out / ("model" if name == "after" else "model-before")
             facts = train(data, place, device=self.device, progress=self.progress, **{**plain, **reading})
             found[name] = facts["held_out"]

@@ -14,7 +14,7 @@ from imaginate.training.classifier import Training
 from imaginate.training.settings import FINETUNE, PROBE
 
 _SHORT = {"probe": PROBE, "finetune": FINETUNE}
-_NOT_TAKEN = ("held_out", "held_out_split", "origin", "imbalance", "rules", "allow_leak", "drop_leak", "seed")
+_NOT_TAKEN = ("held_out", "held_out_split", "origin", "rules", "allow_leak", "drop_leak", "seed")
 
 
 def learner_settings(model: str | os.PathLike[str]) -> Training:
