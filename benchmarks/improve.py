@@ -11,7 +11,6 @@ benchmarks/results/improve.json; the same command goes on after an interruption.
 from __future__ import annotations
 
 import argparse
-import io
 import json
 import time
 from pathlib import Path
@@ -33,23 +32,24 @@ ARMS: dict[str, dict[str, Any]] = {
 
 
 def folders(data: Path, work: Path) -> None:
-    """`seeds` (the train split), `more` and `held` (of the test split), as image folders."""
-    import pyarrow.parquet as pq
-    from PIL import Image
-
+    """`seeds` (the train split), `more` and `held` (of the test split), as image folders of the first classes that have
+    enough images."""
     if (work / "held").exists():
         return
-    partial = work / "held.partial"
-    parts = {"seeds": ("train", 0, 10), "more": ("test", 0, MORE), "held.partial": ("test", MORE, MORE + HELD)}
-    for name, (split, first, last) in parts.items():
-        rows = pq.read_table(data / "flowers102-64" / f"{split}.parquet").to_pylist()
-        for label in range(CLASSES):
-            own = [row for row in rows if row["label"] == label][first:last]
-            place = work / name / f"{label:03d}"
+    train, test = (imaginate.open_dataset(data / "flowers102-64", split=split) for split in ("train", "test"))
+    of_class: dict[int, list[Any]] = {}
+    for sample in test.samples:
+        of_class.setdefault(sample.label, []).append(sample)
+    chosen = [label for label in sorted(of_class) if len(of_class[label]) >= MORE + HELD][:CLASSES]
+    for label in chosen:
+        own = [sample for sample in train.samples if sample.label == label]
+        parts = {"seeds": own, "more": of_class[label][:MORE], "held.partial": of_class[label][MORE : MORE + HELD]}
+        for name, samples in parts.items():
+            place = work / name / train.labels.names[label]
             place.mkdir(parents=True, exist_ok=True)
-            for number, row in enumerate(own):
-                Image.open(io.BytesIO(row["image"]["bytes"])).save(place / f"{split}-{number:02d}.png")
-    partial.rename(work / "held")
+            for number, sample in enumerate(samples):
+                (place / f"{name[:4]}-{number:02d}.png").write_bytes(sample.source.read())
+    (work / "held.partial").rename(work / "held")
 
 
 def main() -> None:
@@ -64,11 +64,11 @@ def main() -> None:
     folders(args.data, args.work)
     seeds, held = str(args.work / "seeds"), str(args.work / "held")
     imaginate.train(seeds, str(args.work / "classifier"), arch="probe:nano", validation=0, progress=False)
-    if not (args.work / "real").exists():
-        imaginate.adopt(args.work / "more", args.work / "real", data=seeds, progress=False)
+    if not (args.work / "more-run").exists():
+        imaginate.adopt(args.work / "more", args.work / "more-run", data=seeds, progress=False)
     known = json.loads(place.read_text())["results"]["arms"] if (place := RESULTS / "improve.json").exists() else {}
     for name in args.arm or ARMS:
-        given = {**ARMS[name], **({"runs": (str(args.work / "real"),)} if name == "real" else {})}
+        given = {**ARMS[name], **({"runs": (str(args.work / "more-run"),)} if name == "real" else {})}
         start = time.process_time()
         found = imaginate.improve(
             seeds, args.work / "classifier", args.work / name.replace(" ", "-"), held_out=held, progress=False, **given
