@@ -119,7 +119,7 @@ def export(
         if form in streams:
             streams[form](pictures, target, kept, per_file)
         else:
-            tools[form](pictures.read, target, kept.rows("file_name", "label"), _class_names(source))
+            tools[form](pictures.with_rows(kept, "file_name", "label"), target, _class_names(source))
     if signer is not None:
         facts.info(signer.words())
         signer.close()
@@ -141,17 +141,13 @@ class Pictures:
     source: Folder
     signer: Signer | None = None
 
-    def read(self, name: str) -> bytes:
-        """The bytes of an image."""
-        return self.signed(name, self.source.get(name))
-
     def signed(self, name: str, data: bytes) -> bytes:
         """Bytes of the image `name` that are passed on; with a manifest, where somebody signs."""
         return data if self.signer is None else self.signer.sign(data, name)
 
     def ahead(self, names: Sequence[str], *, as_png: bool = False) -> Iterator[bytes]:
-        """What `read` gives of each name; read ahead in threads, for a disk or a store answers many at once. `as_png`:
-        as a PNG that says of itself what its file said."""
+        """The bytes of each image; read ahead in threads, for a disk or a store answers many at once. `as_png`: as a
+        PNG that says of itself what its file said."""
 
         def found(some: Sequence[str]) -> list[tuple[str, bytes]]:
             return [self._as_png(name) if as_png else (name, self.source.get(name)) for name in some]
@@ -161,6 +157,11 @@ class Pictures:
         with ThreadPoolExecutor(count) as threads:
             for group in in_order(threads, found, groups, count + 2):
                 yield from (self.signed(name, data) for name, data in group)
+
+    def with_rows(self, kept: _Kept, *columns: str) -> Iterator[tuple[Row, bytes]]:
+        """The kept rows, each with its image, which is read ahead."""
+        for batch in kept.batches(*columns):
+            yield from zip(batch.to_pylist(), self.ahead(batch.column("file_name").to_pylist()), strict=True)
 
     def _as_png(self, name: str) -> tuple[str, bytes]:
         data = self.source.get(name)
