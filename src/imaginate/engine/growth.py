@@ -83,25 +83,24 @@ def _why_not(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, pl
     return f"with the new classes, the folder of class {moved[0]!r} would be another" if moved else ""
 
 
-def begin(store: Folder, facts: Mapping[str, Any], texts: Mapping[str, bytes]) -> None:
+def begin(store: Folder, facts: Mapping[str, Any], describe: Callable[[], None]) -> None:
     """Write down that the run grows, and put its rows aside. Killed at any moment, the same command goes on.
 
-    `facts`: run.json of the grown run; `texts`: its recipe and its list of seeds, by file name."""
+    `facts`: run.json of the grown run; `describe` writes its recipe and its list of seeds."""
     names = [str(one["name"]) for one in RunFolder(store).facts["classes"]]
     put_aside(store, names)
     store.put("run.json", json_bytes({**facts, GROWING: "clearing"}))
-    go_on(store, {**facts, GROWING: "clearing"}, texts)
+    go_on(store, {**facts, GROWING: "clearing"}, describe)
 
 
-def go_on(store: Folder, facts: Mapping[str, Any], texts: Mapping[str, bytes]) -> None:
+def go_on(store: Folder, facts: Mapping[str, Any], describe: Callable[[], None]) -> None:
     """Remove the shards of the smaller run, if that is not done yet."""
     if facts.get(GROWING) != "clearing":
         return
     for name in store.names("shards"):
         if name[0].isdigit():
             store.remove(f"shards/{name}")
-    for name, text in texts.items():
-        store.put(name, text)
+    describe()
     store.put("run.json", json_bytes({**facts, GROWING: "making"}))
 
 

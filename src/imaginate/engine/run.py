@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from imaginate.contract import prior_family
@@ -234,10 +235,9 @@ def _complete_weights(store: Folder, recipe: ResolvedRecipe) -> None:
 def _opened(recipe: ResolvedRecipe, plan: Plan, store: Folder, known: Mapping[str, Any] | None) -> tuple[Plan, bool]:
     """Begin the run, or go on with it, or make it grow; whether there is nothing left to do. RunError for a folder
     that holds another run."""
-    fingerprint = recipe.fingerprint(plan.data_fingerprint)
+    fingerprint, describe = recipe.fingerprint(plan.data_fingerprint), partial(_describe, store, recipe, plan)
     if known is None:
-        for name, data in _texts(recipe, plan).items():
-            store.put(name, data)
+        describe()
         store.put(RUN, json_bytes(_facts(recipe, plan, fingerprint)))
         return plan, False
     is_new = growth.is_growth(store, known, recipe, plan)
@@ -247,25 +247,23 @@ def _opened(recipe: ResolvedRecipe, plan: Plan, store: Folder, known: Mapping[st
             return plan, True
     if other := difference(known.get("weights"), _weights(recipe)):
         raise RunError(f"{store.root} holds a run that began with another network: {other}; or use a new folder")
-    files = _texts(recipe, plan)
     if is_new:
         facts = {**known, **_facts(recipe, plan, fingerprint), "sessions": known["sessions"], "id": plan.run_id}
-        growth.begin(store, facts, files)
+        growth.begin(store, facts, describe)
         log.info(f"{store.root} has {known['totals']['kept']:,} new images, which stay; it grows to {plan.wanted:,}")
-    growth.go_on(store, known, files)
+    growth.go_on(store, known, describe)
     return replace(plan, grows=is_new or growth.GROWING in known), False
 
 
-def _texts(recipe: ResolvedRecipe, plan: Plan) -> dict[str, bytes]:
-    """The recipe and the list of seeds, by the names of their files."""
+def _describe(store: Folder, recipe: ResolvedRecipe, plan: Plan) -> None:
+    """Write the recipe and the list of seeds."""
     import yaml
 
     settings = yaml.safe_dump(recipe.to_dict(), sort_keys=False, allow_unicode=True)
     front = "# `imaginate expand --recipe recipe.yaml OUT` repeats this run\n"
-    seeds = bytearray()
-    for line in plan.seed_lines():
-        seeds += f"{line}\n".encode(errors="surrogateescape")
-    return {RECIPE: (front + settings).encode(errors="surrogateescape"), SEEDS: bytes(seeds)}
+    store.put(RECIPE, (front + settings).encode(errors="surrogateescape"))
+    with store.writing(SEEDS) as file:
+        file.writelines(f"{line}\n".encode(errors="surrogateescape") for line in plan.seed_lines())
 
 
 def _facts(recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> dict[str, Any]:
