@@ -12,6 +12,7 @@ from worlds import World
 
 pytest.importorskip("cv2")
 from imaginate.methods.core.objects import composed, filled, find_object
+from imaginate.methods.core.seen import seen_at
 
 SIDE = 64
 
@@ -55,6 +56,53 @@ def _narrowed(mask: np.ndarray) -> np.ndarray:
     import cv2
 
     return cv2.erode(mask.astype(np.uint8), np.ones((11, 11), np.uint8), borderValue=1).astype(bool)
+
+
+@pytest.mark.parametrize("place", [(0, 0), (40, 44), (4, 40)])
+def test_a_guide_finds_a_small_object_off_the_middle(place: tuple[int, int]) -> None:
+    """A guide whose class is redness: the object is the red square, whatever a larger thing in the middle is."""
+    rng = np.random.default_rng(1)
+    picture = rng.normal(90, 10, (SIDE, SIDE, 3))
+    picture[20:44, 20:44] = np.array([60, 60, 190]) + rng.normal(0, 8, (24, 24, 3))
+    mask = np.zeros((SIDE, SIDE), bool)
+    mask[place[0] : place[0] + 20, place[1] : place[1] + 20] = True
+    picture[mask] = np.array([220, 40, 40]) + rng.normal(0, 8, (int(mask.sum()), 3))
+    image = torch.from_numpy(picture.clip(0, 255).astype(np.uint8)).permute(2, 0, 1).contiguous()
+    seen = seen_at(Redness(), image, 0, "cpu")
+    assert seen.shape == (SIDE, SIDE)
+    assert seen[mask].mean() > 2 * seen[~mask].mean()
+    assert overlap(find_object(image, 0.8, seen), mask) > max(0.6, overlap(find_object(image, 0.8), mask))
+
+
+class Redness:
+    """Two classes: red, and not."""
+
+    def embed(self, images: torch.Tensor) -> torch.Tensor:
+        return (images[:, 0] - images[:, 2]).clamp(min=0).mean((1, 2))[:, None]
+
+    def logits(self, embeddings: torch.Tensor) -> torch.Tensor:
+        return torch.cat([20 * embeddings, torch.zeros_like(embeddings)], 1)
+
+
+def test_the_windows_of_a_naive_loop_say_the_same() -> None:
+    image, _ = scene(2)
+    guide = Redness()
+    mean = image.float().mean((1, 2)).round().to(torch.uint8)
+    total, count = np.zeros((SIDE, SIDE)), np.zeros((SIDE, SIDE))
+    whole = 20 * float(guide.embed(image[None].float() / 255)[0, 0])
+    for i in range(7):
+        for j in range(7):
+            view = image.clone()
+            for channel in range(3):
+                view[channel, 8 * i : 8 * i + 16, 8 * j : 8 * j + 16] = mean[channel]
+            total[8 * i : 8 * i + 16, 8 * j : 8 * j + 16] += whole - 20 * float(
+                guide.embed(view[None].float() / 255)[0, 0]
+            )
+            count[8 * i : 8 * i + 16, 8 * j : 8 * j + 16] += 1
+    import cv2
+
+    expected = cv2.GaussianBlur((total / count).astype(np.float32), (0, 0), 0.06 * SIDE)
+    np.testing.assert_allclose(seen_at(guide, image, 0, "cpu"), expected, atol=1e-5)
 
 
 def test_what_was_cut_before_does_not_matter() -> None:

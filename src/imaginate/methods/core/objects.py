@@ -1,4 +1,5 @@
-"""The object of an image by its colours, and an image without it: OpenCV's GrabCut and inpainting."""
+"""The object of an image by its colours, and where a guide sees its class; an image without it: OpenCV's GrabCut and
+inpainting."""
 
 from __future__ import annotations
 
@@ -10,13 +11,19 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROUNDS = 5  # of GrabCut
+LITTLE, SURE = 0.5, 0.8  # quantiles of what places say of the class
 SMALLEST = 8  # pixels a side, below which colours have no distribution
 SOFT = 0.01  # deviation of the edge's blur, a share of the shorter side
 
 
-def find_object(image: Tensor, box: float) -> Any:
+def find_object(image: Tensor, box: float, seen: Any = None) -> Any:
     """(3, h, w) uint8 -> (h, w) bool: the object inside the middle box, without specks and holes; the box itself in an
-    image of a few pixels or of one colour."""
+    image of a few pixels or of one colour.
+
+    `seen` (h, w) float: how much each place says of the class (`methods.core.seen`). What says most, a fifth of the
+    image or less, is object for sure, the half that says least probably is not, and what says much may be object
+    outside of the box.
+    """
     import cv2
     import numpy as np
 
@@ -28,6 +35,12 @@ def find_object(image: Tensor, box: float) -> Any:
     if min(height, width) < SMALLEST or inside.all() or not picture.std():
         return inside
     marks = np.where(inside, cv2.GC_PR_FGD, cv2.GC_BGD).astype(np.uint8)
+    if seen is not None and seen.max() > seen.min():
+        scaled = (255 * (seen - seen.min()) / (seen.max() - seen.min())).astype(np.uint8)
+        much, _ = cv2.threshold(scaled, 0, 255, cv2.THRESH_OTSU)
+        marks[(scaled > much) & ~inside] = cv2.GC_PR_FGD
+        marks[(scaled < np.quantile(scaled, LITTLE)) & inside] = cv2.GC_PR_BGD
+        marks[scaled >= max(np.quantile(scaled, SURE), (much + 255) / 2)] = cv2.GC_FGD
     # k-means inside draws from a global state: the same image has the same object, whatever was cut before it
     cv2.setRNGSeed(int(content_hash(picture.tobytes())[:7], 16))
     models = np.zeros((1, 65)), np.zeros((1, 65))
