@@ -15,6 +15,7 @@ from imaginate.cli._flags import add_settings, take
 
 FIRST = (
     "--methods",
+    "--fit",
     "--runs",
     "--pool",
     "--prior",
