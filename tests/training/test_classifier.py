@@ -167,14 +167,14 @@ def test_shots_are_those_of_every_other_command(tmp_path: Path, data: Path) -> N
     assert used == {s.id for s in open_dataset(data, shots=2, subset_seed=3).samples}
     with pytest.raises(RunError, match="shots is 3, was 2"):
         made(data, tmp_path / "few", shots=3, subset_seed=3, validation=0)
-    with pytest.raises(DataError, match=r"is said when it is made \(expand --shots\)"):
+    with pytest.raises(DataError, match=r"cut to so many a class when it is made \(expand --shots\)"):
         made(run, tmp_path / "again", shots=1)
 
 
 def test_a_new_image_that_shows_a_held_out_one_is_a_leak(tmp_path: Path, data: Path, no_training: None) -> None:
     run = tmp_path / "run"
     expand(str(data), str(run), method="cutout", copies=1, split="train", progress=False)
-    with pytest.raises(DataError, match=r"is said when it is made \(expand --imbalance\)"):
+    with pytest.raises(DataError, match=r"cut to a long tail when it is made \(expand --imbalance\)"):
         made(run, tmp_path / "tail", imbalance=10)
     new = next(s for s in open_dataset(run, origin="synthetic").samples)
     (run / new.id).write_bytes((data / "test" / "blue" / "1.png").read_bytes())

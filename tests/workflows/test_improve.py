@@ -59,10 +59,19 @@ QUICK = {"budget": 30, "folds": 3, "repeats": 2, "progress": False}
 
 @pytest.mark.integration
 def test_copies_of_the_originals_are_in_no_fold_that_they_show(world: Path, tmp_path: Path) -> None:
-    found = imaginate.improve(world / "data", world / "clf", tmp_path / "out", runs=(str(world / "copies"),), **QUICK)
+    given = {"runs": (str(world / "copies"),), **QUICK}
+    found = imaginate.improve(world / "data", world / "clf", tmp_path / "out", **given)
     assert found.chosen is None
     assert found.rounds[-1].get("gain", {"low": 0})["low"] <= 0
     assert "nothing was seen to help" in str(found)
+    begun = json.loads((tmp_path / "out" / "improve.json").read_text())
+    later = {"settings": ("fit", "fit_steps"), "classifier": ("shots", "fraction", "subset_seed")}
+    for part, names in later.items():  # as by a version that did not have these
+        begun[part] = {name: value for name, value in begun[part].items() if name not in names}
+    (tmp_path / "out" / "improve.json").write_text(json.dumps(begun))
+    again = imaginate.improve(world / "data", world / "clf", tmp_path / "out", **given)
+    assert again.why == found.why
+    assert again.rounds == found.rounds
 
 
 @pytest.mark.integration

@@ -39,7 +39,7 @@ from imaginate.training.training_set import Images, Parts, TrainingImages, Train
 from imaginate.training.trial import check_network
 from imaginate.training.weighting import best_of, check_weighted, drop_resume_points
 
-CUTS = ("shots", "fraction", "imbalance")
+CUTS = {"shots": "so many a class", "fraction": "a share", "imbalance": "a long tail"}  # of a dataset's images
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +63,8 @@ class Training(ClassifierSettings):
     @property
     def chosen(self) -> dict[str, Any]:
         """Which images of a dataset are trained on, and how they are read: settings of `open_dataset`."""
-        return {"split": self.split, "subset_seed": self.subset_seed, **self.cut, **self.reading}
+        split = {} if self.split is None else {"split": self.split}
+        return {**split, "subset_seed": self.subset_seed, **self.cut, **self.reading}
 
     @property
     def cut(self) -> dict[str, Any]:
@@ -181,9 +182,9 @@ class ClassifierImages:
 def _gather(data: str, settings: Training, out: Path, progress: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
     train = open_dataset(data, origin=settings.origin, **settings.chosen)
-    cut = next((name for name in CUTS if getattr(settings, name) is not None), None)
-    if cut is not None and train.format == "run":
-        raise DataError(f"{data} is a run: which images are its seeds is said when it is made (expand --{cut})")
+    if settings.cut and train.format == "run":
+        name = next(iter(settings.cut))
+        raise DataError(f"{data} is a run: its images are cut to {CUTS[name]} when it is made (expand --{name})")
     check_classes(train)
     held = _open_held_out(settings, train)
     with bar("reading images", sum(len(d) for d in (train, held) if d is not None), show=progress) as shown:

@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -213,16 +213,12 @@ class _Loop:
         """An adaptation of the prior to the weak classes."""
         assert self.asked.fit is not None
         assert self.asked.prior is not None
-        data = build(DataSpec, {"path": self.data, **self._read_as, "classes": list(weak)}, where="data")
+        data = build(DataSpec, {"path": self.data, **self.reading, "classes": list(weak)}, where="data")
         plan = FitPlan(max_steps=self.asked.fit_steps, sheet_every=0, seed=self.asked.seed)
         made = fit(
             self.asked.fit, data, out, prior=self.asked.prior, plan=plan, device=self.device, progress=self.progress
         )
         return str(made.folder)
-
-    @property
-    def _read_as(self) -> dict[str, Any]:
-        return {key: value for key, value in self.reading.items() if value is not None}
 
     def _recipe(self, name: str, weak: _Weak, each: int, number: int) -> dict[str, Any]:
         """What makes the candidates of a method: of the weak classes alone, each of the class that it is taken for
@@ -241,7 +237,7 @@ class _Loop:
             own["between"] = [f"{a}={b}" for a, b in sorted({(min(pair), max(pair)) for pair in weak.confused})]
         classes = {} if "pool" in method.needs else {"classes": list(weak.classes)}
         return {
-            "data": {"path": self.data, **self._read_as, **classes},
+            "data": {"path": self.data, **self.reading, **classes},
             "method": {"name": name, **own},
             "expand": {**amount, "seed": derive_seed("improve", self.asked.seed, number) % 2**31},
             "roles": {key: value for key, value in roles.items() if value is not None},
@@ -263,7 +259,7 @@ class _Loop:
         result = expand(
             out=out,
             recipe={
-                "data": {"path": self.data, **self._read_as},
+                "data": {"path": self.data, **self.reading},
                 "method": {"name": "mix", "runs": list(runs), "only": list(weak)},
                 "expand": {"per_class": each, "seed": self.asked.seed},
                 "roles": roles,
@@ -286,6 +282,8 @@ class _Loop:
         file = self.out / SETTINGS
         if file.is_file():
             then = parse_json(file.read_text(encoding="utf-8"))
+            for part, cls in (("settings", Improvement), ("classifier", Training)):
+                then[part] = _plain_defaults(cls, now[part]) | then.get(part, {})  # a setting that came later
             for part, value in now.items():
                 if then.get(part) != value:
                     raise RunError(
@@ -324,6 +322,11 @@ def _verdict(measured: Values) -> tuple[bool, bool, str]:
     kept, goes_on = measured["low"] > 0, measured["low"] > 0 and measured["mean"] >= smallest
     end = "" if goes_on else f"; the smallest gain that these images show reliably is {100 * smallest:.1f}"
     return kept, goes_on, f"{points} {interval}, {'kept' if kept else 'not kept'}{end}"
+
+
+def _plain_defaults(cls: type, names: Collection[str]) -> Values:
+    """The defaults of these fields, as JSON has them."""
+    return dict(parse_json(json_bytes({f.name: f.default for f in fields(cls) if f.name in names})))
 
 
 def _changed(part: str, then: Any, now: Any) -> str:
