@@ -99,10 +99,10 @@ cores, `imaginate` encodes on all of them without `--workers`; a script does not
 
 `python benchmarks/growth.py`: seeds of 24 pixels, one copy of each by the cheapest method, so that each command's own
 work is what counts; processor seconds and peak memory, the start of Python and of the libraries among them (PyTorch
-alone takes some 3 seconds and 700 MB). Other work shared the
-processors up to 100,000 seeds, and hardly after that; memory does not feel it. A run of n seeds has 2 n rows. A command that goes on with
-a run asks every seed's file whether it has changed (size, times, inode), and reads those that have: a source that
-changed is refused. The hashes of the others are in the machine's cache (`imaginate cache`).
+alone takes some 3 seconds and 700 MB). Other work shared the processors up to 100,000 seeds, and hardly after that;
+memory does not feel it. A run of n seeds has 2 n rows. A command that goes on with a run asks every seed's file whether
+it has changed (size, times, inode), and reads those that have: a source that changed is refused. The hashes of the
+others are in the machine's cache (`imaginate cache`).
 
 | processor s, seeds: | {sizes} |
 | --- | {rule} |

@@ -12,4 +12,4 @@ def ending(name: str) -> str:
 
 def endings(names: Iterable[str]) -> set[str]:
     """The different endings of names."""
-    return {name[name.rfind(".") :] if "." in name else name for name in names}
+    return set(map(ending, names))

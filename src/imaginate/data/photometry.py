@@ -59,7 +59,7 @@ def through(samples: Iterable[Sample], rendering: Rendering) -> list[Sample]:
     concerns_all = rendering.channels is not None or rendering.of_eight_bits is not None
     return [
         replace(sample, source=RenderedSource(sample.source, rendering))
-        if concerns_all or _may_be_deep(sample)
+        if concerns_all or _may_be_deep(sample.id)
         else sample
         for sample in samples
     ]
@@ -94,14 +94,13 @@ def _groups(samples: Sequence[Sample]) -> list[list[Sample]]:
         by_ending.setdefault(ending(sample.id), []).append(sample)
     groups: dict[str, list[Sample]] = {}
     for end, some in by_ending.items():
-        name = end.lower()
-        if not name.endswith(_EIGHT_BITS):
-            groups.setdefault(name if name in _BY_NAME else "", []).extend(some)
+        if _may_be_deep(end):
+            groups.setdefault(end.lower() if end.lower() in _BY_NAME else "", []).extend(some)
     return list(groups.values())
 
 
-def _may_be_deep(sample: Sample) -> bool:
-    return not sample.id.lower().endswith(_EIGHT_BITS)
+def _may_be_deep(name: str) -> bool:
+    return not name.lower().endswith(_EIGHT_BITS)
 
 
 def _sampled(group: Sequence[Sample], spec: DataSpec) -> list[Numbers]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from imaginate.data import Dataset, Digests, conflicts, load
+from imaginate.data import Dataset, Digests, conflicts, load, sha256
 from imaginate.data.labelling import as_line
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.seed_digests import seen_in
@@ -91,6 +91,9 @@ def _usable(
     samples, digests = dataset.samples, Digests()
     generated: dict[int, DigitalSource] = {}
     for number, found in enumerate(seen_in(dataset, patience=patience)):
+        if found is None:
+            digests.append(sha256(b"not read: %d" % number))
+            continue
         digests.append(found.digest)
         if found.mark is not None:
             generated[number] = found.mark

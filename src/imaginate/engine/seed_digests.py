@@ -43,15 +43,11 @@ class Seen:
     problem: str = ""
 
 
-def seen_in(dataset: Dataset, *, patience: float = math.inf) -> Iterator[Seen]:
-    """One for every sample, in their order. After `patience` seconds the rest has a digest of its number alone."""
-    start, number = time.perf_counter(), 0
-    known = _Known(dataset)
+def seen_in(dataset: Dataset, *, patience: float = math.inf) -> Iterator[Seen | None]:
+    """One for every sample, in their order; None for those that are left after `patience` seconds."""
+    until, known = time.perf_counter() + patience, _Known(dataset)
     for first in range(0, len(dataset.samples), PIECE):
-        piece = dataset.samples[first : first + PIECE]
-        for seen in known.read(piece, first // PIECE, start + patience):
-            yield seen or Seen(sha256(b"not read: %d" % number))
-            number += 1
+        yield from known.read(dataset.samples[first : first + PIECE], first // PIECE, until)
 
 
 class _Known:
@@ -68,7 +64,7 @@ class _Known:
         own, *others = self._near(place)
         rows, is_new = bytearray(), False
         for sample in samples:
-            if until < math.inf and time.perf_counter() > until:
+            if time.perf_counter() > until:
                 yield None
                 continue
             key, is_trusted = _key(sample.source)

@@ -198,17 +198,15 @@ def _in_classes(theirs: Dataset, labels: LabelSpace, path: str) -> Dataset:
     """The run in our label space, with its soft labels."""
     data, found = matched(theirs, labels, path)
     soft = {sample.id: sample.soft_label for sample in theirs.samples if sample.soft_label}
-    if not soft:
-        return data
     samples = []
     for sample in data.samples:
-        shares = [0.0] * len(labels)
-        for number, share in enumerate(soft.get(sample.id, ())):
-            if share and number in found.labels:
-                shares[found.labels[number]] += share
-        if sample.id not in soft:
+        if (given := soft.get(sample.id)) is None:
             samples.append(sample)
-        elif abs(sum(shares) - 1) < WHOLE:
+            continue
+        shares = [0.0] * len(labels)
+        for number, label in found.labels.items():
+            shares[label] += given[number]
+        if abs(sum(shares) - 1) < WHOLE:
             samples.append(replace(sample, soft_label=tuple(shares)))
     return replace(data, samples=tuple(samples))
 
