@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -242,3 +243,35 @@ def test_a_name_of_the_hub_is_answered_with_how_it_is_written(
     assert main([str(tmp_path / "new") if word == "NEW" else word for word in words]) == 2
     assert "a dataset of the Hugging Face hub is written hf://datasets/me/mine" in capsys.readouterr().err
     assert not (tmp_path / "new").exists()
+
+
+_PROGRAM = """
+import atexit, sys
+from imaginate.cli import main
+class Kept:
+    def __del__(self): print("taken apart")
+class Cycle: pass
+{load}
+cycle = Cycle(); cycle.kept = Kept(); cycle.itself = cycle
+sys.argv = ["imaginate", *{words}]
+code = main()
+atexit.register(print, "handlers")
+raise SystemExit(code)
+"""
+
+
+@pytest.mark.parametrize("words, code", [(["methods", "cutout"], 0), (["methods", "no such"], 2)])
+@pytest.mark.parametrize("load", ["import torch", "pass"])
+def test_a_program_with_pytorch_ends_after_its_exit_handlers_with_its_code(
+    words: list[str], code: int, load: str
+) -> None:
+    """Nothing printed is lost, handlers run, and modules are taken apart only where that costs nothing."""
+    done = subprocess.run(
+        [sys.executable, "-c", _PROGRAM.format(load=load, words=words)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == code, done.stderr
+    lines = done.stdout.splitlines()
+    assert "handlers" in lines
+    assert ("taken apart" in lines) == (load == "pass")
+    assert code == 0 or "unknown method" in done.stderr
+    assert code or any("cutout" in line.lower() for line in lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import difflib
 import importlib
 import io
@@ -66,9 +67,16 @@ class _Parser(argparse.ArgumentParser):
 
 def run(args: list[str], *, is_program: bool) -> int:
     """Run one command; returns its exit code. `is_program`: as the program of this process."""
-    if is_program:
-        _use_utf8(args)
-        signal.signal(signal.SIGTERM, _stop)
+    if not is_program:
+        return _run(args)
+    _use_utf8(args)
+    signal.signal(signal.SIGTERM, _stop)
+    end = _End()
+    end.code = _run(args)
+    return end.code
+
+
+def _run(args: list[str]) -> int:
     _write_any_text()
     try:
         with _noted() as notes:
@@ -83,6 +91,30 @@ def run(args: list[str], *, is_program: bool) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+
+
+class _End:
+    """Ends a process that has loaded PyTorch as soon as its exit handlers have run. Python would take every module
+    apart first: a second, and 130 MB for the pages of libraries that nothing else reads.
+
+    It is registered before the command begins, so its handler is the last one to run. `code`: what the command returned;
+    None where it raised, and Python ends as ever.
+    """
+
+    def __init__(self) -> None:
+        self.code: int | None = None
+        atexit.register(self._leave)
+
+    def _leave(self) -> None:
+        if self.code is None or "torch" not in sys.modules:
+            return
+        try:
+            for stream in (sys.stdout, sys.stderr):
+                if stream is not None and not stream.closed:
+                    stream.flush()
+        except OSError:  # nobody reads any more: Python says what it says
+            return
+        os._exit(self.code)
 
 
 def _stop(*_: object) -> NoReturn:
