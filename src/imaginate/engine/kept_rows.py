@@ -16,7 +16,6 @@ from types import TracebackType
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from imaginate.engine.resolve import NamedFilter
 from imaginate.engine.run_filters import other_side, rejected_name
@@ -116,14 +115,9 @@ def _refused_and_returning(rows: pa.Table) -> pa.Table:
 
 
 def _write(store: Folder, name: str, schema: pa.Schema, parts: Iterable[pa.Table]) -> None:
-    is_empty = True
-    with store.writing(name) as file, pq.ParquetWriter(file, schema) as writer:
+    with store.writing(name) as file, tables.writer(file, schema) as writer:
         for rows in parts:
-            if rows.num_rows:
-                writer.write_table(rows.select(schema.names))
-                is_empty = False
-        if is_empty:
-            writer.write_table(schema.empty_table())
+            writer.write(rows.select(schema.names))
 
 
 def _move(store: Folder, target: str) -> None:

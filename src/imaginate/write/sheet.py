@@ -55,22 +55,45 @@ def groups_of(store: Folder, limit: int, copies: int, *, rejected: bool = True) 
 
 
 def _spread(store: Folder, names: Sequence[str], limit: int) -> set[Key]:
-    """(label, seed) of up to `limit` seeds with new images, evenly spread over all in their order."""
+    """(label, seed) of up to `limit` seeds with new images, evenly spread over the classes and, in each, over its rows.
+
+    Two passes: of a seed, the first remembers a hash, its label and its first row, in 24 bytes.
+    """
+    import numpy as np
+
+    hashes, labels, rows, count = [], [], [], 0
+    for _, label, seed in _new_rows(store, names):
+        marks = np.fromiter((hash(key) for key in zip(label, seed, strict=True)), np.int64, len(seed))
+        found, first = np.unique(marks, return_index=True)
+        hashes.append(found)
+        labels.append(np.array(label, np.int64)[first])
+        rows.append(first + count)
+        count += len(seed)
+    if not count:
+        return set()
+    _, first = np.unique(np.concatenate(hashes), return_index=True)  # the first of equal ones: rows come in their order
+    label_of, row_of = np.concatenate(labels)[first], np.concatenate(rows)[first]
+    order = np.lexsort((row_of, label_of))
+    step = max(1.0, len(order) / limit)
+    wanted = {int(row_of[order[int(i * step)]]) for i in range(min(limit, len(order)))}
+    return {
+        (label[row - start], seed[row - start])
+        for start, label, seed in _new_rows(store, names)
+        for row in wanted.intersection(range(start, start + len(seed)))
+    }
+
+
+def _new_rows(store: Folder, names: Sequence[str]) -> Iterator[tuple[int, list[int], list[str]]]:
+    """Of the new images, piece by piece: how many came before, their labels, and their seeds ("" without one)."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    parts = []
+    count = 0
     for batch in _batches(store, names, ["label", "seed_image", "method"]):
-        new = pa.Table.from_batches([batch]).filter(pc.is_valid(batch.column("method")))
+        new = batch.filter(pc.is_valid(batch.column("method")))
         seeds = new.column("seed_image").cast(pa.string()).fill_null("")
-        parts.append(pa.table({"label": new.column("label"), "seed": seeds}).group_by(["label", "seed"]).aggregate([]))
-    if not parts:
-        return set()
-    every = pa.concat_tables(parts).group_by(["label", "seed"]).aggregate([])
-    every = every.sort_by([("label", "ascending"), ("seed", "ascending")])
-    step = max(1.0, every.num_rows / limit)
-    rows = every.take([int(i * step) for i in range(min(limit, every.num_rows))]).to_pylist()
-    return {(row["label"], row["seed"]) for row in rows}
+        yield count, new.column("label").to_pylist(), seeds.to_pylist()
+        count += new.num_rows
 
 
 def _rows_of(store: Folder, names: Sequence[str], chosen: set[Key]) -> Iterator[Row]:

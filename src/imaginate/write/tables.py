@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +13,8 @@ import pyarrow.parquet as pq
 
 from imaginate.files import KEPT, REJECTED, Folder
 from imaginate.runs import RunFolder
+
+GROUP = 8192  # rows of a row group: a table of many small ones takes 27 kB of memory for each
 
 BASE = pa.schema(
     [
@@ -73,22 +76,56 @@ def merge(store: Folder, shards: Iterable[str], refused: Mapping[str, tuple[str,
     """
     names = list(shards)
     schema = unified(schema_of(store, name) for name in names)
-    counts = {KEPT: 0, REJECTED: 0}
     with (
         store.writing(REJECTED) as refused_file,
-        pq.ParquetWriter(refused_file, schema) as refused_rows,
+        writer(refused_file, schema) as refused_rows,
         store.writing(KEPT) as kept_file,
-        pq.ParquetWriter(kept_file, schema) as kept_rows,
+        writer(kept_file, schema) as kept_rows,
     ):
         for name in names:
             part = _with_refusals(read(store, name), refused)
             is_kept = part.column("kept")
-            for to, writer, rows in ((KEPT, kept_rows, is_kept), (REJECTED, refused_rows, pc.invert(is_kept))):
-                chosen = part.filter(rows)
-                if chosen.num_rows:
-                    writer.write_table(fitted(chosen, schema))
-                    counts[to] += chosen.num_rows
-    return counts
+            kept_rows.write(fitted(part.filter(is_kept), schema))
+            refused_rows.write(fitted(part.filter(pc.invert(is_kept)), schema))
+    return {KEPT: kept_rows.count, REJECTED: refused_rows.count}
+
+
+class RowWriter:
+    """Writes rows to a parquet file in groups of `GROUP`, however they come: the same rows give the same bytes."""
+
+    def __init__(self, file: pq.ParquetWriter) -> None:
+        self.count = 0
+        self._file, self._waiting = file, list[pa.Table]()
+
+    def write(self, rows: pa.Table) -> None:
+        """More rows, in the columns of the file."""
+        self.count += rows.num_rows
+        self._waiting.append(rows)
+        if sum(part.num_rows for part in self._waiting) >= GROUP:
+            self._write(whole_groups=True)
+
+    def finish(self) -> None:
+        """The last rows, which may be fewer."""
+        self._write(whole_groups=False)
+
+    def _write(self, *, whole_groups: bool) -> None:
+        if not self._waiting:
+            return
+        rows = pa.concat_tables(self._waiting).combine_chunks()
+        until = rows.num_rows - rows.num_rows % GROUP if whole_groups else rows.num_rows
+        if until:
+            self._file.write_table(rows.slice(0, until), row_group_size=GROUP)
+        rest = rows.slice(until)
+        self._waiting = [rest] if rest.num_rows else []
+
+
+@contextmanager
+def writer(file: IO[bytes], schema: pa.Schema) -> Iterator[RowWriter]:
+    """A parquet file of rows with this schema, which is whole at the end of the block."""
+    with pq.ParquetWriter(file, schema) as opened:
+        rows = RowWriter(opened)
+        yield rows
+        rows.finish()
 
 
 def unified(schemas: Iterable[pa.Schema]) -> pa.Schema:
