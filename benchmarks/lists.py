@@ -26,7 +26,7 @@ import numpy as np
 import retrieval
 from retrieval import PIECE, QUERIES, TARGET, TOP, Clock, Peak, rss, size_of
 
-STEPS = (1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256)
+STEPS = (1, 2, 3, 4, 6, 8, 10, 12, 14, 16, 18, 20, 24, 28, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 ROUNDS = 5
 
 

@@ -56,20 +56,25 @@ def file_hash(path: str | os.PathLike[str]) -> str:
 def short_hash(value: object) -> str:
     """Sixteen hex digits of any JSON-able value or dataclass, independent of key order."""
     plain = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-    return content_hash(_json(plain).encode(), size=8)
+    return content_hash(_bytes(plain), size=8)
 
 
 def short_hash_of_rows(head: object, rows: Iterable[object]) -> str:
     """`short_hash([head, list(rows)])` of plain values, row by row: no list of them is ever there."""
     digest = hashlib.blake2b(digest_size=8)
-    digest.update(f"[{_json(head)}, [".encode())
+    digest.update(b"[" + _bytes(head) + b", [")
     for number, row in enumerate(rows):
-        digest.update(f"{', ' if number else ''}{_json(row)}".encode())
+        digest.update((b", " if number else b"") + _bytes(row))
     digest.update(b"]]")
     return digest.hexdigest()
 
 
 _json = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str).encode
+
+
+def _bytes(value: object) -> bytes:
+    """A value as JSON in UTF-8; names of files that are no UTF-8 are the bytes that they are on the disk."""
+    return _json(value).encode(errors="surrogateescape")
 
 
 def derive_seed(*parts: object) -> int:

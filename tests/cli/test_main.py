@@ -260,7 +260,7 @@ raise SystemExit(code)
 """
 
 
-@pytest.mark.parametrize("words, code", [(["methods", "cutout"], 0), (["methods", "no such"], 2)])
+@pytest.mark.parametrize(("words", "code"), [(["methods", "cutout"], 0), (["methods", "no such"], 2)])
 @pytest.mark.parametrize("load", ["import torch", "pass"])
 def test_a_program_with_pytorch_ends_after_its_exit_handlers_with_its_code(
     words: list[str], code: int, load: str
@@ -275,3 +275,24 @@ def test_a_program_with_pytorch_ends_after_its_exit_handlers_with_its_code(
     assert ("taken apart" in lines) == (load == "pass")
     assert code == 0 or "unknown method" in done.stderr
     assert code or any("cutout" in line.lower() for line in lines)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device here that is always full")
+@pytest.mark.parametrize("words", [["methods"], ["methods", "cutout"], ["inspect", "{data}", "--json"]])
+def test_output_that_cannot_be_written_is_one_line(words: list[str], data: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "imaginate", *(word.format(data=data) for word in words)],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1] == "imaginate: cannot write: No space left on device"
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_help_all_of_a_sub_command_is_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pool", "search", "--help-all"]) == 0
+    assert "--queries" in capsys.readouterr().out
+    assert main(["pool", "--help-all"]) == 0
+    assert "--queries" not in capsys.readouterr().out

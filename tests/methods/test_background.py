@@ -125,3 +125,29 @@ def test_an_image_without_an_object_is_refused_with_the_reason() -> None:
     assert {c.info["partner"] for c in made}.isdisjoint({"s0"})
     assert all(overlap(c.mask, mask) > 0.9 for c in made)
     assert not torch.equal(made[0].image, made[1].image)
+
+
+def test_the_object_of_an_image_is_found_once_for_all_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a guide it takes 49 passes of its network."""
+    world, asked = World(size=24, guide=Redness()), list[str]()
+    pictures = {torch.from_numpy(world.samples.image(i).numpy()).numpy().tobytes() for i in range(len(world.samples))}
+
+    def seen(guide: object, image: torch.Tensor, label: int, device: str) -> np.ndarray:
+        asked.append(f"{label} {image.numpy().tobytes().hex()}")
+        return np.zeros(tuple(image.shape[-2:]), np.float32)
+
+    monkeypatch.setattr("imaginate.methods.core.seen.seen_at", seen)
+    method = registry.make("methods", "background", {"find": "guide", "least": 0.0, "most": 1.0})
+    first = world.samples.sample(0)
+    request = Request(
+        key=first.id, label=first.label, copies=tuple(range(40)), seeds=tuple(range(40)), sample=first,
+        image=world.samples.image(0),
+    )  # fmt: skip
+    made = method.expand([request], world)
+    assert len(made) == 40
+    assert not any(one.failed for one in made)
+    assert len(asked) == len(set(asked))
+    assert 2 < len(asked) <= len(pictures)
+    again = method.expand([request], world)
+    assert len(asked) == len(set(asked))
+    assert all(torch.equal(a.image, b.image) for a, b in zip(made, again, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -421,3 +422,24 @@ def test_one_picture_under_many_names_is_one_row_whenever_it_is_committed(
     pool = str(tmp_path / "pool")
     tally = build_pool(pool, [str(tmp_path / "photos")], guide, Building(batch=2, threads=2))
     assert (tally.added, tally.known, len(ids(pool))) == (2, 22, 2)
+
+
+@pytest.mark.parametrize("store", ["bytes", "reference"])
+def test_names_that_are_no_text_are_images_like_others(tmp_path: Path, guide: ColourGuide, store: str) -> None:
+    """A file name is bytes: from an old archive it is often no UTF-8."""
+    images = folder(tmp_path / "photos", each=1)
+    other = os.fsencode(images) + b"/cr\xe9me"
+    os.mkdir(other)
+    for name in (b"\xff.png", b"\xfe.txt"):
+        with open(other + b"/" + name, "wb") as file:
+            file.write(png(picture(7)) if name.endswith(b"png") else b"cream")
+    with open(other + b"/\xfd.doc", "wb") as file:
+        file.write(b"no image")
+    pool = str(tmp_path / "pool")
+    tally = build_pool(pool, [str(images)], guide, Building(store=store))
+    assert (tally.added, dict(tally.skipped)) == (4, {"not an image": 1})
+    assert "photos/cr\\xe9me/\\xff.png" in {row["source"] for row in rows(pool)}
+    opened = open_pool(pool)
+    found = [opened.image(row) for row in opened.search(guide.embed_text(["red"]), 4)[0]]
+    assert len(found) == 4
+    assert build_pool(pool, [str(images)], guide, Building(store=store)).added == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,23 @@ def content_of(found: Any) -> str:
     from imaginate.files import content_hash
 
     return content_hash("\n".join(found.images).encode(), size=8)
+
+
+def test_names_that_are_no_text_are_written_as_they_are_shown(place: Path, tmp_path: Path) -> None:
+    other = os.fsencode(folder(tmp_path / "more", classes=("ant", "bee_2"), each=1))
+    os.rename(other + b"/ant/000.png", other + b"/ant/\xff.png")
+    for name in ("said.csv", "said.jsonl", "said.parquet"):
+        said = ["predict", str(place / "model"), str(tmp_path / "more"), "--out", str(tmp_path / name), "--quiet"]
+        assert main(said) == 0
+    assert pq.read_table(tmp_path / "said.parquet")["image"].to_pylist() == ["ant/\\xff.png", "bee_2/000.png"]
+    assert '"ant/\\xff.png","ant"' in (tmp_path / "said.csv").read_text()
+    one = imaginate.predict(place / "model", [os.fsdecode(other + b"/ant/\xff.png")], progress=False)
+    assert one.table()["image"].to_pylist()[0].endswith("ant/\\xff.png")
+
+
+def test_the_labels_of_a_folder_with_splits_are_compared(place: Path, tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        folder(tmp_path / "splits" / split, classes=("ant", "bee_2"), each=2)
+    found = imaginate.predict(place / "model", tmp_path / "splits", progress=False)
+    assert len(found) == 8
+    assert found.known == tuple(name.split("/")[1] for name in found.images)

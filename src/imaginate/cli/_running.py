@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import atexit
 import difflib
+import errno
 import importlib
 import io
 import logging
@@ -31,6 +32,9 @@ _READS_ROWS = (
     "refilter",
     "train",
 )
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # a full disk, a quota, a file larger than files may be
 
 
 class _Parser(argparse.ArgumentParser):
@@ -80,7 +84,9 @@ def _run(args: list[str]) -> int:
     _write_any_text()
     try:
         with _noted() as notes:
-            return _dispatch(args, notes)
+            code = _dispatch(args, notes)
+            _flush()  # what is printed may have been held back until now
+            return code
     except ImaginateError as error:
         print(f"imaginate: {error}", file=sys.stderr)
         return 2
@@ -91,14 +97,34 @@ def _run(args: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 141
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _give_up_output()
+        where = f" {error.filename}" if error.filename else ""
+        print(f"imaginate: cannot write{where}: {error.strerror}", file=sys.stderr)
+        return 2
+
+
+def _flush() -> None:
+    if sys.stdout is not None and not sys.stdout.closed:
+        sys.stdout.flush()
+
+
+def _give_up_output() -> None:
+    """Where standard output takes no more, what waits to be printed is lost: Python would try again at its end."""
+    try:
+        _flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class _End:
     """Ends a process that has loaded PyTorch as soon as its exit handlers have run. Python would take every module
     apart first: a second, and 130 MB for the pages of libraries that nothing else reads.
 
-    It is registered before the command begins, so its handler is the last one to run. `code`: what the command returned;
-    None where it raised, and Python ends as ever.
+    It is registered before the command begins, so its handler is the last one to run. `code`: what the command
+    returned; None where it raised, and Python ends as ever.
     """
 
     def __init__(self) -> None:
@@ -176,11 +202,19 @@ def _dispatch(args: list[str], notes: logging.Handler) -> int:
     module = importlib.import_module(f"imaginate.cli.{name.replace('-', '_')}")
     parser, words = configured(rest, lambda some: parser_of(name, some))
     if "--help-all" in words and isinstance(parser, _Parser):
-        print(parser.format_all())
+        print(_named(parser, words).format_all())
         return 0
     parsed = _parsed(parser, words)
     with heard(parsed, notes):
         return int(module.run(parsed))
+
+
+def _named(parser: _Parser, words: Sequence[str]) -> _Parser:
+    """The parser of the sub-command among the words, where the command has some and one is there."""
+    for action in parser._get_positional_actions():
+        if action.nargs == argparse.PARSER and isinstance(action.choices, dict):
+            return next((action.choices[word] for word in words if word in action.choices), parser)
+    return parser
 
 
 def _parsed(parser: argparse.ArgumentParser, rest: list[str]) -> argparse.Namespace:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from imaginate.errors import DataError
 from imaginate.limits import parse_json
 
 if TYPE_CHECKING:
@@ -26,12 +27,16 @@ class Columns:
 
 
 def find(schema: pa.Schema, features: Mapping[str, Any] | None = None) -> Columns | None:
-    """The columns of an arrow schema that hold images and labels; None where either is missing."""
+    """The columns of an arrow schema that hold images and labels; None where either is missing. DataError where one of
+    them is there twice."""
     stored = features if features is not None else of_schema(schema)
     image = image_column(schema, stored)
     label = _label(schema, stored, image)
     if image is None or label is None:
         return None
+    for name in (image, label):
+        if (count := schema.names.count(name)) > 1:
+            raise DataError(f"the table has {count} columns of the name {name!r}: rename or remove all but one")
     return Columns(image, label, _names(stored.get(label)))
 
 
@@ -48,7 +53,7 @@ def of_schema(schema: pa.Schema) -> Mapping[str, Any]:
 def image_column(schema: pa.Schema, stored: Mapping[str, Any]) -> str | None:
     """The column that holds images: the one marked so, one of a usual name, else the first that can hold bytes."""
     marked = [n for n, f in stored.items() if isinstance(f, dict) and f.get("_type") == "Image" and n in schema.names]
-    holders = [n for n in schema.names if is_struct(schema.field(n).type) or _is_binary(schema.field(n).type)]
+    holders = [field.name for field in schema if is_struct(field.type) or _is_binary(field.type)]
     named = [n for n in IMAGE_NAMES if n in holders]
     return next(iter([*[n for n in marked if n in holders], *named, *holders]), None)
 

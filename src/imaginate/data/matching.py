@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imaginate.data.dataset import Dataset
 from imaginate.data.labelling import one_form
 from imaginate.errors import DataError, some
-from imaginate.records import ClassInfo, LabelSpace, Skipped
+from imaginate.records import ClassInfo, LabelSpace, Sample, Skipped
 
 _CODE = re.compile(r"^(?:n\d{8}|[a-z]?\d+)[\s._-]+(?=\S)", re.IGNORECASE)
 SHOWN = 12  # names in a message
+WHOLE = 1e-4  # what the shares of a soft label may miss 1 by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,8 @@ def match_classes(theirs: LabelSpace, ours: LabelSpace) -> Matched:
 
 
 def matched(data: Dataset, ours: LabelSpace, what: str) -> tuple[Dataset, Matched]:
-    """The dataset in our label space; images of classes that no name matches are skipped. DataError, with a table of
-    both sides' names, where nothing matches."""
+    """The dataset in our label space, soft labels too; images of classes that no name matches, or partly of one, are
+    skipped. DataError, with a table of both sides' names, where nothing matches."""
     found = match_classes(data.labels, ours)
     if not any(sample.label in found.labels for sample in data.samples):
         raise DataError(
@@ -57,11 +58,25 @@ def matched(data: Dataset, ours: LabelSpace, what: str) -> tuple[Dataset, Matche
             f"here: {some(ours.names, SHOWN)}; name its folders like these, or describe them in its classes.yaml "
             "(display)"
         )
-    kept = tuple(
-        replace(s, label=found.labels[s.label], soft_label=None) for s in data.samples if s.label in found.labels
-    )
-    left = tuple(Skipped(s.id, "no class of that name", s.split) for s in data.samples if s.label not in found.labels)
-    return replace(data, labels=ours, samples=kept, skipped=(*data.skipped, *left)), found
+    kept, left = list[Sample](), list[Skipped]()
+    for sample in data.samples:
+        if sample.label not in found.labels:
+            left.append(Skipped(sample.id, "no class of that name", sample.split))
+        elif sample.soft_label is None:
+            kept.append(replace(sample, label=found.labels[sample.label]))
+        elif abs(sum(shares := _shares(sample.soft_label, found.labels, len(ours))) - 1) < WHOLE:
+            kept.append(replace(sample, label=found.labels[sample.label], soft_label=shares))
+        else:
+            left.append(Skipped(sample.id, "partly of no class of that name", sample.split))
+    return replace(data, labels=ours, samples=tuple(kept), skipped=(*data.skipped, *left)), found
+
+
+def _shares(theirs: Sequence[float], labels: Mapping[int, int], classes: int) -> tuple[float, ...]:
+    """A soft label in our classes; it sums to less than 1 where a part of it is of none."""
+    shares = [0.0] * classes
+    for number, label in labels.items():
+        shares[label] += theirs[number]
+    return tuple(shares)
 
 
 def _forms(info: ClassInfo) -> set[str]:

@@ -144,11 +144,14 @@ def choose_classes(listing: Listing, names: Sequence[str] | None, path: str) -> 
 
 
 def _about_split(listing: Listing, spec: DataSpec, split: str | None) -> list[str]:
-    """A note where the split was chosen by default."""
-    if spec.split is not None or len(listing.splits) < 2:
+    """Notes where the split was chosen by default: which one, and how many images are in none."""
+    if spec.split is not None:
         return []
     which = f"split {split!r}, one of" if split else "all of the splits"
-    return [f"reading {which} {', '.join(listing.splits)}"]
+    notes = [f"reading {which} {', '.join(listing.splits)}"] if len(listing.splits) > 1 else []
+    count = sum(sample.split is None for sample in listing.samples) if split else 0
+    left = "1 image is" if count == 1 else f"{count} images are"
+    return [*notes, f"{left} in no split, and not read; --split all reads every image"] if count else notes
 
 
 def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[Skipped], list[str]]:

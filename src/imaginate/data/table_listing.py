@@ -68,6 +68,10 @@ def placed(file: TableFile, finder: Finder, part: Part, split: str | None = None
         return PlacedTable(bare, by_files, finder, split)
     if roles is None:
         raise DataError(unknown_columns(file.path, file.columns()))
+    used = {roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups}
+    for name, count in file.repeated().items():
+        if name in used:
+            raise DataError(f"{file.path} has {count} columns of the name {name!r}: rename or remove all but one")
     return PlacedTable(file, roles, finder, split)
 
 

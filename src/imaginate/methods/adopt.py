@@ -68,7 +68,8 @@ def _candidate(request: Request, copy: int, seed: int, sample: Sample) -> Candid
         failed = str(error)
     return Candidate(
         key=request.key, label=request.label, copy=copy, seed=seed, image=image, failed=failed,
-        info={"adopted_from": f"as it was: {sample.id}"}, digital_source=source_of(sample),
+        soft_label=sample.soft_label, info={"adopted_from": f"as it was: {sample.id}"},
+        digital_source=source_of(sample),
     )  # fmt: skip
 
 

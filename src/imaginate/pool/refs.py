@@ -19,6 +19,7 @@ from imaginate import registry
 from imaginate.data import urls
 from imaginate.data.addresses import PRIVATE, is_refused, opener
 from imaginate.data.downloads import Resized
+from imaginate.data.listing import printable
 from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.data.sources.file import FileSource
 from imaginate.data.sources.rendered import RenderedSource
@@ -43,7 +44,7 @@ _EARLIER = {
 
 def encoded(source: ImageSource) -> str | None:
     """The reference of a registered image source of plain fields; None for one that holds the bytes itself."""
-    if isinstance(source, FileSource):
+    if isinstance(source, FileSource) and printable(source.path) == source.path:
         return f"file:{source.path}"
     if isinstance(source, RenderedSource):
         inner = encoded(source.inner)
@@ -88,8 +89,8 @@ def _source(ref: str) -> ImageSource:
         if "inner" in values:
             return RenderedSource(_source(values["inner"]), _rendering(values["rendering"]))
         kind = values.pop("kind")
-        if "path" in values:
-            _allowed(str(values["path"]))
+        for value in values.values():
+            _allowed(str(value))
         return registry.find("sources", _EARLIER.get(kind, kind))(**values)
     except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
         raise ImageError("unknown reference") from None

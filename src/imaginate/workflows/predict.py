@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from imaginate.data import load, open_dataset
 from imaginate.data.decoding import decode_tensor, has_image_suffix
+from imaginate.data.layout import arranged
+from imaginate.data.listing import printable
 from imaginate.data.reading import read_file
 from imaginate.data.scanning import scan
 from imaginate.errors import DataError, ImageError
@@ -156,13 +158,15 @@ Found = tuple[str, str, Any, str | None]  # name, why it is skipped or "", path 
 
 def _listed(images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], split: str | None) -> list[Found]:
     if not isinstance(images, (str, os.PathLike)):
-        return [(os.fspath(one), "", os.fspath(one), None) for one in images]
+        return [(printable(os.fspath(one)), "", os.fspath(one), None) for one in images]
     place = os.fspath(images)
     if os.path.isdir(place) and split is None and not os.path.exists(os.path.join(place, RECIPE)):
-        found = sorted(scan(place))
-        return [(name, why, path, name.split("/")[0] if "/" in name else None) for name, path, why in found]
+        found = [(printable(name), why, path) for name, path, why in sorted(scan(place))]
+        usable = [name for name, why, _ in found if not why]
+        label = {name: of or None for name, (of, _) in zip(usable, arranged(usable).rows, strict=True)}
+        return [(name, why, path, label.get(name)) for name, why, path in found]
     if has_image_suffix(place) and split is None:
-        return [(place, "", place, None)]
+        return [(printable(place), "", place, None)]
     data = open_dataset(place, split=split)
     names = data.labels.names
     skipped: list[Found] = [(one.id, one.reason, None, None) for one in data.skipped]

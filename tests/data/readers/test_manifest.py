@@ -316,3 +316,42 @@ def test_local_files_of_label_studio_are_found(tmp_path: Path) -> None:
     lines = ["image,id,choice", *(f"/data/local-files/?d=big%20cats/{n}.png,{n},kind {n}" for n in (1, 2))]
     (tmp_path / "export.csv").write_text("\n".join(lines))
     assert open_dataset(tmp_path / "export.csv").counts() == {"kind 1": 1, "kind 2": 1}
+
+
+@pytest.mark.parametrize(
+    "head", ["path,label,label", "path,path,label", 'path,label,"label"', "path,label,split,split"]
+)
+def test_a_column_that_is_there_twice_is_refused(tmp_path: Path, head: str) -> None:
+    """A row of such a table has the value of the last one alone, so that all classes could become one."""
+    row = ",".join(
+        [
+            "img/a/000.png" if name == "path" else "train" if name == "split" else "cat"
+            for name in ("path", *head.split(",")[1:])
+        ]
+    )
+    file = manifest(tmp_path, f"{head}\n{row}\n")
+    with pytest.raises(
+        DataError, match=r"has 2 columns of the name '(label|path|split)': rename or remove all but one"
+    ):
+        open_dataset(str(file))
+    twice = pa.Table.from_arrays(
+        [pa.array(["img/a/000.png"])] + [pa.array(["cat"])] * 2, names=["path", "label", "label"]
+    )
+    pq.write_table(twice, tmp_path / "list.parquet")
+    with pytest.raises(DataError, match="has 2 columns of the name 'label'"):
+        open_dataset(str(tmp_path / "list.parquet"))
+
+
+def test_a_column_that_nobody_reads_may_be_there_twice(tmp_path: Path) -> None:
+    file = manifest(tmp_path, "path,label,note,note\nimg/a/000.png,cat,1,2\nimg/a/001.png,dog,1,2\n")
+    assert open_dataset(str(file)).labels.names == ("cat", "dog")
+
+
+def test_rows_without_a_split_are_counted(tmp_path: Path) -> None:
+    rows = "".join(f"img/a/00{n}.png,{'cat' if n % 2 else 'dog'},{'train' if n < 2 else ''}\n" for n in range(4))
+    file = str(manifest(tmp_path, "path,label,split\n" + rows))
+    data = open_dataset(file)
+    assert len(data) == 2
+    assert "2 images are in no split, and not read; --split all reads every image" in data.notes
+    assert len(open_dataset(file, split="all")) == 4
+    assert not any("in no split" in note for note in open_dataset(file, split="train").notes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from statistics import fmean
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from imaginate.contract import Context
-from imaginate.data import Dataset, load, open_dataset
+from imaginate.data import load, open_dataset
 from imaginate.data.digital_source import source_of
 from imaginate.data.lineage import read_lineage
 from imaginate.data.matching import matched
@@ -27,7 +27,6 @@ from imaginate.runs import RunFolder
 from imaginate.settings import nearest
 
 BATCH = 256  # images in memory
-WHOLE = 1e-4  # what a sum of shares may miss 1 by
 CHECKED = 3  # rounds by which it is judged whether the choice helps
 log = logging.getLogger("imaginate")
 
@@ -183,7 +182,7 @@ def _of_runs(paths: Sequence[str], context: Context) -> list[Offer]:
     that we do not have are left out."""
     found = []
     for path in paths:
-        data = _in_classes(open_dataset(path), context.labels, path)
+        data, _ = matched(open_dataset(path), context.labels, path)
         if data.format != "run":
             raise ConfigError(f"{path} is no run: `imaginate adopt {path} RUN` makes one of it")
         lineage = read_lineage(RunFolder(path))
@@ -192,23 +191,6 @@ def _of_runs(paths: Sequence[str], context: Context) -> list[Offer]:
             raise ConfigError(f"{path} has no new images")
         found += [Offer(one, lineage.names_of(one.id) - {one.id} | lineage.ancestors_of(one.id), path) for one in new]
     return found
-
-
-def _in_classes(theirs: Dataset, labels: LabelSpace, path: str) -> Dataset:
-    """The run in our label space, with its soft labels."""
-    data, found = matched(theirs, labels, path)
-    soft = {sample.id: sample.soft_label for sample in theirs.samples if sample.soft_label}
-    samples = []
-    for sample in data.samples:
-        if (given := soft.get(sample.id)) is None:
-            samples.append(sample)
-            continue
-        shares = [0.0] * len(labels)
-        for number, label in found.labels.items():
-            shares[label] += given[number]
-        if abs(sum(shares) - 1) < WHOLE:
-            samples.append(replace(sample, soft_label=tuple(shares)))
-    return replace(data, samples=tuple(samples))
 
 
 def _only(offers: list[Offer], names: Sequence[str], labels: LabelSpace) -> list[Offer]:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from imaginate.data import layout
 from imaginate.data.decoding import has_image_suffix
+from imaginate.data.listing import printable
 from imaginate.data.sources.file import FileSource
 from imaginate.limits import parse_json
 from imaginate.pool import refs
@@ -43,7 +44,8 @@ def _folders(root: str) -> Iterator[Unit]:
         prefix = base if inside == "." else f"{base}/{inside.replace(os.sep, '/')}"
         entries = [entry for entry in os.scandir(folder) if entry.is_file() and not layout.is_system_file(entry.name)]
         if entries:
-            yield Unit(f"{prefix}/", folder_stamp(entries), lambda f=folder, p=prefix: _files(f, p))  # type: ignore[misc]
+            name = printable(prefix)
+            yield Unit(f"{name}/", folder_stamp(entries), lambda f=folder, p=name: _files(f, p))  # type: ignore[misc]
 
 
 def _files(folder: str, prefix: str) -> Iterator[Item]:
@@ -54,9 +56,9 @@ def _files(folder: str, prefix: str) -> Iterator[Item]:
         if has_image_suffix(name):
             row = _row_next_to(os.path.splitext(path)[0])
             source = as_taken(FileSource(os.path.abspath(path)), row)
-            yield Item(name=f"{prefix}/{name}", source=source, ref=refs.encoded(source), facts=facts(row))
+            yield Item(name=f"{prefix}/{printable(name)}", source=source, ref=refs.encoded(source), facts=facts(row))
         elif not name.lower().endswith(_COMPANIONS):
-            yield Item(name=f"{prefix}/{name}", bad="not an image")
+            yield Item(name=f"{prefix}/{printable(name)}", bad="not an image")
 
 
 def _row_next_to(stem: str) -> dict[str, Any]:
