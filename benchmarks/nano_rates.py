@@ -2,8 +2,9 @@
 
     python benchmarks/nano_rates.py
 
-Prompts of its own classes, guidance 4 (two passes of the network a step), DDIM, float32, channels last (as the priors
-of the package run on a CPU), one thread; the decoder is part of it. Each way is timed in turns, and the median is kept: processor time, which other work hardly changes.
+Prompts of its own classes, guidance 4 (two passes of the network a step), DDIM, float32, channels last, one thread; the
+decoder is part of it. Each way is timed in turns, and the median is kept: processor time, which other work hardly
+changes.
 """
 
 from __future__ import annotations

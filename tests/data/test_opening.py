@@ -250,3 +250,15 @@ def test_the_development_datasets(shared_data: Path, name: str, split: str | Non
 def test_names_from_classes_json(shared_data: Path) -> None:
     info = open_dataset(shared_data / "tiny-imagenet-64", split="val").labels[3]
     assert (info.name, info.wnid, info.synonyms[0]) == ("tailed frog", "n01644900", "bell toad")
+
+
+def test_a_long_tail_that_misses_its_ratio_says_so(tmp_path: Path) -> None:
+    """The first class has fewer images than the tail begins with."""
+    zoo.folder(tmp_path / "few", {"a": 27, "b": 30, "c": 24, "d": 33})
+    zoo.folder(tmp_path / "same", dict.fromkeys("abcd", 33))
+    few = open_dataset(str(tmp_path / "few"), imbalance=4)
+    assert list(few.counts().values()) == [27, 20, 13, 8]
+    expected = "of the smallest, 3.4 times fewer: the classes have too few images for 4"
+    assert any(expected in note for note in few.notes)
+    same = open_dataset(str(tmp_path / "same"), imbalance=4)
+    assert any(note.endswith("33 images of the largest class, 8 of the smallest") for note in same.notes)

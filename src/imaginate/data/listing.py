@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
@@ -14,7 +15,8 @@ from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Samp
 NO_IMAGE = "not an image"
 TOO_LARGE = "too many pixels"
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
-_BOXES = (".coco.json", "data.yaml", "_annotations.csv", "_darknet.labels", ".xml", "instances_default.json")
+_BOXES = ("data.yaml", "_annotations.csv", "_darknet.labels")
+_ALL_BOXES = re.compile(r"(?:^|[/.])(?:instances_[^/]*|_?annotations(?:\.coco)?|coco)\.(?:json|xml)$", re.IGNORECASE)
 
 
 def printable(path: str) -> str:
@@ -94,12 +96,37 @@ def _in_a_folder(name: str) -> str:
 def _tables_there(skipped: Iterable[Skipped]) -> str:
     """The end of a message where tables are next to the images that have no class."""
     names = [s.id for s in skipped]
-    boxes = [name for name in names if name.lower().endswith(_BOXES)]
+    boxes = box_files(names, 0)
     tables = [name for name in names if name.lower().endswith(_TABLES) and name not in boxes]
     if tables:
         return f"; the labels may be in {tables[0]}: give that table in place of the folder"
     say = "holds boxes or outlines, which are no classes: export class folders or a table of classes"
     return f"; {boxes[0]} {say}" if boxes else ""
+
+
+def box_files(names: Sequence[str], images: int) -> list[str]:
+    """Of the files that are no images, those that look like boxes or outlines: COCO's, and VOC's or YOLO's where there
+    is one for half of so many images at least."""
+    of_all = [name for name in names if name.lower().endswith(_BOXES) or _ALL_BOXES.search(name)]
+    of_one = [name for name in names if name.lower().endswith(".xml") or _is_of_yolo(name.lower())]
+    return of_all + (of_one if 2 * len(of_one) >= images else [])
+
+
+def _is_of_yolo(name: str) -> bool:
+    return name.endswith(".txt") and "labels" in name.split("/")[:-1]
+
+
+def refuse_boxes(listing: Listing, where: str) -> None:
+    """DataError where all images are in one folder, and boxes or outlines next to them: the folder is no class."""
+    if len(listing.labels) != 1:
+        return
+    found = box_files([item.id for item in listing.skipped if item.reason == NO_IMAGE], len(listing.samples))
+    if found:
+        raise DataError(
+            f"all images of {where} are in one folder, {listing.labels[0].name!r}, and {found[0]} looks like boxes or "
+            "outlines, which are no classes: export class folders or a table of classes; --layout folders takes that "
+            "folder as the class"
+        )
 
 
 def _archives_there(skipped: Iterable[Skipped]) -> str:

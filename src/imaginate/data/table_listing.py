@@ -12,7 +12,7 @@ from imaginate.data.columns import Roles, Row, find_roles, marked, unknown_colum
 from imaginate.data.duplicates import two_labels
 from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, listed, text
-from imaginate.data.listing import printable
+from imaginate.data.listing import printable, refuse_boxes
 from imaginate.data.tables import SUFFIXES, TableFile
 from imaginate.errors import DataError
 from imaginate.records import GROUP, ImageSource, Listing, Part, Sample, Skipped
@@ -141,14 +141,18 @@ def or_lone_table(
     listing: Listing, files: Callable[[], Mapping[str, ImageSource]], part: Part, where: str, *, on_disk: bool = False
 ) -> Listing:
     """The classes of the folders; where all images are in one folder, which tells nothing of them, and the one table
-    here names classes for most of them, those of the table. `files` is asked for in that case alone."""
+    here names classes for most of them, those of the table. `files` is asked for in that case alone. DataError where
+    boxes or outlines are there in place of classes."""
     if len(listing.labels) != 1 or part.layout != "auto":
         return listing
     try:
         found = by_lone_table(DataError(""), files(), part, where, listing.format, on_disk=on_disk)
     except DataError:
-        return listing
-    return found if len(found.labels) > 1 and 2 * len(found.samples) > len(listing.samples) else listing
+        found = listing
+    if len(found.labels) > 1 and 2 * len(found.samples) > len(listing.samples):
+        return found
+    refuse_boxes(listing, where)
+    return listing
 
 
 def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manifest") -> Listing:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -242,3 +244,46 @@ def test_a_damaged_file_of_labels_is_one_line(form: Callable[[Path], Path], tmp_
                 said.append(str(error))
         file.write_text(text)
     assert not any("\n" in line for line in said)
+
+
+BOXES = {
+    "VOC": ("JPEGImages/{}.png", ["Annotations/{}.xml"]),
+    "COCO": ("images/{}.png", ["annotations.json"]),
+    "COCO as published": ("train2017/{}.png", ["annotations/instances_train2017.json"]),
+    "Roboflow": ("export/{}.png", ["export/_annotations.coco.json"]),
+    "CVAT": ("images/{}.png", ["annotations.xml"]),
+    "YOLO": ("images/{}.png", ["labels/{}.txt"]),
+}
+
+
+def boxed(root: Path, images: str, others: list[str]) -> Path:
+    for number in range(6):
+        for name in (images, *others):
+            path = root / name.format(number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(zoo.png(number) if path.suffix == ".png" else b"{}")
+    return root
+
+
+@pytest.mark.parametrize("kind", BOXES)
+def test_a_folder_of_images_with_boxes_is_no_class(tmp_path: Path, kind: str) -> None:
+    """Its name says nothing of them, and a run would label every image by it."""
+    place = boxed(tmp_path / "data", *BOXES[kind])
+    first = BOXES[kind][1][0].format(0)
+    with pytest.raises(
+        DataError, match=f"{re.escape(first)} (holds|looks like) boxes or outlines, which are no classes"
+    ):
+        open_dataset(str(place))
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", place)
+    with pytest.raises(DataError, match="boxes or outlines, which are no classes"):
+        open_dataset(archive)
+
+
+def test_one_class_with_captions_or_a_table_is_read(tmp_path: Path) -> None:
+    captions = boxed(tmp_path / "captions", "dog/{}.png", ["dog/{}.txt", "about.xml"])
+    assert open_dataset(str(captions)).labels.names == ("dog",)
+    voc = boxed(tmp_path / "voc", *BOXES["VOC"])
+    assert open_dataset(str(voc), layout="folders").labels.names == ("JPEGImages",)
+    lines = "".join(f"JPEGImages/{n}.png,{'cat' if n % 2 else 'dog'}\n" for n in range(6))
+    (voc / "classes.csv").write_text("path,label\n" + lines)
+    assert open_dataset(str(voc)).labels.names == ("cat", "dog")
