@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from imaginate import registry
 from imaginate.data.place import examine
+from imaginate.data.sources.file import FileSource
 from imaginate.errors import ImageError
 from imaginate.pool import refs
 from imaginate.pool.units import Held
@@ -65,3 +67,19 @@ def test_other_references_are_refused(ref: str) -> None:
 
 def test_no_two_kinds_of_pool_sources_are_asked_at_the_same_time() -> None:
     assert len({source.priority for source in registry.in_order("pool-sources")}) == len(registry.names("pool-sources"))
+
+
+@pytest.mark.parametrize("field", ["path", "name"])
+def test_no_field_of_a_reference_may_name_a_place_that_a_path_may_not(field: str) -> None:
+    """A pool from somebody else is read row by row: each row names where its image is."""
+    with pytest.raises(ImageError, match="not allowed"):
+        refs.read(json.dumps({"kind": "file" if field == "name" else "span", field: "ftp://example.org/a.png"}))
+
+
+def test_a_file_whose_name_is_no_text_is_read_by_its_reference(tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/\xff.bin")
+    Path(name).write_bytes(b"01234")
+    ref = refs.encoded(FileSource(name))
+    assert ref is not None
+    ref.encode()
+    assert refs.read(ref) == b"01234"
