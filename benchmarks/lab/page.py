@@ -29,9 +29,9 @@ error over seeds; in brackets the difference to *original* with its 95 % interva
 gain, *italic*: a loss, both after Holm's correction over the arms of a study; plain: no difference shown. `visible`:
 the smallest difference that a study finds four times in five. By the plain probe, the rows
 of `mae` and `gif-mae` on Tiny-ImageNet-S, Imagenette-S and BreastMNIST are of images that keep the texture which a
-change repeats in every patch (`--texture keep`); by default it is taken out, as in the other rows. Imagenette-S by fine-tuning,
-every class alike, was looked at with eleven seeds first (the head over the seed images +3.2 [-1.0, +7.4], not shown),
-and then with 22 more, a number set before they were run: by these alone +2.1 (t = 2.3, p 0.03)."""
+change repeats in every patch (`--texture keep`); by default it is taken out, as in the other rows. Imagenette-S by
+fine-tuning, every class alike, was looked at with eleven seeds first (the head over the seed images +3.2 [-1.0, +7.4],
+not shown), and then with 22 more, a number set before they were run: by these alone +2.1 (t = 2.3, p 0.03)."""
 ENOUGH = 20  # arms from which on a rank correlation says something of a predictor
 CORRUPTED = {learner.title for learner in LEARNERS.values() if learner.corrupted}
 Records = dict[tuple[str, str], dict[str, Any]]
