@@ -260,5 +260,8 @@ def test_a_long_tail_that_misses_its_ratio_says_so(tmp_path: Path) -> None:
     assert list(few.counts().values()) == [27, 20, 13, 8]
     expected = "of the smallest, 3.4 times fewer: the classes have too few images for 4"
     assert any(expected in note for note in few.notes)
+    zoo.folder(tmp_path / "steep", {"a": 130, "b": 2})
+    steep = open_dataset(str(tmp_path / "steep"), imbalance=1000)
+    assert any("130.0 times fewer: the classes have too few images for 1000" in note for note in steep.notes)
     same = open_dataset(str(tmp_path / "same"), imbalance=4)
     assert any(note.endswith("33 images of the largest class, 8 of the smallest") for note in same.notes)

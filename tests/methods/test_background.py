@@ -130,7 +130,7 @@ def test_an_image_without_an_object_is_refused_with_the_reason() -> None:
 def test_the_object_of_an_image_is_found_once_for_all_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a guide it takes 49 passes of its network."""
     world, asked = World(size=24, guide=Redness()), list[str]()
-    pictures = {torch.from_numpy(world.samples.image(i).numpy()).numpy().tobytes() for i in range(len(world.samples))}
+    pictures = {world.samples.image(i).numpy().tobytes() for i in range(len(world.samples))}
 
     def seen(guide: object, image: torch.Tensor, label: int, device: str) -> np.ndarray:
         asked.append(f"{label} {image.numpy().tobytes().hex()}")

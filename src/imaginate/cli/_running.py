@@ -107,8 +107,9 @@ def _run(args: list[str]) -> int:
 
 
 def _flush() -> None:
-    if sys.stdout is not None and not sys.stdout.closed:
-        sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and not stream.closed:
+            stream.flush()
 
 
 def _give_up_output() -> None:
@@ -135,9 +136,7 @@ class _End:
         if self.code is None or "torch" not in sys.modules:
             return
         try:
-            for stream in (sys.stdout, sys.stderr):
-                if stream is not None and not stream.closed:
-                    stream.flush()
+            _flush()
         except OSError:  # nobody reads any more: Python says what it says
             return
         os._exit(self.code)

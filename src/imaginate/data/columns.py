@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,13 @@ def groups_of(columns: Sequence[str]) -> tuple[str, ...]:
 def marked(row: Row, marks: Sequence[str]) -> list[str]:
     """The classes whose column has a 1 in this row."""
     return [column.strip() for column in marks if _MARKS.get(str(row.get(column)).strip().lower(), False)]
+
+
+def check_once(names: Sequence[str], used: Collection[str | None], where: str) -> None:
+    """DataError where a column that is read is there twice: a row keeps the value of the last one alone."""
+    for name, count in Counter(names).items():
+        if count > 1 and name in used:
+            raise DataError(f"{where} has {count} columns of the name {name!r}: rename or remove all but one")
 
 
 def unknown_columns(where: str, columns: Sequence[str]) -> str:

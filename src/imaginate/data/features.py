@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imaginate.errors import DataError
+from imaginate.data.columns import check_once
 from imaginate.limits import parse_json
 
 if TYPE_CHECKING:
@@ -34,9 +34,7 @@ def find(schema: pa.Schema, features: Mapping[str, Any] | None = None) -> Column
     label = _label(schema, stored, image)
     if image is None or label is None:
         return None
-    for name in (image, label):
-        if (count := schema.names.count(name)) > 1:
-            raise DataError(f"the table has {count} columns of the name {name!r}: rename or remove all but one")
+    check_once(schema.names, (image, label), "the table")
     return Columns(image, label, _names(stored.get(label)))
 
 

@@ -15,8 +15,11 @@ from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Samp
 NO_IMAGE = "not an image"
 TOO_LARGE = "too many pixels"
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
-_BOXES = ("data.yaml", "_annotations.csv", "_darknet.labels")
-_ALL_BOXES = re.compile(r"(?:^|[/.])(?:instances_[^/]*|_?annotations(?:\.coco)?|coco)\.(?:json|xml)$", re.IGNORECASE)
+_BOXES = re.compile(
+    r"(?:^|[/.])(?:instances_[^/]*|_?annotations(?:\.coco)?|coco)\.(?:json|xml)$"
+    r"|data\.yaml$|_annotations\.csv$|_darknet\.labels$",
+    re.IGNORECASE,
+)
 
 
 def printable(path: str) -> str:
@@ -107,7 +110,7 @@ def _tables_there(skipped: Iterable[Skipped]) -> str:
 def box_files(names: Sequence[str], images: int) -> list[str]:
     """Of the files that are no images, those that look like boxes or outlines: COCO's, and VOC's or YOLO's where there
     is one for half of so many images at least."""
-    of_all = [name for name in names if name.lower().endswith(_BOXES) or _ALL_BOXES.search(name)]
+    of_all = [name for name in names if _BOXES.search(name)]
     of_one = [name for name in names if name.lower().endswith(".xml") or _is_of_yolo(name.lower())]
     return of_all + (of_one if 2 * len(of_one) >= images else [])
 

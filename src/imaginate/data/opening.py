@@ -170,7 +170,7 @@ def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[S
         samples = take_imbalanced(samples, spec.imbalance, spec.subset_seed)
         tail = Counter(sample.label for sample in samples).values()
         ratio = max(tail) / min(tail)
-        missed = f", {ratio:.2g} times fewer: the classes have too few images for {spec.imbalance:g}"
+        missed = f", {ratio:.1f} times fewer: the classes have too few images for {spec.imbalance:g}"
         notes.append(
             f"a long tail: {max(tail)} images of the largest class, {min(tail)} of the smallest"
             + missed * (not 0.9 < ratio / spec.imbalance < 1.1)

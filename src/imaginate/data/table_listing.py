@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from imaginate.data import splits
-from imaginate.data.columns import Roles, Row, find_roles, marked, unknown_columns
+from imaginate.data.columns import Roles, Row, check_once, find_roles, marked, unknown_columns
 from imaginate.data.duplicates import two_labels
 from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, listed, text
@@ -69,9 +69,7 @@ def placed(file: TableFile, finder: Finder, part: Part, split: str | None = None
     if roles is None:
         raise DataError(unknown_columns(file.path, file.columns()))
     used = {roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups}
-    for name, count in file.repeated().items():
-        if name in used:
-            raise DataError(f"{file.path} has {count} columns of the name {name!r}: rename or remove all but one")
+    check_once(file.header(), used, file.path)
     return PlacedTable(file, roles, finder, split)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -50,16 +49,12 @@ class TableFile:
         first = next(iter(self._text_rows()), {})
         return [column for column in first if column]
 
-    def repeated(self) -> dict[str, int]:
-        """Names that several columns have, and how many: a row keeps the last one's value alone."""
-        if self.is_parquet:
-            names = self.columns()
-        elif self.path.lower().endswith(".jsonl"):
-            return {}
-        else:
-            with self._stream() as stream:
-                names = list(self._reader(stream).fieldnames or ())
-        return {name: count for name, count in Counter(names).items() if count > 1}
+    def header(self) -> list[str]:
+        """The names of its columns as they stand there, one that is there twice twice."""
+        if self.is_exact:
+            return self.columns()
+        with self._stream() as stream:
+            return list(self._reader(stream).fieldnames or ())
 
     def first_rows(self) -> list[Row]:
         """A few rows."""

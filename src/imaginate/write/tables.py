@@ -99,9 +99,11 @@ class RowWriter:
 
     def write(self, rows: pa.Table) -> None:
         """More rows, in the columns of the file."""
-        self.count += rows.num_rows
+        if not rows.num_rows:
+            return
+        before, self.count = self.count, self.count + rows.num_rows
         self._waiting.append(rows)
-        if sum(part.num_rows for part in self._waiting) >= GROUP:
+        if self.count // GROUP > before // GROUP:
             self._write(whole_groups=True)
 
     def finish(self) -> None:
