@@ -5,7 +5,7 @@ import pickle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imaginate.engine.units import Shards, Unit, class_key
+from imaginate.engine.units import Shards, Slots, Unit, class_key
 from imaginate.records import LabelSpace, Sample
 
 LABELS = LabelSpace.of(["cat", "dog"])
@@ -41,7 +41,8 @@ def test_shards_hold_the_units_that_they_were_given(seeds, classes, limit):
     units += [
         Unit(class_key(LABELS[label].name), label, None, min(a, b), max(a, b), max(a, b)) for label, a, b in classes
     ]
-    shards = Shards(iter(units), limit, samples, LABELS)
+    slots = (Slots(unit.label, unit.index, unit.start, unit.stop, unit.total) for unit in units)
+    shards = Shards(slots, limit, samples, LABELS)
     expected = _cut(units, limit)
     assert list(shards) == expected
     assert len(shards) == len(expected)
@@ -54,5 +55,6 @@ def test_shards_hold_the_units_that_they_were_given(seeds, classes, limit):
 
 def test_a_unit_takes_few_bytes():
     samples = [Sample(id=f"{n}.png", label=0, source=Nothing()) for n in range(10_000)]
-    shards = Shards((Unit(s.id, 0, n, 0, 1, 1) for n, s in enumerate(samples)), 256, samples, LABELS)
-    assert len(pickle.dumps((shards._columns, shards._ends))) < 25 * len(samples)
+    shards = Shards((Slots(0, n, 0, 1, 1) for n in range(len(samples))), 256, samples, LABELS)
+    shards._samples = ()
+    assert len(pickle.dumps(shards)) < 10 * len(samples)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imaginate.data.decoding import load
+from imaginate.data.packed import labels_of
 from imaginate.data.spec import DataSpec
 from imaginate.markdown import table
 from imaginate.records import Image, LabelSpace, Sample, Skipped
@@ -69,7 +70,7 @@ class Dataset:
 
     def counts(self) -> Mapping[str, int]:
         """Class name -> number of samples, in label order, empty classes included."""
-        found = Counter(sample.label for sample in self.samples)
+        found = Counter(labels_of(self.samples))
         return {name: found[label] for label, name in enumerate(self.labels.names)}
 
     def reasons(self) -> Mapping[str, int]:

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
 from imaginate.data.layout import SHOWN, arranged, label_files
+from imaginate.data.packed import FileSamples, splits_of
 from imaginate.data.splits import ordered
 from imaginate.errors import DataError, some
 from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Sample, Skipped
@@ -24,6 +25,8 @@ _BOXES = re.compile(
 
 def printable(path: str) -> str:
     """A file name as text that can be stored: bytes that are not UTF-8 become `\\xff`."""
+    if path.isascii():
+        return path
     try:
         path.encode()
         return path
@@ -56,8 +59,11 @@ def from_paths(
     skipped: Iterable[Skipped],
     where: str,
     layout: LayoutWord = "auto",
+    *,
+    packed: bool = False,
 ) -> Listing:
-    """A listing of relative paths, class and split taken from the path. `source` of a path: the image."""
+    """A listing of relative paths, class and split taken from the path. `source` of a path: the image. `packed`: in
+    columns, so that `source` is asked whenever an image is wanted."""
     left = list(skipped)
     names = [printable(path) for path in paths]
     tree = arranged(names, layout, [item.id for item in left])
@@ -69,11 +75,19 @@ def from_paths(
     labels = LabelSpace.of(sorted(set(one.values()), key=_in_a_folder))
     index = {name: label for label, name in enumerate(labels.names)}
     label = {name: index[title] for name, title in one.items()}
-    rows = zip(names, paths, tree.rows, strict=True)
-    samples = [
-        Sample(id=name, label=label[of], source=source(path), split=split) for name, path, (of, split) in rows if of
-    ]
-    splits = ordered(sample.split for sample in samples if sample.split)
+    kept = [place for place, (of, _) in enumerate(tree.rows) if of]
+    columns = (
+        (paths[place] for place in kept),
+        (label[tree.rows[place][0]] for place in kept),
+        (tree.rows[place][1] for place in kept),
+    )
+    samples: Sequence[Sample]
+    if packed:
+        samples = FileSamples(*columns, id_of=printable, source=source)
+    else:
+        rows = zip(*columns, strict=True)
+        samples = [Sample(id=printable(path), label=own, source=source(path), split=split) for path, own, split in rows]
+    splits = ordered({split for split in splits_of(samples) if split})
     notes = (*tree.notes, *_not_read(left, layout))
     return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits, notes=notes)
 

@@ -18,6 +18,7 @@ from imaginate.data.dataset import Dataset
 from imaginate.data.decoding import pixels_of
 from imaginate.data.listing import nothing
 from imaginate.data.notes import say
+from imaginate.data.packed import FileSamples, labels_of, only, splits_of
 from imaginate.data.photometry import decide, masks, of_window, through
 from imaginate.data.place import examine, words_for
 from imaginate.data.spec import DataSpec
@@ -42,7 +43,9 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
     spec = build(DataSpec, {**given, **overrides}, where="data")
     listing = choose_classes(list_samples(spec), spec.classes, spec.path)
     split = splits.choose(listing.splits, spec.split)
-    chosen = [sample for sample in listing.samples if split is None or sample.split == split]
+    chosen = listing.samples
+    if split is not None:
+        chosen = only(chosen, [place for place, own in enumerate(splits_of(chosen)) if own == split])
     skipped = [item for item in listing.skipped if split is None or item.split in (None, split)]
     notes = [*listing.notes, *_about_split(listing, spec, split), *_thin(chosen, listing.labels)]
     rendering, seen = decide(listing.samples, spec)
@@ -66,7 +69,7 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
         spec=spec,
         format=listing.format,
         labels=labels,
-        samples=tuple(chosen),
+        samples=chosen if isinstance(chosen, FileSamples) else tuple(chosen),
         skipped=(*skipped, *broken),
         split=split,
         splits=listing.splits,
@@ -149,12 +152,12 @@ def _about_split(listing: Listing, spec: DataSpec, split: str | None) -> list[st
         return []
     which = f"split {split!r}, one of" if split else "all of the splits"
     notes = [f"reading {which} {', '.join(listing.splits)}"] if len(listing.splits) > 1 else []
-    count = sum(sample.split is None for sample in listing.samples) if split else 0
+    count = sum(own is None for own in splits_of(listing.samples)) if split else 0
     left = "1 image is" if count == 1 else f"{count} images are"
     return [*notes, f"{left} in no split, and not read; --split all reads every image"] if count else notes
 
 
-def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[Skipped], list[str]]:
+def _subset(samples: Sequence[Sample], spec: DataSpec) -> tuple[Sequence[Sample], list[Skipped], list[str]]:
     """Fraction first, then shots, then the long tail; a note where a class has fewer images than asked."""
     broken: list[Skipped] = []
     notes: list[str] = []
@@ -178,9 +181,9 @@ def _subset(samples: list[Sample], spec: DataSpec) -> tuple[list[Sample], list[S
     return samples, broken, notes
 
 
-def _thin(samples: list[Sample], labels: LabelSpace) -> list[str]:
+def _thin(samples: Sequence[Sample], labels: LabelSpace) -> list[str]:
     """Notes on classes with one image or none, and on a lone class."""
-    counts = Counter(sample.label for sample in samples)
+    counts = Counter(labels_of(samples))
     single = sum(count == 1 for count in counts.values())
     notes = (
         [f"{len(labels) - len(counts)} of {len(labels)} classes have no image here"]
@@ -210,7 +213,7 @@ def _for_the_eye(name: str) -> str:
     return f"{number[1]}{number[2]}" if number else form
 
 
-def _first_picture(path: str, samples: list[Sample], skipped: list[Skipped]) -> Pixels:
+def _first_picture(path: str, samples: Sequence[Sample], skipped: list[Skipped]) -> Pixels:
     """The first image that can be decoded; DataError where none can."""
     bad = list(skipped)
     for sample in samples:

@@ -6,12 +6,14 @@ images where these hold numbers of more than 8 bits.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from imaginate.contract import NumberSource
 from imaginate.data.decoding import numbers_in
 from imaginate.data.endings import ending
+from imaginate.data.packed import endings_of, ids_of, only
 from imaginate.data.sources.file import FileSource
 from imaginate.data.spec import DataSpec
 from imaginate.data.urls import is_url
@@ -87,16 +89,21 @@ def masks(samples: Sequence[Sample]) -> Window | None:
     return Window("uint8", 0.0, 1.0) if tops and max(tops) == 1 else None
 
 
-def _groups(samples: Sequence[Sample]) -> list[list[Sample]]:
+def _groups(samples: Sequence[Sample]) -> list[Sequence[Sample]]:
     """The samples that may be deep, by what their names say."""
-    by_ending: dict[str, list[Sample]] = {}
-    for sample in samples:
-        by_ending.setdefault(ending(sample.id), []).append(sample)
-    groups: dict[str, list[Sample]] = {}
+    kinds = endings_of(samples)
+    if not any(map(_may_be_deep, kinds)):
+        return []
+    if len(kinds) == 1:
+        return [samples]
+    by_ending: dict[str, array[int]] = {}
+    for place, name in enumerate(ids_of(samples)):
+        by_ending.setdefault(ending(name), array("q")).append(place)
+    groups: dict[str, array[int]] = {}
     for end, some in by_ending.items():
         if _may_be_deep(end):
-            groups.setdefault(end.lower() if end.lower() in _BY_NAME else "", []).extend(some)
-    return list(groups.values())
+            groups.setdefault(end.lower() if end.lower() in _BY_NAME else "", array("q")).extend(some)
+    return [only(samples, places) for places in groups.values()]
 
 
 def _may_be_deep(name: str) -> bool:

@@ -30,7 +30,14 @@ def scan(root: str) -> Iterator[tuple[str, str, str]]:
             except OSError as error:
                 yield name, entry.path, "broken link" if isinstance(error, FileNotFoundError) else why(error)
                 continue
-            if not stat.S_ISDIR(status.st_mode):
+            if (
+                stat.S_ISREG(status.st_mode)
+                and status.st_size
+                and entry.name[0] != "."
+                and has_image_suffix(entry.name)
+            ):
+                yield name, entry.path, ""
+            elif not stat.S_ISDIR(status.st_mode):
                 if not (rel == "" and layout.is_own_file(entry.name)):
                     yield name, entry.path, _reason(entry.name, entry.path, status)
             elif layout.is_system_folder(entry.name):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imaginate.data.decoding import has_image_suffix
 from imaginate.data.dicom_files import with_frames
-from imaginate.data.endings import endings
+from imaginate.data.packed import endings_of
 from imaginate.data.slices import Slices
 from imaginate.data.spec import DataSpec
 from imaginate.data.tiles import with_tiles
@@ -18,6 +18,6 @@ def with_pictures(listing: Listing, spec: DataSpec) -> Listing:
     if listing.has_origins:
         return listing
     slices = Slices.of(spec.slices)
-    if not all(map(has_image_suffix, endings(sample.id for sample in listing.samples))):  # a header says the rest
+    if not all(map(has_image_suffix, endings_of(listing.samples))):  # a header says the rest
         listing = with_slices(with_frames(listing, slices), slices)
     return listing if spec.tiles is None else with_tiles(listing, spec.tiles)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from imaginate.data import Dataset, Digests, conflicts, load, sha256
 from imaginate.data.labelling import as_line
+from imaginate.data.packed import ids_of, labels_of, only
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.seed_digests import seen_in
-from imaginate.engine.units import Shards, Unit, class_key
+from imaginate.engine.units import Shards, Slots, Unit
 from imaginate.errors import DataError, ImageError
 from imaginate.files import short_hash_of_rows
 from imaginate.records import DigitalSource, LabelSpace, Sample
@@ -43,8 +45,15 @@ class Plan:
     @cached_property
     def data_fingerprint(self) -> str:
         """A hash of the label space and of every seed image's id, label and bytes."""
-        rows = ([s.id, s.label, h] for s, h in zip(self.samples, self.hashes, strict=True))
-        return short_hash_of_rows(list(self.labels.names), rows)
+        each = zip(ids_of(self.samples), labels_of(self.samples), self.hashes, strict=True)
+        return short_hash_of_rows(list(self.labels.names), map(list, each))
+
+    def but(self, **changes: Any) -> Plan:
+        """The plan with other values of what its seeds do not depend on: their fingerprint, once known, stays so."""
+        other = replace(self, **changes)
+        if "data_fingerprint" in vars(self):
+            vars(other)["data_fingerprint"] = self.data_fingerprint
+        return other
 
     @cached_property
     def places(self) -> Mapping[str, int]:
@@ -53,7 +62,7 @@ class Plan:
 
     def seed_lines(self) -> Iterator[str]:
         """A line a seed image: the hash of its bytes, and its id."""
-        return (f"{h}  {as_line(s.id)}" for s, h in zip(self.samples, self.hashes, strict=True))
+        return (f"{h}  {as_line(name)}" for name, h in zip(ids_of(self.samples), self.hashes, strict=True))
 
     @cached_property
     def wanted(self) -> int:
@@ -104,11 +113,12 @@ def _usable(
     skipped += clash.items()
     if samples and len(skipped) == len(dataset.skipped):
         return samples, digests, generated, skipped
-    used = [n for n, (s, digest) in enumerate(zip(samples, digests, strict=True)) if digest and s.id not in clash]
+    names = zip(ids_of(samples), digests, strict=True)
+    used = [n for n, (name, digest) in enumerate(names) if digest and name not in clash]
     if not used:
         raise DataError(f"{dataset.name}: no usable image; {len(skipped)} skipped{_first(skipped)}")
     marks = {place: generated[number] for place, number in enumerate(used) if number in generated}
-    return [samples[n] for n in used], Digests(digests[n] for n in used), marks, skipped
+    return only(samples, used), Digests(digests[n] for n in used), marks, skipped
 
 
 def _are_grey(samples: Sequence[Sample]) -> bool:
@@ -128,14 +138,14 @@ def _first(skipped: Sequence[tuple[str, str]]) -> str:
     return f", the first ({skipped[0][0]}) because: {skipped[0][1]}" if skipped else ""
 
 
-def _sample_units(recipe: ResolvedRecipe, classes: int, samples: Sequence[Sample]) -> Iterator[Unit]:
+def _sample_units(recipe: ResolvedRecipe, classes: int, samples: Sequence[Sample]) -> Iterator[Slots]:
     sizes = _sizes(classes, samples)
     per_sample = allocate(sizes, recipe.expand.copies, recipe.select)
     seen = [0] * classes
-    for index, sample in enumerate(samples):
-        copies = _share(per_sample[sample.label], sizes[sample.label], seen[sample.label])
-        seen[sample.label] += 1
-        yield Unit(sample.id, sample.label, index, 0, copies, copies)
+    for index, label in enumerate(labels_of(samples)):
+        copies = _share(per_sample[label], sizes[label], seen[label])
+        seen[label] += 1
+        yield Slots(label, index, stop=copies, total=copies)
 
 
 def _share(total: int, size: int, place: int) -> int:
@@ -145,7 +155,7 @@ def _share(total: int, size: int, place: int) -> int:
 
 def _class_units(
     recipe: ResolvedRecipe, labels: LabelSpace, samples: Sequence[Sample], *, whole: bool
-) -> Iterator[Unit]:
+) -> Iterator[Slots]:
     sizes = _sizes(len(labels), samples)
     if recipe.expand.per_class is not None:
         most, to = recipe.expand.per_class, recipe.select.balance_to
@@ -153,18 +163,18 @@ def _class_units(
     else:
         totals = allocate(sizes, recipe.expand.copies, recipe.select)
     if recipe.write.originals != "none":
-        yield from (Unit(s.id, s.label, index) for index, s in enumerate(samples))
+        yield from (Slots(label, index) for index, label in enumerate(labels_of(samples)))
     for label, total in enumerate(totals):
         step = total if whole else recipe.expand.shard
         for start in range(0, total, max(1, step)):
             stop = min(start + step, total)
-            yield Unit(class_key(labels[label].name), label, None, start, stop, total)
+            yield Slots(label, start=start, stop=stop, total=total)
 
 
 def _sizes(classes: int, samples: Sequence[Sample]) -> list[int]:
     sizes = [0] * classes
-    for sample in samples:
-        sizes[sample.label] += 1
+    for label in labels_of(samples):
+        sizes[label] += 1
     return sizes
 
 

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -119,9 +119,11 @@ def _expand_with(team: Team, recipe: ResolvedRecipe, store: Folder, restore: boo
     try:
         with own(store, "expand", is_run=True):
             known = RunFolder(store).facts if store.exists(RUN) and _made_anything(store) else None
-            plan = replace(plan, run_id=_id(recipe, plan, known))
-            result = _expand(recipe, plan, store, known, team, progress, speak_up)
-            _look_for_gone(recipe, plan, store, restore)
+            plan = plan.but(run_id=_id(recipe, plan, known))
+            plan, is_whole = _opened(recipe, plan, store, known)
+            plan = plan.but(hashes=())  # which nobody asks for from here on
+            result = _expand(recipe, plan, store, known if is_whole else None, team, progress, speak_up)
+            _look_for_gone(recipe, plan.but(grows=False), store, restore)
             return result
     except ImaginateError:  # refused while it was prepared
         if is_new and not _made_anything(store):
@@ -138,16 +140,16 @@ def _expand(
     recipe: ResolvedRecipe,
     plan: Plan,
     store: Folder,
-    known: Mapping[str, Any] | None,
+    whole: Mapping[str, Any] | None,
     team: Team,
     progress: bool,
     before: Callable[[RunContext | None], None],
 ) -> Run:
-    plan, is_whole = _opened(recipe, plan, store, known)
-    if known is not None and is_whole:
+    """Make what is missing, and finish. `whole`: the facts of a run that is finished already."""
+    if whole is not None:
         RunFolder(store).check_facts("totals")
         store.remove(EARLIER)
-        return _result(store, known["totals"], plan)
+        return _result(store, whole["totals"], plan)
     started = time.time()
     store.clean()
     missing = [n for n in range(len(plan.shards)) if not store.exists(marker_name(n))]
@@ -252,7 +254,7 @@ def _opened(recipe: ResolvedRecipe, plan: Plan, store: Folder, known: Mapping[st
         growth.begin(store, facts, describe)
         log.info(f"{store.root} has {known['totals']['kept']:,} new images, which stay; it grows to {plan.wanted:,}")
     growth.go_on(store, known, describe)
-    return replace(plan, grows=is_new or growth.GROWING in known), False
+    return plan.but(grows=is_new or growth.GROWING in known), False
 
 
 def _describe(store: Folder, recipe: ResolvedRecipe, plan: Plan) -> None:

@@ -1,15 +1,13 @@
-"""The units of work of a run, cut into shards, in twenty bytes each however many there are."""
+"""The units of work of a run, cut into shards, in eight bytes each however many there are."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import NamedTuple, overload
 
 from imaginate.records import LabelSpace, Sample
-
-_NONE = -1  # the index of a unit of a class
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,34 +38,44 @@ class Unit:
             number += 1
 
 
+class Slots(NamedTuple):
+    """A unit without its key. `of`: the index of its sample, none for a class as a whole."""
+
+    label: int
+    of: int | None = None
+    start: int = 0
+    stop: int = 0
+    total: int = 0
+
+
 class Shards(Sequence[tuple[Unit, ...]]):
     """Units in shards of at most `limit` images (one unit at least); the units of a shard are made when it is asked
     for. The key of a unit is the id of its sample, or its class."""
 
-    def __init__(self, units: Iterable[Unit], limit: int, samples: Sequence[Sample], labels: LabelSpace) -> None:
+    def __init__(self, units: Iterable[Slots], limit: int, samples: Sequence[Sample], labels: LabelSpace) -> None:
         self._samples, self._labels = samples, labels
-        self._columns = tuple(array("i") for _ in range(5))  # index, label, start, stop, total
+        self._of = array("i")  # the index of the sample; of a class as a whole -1 less its label
+        self._slots = array("i")  # the place of (start, stop, total) among the different ones, which are few
         self._ends = array("q")
-        count = weight = 0
-        for unit in units:
-            cost = max(1, unit.wanted)
+        self._wanted = [0] * len(labels)
+        different: dict[tuple[int, int, int], int] = {}
+        weight = 0
+        for label, of, start, stop, total in units:
+            cost = max(1, stop - start)
             if weight and weight + cost > limit:
-                self._ends.append(count)
+                self._ends.append(len(self._of))
                 weight = 0
-            count, weight = count + 1, weight + cost
-            values = (_NONE if unit.index is None else unit.index, unit.label, unit.start, unit.stop, unit.total)
-            for column, value in zip(self._columns, values, strict=True):
-                column.append(value)
-        if count:
-            self._ends.append(count)
+            weight += cost
+            self._of.append(-1 - label if of is None else of)
+            self._slots.append(different.setdefault((start, stop, total), len(different)))
+            self._wanted[label] += stop - start
+        self._different = list(different)
+        if self._of:
+            self._ends.append(len(self._of))
 
     def wanted_by_label(self) -> list[int]:
         """The number of new images of each class."""
-        found = [0] * len(self._labels)
-        _, labels, starts, stops, _ = self._columns
-        for label, start, stop in zip(labels, starts, stops, strict=True):
-            found[label] += stop - start
-        return found
+        return list(self._wanted)
 
     def __len__(self) -> int:
         return len(self._ends)
@@ -86,10 +94,11 @@ class Shards(Sequence[tuple[Unit, ...]]):
         return tuple(self._unit(place) for place in range(first, self._ends[number]))
 
     def _unit(self, place: int) -> Unit:
-        index, label, start, stop, total = (column[place] for column in self._columns)
-        if index == _NONE:
-            return Unit(class_key(self._labels[label].name), label, None, start, stop, total)
-        return Unit(self._samples[index].id, label, index, start, stop, total)
+        of, slots = self._of[place], self._different[self._slots[place]]
+        if of < 0:
+            return Unit(class_key(self._labels[-1 - of].name), -1 - of, None, *slots)
+        sample = self._samples[of]
+        return Unit(sample.id, sample.label, of, *slots)
 
 
 def class_key(name: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from imaginate.contract import Context, DiffusionPrior, Level, StartsFrom, levels_of
 from imaginate.errors import ConfigError, ImageError
 from imaginate.methods.core import knobs
+from imaginate.methods.core.members import members_of
 from imaginate.records import Candidate, DigitalSource, Image, LabelSpace, Request, Sample, Scalar
 from imaginate.settings import check, nearest, setting
 
@@ -141,8 +142,9 @@ def _reference(context: Context, c: Copy, sources: Mapping[int, Collection[int]]
     the next one where a file is unusable."""
     from imaginate.ops.noise import pick
 
-    labels = [context.samples.sample(i).label for i in range(len(context.samples))]
-    others = [i for i, label in enumerate(labels) if label != c.label and label in sources.get(c.label, labels)]
+    labels = members_of(context.samples).labels
+    allowed = set(sources.get(c.label, labels)) - {c.label}
+    others = [index for index, label in enumerate(labels) if label in allowed]
     start = pick(c.seed, "reference", len(others)) if others else 0
     for step in range(len(others)):
         index = others[(start + step) % len(others)]

@@ -10,6 +10,7 @@ from typing import Any
 from imaginate.data import Dataset, open_dataset
 from imaginate.data.frames import frames_note
 from imaginate.data.notes import shown_by_caller
+from imaginate.data.packed import splits_of
 from imaginate.errors import listed
 from imaginate.files import RECIPE, RUN
 from imaginate.records import LayoutWord
@@ -27,7 +28,7 @@ class InspectedData:
 
     def to_dict(self) -> dict[str, Any]:
         """The summary as plain values."""
-        splits = Counter(sample.split or "" for sample in self.whole.samples)
+        splits = Counter(split or "" for split in splits_of(self.whole.samples))
         return {
             "path": self.part.spec.path, "format": self.part.format, "split": self.part.split, "splits": dict(splits),
             "classes": dict(self.part.counts()), "left_out": dict(self.whole.reasons()), "notes": self.notes(),
@@ -42,7 +43,7 @@ class InspectedData:
     def __str__(self) -> str:
         data, whole = self.part, self.whole
         lines = [f"{data.spec.path}: {data.format}", "", *(f"note: {note}" for note in self.notes()), ""]
-        splits = Counter(sample.split for sample in whole.samples)
+        splits = Counter(splits_of(whole.samples))
         for split in [*whole.splits, *([None] if splits[None] else [])]:
             lines.append(f"  {splits[split]:>8}  {'images' if split is None else split}")
         titles = [n if n == t else f"{n} ({t})" for n, t in zip(data.labels.names, data.labels.titles, strict=True)]

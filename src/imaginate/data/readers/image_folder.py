@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 from imaginate.data.dicom_files import labelled_by
@@ -49,7 +50,7 @@ class ImageFolder:
                 images.append(name)
         on_disk = not place.is_remote
         try:
-            listing = from_paths("image folder", images, found.source, skipped, place.path, part.layout)
+            listing = from_paths("image folder", images, found.opener, skipped, place.path, part.layout, packed=True)
         except DataError as problem:
             return by_lone_table(problem, found.files(), part, place.path, "image folder", on_disk=on_disk)
         return or_lone_table(listing, found.files, part, place.path, on_disk=on_disk)
@@ -65,13 +66,28 @@ class _Found:
     folder: str
     urls: Mapping[str, str]
 
+    @property
+    def opener(self) -> Callable[[str], FileSource]:
+        """Makes of a name its file. It holds no list of names."""
+        return _AtUrl(self.urls) if self.urls else partial(FileSource, folder=self.folder)
+
     def source(self, name: str) -> FileSource:
         """The file."""
-        return FileSource(self.urls[name]) if self.urls else FileSource(name, self.folder)
+        return self.opener(name)
 
     def files(self) -> dict[str, ImageSource]:
         """The files that may be images or tables, by their relative paths."""
         return {name: self.source(name) for name in self.names if self.reasons.get(name, NO_IMAGE) == NO_IMAGE}
+
+
+@dataclass(frozen=True, slots=True)
+class _AtUrl:
+    """Makes of a name the file behind its URL."""
+
+    urls: Mapping[str, str]
+
+    def __call__(self, name: str) -> FileSource:
+        return FileSource(self.urls[name])
 
 
 def _found(place: Place) -> _Found:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imaginate.contract import Images
 from imaginate.errors import ImageError
+from imaginate.methods.core.members import members_of
 from imaginate.records import Request
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def draw_of_class(samples: Images, request: Request, seed: int) -> tuple[str, Te
     where there is none that can be used."""
     from imaginate.ops.noise import pick
 
-    own = [i for i in range(len(samples)) if samples.sample(i).label == request.label]
+    own = members_of(samples).of.get(request.label, ())
     others = [i for i in own if samples.sample(i).id != request.key]
     start = pick(seed, "partner", len(others)) if others else 0
     for step in range(len(others)):

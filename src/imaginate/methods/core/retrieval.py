@@ -18,6 +18,7 @@ from imaginate.data.digital_source import as_generated
 from imaginate.errors import ConfigError, ImageError, RunError
 from imaginate.files import lines_of
 from imaginate.methods.core.kept import Kept
+from imaginate.methods.core.members import members_of
 from imaginate.methods.core.neighbours import ALIKE, Neighbour, Neighbours, Rules, SearchPlan
 from imaginate.methods.core.scorers import Score, Scorer, best_scorer, head_scorer
 from imaginate.methods.core.together import Together
@@ -60,7 +61,7 @@ class Lists:
         self._short = 0  # classes that ended short
         self._seeds: dict[int, Seeds] = {}
         self._reaches: dict[int, Tensor] = {}
-        self._members = _members(context)
+        self._members = members_of(context.samples).of
         self._scorer = self._scored()
         self._queries = self._scorer.queries
         self._together = Together(self._pool, self._queries)
@@ -246,13 +247,6 @@ def exclusions(path: str | None) -> tuple[str, ...]:
     if not file.is_file():
         raise ConfigError(f"no exclude file at {path}")
     return lines_of(file)
-
-
-def _members(context: Context) -> dict[int, list[int]]:
-    found: dict[int, list[int]] = {}
-    for index in range(len(context.samples)):
-        found.setdefault(context.samples.sample(index).label, []).append(index)
-    return found
 
 
 def _embedded(context: Context, guide: Guide, indices: Sequence[int]) -> Seeds:

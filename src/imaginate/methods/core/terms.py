@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from imaginate.contract import Context
 from imaginate.errors import ConfigError, ImageError
 from imaginate.methods.core.kept import Kept
+from imaginate.methods.core.members import members_of
 from imaginate.records import Request
 from imaginate.settings import nearest
 
@@ -94,9 +95,7 @@ def _embedded(label: int, context: Context) -> Tensor:
     from imaginate.ops.batching import map_images
 
     images = []
-    for index in range(len(context.samples)):
-        if context.samples.sample(index).label != label:
-            continue
+    for index in members_of(context.samples).of.get(label, ()):
         try:
             images.append(context.samples.image(index))
         except ImageError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from imaginate.data import layout
@@ -56,7 +56,8 @@ class FolderTree:
 
     def __init__(self, root: str, prefix: str = "") -> None:
         self._root, self._prefix = root, prefix
-        self._seen: dict[str, dict[str, bool]] = {}
+        self._names: dict[str, frozenset[str]] = {}
+        self._folders: dict[str, frozenset[str]] = {}
 
     @property
     def path(self) -> str:
@@ -65,21 +66,22 @@ class FolderTree:
 
     def names(self, folder: str = "") -> frozenset[str]:
         """Listed once."""
-        return frozenset(self._listed(folder))
+        if folder not in self._names:
+            self._names[folder] = self._listed(folder, lambda entry: True)
+        return self._names[folder]
 
     def folders(self, folder: str = "") -> frozenset[str]:
-        """Listed once."""
-        return frozenset(name for name, is_folder in self._listed(folder).items() if is_folder)
+        """Listed once, without the names of files: many layouts ask, and a folder may hold a million of them."""
+        if folder not in self._folders:
+            self._folders[folder] = self._listed(folder, os.DirEntry.is_dir)
+        return self._folders[folder]
 
-    def _listed(self, folder: str) -> dict[str, bool]:
-        """Name -> whether it is a folder: many layouts ask, and a folder may hold a million files."""
-        if folder not in self._seen:
-            try:
-                with os.scandir(os.path.join(self._root, folder)) as entries:
-                    self._seen[folder] = {e.name: e.is_dir() for e in entries if not layout.is_system(e.name)}
-            except OSError:
-                self._seen[folder] = {}
-        return self._seen[folder]
+    def _listed(self, folder: str, is_meant: Callable[[os.DirEntry[str]], bool]) -> frozenset[str]:
+        try:
+            with os.scandir(os.path.join(self._root, folder)) as entries:
+                return frozenset(e.name for e in entries if is_meant(e) and not layout.is_system(e.name))
+        except OSError:
+            return frozenset()
 
     def files(self, folder: str = "") -> list[str]:
         """Links are followed, loops not."""
