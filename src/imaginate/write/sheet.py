@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from imaginate import files, lettering
 from imaginate.errors import ConfigError, RunError
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 CELL, GAP, TEXT = 128, 8, 30
 INK, PAPER, KEPT, REFUSED, SOFT = "#1b1b1b", "#ffffff", "#2e7d32", "#c62828", "#666666"
 _COLUMNS = ("file_name", "label", "class_name", "origin", "seed_image", "method", "copy", "prompt", "reason", "kept")
+
+_ROW_BITS = 40  # of a number that holds a label and, below it, a row
 
 Row = Mapping[str, Any]
 Key = tuple[int, str]  # the label of a seed and its id; "" for a class as a whole
@@ -57,25 +61,26 @@ def groups_of(store: Folder, limit: int, copies: int, *, rejected: bool = True) 
 def _spread(store: Folder, names: Sequence[str], limit: int) -> set[Key]:
     """(label, seed) of up to `limit` seeds with new images, evenly spread over the classes and, in each, over its rows.
 
-    Two passes: of a seed, the first remembers a hash, its label and its first row, in 24 bytes.
+    Two passes: of a seed, the first remembers a hash of 32 bits, and its label with its first row: twelve bytes. Two
+    seeds of one hash count as one, which a sheet of so many does not show.
     """
     import numpy as np
 
-    hashes, labels, rows, count = [], [], [], 0
-    for _, label, seed in _new_rows(store, names):
-        marks = np.fromiter((hash(key) for key in zip(label, seed, strict=True)), np.int64, len(seed))
-        found, first = np.unique(marks, return_index=True)
-        hashes.append(found)
-        labels.append(np.array(label, np.int64)[first])
-        rows.append(first + count)
-        count += len(seed)
-    if not count:
+    hashes, places = array("I"), array("Q")
+    for count, label, seed in _new_rows(store, names):
+        marks = np.array(
+            [crc32(s.encode(errors="surrogatepass"), c) for c, s in zip(label, seed, strict=True)], np.uint32
+        )
+        _, first = np.unique(marks, return_index=True)
+        of_label = np.array(label, np.uint64)[first] << np.uint64(_ROW_BITS)
+        hashes.frombytes(marks[first].tobytes())
+        places.frombytes((of_label | (first + count).astype(np.uint64)).tobytes())
+    if not places:
         return set()
-    _, first = np.unique(np.concatenate(hashes), return_index=True)  # the first of equal ones: rows come in their order
-    label_of, row_of = np.concatenate(labels)[first], np.concatenate(rows)[first]
-    order = np.lexsort((row_of, label_of))
+    _, first = np.unique(np.frombuffer(hashes, np.uint32), return_index=True)  # of equal ones the first
+    order = np.sort(np.frombuffer(places, np.uint64)[first])  # by label, then by row
     step = max(1.0, len(order) / limit)
-    wanted = {int(row_of[order[int(i * step)]]) for i in range(min(limit, len(order)))}
+    wanted = {int(order[int(i * step)]) % 2**_ROW_BITS for i in range(min(limit, len(order)))}
     return {
         (label[row - start], seed[row - start])
         for start, label, seed in _new_rows(store, names)
