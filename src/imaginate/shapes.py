@@ -23,6 +23,9 @@ _WORDS = {
 _ITEM: Shape = {"name": str, "seeds?": int, "new?": int, "synonyms?": [str]}
 _REFILTERED: Shape = {...: (str, int, float, bool, list, type(None))}
 
+_RENDERING: Shape = {
+    "windows": [{"kind": str, "black": NUMBER, "white": NUMBER}], "channels": ([int], None), "page": (int, type(None)),
+}  # fmt: skip
 RUN_FACTS: Shape = {
     "imaginate?": str, "fingerprint?": str, "data_fingerprint?": str, "shards?": int, "wanted?": int,
     "classes?": [_ITEM], "data_notes?": [str], "finished?": bool,
@@ -30,7 +33,7 @@ RUN_FACTS: Shape = {
     "totals?": {"originals": int, "kept": int, "rejected": {...: int}, "skipped": int, "skipped_reasons?": {...: int},
                 "seed_size?": ([int], None), "new_size?": ([int], None)},
     "cost?": {"seconds": NUMBER, "seconds_per_image?": (int, float, type(None))}, "refiltered?": [[_REFILTERED]],
-    "notes?": [str], "weights?": ({...: {...: str}}, None),
+    "notes?": [str], "weights?": ({...: {...: str}}, None), "rendering?": (_RENDERING, None),
     "agreement?": ({"copies": NUMBER, "seeds": (int, float, type(None)),
                     "classes": {...: {"copies": [int]}}}, None),
 }  # fmt: skip
@@ -53,6 +56,7 @@ ANSWER: Shape = {  # of one classifier of a study
 RESULTS: Shape = {"arms": [{"name": str, "title": str}], "protocol": dict, "data": dict, "warnings?": [str]}
 CLASSIFIER: Shape = {
     "classes": [str], "settings": {"arch": (str, type(None))}, "images": int, "excluded?": {...: int},
+    "rendering?": (_RENDERING, None),
     "unreadable?": {...: str}, "validation": (int, float, type(None)), "validation_on?": str, "updates": int,
     "held_out": ({"images": int, "top1": NUMBER, "mean_per_class": NUMBER}, None),
     "leak": ({"removed": (int, bool), "same": (int, bool), "near": (int, bool)}, None), "notes?": [str],

@@ -16,8 +16,10 @@ from PIL import Image
 from data import zoo
 from imaginate.data import Dataset, decode, load, open_dataset, verify
 from imaginate.data.rendering import Window, windows_for
+from imaginate.engine.run import expand
 from imaginate.errors import ConfigError, DataError, ImageError
 from imaginate.pool import refs
+from imaginate.training.held_out import open_held_out
 
 tifffile = pytest.importorskip("tifffile")
 Array = np.ndarray[Any, Any]
@@ -309,3 +311,33 @@ def test_damaged_tiffs_are_no_traceback() -> None:
             decode(data[:length])
     with pytest.raises(DataError):
         decode(b"II*\0" + b"\xff" * 100)
+
+
+def test_another_source_is_read_in_the_range_of_the_one_that_it_is_compared_with(tmp_path: Path) -> None:
+    """Held-out images that are all dark stay dark; kinds of numbers that the first one lacks have their own range."""
+    for part, white in (("train", 4000), ("test", 200)):
+        (tmp_path / part / "x").mkdir(parents=True)
+        ramp = np.tile(np.linspace(0, white, 20), (24, 1))
+        Image.fromarray(ramp.astype(np.uint16)).save(tmp_path / part / "x" / "1.png")
+        (tmp_path / part / "x" / "2.tif").write_bytes(tiff_of((ramp / white).astype(np.float32)))
+    (tmp_path / "train/x/2.tif").unlink()
+    train, alone = open_dataset(tmp_path / "train"), open_dataset(tmp_path / "test")
+    assert train.rendering is not None
+    held_out = open_held_out(str(tmp_path / "test"), None, train)
+    assert alone.rendering is not None
+    assert held_out.rendering is not None
+    assert train.rendering.windows == (Window("uint16", 0, 4095),)
+    assert set(alone.rendering.windows) == {Window("uint16", 0, 255), Window("float32", 0, 1)}
+    assert set(held_out.rendering.windows) == {Window("uint16", 0, 4095), Window("float32", 0, 1)}
+    assert int(load(held_out.samples[0]).max()) == 12
+    assert any("uint16 images are read with black 0, white 4095, as the images" in note for note in held_out.notes)
+
+
+def test_a_run_remembers_how_its_seeds_were_read(tmp_path: Path) -> None:
+    for part, white in (("train", 4000), ("test", 200)):
+        (tmp_path / part / "x").mkdir(parents=True)
+        ramp = np.tile(np.linspace(0, white, 20), (24, 1))
+        Image.fromarray(ramp.astype(np.uint16)).save(tmp_path / part / "x" / "1.png")
+    expand(tmp_path / "train", tmp_path / "run", "duplicate", copies=1, progress=False)
+    held_out = open_held_out(str(tmp_path / "test"), None, open_dataset(tmp_path / "run"))
+    assert int(load(held_out.samples[0]).max()) == 12

@@ -494,3 +494,24 @@ def test_images_are_drawn_from_the_prompt_that_was_trained(
     assert prompts("trained") == {f"an x-ray of {name}" for name in COLOURS}
     given = {"prompt": {"prompts": "simple-nows"}, "sd": {"domains": ["ct"]}, "diff-mix": {"prompt": "one {name}"}}
     assert not any("x-ray" in text for text in prompts("given", **given[method]))
+
+
+def test_a_fit_that_is_not_finished_is_used_by_the_name_of_its_checkpoint_alone(
+    make_prior: Make, dataset: str, tmp_path: Path
+) -> None:
+    fit(
+        "ft-conditioning",
+        dataset,
+        tmp_path / "a",
+        prior=make_prior(),
+        settings={"epochs": 1},
+        plan=QUICK,
+        progress=False,
+    )
+    manifest = read_manifest(tmp_path / "a")
+    assert manifest is not None
+    manifest.finished = False
+    manifest.write(tmp_path / "a")
+    with pytest.raises(ModelError, match=r"is a fit that is not finished: .* /?.*a@epoch-01$"):
+        load_adaptation(str(tmp_path / "a"), make_prior(), LABELS)
+    assert load_adaptation(f"{tmp_path / 'a'}@epoch-01", make_prior(), LABELS).checkpoint == "epoch-01"

@@ -156,3 +156,13 @@ def test_decisions_go_to_another_machine(run: Path, made: Path, tmp_path: Path) 
     (tmp_path / "mine.jsonl").write_text(changed)
     with pytest.raises(RunError, match="decisions on another run"):
         imaginate.refilter(str(there), decisions=tmp_path / "mine.jsonl", progress=False)
+
+
+def test_decisions_are_not_written_over_what_is_none(run: Path, tmp_path: Path) -> None:
+    decide(run, one(image(new(run)[0]), "reject"))
+    (tmp_path / "mine.csv").write_text("path,label")
+    with pytest.raises(RunError, match=r"mine.csv is there and holds no decisions"):
+        imaginate.export_decisions(run, tmp_path / "mine.csv")
+    assert (tmp_path / "mine.csv").read_text() == "path,label"
+    for _ in range(2):
+        assert imaginate.export_decisions(run, tmp_path / "mine.jsonl") == 1

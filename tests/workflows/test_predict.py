@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
+from PIL import Image
 
 import imaginate
 from imaginate.cli import main
-from imaginate.errors import DataError, RunError
+from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.training.card import fitted_temperature
 from worlds import folder
 
@@ -158,3 +160,53 @@ def test_the_labels_of_a_folder_with_splits_are_compared(place: Path, tmp_path: 
     found = imaginate.predict(place / "model", tmp_path / "splits", progress=False)
     assert len(found) == 8
     assert found.known == tuple(name.split("/")[1] for name in found.images)
+
+
+def test_deep_images_are_read_as_the_images_of_the_training_were(tmp_path: Path) -> None:
+    """A folder, a file, an archive and a list of files say the same, also where they hold the dark images alone."""
+    draw = np.random.default_rng(0)
+    for part, count in (("train", 8), ("new", 4)):
+        for name, (low, high) in {"dim": (40, 240), "bright": (2000, 4000)}.items():
+            (tmp_path / part / name).mkdir(parents=True)
+            for number in range(count):
+                values = low + np.kron(draw.random((4, 4)), np.ones((8, 8))) * (high - low)
+                Image.fromarray(values.astype(np.uint16)).save(tmp_path / part / name / f"{number}.png")
+    shutil.make_archive(str(tmp_path / "dim"), "zip", tmp_path / "new", base_dir="dim")
+    options = {"arch": "small", "updates": 12, "batch": 8, "progress": False, "device": "cpu", "validation": 0.0}
+    held_out = {"held_out": str(tmp_path / "only")}
+    shutil.copytree(tmp_path / "new" / "dim", tmp_path / "only" / "dim")
+    imaginate.train(tmp_path / "train", tmp_path / "model", **options, **held_out)
+    found = imaginate.predict(tmp_path / "model", tmp_path / "new", progress=False)
+    says = {name: classes[0] for name, classes in zip(found.images, found.classes, strict=True)}
+    classifier = imaginate.load_classifier(tmp_path / "model", device="cpu")
+    assert classifier.rendering is not None
+    assert [str(window) for window in classifier.rendering.windows] == ["0..4095"]
+    data = imaginate.open_dataset(str(tmp_path / "new"))
+    probabilities = classifier.probabilities([data.image(n) for n in range(len(data))])
+    assert [row[0] for row in found.probabilities] == pytest.approx(probabilities.max(dim=1).values.tolist())
+    dim = imaginate.predict(tmp_path / "model", tmp_path / "dim.zip", progress=False)
+    assert {name: classes[0] for name, classes in zip(dim.images, dim.classes, strict=True)} == {
+        name: said for name, said in says.items() if name.startswith("dim")
+    }
+    one = imaginate.predict(tmp_path / "model", tmp_path / "new/dim/0.png", progress=False)
+    assert one.probabilities[0] == pytest.approx(found.probabilities[found.images.index("dim/0.png")])
+    assert classifier.predict([tmp_path / "new/dim/0.png"]) == [says["dim/0.png"]]
+    result = json.loads((tmp_path / "model" / "classifier.json").read_text())
+    right = sum(says[f"dim/{n}.png"] == "dim" for n in range(4))
+    assert result["held_out"]["top1"] == right / 4  # in the range of the training images, not in its own
+
+
+def test_what_is_no_table_of_predictions_is_not_written_over(place: Path, tmp_path: Path) -> None:
+    first = sorted((place / "data").glob("*/*.png"))[0]
+    for name, content in {"a.csv": "path,label\nx,y\n", "a.jsonl": '{"a": 1}\n', "a.parquet": "PAR1"}.items():
+        (tmp_path / name).write_text(content)
+        command = ["predict", str(place / "model"), str(first), "--quiet", "--out"]
+        assert main([*command, str(tmp_path / name)]) == 2
+        assert (tmp_path / name).read_text() == content
+        (tmp_path / name).unlink()
+        assert main([*command, str(tmp_path / name)]) == main([*command, str(tmp_path / name)]) == 0
+
+
+def test_a_number_of_classes_below_one_is_refused(place: Path) -> None:
+    with pytest.raises(ConfigError, match="top must be at least 1, got 0"):
+        imaginate.predict(place / "model", place / "data", top=0, progress=False)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from imaginate import DataSpec, expand, open_dataset
+from imaginate import DataSpec, expand, open_dataset, registry
 from imaginate.errors import ConfigError
 from imaginate.evaluation.folder import FORMAT
-from imaginate.workflows.select_checkpoint import CheckpointSelection, Classifier, training_sets
+from imaginate.workflows.select_checkpoint import CheckpointSelection, Classifier, check_selection, training_sets
 from worlds import folder
 
 
@@ -48,3 +48,20 @@ def test_the_classifier_that_chooses_is_the_studys_own(tmp_path: Path) -> None:
     assert CheckpointSelection().classifier("cuda") == Classifier("resnet50", 224, False)
     with pytest.raises(ConfigError, match="select-study must be the folder of a study"):
         CheckpointSelection(study=str(tmp_path / "none")).classifier("cpu")
+
+
+@pytest.mark.parametrize(
+    ("technique", "method", "why"),
+    [
+        ("textual-inversion", "mixup", "draws with no prior of that family"),
+        ("textual-inversion", "gif-sd", "needs a guide too, which a fit does not have"),
+        ("dreambooth", "da-fusion", "takes a fit of textual-inversion or pseudoword-dm alone"),
+        ("ft-conditioning", "imagic", "takes a fit of imagic alone"),
+    ],
+)
+def test_a_method_that_cannot_judge_a_fit_is_refused_before_it(technique: str, method: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"select-method {method} {why}; those that can judge a fit of {technique}: "):
+        check_selection(technique, CheckpointSelection(method=method, arch="small"), 0.1, "cpu")
+    for name in registry.names("techniques"):
+        check_selection(name, CheckpointSelection(arch="small"), 0.1, "cpu")
+    check_selection("textual-inversion", CheckpointSelection(method="da-fusion", arch="small"), 0.1, "cpu")

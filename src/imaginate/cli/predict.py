@@ -30,8 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Predict, write, and say what was found."""
-    from imaginate.workflows.predict import predict, write_predictions
+    from imaginate.workflows.predict import check_place, predict, write_predictions
 
+    if args.out:
+        check_place(args.out)
     found = predict(args.model, args.images, split=args.split, top=args.top, device=args.device)
     if args.json:
         if args.out:

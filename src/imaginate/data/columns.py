@@ -92,8 +92,11 @@ def check_once(names: Sequence[str], used: Collection[str | None], where: str) -
             raise DataError(f"{where} has {count} columns of the name {name!r}: rename or remove all but one")
 
 
-def unknown_columns(where: str, columns: Sequence[str]) -> str:
-    """The line for a table without the columns that are needed: what is read, how to name others, what there is."""
+def unknown_columns(where: str, columns: Sequence[str], header: Sequence[str] = ()) -> str:
+    """The line for a table without the columns that are needed: what is read, how to name others, what there is.
+    `header`: the names that stand at its head, above no row where there are no `columns`."""
+    if header and not columns:
+        return f"{where} has the columns {', '.join(header)}, and no row"
     known = f"{', '.join(PATHS[:6])}, ... and {', '.join(LABELS[:6])}, ... are known"
     return (
         f"{where} needs --path-column and --label-column ({known}): it has no image path and label columns; "

@@ -70,7 +70,7 @@ class DiskFinder:
         full = os.path.join(self.folder, path)
         reason = OUTSIDE if self.root and not _is_under(full, self.root) else file_reason(full)
         if reason not in (MISSING, OUTSIDE):
-            return Found(self.prefix + path, FileSource(full), reason, full)
+            return Found(self._id(path, full), FileSource(full), reason, full)
         was_outside = reason == OUTSIDE
         if self._index is None:
             self._index = Index(_below(self.folder), self.table)
@@ -80,6 +80,12 @@ class DiskFinder:
         place = os.path.join(self.folder, name)
         moved = not _same_place(path, name)
         return Found(self.prefix + name, FileSource(place), file_reason(place), full, moved)
+
+    def _id(self, path: str, full: str) -> str:
+        """One name for a file, however its path is written: `./a.png`, `b/../a.png`, or from the root on."""
+        top, place = os.path.normpath(self.folder), os.path.normpath(full)
+        inside = place.startswith(os.path.join(top, "")) or top == "."
+        return self.prefix + (os.path.relpath(place, top).replace(os.sep, "/") if inside else path)
 
 
 @dataclass

@@ -30,11 +30,15 @@ from imaginate.settings import build, nearest
 
 if TYPE_CHECKING:
     from imaginate.data.pixels import Pixels
+    from imaginate.data.rendering import Rendering
 
 
 @uncollected()
-def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) -> Dataset:
-    """The samples of a dataset, listed but not read. `overrides` are fields of DataSpec.
+def open_dataset(
+    source: str | os.PathLike[str] | DataSpec, *, rendered_as: Rendering | None = None, **overrides: Any
+) -> Dataset:
+    """The samples of a dataset, listed but not read. `overrides` are fields of DataSpec. `rendered_as`: how numbers of
+    more than 8 bits became pictures in the dataset with which these images will be compared.
 
     What was noticed is in `notes`, and logged once. Raises DataError in one line: nothing there, nothing that fits, no
     such split, no usable image.
@@ -48,7 +52,7 @@ def open_dataset(source: str | os.PathLike[str] | DataSpec, **overrides: Any) ->
         chosen = only(chosen, [place for place, own in enumerate(splits_of(chosen)) if own == split])
     skipped = [item for item in listing.skipped if split is None or item.split in (None, split)]
     notes = [*listing.notes, *_about_split(listing, spec, split), *_thin(chosen, listing.labels)]
-    rendering, seen = decide(listing.samples, spec)
+    rendering, seen = decide(listing.samples, spec, rendered_as)
     chosen = through(chosen, rendering) if rendering is not None else chosen
     chosen, broken, more = _subset(chosen, spec)
     first = _first_picture(spec.path, chosen, [*skipped, *broken])

@@ -19,8 +19,10 @@ from imaginate.data.spec import DataSpec
 from imaginate.data.urls import is_url
 from imaginate.errors import ImageError
 from imaginate.records import FileBacked, ImageSource, Sample
+from imaginate.runs import RunFolder
 
 if TYPE_CHECKING:
+    from imaginate.data.dataset import Dataset
     from imaginate.data.rendering import Numbers, Rendering, Span, Window
 
 FIRST, MOST = 6, 32  # images that are looked at: of any source, and of one with numbers of more than 8 bits
@@ -30,8 +32,11 @@ _BY_NAME = (".png", ".tif", ".tiff")  # each is looked at by itself: one may be 
 _DARK = 1 / 16
 
 
-def decide(samples: Sequence[Sample], spec: DataSpec) -> tuple[Rendering | None, list[str]]:
-    """The rendering of a source, None where all of it is ordinary pictures, and what a person should know of it."""
+def decide(
+    samples: Sequence[Sample], spec: DataSpec, before: Rendering | None = None
+) -> tuple[Rendering | None, list[str]]:
+    """The rendering of a source, None where all of it is ordinary pictures, and what a person should know of it.
+    `before`: that of another source, whose windows hold here too."""
     from imaginate.data.rendering import ANY, Rendering, Window
 
     window = spec.window
@@ -39,7 +44,7 @@ def decide(samples: Sequence[Sample], spec: DataSpec) -> tuple[Rendering | None,
     if window is not None:
         return Rendering((Window(ANY, *window),), *chosen), []
     seen = [numbers for group in _groups(samples) for numbers in _sampled(group, spec)]
-    windows, notes = _windows(seen)
+    windows, notes = _windows(seen, before.windows if before is not None else ())
     several = [numbers.pages for numbers in seen if numbers.pages > 1]
     shown = next((numbers.shown for numbers in seen if numbers.pages > 1), "the first")
     if several and chosen == (None, None):
@@ -50,6 +55,17 @@ def decide(samples: Sequence[Sample], spec: DataSpec) -> tuple[Rendering | None,
     if not windows and chosen == (None, None):
         return None, notes
     return Rendering(tuple(windows), *chosen), notes
+
+
+def rendering_of(dataset: Dataset) -> Rendering | None:
+    """How numbers become pictures in what is to be compared with a dataset: as there, or as in the source of the run
+    that it is."""
+    if dataset.rendering is not None or dataset.format != "run":
+        return dataset.rendering
+    from imaginate.data.rendering import Rendering
+
+    before = RunFolder(dataset.spec.path).facts.get("rendering")
+    return None if before is None else Rendering.from_dict(before)
 
 
 def through(samples: Iterable[Sample], rendering: Rendering) -> list[Sample]:
@@ -143,17 +159,20 @@ def _read(source: ImageSource, spec: DataSpec) -> Numbers | None:
     return None if is_ordinary or isinstance(numbers, bytes) else numbers
 
 
-def _windows(seen: Sequence[Numbers]) -> tuple[list[Window], list[str]]:
-    """The windows of each kind of numbers, and the notes that say them."""
-    from imaginate.data.rendering import span_of, windows_for
+def _windows(seen: Sequence[Numbers], before: Sequence[Window]) -> tuple[list[Window], list[str]]:
+    """The windows of each kind of numbers, those of `before` first, and the notes that say them."""
+    from imaginate.data.rendering import ANY, span_of, windows_for
 
     spans: dict[str, list[Span]] = {}
     for numbers in seen:
         if numbers.declared is None and numbers.kind != "uint8":
             spans.setdefault(numbers.kind, []).append(span_of(numbers.values))
-    windows: list[Window] = []
+    windows: list[Window] = list(before)
     notes: list[str] = []
     for kind, found in sorted(spans.items()):
+        if there := [window for window in before if window.kind in (kind, ANY)]:
+            notes.append(f"{kind} images are read with {_ranges(there)}, as the images that they are compared with")
+            continue
         made = windows_for(kind, found)
         windows += made
         notes.append(_said(kind, made, found))
@@ -163,12 +182,15 @@ def _windows(seen: Sequence[Numbers]) -> tuple[list[Window], list[str]]:
 
 def _said(kind: str, windows: Sequence[Window], spans: Sequence[Span]) -> str:
     low, high = min(span[0] for span in spans), max(span[1] for span in spans)
-    ranges = " and ".join(f"black {window.black:g}, white {window.white:g}" for window in windows)
     by_each = ", each image by its own numbers" if len(windows) > 1 else ""
     return (
-        f"{kind} images are read with {ranges}{by_each}: {len(spans)} of them hold {low:g} to {high:g}; another range "
-        "is said with --range"
+        f"{kind} images are read with {_ranges(windows)}{by_each}: {len(spans)} of them hold {low:g} to {high:g}; "
+        "another range is said with --range"
     )
+
+
+def _ranges(windows: Sequence[Window]) -> str:
+    return " and ".join(f"black {window.black:g}, white {window.white:g}" for window in windows)
 
 
 def _dark(window: Window, spans: Sequence[Span]) -> list[str]:

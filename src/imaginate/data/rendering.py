@@ -8,7 +8,7 @@ of its images.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,13 @@ class Rendering:
     windows: tuple[Window, ...] = ()
     channels: tuple[int, ...] | None = None
     page: int | None = None
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Rendering:
+        """From what `dataclasses.asdict` gave, or JSON of it. KeyError or TypeError for anything else."""
+        channels = values["channels"]
+        windows = tuple(Window(**window) for window in values["windows"])
+        return cls(windows, None if channels is None else tuple(channels), values["page"])
 
     def of_kind(self, kind: str) -> list[Window]:
         """The windows for a kind of numbers, the smallest first."""

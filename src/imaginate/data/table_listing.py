@@ -67,7 +67,7 @@ def placed(file: TableFile, finder: Finder, part: Part, split: str | None = None
     if (roles is None or is_by_number) and (by_files := _roles_by_files(bare, finder, part)) is not None:
         return PlacedTable(bare, by_files, finder, split)
     if roles is None:
-        raise DataError(unknown_columns(file.path, file.columns()))
+        raise DataError(unknown_columns(file.path, file.columns(), file.header()))
     used = {roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups}
     check_once(file.header(), used, file.path)
     return PlacedTable(file, roles, finder, split)
@@ -222,8 +222,12 @@ def _ordered_names(where: str, entries: Sequence[_Entry]) -> list[str] | None:
     pairs = {(entry.number or "", entry.class_name) for entry in named if entry.class_name}
     if not pairs or all(number == text(name) for number, name in pairs) or not all(n.isdigit() for n, _ in pairs):
         return None
-    if len({number for number, _ in pairs}) < len(pairs) or len({name for _, name in pairs}) < len(pairs):
-        raise DataError(f"{where} gives one label two class names, or one class name two labels")
+    for own, other, what, of in ((0, 1, "label", "class names"), (1, 0, "class name", "labels")):
+        found: dict[Any, Any] = {}
+        for pair in sorted(pairs):
+            if found.setdefault(pair[own], pair[other]) != pair[other]:
+                two = f"{found[pair[own]]!r} and {pair[other]!r}"
+                raise DataError(f"{where} gives one {what}, {pair[own]!r}, two {of}: {two}")
     return [name for _, name in sorted(pairs, key=lambda pair: int(pair[0]))]
 
 

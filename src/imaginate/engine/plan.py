@@ -11,6 +11,7 @@ from typing import Any
 from imaginate.data import Dataset, Digests, conflicts, load, sha256
 from imaginate.data.labelling import as_line
 from imaginate.data.packed import ids_of, labels_of, only
+from imaginate.data.rendering import Rendering
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.seed_digests import seen_in
 from imaginate.engine.units import Shards, Slots, Unit
@@ -27,7 +28,7 @@ class Plan:
     `is_grey`: all seeds are without colour, and copies that could be in colour are to be so too. `notes`: what the
     reader of the dataset noticed. `generated`: the seeds (by index) whose files say that a model made them. `run_id`:
     what the run is called in the files that it writes; without one, they say nothing. `grows`: rows of a smaller
-    run are there, and only the rest is made.
+    run are there, and only the rest is made. `rendering`: how numbers of more than 8 bits become pictures.
     """
 
     labels: LabelSpace
@@ -41,6 +42,7 @@ class Plan:
     generated: Mapping[int, DigitalSource] = field(default_factory=dict)
     run_id: str = ""
     grows: bool = False
+    rendering: Rendering | None = None
 
     @cached_property
     def data_fingerprint(self) -> str:
@@ -88,7 +90,10 @@ def make_plan(
     shards = Shards(units, recipe.expand.shard, samples, dataset.labels)
     counts = _counts(dataset.labels, samples, shards)
     grey = recipe.may_colour and _are_grey(samples)
-    return Plan(dataset.labels, samples, hashes, shards, tuple(skipped), counts, grey, dataset.notes, generated)
+    return Plan(
+        dataset.labels, samples, hashes, shards, tuple(skipped), counts, grey, dataset.notes, generated,
+        rendering=dataset.rendering,
+    )  # fmt: skip
 
 
 def _usable(

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -270,6 +270,7 @@ def _describe(store: Folder, recipe: ResolvedRecipe, plan: Plan) -> None:
 
 def _facts(recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> dict[str, Any]:
     """What run.json says of a run that begins."""
+    rendering = {} if plan.rendering is None else {"rendering": asdict(plan.rendering)}
     return {
         "imaginate": __version__,
         "id": plan.run_id,
@@ -279,6 +280,7 @@ def _facts(recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> dict[str, An
         "wanted": plan.wanted,
         "classes": finish.classes(plan),
         "data_notes": list(plan.notes),
+        **rendering,
         "weights": {role: dict(found) for role, found in _weights(recipe).items()},
         "finished": False,
         "sessions": [],

@@ -15,6 +15,7 @@ import numpy as np
 from imaginate.data import Dataset, open_dataset
 from imaginate.data.lineage import Lineage
 from imaginate.data.matching import Matched, matched
+from imaginate.data.photometry import rendering_of
 from imaginate.errors import ConfigError, some
 from imaginate.evaluation.near_copies import Borders, borders_of, near_copies
 from imaginate.runs import RunFolder, Values
@@ -56,7 +57,7 @@ def is_elsewhere(path: str, kind: str) -> bool:
 
 def open_elsewhere(path: str, train: Dataset) -> Elsewhere:
     """Its images in the label space of the training images. ConfigError for a run, of whose images more is known."""
-    data = open_dataset(path)
+    data = open_dataset(path, rendered_as=rendering_of(train))
     if data.format == "run":
         if RunFolder(path).method != ADOPTED:
             raise ConfigError(f"{path} is a run, which knows what its images were made from: use --arm run:{path}")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from imaginate import registry
 from imaginate.data import open_dataset
+from imaginate.data.photometry import rendering_of
 from imaginate.data.subset import evenly_spread
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, RunError
@@ -163,7 +164,8 @@ class Extraction:
 
 def _measure(run: str, against: str, split: str, how: Extraction, metrics: Sequence[Metric]) -> Values:
     RunFolder(run).check_finished()
-    own, held_out = open_dataset(run), open_dataset(against, split=split)
+    own = open_dataset(run)
+    held_out = open_dataset(against, split=split, rendered_as=rendering_of(own))
     originals = [s for s in own.samples if s.meta.get("method") is None]
     new = [s for s in own.samples if s.meta.get("method") is not None]
     if not new:

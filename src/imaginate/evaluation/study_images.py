@@ -6,11 +6,13 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from imaginate.data import Dataset, open_dataset
 from imaginate.data.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
+from imaginate.data.photometry import rendering_of
 from imaginate.data.spec import as_read
 from imaginate.errors import DataError, some
 from imaginate.evaluation.arms import Arm
@@ -395,7 +397,7 @@ def _validation(protocol: Protocol, train: Dataset) -> Dataset:
     """The images of the validation split; `rest`: as many of each class as are trained on, of what shots or fraction
     left out, and always some left to be held out where those come from there too."""
     if protocol.validation_split != "rest":
-        return open_dataset(protocol.data, split=protocol.validation_split, **protocol.reading)
+        return _open(protocol, protocol.data, protocol.validation_split, train)
     rest = _rest(protocol, train, "validation split 'rest'")
     kept = []
     for label in range(len(train.labels)):
@@ -408,15 +410,21 @@ def _validation(protocol: Protocol, train: Dataset) -> Dataset:
 def _more_real(protocol: Protocol, train: Dataset) -> Dataset:
     """More real images for real:N: a named dataset, or what shots and fraction left out of the training split."""
     if protocol.real or protocol.real_split:
-        more = open_dataset(protocol.real or protocol.data, split=protocol.real_split, **protocol.reading)
+        more = _open(protocol, protocol.real or protocol.data, protocol.real_split, train)
         return align_labels(more, train, "real")
     return _rest(protocol, train, "real:N, without --real or --real-split,")
+
+
+def _open(protocol: Protocol, path: str, split: str | None, train: Dataset) -> Dataset:
+    """Read as the training images are."""
+    reading: dict[str, Any] = {**protocol.reading, "rendered_as": rendering_of(train)}
+    return open_dataset(path, split=split, **reading)
 
 
 def _rest(protocol: Protocol, train: Dataset, what: str) -> Dataset:
     if protocol.shots is None and protocol.fraction is None and protocol.imbalance is None:
         raise DataError(f"{what} needs --shots or --fraction (or --imbalance): it is what they leave out")
-    whole = open_dataset(protocol.data, split=protocol.split, **protocol.reading)
+    whole = _open(protocol, protocol.data, protocol.split, train)
     taken = {sample.id for sample in train.samples}
     rest = tuple(sample for sample in whole.samples if sample.id not in taken)
     if not rest:

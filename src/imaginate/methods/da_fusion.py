@@ -27,6 +27,7 @@ class DaFusion:
     starts_from: ClassVar[StartsFrom] = "sample"
     needs: ClassVar[tuple[str, ...]] = ("prior:stable-diffusion", "adaptation")
     paper: ClassVar[str] = "Trabucco et al. 2023, arXiv:2302.07944"
+    adaptations: ClassVar[tuple[str, ...]] = ("textual-inversion", "pseudoword-dm")
 
     strengths: tuple[float, ...] = setting(
         (0.25, 0.5, 0.75, 1.0), "levels of noise, drawn uniformly", gt=0, le=1, source="DA-Fusion's scripts"
@@ -63,7 +64,7 @@ class DaFusion:
         from imaginate.ops.noise import pick
 
         adaptation, wanted = context.adaptation, copies(requests)
-        adaptation.require("textual-inversion", "pseudoword-dm")
+        adaptation.require(*self.adaptations)
         words = [adaptation.word(context.labels[c.label].name) for c in wanted]
         prompts = [self.prompt.replace("{name}", word) for word in words]
         levels = [self.levels[pick(c.seed, "strength", len(self.levels))] for c in wanted]

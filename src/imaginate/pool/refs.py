@@ -11,9 +11,8 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
-from collections.abc import Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from imaginate import registry
 from imaginate.data import urls
@@ -28,7 +27,7 @@ from imaginate.limits import parse_json
 from imaginate.records import ImageSource
 
 if TYPE_CHECKING:
-    from imaginate.data.rendering import Rendering
+    pass
 
 MAX_BYTES = 64 * 2**20
 # What version 0.1.0 wrote in place of the registered names.
@@ -87,21 +86,15 @@ def _source(ref: str) -> ImageSource:
         if "resized" in values:
             return DownloadedSource(_source(values["inner"]), Resized(**values["resized"]))
         if "inner" in values:
-            return RenderedSource(_source(values["inner"]), _rendering(values["rendering"]))
+            from imaginate.data.rendering import Rendering  # numpy comes with it
+
+            return RenderedSource(_source(values["inner"]), Rendering.from_dict(values["rendering"]))
         kind = values.pop("kind")
         for value in values.values():
             _allowed(str(value))
         return registry.find("sources", _EARLIER.get(kind, kind))(**values)
     except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
         raise ImageError("unknown reference") from None
-
-
-def _rendering(values: Mapping[str, Any]) -> Rendering:
-    from imaginate.data.rendering import Rendering, Window
-
-    channels = values["channels"]
-    windows = tuple(Window(**window) for window in values["windows"])
-    return Rendering(windows, None if channels is None else tuple(channels), values["page"])
 
 
 def _allowed(path: str) -> str:

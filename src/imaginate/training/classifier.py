@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from imaginate.data import Dataset, open_dataset
+from imaginate.data.photometry import rendering_of
+from imaginate.data.rendering import Rendering
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, DataError
 from imaginate.files import derive_seed
@@ -166,6 +168,7 @@ class ClassifierImages:
     new: np.ndarray
     kin: tuple[np.ndarray, ...]
     held: HeldOut | None
+    rendering: Rendering | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -197,7 +200,7 @@ def _gather(data: str, settings: Training, out: Path, progress: bool) -> Classif
     notes = tuple(images.notes(parts, train.labels))
     found = ClassifierImages(
         labels=train.labels, store=store, parts=parts, held=None, notes=notes, new=images.dataset.new,
-        kin=() if settings.learner.sees_views else images.dataset.kin,
+        rendering=rendering_of(train), kin=() if settings.learner.sees_views else images.dataset.kin,
     )  # fmt: skip
     if outside is None or held is None:
         return found
@@ -243,6 +246,7 @@ def _finish(
         "excluded": dict(parts.excluded),
         "unreadable": images.store.skipped,
         "image_size": plan.size,
+        "rendering": None if images.rendering is None else asdict(images.rendering),
         "weights": backbone_weights([plan.arch]),
         "weight_new": weight,
         "temperature": _temperature(plan, trained, images),

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imaginate.data import load
+from imaginate.data.rendering import Rendering
+from imaginate.data.sources.file import FileSource
+from imaginate.data.sources.rendered import RenderedSource
+from imaginate.data.spec import reading_of
 from imaginate.devices import pick_device
 from imaginate.errors import ModelError, RunError
 from imaginate.models.extras import check_installed
-from imaginate.records import Image
+from imaginate.records import Image, Sample
 from imaginate.training import folder
 from imaginate.training.augment import Statistics, centre, normalise, stored_size
 from imaginate.training.learners import learner_of
@@ -27,8 +32,9 @@ BATCH = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Classifier:
-    """A trained network with its classes. Images go through the same preparation as in training;
-    logits over `temperature`, which was fitted on validation images, give probabilities."""
+    """A trained network with its classes. Images go through the same preparation as in training: `rendering` says how
+    files of more than 8 bits become pictures, `reading` which slices or tiles of a dataset are images. Logits over
+    `temperature`, which was fitted on validation images, give probabilities."""
 
     path: str
     classes: tuple[str, ...]
@@ -37,9 +43,17 @@ class Classifier:
     device: str
     statistics: Statistics
     temperature: float = 1.0
+    rendering: Rendering | None = None
+    reading: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Classifier({self.path!r}, {len(self.classes)} classes, {self.image_size} px, on {self.device})"
+
+    def image(self, path: str | os.PathLike[str]) -> Image:
+        """The image of a file, read as the training images were: (3, h, w) uint8. Raises ImageError."""
+        file = FileSource(os.fspath(path))
+        source = file if self.rendering is None else RenderedSource(file, self.rendering)
+        return load(Sample(id=file.name, label=0, source=source))
 
     def probabilities(self, images: Sequence[Image | str | os.PathLike[str]]) -> torch.Tensor:
         """Images (3, h, w) uint8 of any size, or paths of image files -> (n, classes) float32, each row sums to 1.
@@ -55,12 +69,15 @@ class Classifier:
         """The most probable class of each image."""
         return [self.classes[label] for label in self.probabilities(images).argmax(dim=1).tolist()]
 
+    def _pixels(self, image: Image | str | os.PathLike[str]) -> Image:
+        return self.image(image) if isinstance(image, (str, os.PathLike)) else image
+
     def _logits(self, images: Sequence[Image | str | os.PathLike[str]]) -> torch.Tensor:
         import numpy as np
         import torch
 
         size = stored_size(self.image_size)
-        rows = [fit_square(_pixels(image).permute(1, 2, 0).contiguous().numpy(), size) for image in images]
+        rows = [fit_square(self._pixels(image).permute(1, 2, 0).contiguous().numpy(), size) for image in images]
         x = torch.from_numpy(np.stack(rows)).permute(0, 3, 1, 2).to(self.device)
         with torch.inference_mode():
             logits: torch.Tensor = self.model(normalise(centre(x, self.image_size), self.statistics))
@@ -95,14 +112,8 @@ def load_classifier(path: str | os.PathLike[str], *, device: str = "auto") -> Cl
         model=model.eval().requires_grad_(False).to(chosen),
         device=chosen,
         temperature=float(result.get("temperature", 1.0)),
+        rendering=None if result.get("rendering") is None else Rendering.from_dict(result["rendering"]),
+        reading={
+            name: value for name, value in reading_of(settings.get("read_as")).items() if name in ("slices", "tiles")
+        },
     )
-
-
-def _pixels(image: Image | str | os.PathLike[str]) -> torch.Tensor:
-    from imaginate.data.decoding import decode_tensor
-    from imaginate.data.reading import read_file
-
-    if isinstance(image, (str, os.PathLike)):
-        image = decode_tensor(read_file(os.fspath(image)))
-    pixels: torch.Tensor = image
-    return pixels

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from imaginate.training.loading import Classifier, load_classifier
 if TYPE_CHECKING:
     import torch
     from torch import nn
+
+    from imaginate.data.rendering import Window
 
 FORMATS = ("onnx", "timm")
 APART = 1e-3  # two probabilities of the same image that are farther apart are of different networks
@@ -123,7 +125,7 @@ def _write_onnx(classifier: Classifier, folder: Path) -> None:
             found = session.run(["probabilities"], {"pixels": images.numpy()})[0]
             _compare(torch.from_numpy(found), network(images)[1], "onnxruntime")
     (folder / PREPROCESSING).write_text(json.dumps(_facts(classifier), indent=1, ensure_ascii=False) + "\n", "utf-8")
-    (folder / CARD).write_text(_ONNX_CARD.format(**_facts(classifier)), "utf-8")
+    (folder / CARD).write_text(_ONNX_CARD.format(**_facts(classifier)) + _deep(classifier), "utf-8")
 
 
 def _write_timm(classifier: Classifier, folder: Path) -> None:
@@ -151,7 +153,7 @@ def _write_timm(classifier: Classifier, folder: Path) -> None:
     config = json.loads((folder / "config.json").read_text("utf-8"))
     config.pop("model_args", None)  # timm repeats there what is above it, and transformers takes no value twice
     (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    (folder / CARD).write_text(_TIMM_CARD.format(**_facts(classifier)), "utf-8")
+    (folder / CARD).write_text(_TIMM_CARD.format(**_facts(classifier)) + _deep(classifier), "utf-8")
     loaded: Any = timm.create_model(f"local-dir:{folder}", pretrained=True).eval()
     example = _example(classifier)
     scaled = (example - torch.tensor(mean).view(1, 3, 1, 1)) / torch.tensor(std).view(1, 3, 1, 1)
@@ -243,7 +245,23 @@ def _facts(classifier: Classifier) -> dict[str, Any]:
         "crop": "center",
         "pixels": "RGB in [0, 1], channels first",
         "temperature": classifier.temperature,
+        "range": {window.kind: [window.black, window.white] for window in _windows(classifier)},
     }
+
+
+def _windows(classifier: Classifier) -> Sequence[Window]:
+    return () if classifier.rendering is None else classifier.rendering.windows
+
+
+def _deep(classifier: Classifier) -> str:
+    """What the card says of images of more than 8 bits; empty where all training images had 8."""
+    shown = "; ".join(f"{w.kind}: black {w.black:g}, white {w.white:g}" for w in _windows(classifier))
+    if not shown:
+        return ""
+    return (
+        f"\nNumbers of its training images became pictures of 8 bits with this range ({shown}). Bring images of such "
+        "numbers to [0, 1] by the same range first: Pillow's `convert` cuts them off.\n"
+    )
 
 
 _ONNX_CARD = """# An image classifier as ONNX

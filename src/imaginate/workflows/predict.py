@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imaginate.data import load, open_dataset
-from imaginate.data.decoding import decode_tensor, has_image_suffix
+from imaginate.data.decoding import has_image_suffix
 from imaginate.data.layout import arranged
 from imaginate.data.listing import printable
-from imaginate.data.reading import read_file
 from imaginate.data.scanning import scan
-from imaginate.errors import DataError, ImageError
+from imaginate.errors import ConfigError, DataError, ImageError
 from imaginate.files import RECIPE, Folder, content_hash
 from imaginate.markdown import table as html_table
 from imaginate.ownership import contents, is_begun, own
 from imaginate.progress import bar
 from imaginate.records import Image
 from imaginate.write.names import class_folders, stem
-from imaginate.write.plain import TABLES, write_table
+from imaginate.write.plain import TABLES, columns_of, write_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
 BATCH = 128
 COMMAND = "predict"  # which owns a folder of copies
+_COLUMNS = {"image", "class", "probability"}  # of every table of predictions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +106,10 @@ def predict(
     """
     from imaginate.training.loading import load_classifier
 
+    if top < 1:
+        raise ConfigError(f"top must be at least 1, got {top}")
     classifier = load_classifier(model, device=device) if isinstance(model, (str, os.PathLike)) else model
-    found = _listed(images, split)
+    found = _listed(images, split, classifier)
     skipped = {name: why for name, why, _, _ in found if why}
     wanted = [(name, path, label) for name, why, path, label in found if not why]
     names: list[str] = []
@@ -120,7 +122,7 @@ def predict(
             pictures: list[Image] = []
             for name, source, label in wanted[start : start + BATCH]:
                 try:
-                    pictures.append(source() if callable(source) else decode_tensor(read_file(source)))
+                    pictures.append(source() if callable(source) else classifier.image(source))
                 except ImageError as error:
                     skipped[name] = str(error)
                     continue
@@ -128,7 +130,7 @@ def predict(
                 paths.append(None if callable(source) else source)
                 known.append(label)
             if pictures:
-                ranked = classifier.probabilities(pictures).topk(min(max(1, top), len(classifier.classes)))
+                ranked = classifier.probabilities(pictures).topk(min(top, len(classifier.classes)))
                 classes += [tuple(classifier.classes[i] for i in row) for row in ranked.indices.tolist()]
                 values += [tuple(row) for row in ranked.values.tolist()]
             shown.advance(len(wanted[start : start + BATCH]))
@@ -142,21 +144,36 @@ def predict(
 
 
 def write_predictions(found: Predictions, out: str | os.PathLike[str]) -> int:
-    """Write a .csv, .jsonl or .parquet file, or into a folder a copy of each image under its class; how many."""
-    place = Path(out)
-    if place.suffix in TABLES:
+    """Write a .csv, .jsonl or .parquet file, or into a folder a copy of each image under its class; how many. DataError
+    for a place that holds something else (`check_place`)."""
+    place = check_place(out)
+    if place.suffix:
         write_table(place, found.table())
-    elif place.suffix:
-        raise DataError(f"predictions are written as .csv, .jsonl, .parquet, or into a folder, not as {place.suffix}")
     else:
         _copy(found, place)
     return len(found)
 
 
+def check_place(out: str | os.PathLike[str]) -> Path:
+    """Where predictions can be written: a file that is not there, or holds earlier ones; an empty folder, or one of
+    copies that was begun. DataError for anything else, so that nothing of anyone's is lost."""
+    place = Path(out)
+    if not place.suffix:
+        if contents(Folder(place)) and not is_begun(place, COMMAND):
+            raise DataError(f"{place} is not empty: choose another folder for the copies")
+    elif place.suffix not in TABLES:
+        raise DataError(f"predictions are written as .csv, .jsonl, .parquet, or into a folder, not as {place.suffix}")
+    elif place.exists() and not set(columns_of(place)) >= _COLUMNS:
+        raise DataError(f"{place} is there and holds no predictions: choose another name, or remove it")
+    return place
+
+
 Found = tuple[str, str, Any, str | None]  # name, why it is skipped or "", path or loader, label
 
 
-def _listed(images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], split: str | None) -> list[Found]:
+def _listed(
+    images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], split: str | None, classifier: Classifier
+) -> list[Found]:
     if not isinstance(images, (str, os.PathLike)):
         return [(printable(os.fspath(one)), "", os.fspath(one), None) for one in images]
     place = os.fspath(images)
@@ -167,10 +184,18 @@ def _listed(images: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], s
         return [(name, why, path, label.get(name)) for name, why, path in found]
     if has_image_suffix(place) and split is None:
         return [(printable(place), "", place, None)]
-    data = open_dataset(place, split=split)
+    data = open_dataset(place, split=split, **_reading(classifier))
     names = data.labels.names
     skipped: list[Found] = [(one.id, one.reason, None, None) for one in data.skipped]
     return [(one.id, "", partial(load, one), names[one.label]) for one in data.samples] + skipped
+
+
+def _reading(classifier: Classifier) -> dict[str, Any]:
+    """How the images that the classifier was trained on were read."""
+    rendering = classifier.rendering
+    if rendering is None:
+        return dict(classifier.reading)
+    return {**classifier.reading, "rendered_as": rendering, "channels": rendering.channels, "page": rendering.page}
 
 
 def _labels(known: Sequence[str | None], classes: Sequence[str]) -> tuple[str, ...] | None:
@@ -184,8 +209,6 @@ def _copy(found: Predictions, out: Path) -> None:
     missing = [name for name, path in zip(found.images, found.paths, strict=True) if path is None]
     if missing:
         raise DataError(f"{missing[0]} is no file of its own, so that it is not copied: write a .csv or .parquet")
-    if contents(Folder(out)) and not is_begun(out, COMMAND):
-        raise DataError(f"{out} is not empty: choose another folder for the copies")
     names = sorted({classes[0] for classes in found.classes})
     folders = dict(zip(names, class_folders(names), strict=True))
     what = content_hash("\n".join(found.images).encode(errors="surrogatepass"), size=8)

@@ -6,6 +6,7 @@ import getpass
 import logging
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from imaginate.decisions import LOG
 from imaginate.errors import RunError
@@ -56,7 +57,8 @@ def _drawn(run: RunFolder, guide: str | None, by: str) -> str:
 
 
 def export_decisions(run: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
-    """Copy the decisions on a run into a file, for `refilter(run, decisions=file)` on another machine; how many."""
+    """Copy the decisions on a run into a file, for `refilter(run, decisions=file)` on another machine; how many.
+    RunError for a file that is there and holds something else."""
     from imaginate.decisions import parse_log
 
     store = RunFolder(run).store
@@ -64,5 +66,18 @@ def export_decisions(run: str | os.PathLike[str], out: str | os.PathLike[str]) -
         raise RunError(f"nobody has decided on images of {store.root} yet: imaginate review {store.root}")
     data = store.get(LOG)
     count = len(parse_log(data, store.path(LOG))[1])
+    if os.path.exists(out) and not _holds_decisions(out):
+        raise RunError(f"{os.fspath(out)} is there and holds no decisions: choose another name, or remove it")
     replace_file(out, lambda partial: partial.write_bytes(data))
     return count
+
+
+def _holds_decisions(place: str | os.PathLike[str]) -> bool:
+    """Whether a file is a log of decisions, or empty."""
+    from imaginate.decisions import parse_log
+
+    try:
+        data = Path(place).read_bytes()
+        return not data.strip() or bool(parse_log(data, os.fspath(place))[0])
+    except (RunError, OSError):
+        return False

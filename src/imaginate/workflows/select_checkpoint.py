@@ -102,8 +102,28 @@ def check_selection(technique: str, selection: CheckpointSelection, held_out: fl
 
     if held_out == 0:
         raise ConfigError("select-by accuracy needs held-out images, got held_out 0")
-    registry.find("methods", method_for(technique, selection.method))
+    method = method_for(technique, selection.method)
+    registry.find("methods", method)
+    if why := _unfit(method, technique):
+        fit = ", ".join(name for name in registry.names("methods") if not _unfit(name, technique))
+        raise ConfigError(f"select-method {method} {why}; those that can judge a fit of {technique}: {fit}")
     selection.classifier(device).learner.check()
+
+
+def _unfit(name: str, technique: str) -> str:
+    """Why a method cannot make images with a fit of this technique and nothing else; "" where it can."""
+    from imaginate import registry
+    from imaginate.contract import prior_family
+
+    method = registry.find("methods", name)
+    family = prior_family(method.needs)
+    if not family or family != prior_family(registry.find("methods", method_for(technique)).needs):
+        return "draws with no prior of that family"
+    others = [role for role in (need.split(":", 1)[0] for need in method.needs) if role not in ("prior", "adaptation")]
+    if others:
+        return f"needs a {others[0]} too, which a fit does not have"
+    takes = getattr(method, "adaptations", (name,)) if "adaptation" in method.needs else (technique,)
+    return "" if technique in takes else f"takes a fit of {' or '.join(takes)} alone"
 
 
 def select_checkpoint(

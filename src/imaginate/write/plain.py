@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,24 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 TABLES = (".csv", ".jsonl", ".parquet")
+MOST = 2**20  # characters of a first line
+
+
+def columns_of(place: Path) -> list[str]:
+    """The columns of a file in one of these forms; none of what cannot be read as such."""
+    try:
+        if place.suffix == ".parquet":
+            import pyarrow.parquet as pq
+
+            return list(pq.read_schema(place).names)
+        with place.open(encoding="utf-8-sig", newline="") as file:
+            first = file.readline(MOST)
+        if place.suffix == ".csv":
+            return next(csv.reader([first]), [])
+        found = json.loads(first)
+        return list(found) if isinstance(found, dict) else []
+    except (OSError, ValueError, csv.Error):  # pyarrow's errors are among these
+        return []
 
 
 def write_table(place: Path, table: pa.Table) -> None:
@@ -21,9 +40,9 @@ def write_table(place: Path, table: pa.Table) -> None:
 
         replace_file(place, lambda partial: pq.write_table(table, partial))
     elif place.suffix == ".csv":
-        import pyarrow.csv as csv
+        from pyarrow.csv import write_csv
 
-        replace_file(place, lambda partial: csv.write_csv(table, partial))
+        replace_file(place, lambda partial: write_csv(table, partial))
     else:
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist())
         replace_file(place, lambda partial: partial.write_text(text, encoding="utf-8"))

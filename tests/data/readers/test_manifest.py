@@ -94,10 +94,14 @@ def test_rows_that_cannot_be_used(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("list.csv", "a,b\n1,2\n", r"no image path and label columns; it has a, b$"),
-        ("list.csv", "path,label\n", r"no image path and label columns; it has nothing$"),
+        ("list.csv", "path,label\n", r"has the columns path, label, and no row$"),
         ("list.csv", 'path,label\n"a.png,cat\n', r"after line 0: unexpected end of data$"),
         ("list.jsonl", '{"path": "a", "label": "b"}\n{oops\n', r"after line 1: "),
-        ("list.csv", "path,label,class_name\na.png,0,x\nb.png,0,y\n", r"gives one label two class names"),
+        (
+            "list.csv",
+            "path,label,class_name\na.png,0,x\nb.png,0,y\n",
+            r"gives one label, '0', two class names: 'x' and 'y'$",
+        ),
     ],
 )
 def test_broken_manifests_are_one_clear_line(name: str, text: str, message: str, tmp_path: Path) -> None:
@@ -355,3 +359,12 @@ def test_rows_without_a_split_are_counted(tmp_path: Path) -> None:
     assert "2 images are in no split, and not read; --split all reads every image" in data.notes
     assert len(open_dataset(file, split="all")) == 4
     assert not any("in no split" in note for note in open_dataset(file, split="train").notes)
+
+
+def test_a_file_is_listed_once_however_its_path_is_written(tmp_path: Path) -> None:
+    whole = f"{tmp_path}/img/a/001.png"
+    again = ("./img/a/000.png", "img//a/000.png", "img/a/../a/000.png", whole, "img/a/001.png")
+    rows = "".join(f"{path},cat\n" for path in ("img/a/000.png", *again))
+    data = open_dataset(manifest(tmp_path, f"path,label\n{rows}"))
+    assert [sample.id for sample in data.samples] == ["img/a/000.png", "img/a/001.png"]
+    assert data.reasons() == {"listed twice": 4}

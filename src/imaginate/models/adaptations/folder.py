@@ -136,6 +136,11 @@ def load_adaptation(path: str, prior: PriorFamily, labels: LabelSpace, *, checkp
         prior.load_adaptation(path)
         return Adaptation(path=path, technique="other", checkpoint="")
     _check(manifest, path, prior, labels)
+    if not manifest.finished and checkpoint is None and manifest.checkpoints:
+        raise ModelError(
+            f"adaptation {path} is a fit that is not finished: give its command again, or name what there is, "
+            f"{path}@{max(manifest.checkpoints.values())}"
+        )
     folder = checkpoint_folder(manifest, path, checkpoint)
     prior.load_adaptation(str(folder))
     if manifest.template:
