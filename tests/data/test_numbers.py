@@ -341,3 +341,25 @@ def test_a_run_remembers_how_its_seeds_were_read(tmp_path: Path) -> None:
     expand(tmp_path / "train", tmp_path / "run", "duplicate", copies=1, progress=False)
     held_out = open_held_out(str(tmp_path / "test"), None, open_dataset(tmp_path / "run"))
     assert int(load(held_out.samples[0]).max()) == 12
+
+
+def test_each_file_of_an_ome_set_is_itself(tmp_path: Path) -> None:
+    """A file of such a set lists the others in its header, and tifffile would read all of them for each."""
+    names, ids = [f"{n}.ome.tif" for n in range(3)], [f"urn:uuid:{n + 1:032x}" for n in range(3)]
+    (tmp_path / "set/x").mkdir(parents=True)
+    frames = "".join(
+        f'<TiffData FirstT="{n}" IFD="0" PlaneCount="1"><UUID FileName="{names[n]}">{ids[n]}</UUID></TiffData>'
+        for n in range(3)
+    )
+    for n, (name, own) in enumerate(zip(names, ids, strict=True)):
+        about = (
+            f'<?xml version="1.0" encoding="UTF-8"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" '
+            f'UUID="{own}"><Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="40" '
+            f'SizeY="24" SizeC="1" SizeZ="1" SizeT="3"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>{frames}'
+            "</Pixels></Image></OME>"
+        )
+        values = np.full((24, 40), 50 * (n + 1), np.uint8)
+        (tmp_path / "set/x" / name).write_bytes(tiff_of(values, description=about, metadata=None))
+    assert tifffile.imread(tmp_path / "set/x" / names[0]).shape == (3, 24, 40)
+    data = open_dataset(tmp_path / "set")
+    assert [int(load(sample).unique().item()) for sample in data.samples] == [50, 100, 150]
