@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from imaginate.errors import RunError
-from imaginate.files import first_line, replace_file
+from imaginate.files import replace_file
 from imaginate.models.adaptations.folder import Manifest, read_manifest, same_prior
 from imaginate.models.weights import difference
 from imaginate.ownership import is_begun
@@ -58,10 +58,10 @@ class Store:
             return None
         try:
             state: dict[str, Any] = torch.load(self.state_file, map_location=device, weights_only=True)
-        except UNREAD as error:
-            raise RunError(f"{self.state_file} is damaged: {first_line(error)}") from None
+        except UNREAD:  # whose text is PyTorch's own, about how to load what cannot be loaded
+            state = {}
         if not isinstance(state, dict) or not state.keys() >= STATE:
-            raise RunError(f"{self.state_file} is damaged: it is not the state of a fit; delete it to begin again")
+            raise RunError(f"{self.state_file} is damaged: it is not the whole state of a fit; delete it to begin again")
         return state
 
     def save_checkpoint(self, name: str, write: Callable[[Path], None]) -> None:
