@@ -61,7 +61,8 @@ class Store:
         except UNREAD:  # whose text is PyTorch's own, about how to load what cannot be loaded
             state = {}
         if not isinstance(state, dict) or not state.keys() >= STATE:
-            raise RunError(f"{self.state_file} is damaged: it is not the whole state of a fit; delete it to begin again")
+            message = "it is not the whole state of a fit; delete it to begin again"
+            raise RunError(f"{self.state_file} is damaged: {message}")
         return state
 
     def save_checkpoint(self, name: str, write: Callable[[Path], None]) -> None:
