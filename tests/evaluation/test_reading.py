@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import imaginate
 from data.test_field_files import RAMP, dicom
@@ -42,3 +43,24 @@ def test_a_run_of_some_frames_is_compared_with_the_same_frames(tmp_path: Path) -
     study = open_study(Protocol(**say, read_as="slices=every:2"), arms)
     assert len(study.train) == len(study.held_out) == 12
     assert len(study.runs[str(run)].new) == 12
+
+
+def test_a_run_in_another_range_is_no_arm(tmp_path: Path) -> None:
+    """Its new images would be brighter than the originals next to which they are trained on."""
+    for part in ("train", "test"):
+        for label in ("a", "b"):
+            (tmp_path / "data" / part / label).mkdir(parents=True)
+            for n in range(3):
+                values = np.roll(RAMP, 3 * n + (label == "b") + 7 * (part == "test"), 1)
+                Image.fromarray(values.astype(np.uint16)).save(tmp_path / "data" / part / label / f"{n}.png")
+    runs = {}
+    for name, how in {"plain": {}, "narrow": {"range": "0..900"}}.items():
+        runs[name] = parse_arms([f"new=run:{tmp_path / name}"])
+        imaginate.expand(tmp_path / "data", tmp_path / name, method="duplicate", copies=1, progress=False, **how)
+    say = {"data": str(tmp_path / "data"), "held_out": str(tmp_path / "data"), "held_out_split": "test"}
+    open_study(Protocol(**say), runs["plain"])
+    open_study(Protocol(**say, read_as="range=0..900"), runs["narrow"])
+    with pytest.raises(DataError, match=r"were made into pictures in another way: compare with --read-as range=0..900"):
+        open_study(Protocol(**say), runs["narrow"])
+    with pytest.raises(DataError, match=r"were made into pictures in another way: compare without --read-as"):
+        open_study(Protocol(**say, read_as="range=0..900"), runs["plain"])

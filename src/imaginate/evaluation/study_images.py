@@ -216,14 +216,23 @@ def _open_runs(arms: Sequence[Arm], train: Dataset) -> dict[str, _Run]:
 
 
 def _check_made_from(path: str, lineage: Lineage, train: Dataset, theirs: Lineage) -> None:
-    """DataError for a run of other images; one that was read in another way says how."""
+    """DataError for a run of other images, or of these in another range; one that was read in another way says how."""
+    data, ours = RunFolder(path).recipe.get("data") or {}, asdict(train.spec)
+    how = as_read(data)
     try:
         check_made_from(path, lineage, [sample.id for sample in train.samples], theirs)
     except DataError as problem:
-        how = as_read(RunFolder(path).recipe.get("data") or {})
-        if not how or how == as_read(asdict(train.spec)):
+        if not how or how == as_read(ours):
             raise
         raise DataError(f"{problem}; the run was read in another way: --read-as {shlex.quote(how)}") from None
+    looks = ("range", "channels", "page")
+    if train.format != "run" and _part(data, looks) != _part(ours, looks):
+        words = f"with --read-as {shlex.quote(how)}" if how else "without --read-as"
+        raise DataError(f"the seeds of the run {path} were made into pictures in another way: compare {words}")
+
+
+def _part(data: Mapping[str, Any], names: Sequence[str]) -> str:
+    return as_read({name: data.get(name) for name in names})
 
 
 def _checked(
