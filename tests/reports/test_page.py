@@ -148,7 +148,7 @@ def test_a_study_of_several_learners_shows_every_arm_by_each(world: Path) -> Non
 
 def test_mistakes_are_named_and_shown(world: Path) -> None:
     png = next((world / "flowers-gif/images").rglob("*.png")).read_bytes()
-    found = page(world / "study", Options(read_image=lambda path, split, name: png if name.endswith("1.png") else None))
+    found = page(world / "study", Options(read_image=lambda dataset, name: png if name.endswith("1.png") else None))
     results = json.loads((world / "study/results.json").read_text())
     first, second = results["data"]["classes"][:2]
     assert f"{first}, taken for {second}" in found.words
@@ -419,17 +419,17 @@ def test_a_run_without_new_images(world: Path, fixture_module: object) -> None:
 
 def test_missing_pictures_and_pictures_elsewhere(world: Path) -> None:
     run = world / "flowers-gif"
-    asked: list[tuple[str | None, str | None, str]] = []
+    asked: list[tuple[Any, str]] = []
     for file in (run / "images/0").iterdir():
         file.write_bytes(b"no image")
 
-    def read_image(path: str | None, split: str | None, name: str) -> bytes | None:
-        asked.append((path, split, name))
+    def read_image(dataset: Any, name: str) -> bytes | None:
+        asked.append((dataset, name))
         return None
 
     read = page(run, Options(read_image=read_image))
     assert "no picture" in read.words
-    assert ("flowers/", "test", "test/9.png") in asked
+    assert ({"path": "flowers/", "split": "test"}, "test/9.png") in asked
 
 
 def test_an_unfinished_run_is_reported_from_its_shards(world: Path) -> None:

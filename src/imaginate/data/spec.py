@@ -124,6 +124,13 @@ def reading_of(text: str | None) -> dict[str, str]:
     return found
 
 
+def source_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the data section of a recipe: path, split, and how the source is read, for `open_dataset`. All images of the
+    split, also those that a subset leaves out."""
+    names = ("path", "split", *READING)
+    return {name: data[name] for name in names if data.get(name) not in (None, UNSAID.get(name))}
+
+
 def as_read(data: Mapping[str, Any]) -> str:
     """The same text for the data section of a recipe; "" where all is read as by default."""
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from imaginate.data.spec import reading_of
 from imaginate.reports import words
 from imaginate.reports.read import View
 from imaginate.reports.thumbs import thumb
@@ -67,10 +69,16 @@ def _table(confusion: Facts, titles: Sequence[str]) -> View | None:
     return {"titles": list(titles), "rows": rows}
 
 
+def _held_out(protocol: Facts) -> dict[str, Any]:
+    """The dataset of the held-out images, all splits of it, as the study read it; nothing where it is not named."""
+    path = protocol.get("held_out") or protocol.get("data")
+    return {"path": path, "split": "all", **reading_of(protocol.get("read_as"))} if path else {}
+
+
 def _image(row: Facts, titles: Mapping[str, str], protocol: Facts, options: Options) -> View:
     """One held-out image with its picture, where it can still be read."""
     reader = options.read_image
-    data = reader(protocol.get("held_out"), protocol.get("held_out_split"), row["id"]) if reader else None
+    data = reader(_held_out(protocol), row["id"]) if reader else None
     before = row.get("reference")
     return {
         "id": row["id"], "thumb": thumb(data) if data else None,

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from imaginate.data import Dataset, open_dataset
 from imaginate.data.decoding import decode_tensor
+from imaginate.data.photometry import rendering_of
 from imaginate.data.seed_images import SeedImages
+from imaginate.data.spec import DataSpec, source_of
 from imaginate.data.subset import evenly_spread
 from imaginate.errors import ConfigError, DataError, ImaginateError, ModelError
 from imaginate.records import Sample
 from imaginate.reports.scatter import ImageMap, MapPoint
 from imaginate.runs import KEPT, REJECTED, RunFolder
+from imaginate.settings import build
 
 if TYPE_CHECKING:
     from imaginate.contract import Guide, Tensor
@@ -65,7 +68,7 @@ def draw_map(
     if held_out is None and roles.get("held_out"):
         held_out = str(roles["held_out"]), roles.get("held_out_split")
     held_out = held_out or _other_split(run)
-    pictures = [*_of_run(run), *(_of_held_out(*held_out) if held_out else ())]
+    pictures = [*_of_run(run), *(_of_held_out(run, *held_out) if held_out else ())]
     real = [i for i, one in enumerate(pictures) if one.origin in ("seed", "held-out")]
     if len(pictures) < 3:
         log.warning(f"no map of {run.root}: it has fewer than three images that can be read")
@@ -104,8 +107,8 @@ def _other_split(run: RunFolder) -> tuple[str, str] | None:
     or the data is gone."""
     data = run.recipe.get("data") or {}
     try:
-        found = open_dataset(str(data["path"]), split=data.get("split"))
-    except (ImaginateError, KeyError):
+        found = open_dataset(build(DataSpec, source_of(data), where="data"))
+    except ImaginateError:
         return None
     others = sorted((name for name in found.splits if name != found.split), key=_usual)
     return (str(data["path"]), others[0]) if others and found.split else None
@@ -132,9 +135,11 @@ def _of_run(run: RunFolder) -> Iterator[_Picture]:
             yield _Picture(image, origin, str(row["class_name"]), str(row["file_name"]))
 
 
-def _of_held_out(path: str, split: str | None) -> Iterator[_Picture]:
+def _of_held_out(run: RunFolder, path: str, split: str | None) -> Iterator[_Picture]:
+    """Read as the seeds of the run were, in the same range."""
+    how = {**source_of(run.recipe.get("data") or {}), "path": path, "split": split}
     try:
-        data = open_dataset(path, split=split)
+        data = open_dataset(build(DataSpec, how, where="data"), rendered_as=rendering_of(_seeds(run)))
     except ImaginateError as error:
         log.warning(f"held-out images are not on the map: {error}")
         return

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from imaginate.data import open_dataset
+from imaginate.data import DataSpec, open_dataset
 from imaginate.errors import ConfigError, ImaginateError
 from imaginate.evaluation.comparison import Comparison
 from imaginate.markdown import table
@@ -16,6 +16,7 @@ from imaginate.reports import DrawMap, Options, ReadImage, write_report, write_t
 from imaginate.reports.read import RunContents, Study, read
 from imaginate.reports.tables import run_rows, study_rows
 from imaginate.runs import RunFolder
+from imaginate.settings import build
 from imaginate.workflows.inspect import inspect
 
 PathLike = str | os.PathLike[str]
@@ -111,18 +112,19 @@ def _map_drawer(guide: str | None, word: str) -> DrawMap:
 
 
 def image_reader() -> ReadImage:
-    """A function (dataset path, split, sample id) -> encoded bytes.
+    """A function (dataset: settings of `open_dataset`, sample id) -> encoded bytes.
 
     None where the dataset or the image is gone: a report then says so instead of failing.
     """
-    opened: dict[tuple[str, str | None], Mapping[str, Sample]] = {}
+    opened: dict[str, Mapping[str, Sample]] = {}
 
-    def read(path: str | None, split: str | None, name: str) -> bytes | None:
-        if not path:
+    def read(dataset: Mapping[str, Any], name: str) -> bytes | None:
+        if not dataset.get("path"):
             return None
-        if (path, split) not in opened:
-            opened[path, split] = _samples(path, split)
-        sample = opened[path, split].get(name)
+        key = repr(sorted(dataset.items()))
+        if key not in opened:
+            opened[key] = _samples(dataset)
+        sample = opened[key].get(name)
         try:
             return None if sample is None else sample.source.read()
         except ImaginateError:
@@ -131,8 +133,8 @@ def image_reader() -> ReadImage:
     return read
 
 
-def _samples(path: str, split: str | None) -> Mapping[str, Sample]:
+def _samples(dataset: Mapping[str, Any]) -> Mapping[str, Sample]:
     try:
-        return {sample.id: sample for sample in open_dataset(path, split=split).samples}
+        return {sample.id: sample for sample in open_dataset(build(DataSpec, dataset, where="data")).samples}
     except ImaginateError:
         return {}
