@@ -60,7 +60,8 @@ def read_file(path: str | os.PathLike[str], fingerprint: str) -> list[Decision]:
             data = file.read()
     except OSError as error:
         raise RunError(f"cannot read {name}: {error.strerror}") from None
-    of, found = parse_log(data, name)
+    last = data.rsplit(b"\n", 1)[-1].decode(errors="surrogateescape")
+    of, found = parse_log(data + b"\n" if _is_object(last) else data, name)  # an editor may leave out the last break
     if of != fingerprint:
         raise RunError(f"{name} holds decisions on another run: its images have the same names by chance only")
     return found
@@ -75,6 +76,13 @@ def parse_log(data: bytes, path: str) -> tuple[str, list[Decision]]:
     if rows[0][1].get("format") != FORMAT:
         raise RunError(f"{path} is no log of decisions: its first line has no format {FORMAT!r}")
     return str(rows[0][1].get("run", "")), [_decision(row, number, path) for number, row in rows[1:]]
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return isinstance(parse_json(text), dict)
+    except ValueError:
+        return False
 
 
 def _parsed(text: str, number: int, path: str) -> Mapping[str, object]:

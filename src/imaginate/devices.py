@@ -42,6 +42,14 @@ def pick_device(name: str = "auto") -> str:
     return name
 
 
+def refuse_missing(name: str) -> None:
+    """ConfigError, before anything is read, for a device that this machine does not have. PyTorch, which takes seconds
+    and half a gigabyte, is loaded for a named accelerator alone."""
+    if name in ("auto", "cpu"):
+        return
+    pick_device(name)
+
+
 def keep_memory() -> bool:
     """Let this process keep what it frees, for the next batch. Returns whether it does.
 

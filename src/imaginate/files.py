@@ -21,7 +21,7 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from imaginate.errors import RunError
+from imaginate.errors import ConfigError, RunError
 
 # The files of a run.
 RECIPE, RUN, LOCK = "recipe.yaml", "run.json", ".lock"
@@ -458,8 +458,12 @@ def explained(place: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def lines_of(file: Path) -> tuple[str, ...]:
-    """The lines of a text file, stripped, without blank ones and remarks, which begin with `#`."""
-    lines = (line.strip() for line in file.read_text(encoding="utf-8").splitlines())
+    """The lines of a text file, stripped, without blank ones and remarks, which begin with `#`. ConfigError for a file
+    that is no UTF-8."""
+    try:
+        lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is no UTF-8 (byte {error.start}): save it as UTF-8") from None
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data import zoo
+from data import published, zoo
 from data.published import SETS, Case, pixels
 from imaginate import registry
 from imaginate.data import open_dataset
@@ -333,3 +333,20 @@ def test_a_folder_is_not_listed_again_for_each_layout_that_asks(
 
     assert not Official().recognises(examine(str(tmp_path)))
     assert calls.count(os.path.join(tmp_path, "")) <= 2  # once for all names, once for the folders alone
+
+
+def test_files_of_images_and_of_labels_must_have_the_same_length(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    published.pcam(tmp_path)
+    (labels,) = (tmp_path / "pcam").glob("*train_y.h5")
+    with h5py.File(labels, "r") as file:
+        values = file["y"][:]
+    with h5py.File(labels, "w") as file:
+        file["y"] = values[:-1]
+    with pytest.raises(
+        DataError, match=rf"train_x.h5 has {len(values)} images, and .*train_y.h5 {len(values) - 1} labels"
+    ):
+        open_dataset(tmp_path / "pcam")
+    labels.unlink()
+    with pytest.raises(DataError, match=r"train_y.h5, which holds the labels of .*train_x.h5, is not there"):
+        open_dataset(tmp_path / "pcam")

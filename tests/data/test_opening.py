@@ -265,3 +265,11 @@ def test_a_long_tail_that_misses_its_ratio_says_so(tmp_path: Path) -> None:
     assert any("130.0 times fewer: the classes have too few images for 1000" in note for note in steep.notes)
     same = open_dataset(str(tmp_path / "same"), imbalance=4)
     assert any(note.endswith("33 images of the largest class, 8 of the smallest") for note in same.notes)
+
+
+def test_a_slice_of_a_dataset_is_a_dataset(tmp_path: Path) -> None:
+    data = open_dataset(zoo.folder(tmp_path / "set", {"a": 3, "b": 3}))
+    part = data[2:5]
+    assert [sample.id for sample in part.samples] == [sample.id for sample in data.samples][2:5]
+    assert [label for _, label in part] == [label for _, label in data][2:5]
+    assert (len(data[:0]), len(data[::2])) == (0, 3)

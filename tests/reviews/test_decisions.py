@@ -10,7 +10,7 @@ import pytest
 import imaginate
 from imaginate import decisions
 from imaginate.decisions import Decision, Word, in_effect, parse_log
-from imaginate.errors import RunError
+from imaginate.errors import ConfigError, RunError
 from imaginate.files import Folder
 from imaginate.runs import REJECTED, RunFolder
 from worlds import folder
@@ -166,3 +166,30 @@ def test_decisions_are_not_written_over_what_is_none(run: Path, tmp_path: Path) 
     assert (tmp_path / "mine.csv").read_text() == "path,label"
     for _ in range(2):
         assert imaginate.export_decisions(run, tmp_path / "mine.jsonl") == 1
+
+
+def test_decisions_that_are_refused_leave_the_run_as_it_was(run: Path, tmp_path: Path) -> None:
+    mine, name = tmp_path / "mine.jsonl", image(new(run)[0])
+    decide(run, one(name, "reject"))
+    imaginate.export_decisions(run, mine)
+    mine.write_text(mine.read_text() + one(name, "relabel", "zebra").line() + "\n")
+    before = {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()}
+    with pytest.raises(
+        RunError, match=r"mine.jsonl: a decision gives .* the class 'zebra', which the run does not have"
+    ):
+        imaginate.refilter(str(run), decisions=mine, progress=False)
+    mine.write_text(mine.read_text().replace('"label": "zebra"', '"label": "cow"'))
+    with pytest.raises(ConfigError, match="nearest"):
+        imaginate.refilter(str(run), ["nearest"], decisions=mine, progress=False)
+    assert {path: path.read_bytes() for path in sorted(run.rglob("*")) if path.is_file()} == before
+
+
+def test_a_last_decision_without_a_line_break_counts_where_it_is_whole(run: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.jsonl"
+    for row in new(run)[:2]:
+        decide(run, one(image(row), "reject"))
+    imaginate.export_decisions(run, mine)
+    fingerprint, whole = str(RunFolder(run).facts["fingerprint"]), mine.read_bytes()
+    for data, count in ((whole, 2), (whole.rstrip(b"\n"), 2), (whole[:-10], 1)):
+        mine.write_bytes(data)
+        assert len(decisions.read_file(mine, fingerprint)) == count

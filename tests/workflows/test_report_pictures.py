@@ -33,7 +33,7 @@ def test_the_seeds_of_a_run_are_read_as_the_run_read_them(tmp_path: Path) -> Non
     imaginate.expand(data, run, "duplicate", copies=1, originals="none", progress=False, **how)
     section = RunFolder(run).recipe["data"]
     assert source_of(section) == {"path": data, "layout": "classes", "channels": [4, 3, 2], "range": "0..400"}
-    found = image_reader()(source_of(section), "other/0.tif")
+    found = image_reader()(section, "other/0.tif")
     assert found is not None
     (tmp_path / "seen.png").write_bytes(found)
     with Image.open(tmp_path / "seen.png") as picture:

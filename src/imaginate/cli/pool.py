@@ -89,6 +89,10 @@ def _search(args: argparse.Namespace) -> int:
 
     if args.queries:
         return _search_many(args)
+    if args.out and not args.out.lower().endswith(".png"):
+        raise ConfigError(
+            f"--out of one search is a sheet of pictures, FILE.png, got {args.out}; --queries writes tables"
+        )
     found = search_pool(
         args.pool,
         args.text,
@@ -119,7 +123,7 @@ def _search_many(args: argparse.Namespace) -> int:
         raise ConfigError(f"--queries needs --out FILE for what is found, one of {', '.join(TABLES)}")
     try:
         queries = lines_of(Path(args.queries))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise ConfigError(f"cannot read --queries {args.queries}: {first_line(error)}") from None
     found = search_pool_batch(
         args.pool, queries, guide=args.guide, data=args.data, limit=args.limit, exact=args.exact, device=args.device

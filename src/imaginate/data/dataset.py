@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, overload
 
 from imaginate.data.decoding import load
 from imaginate.data.packed import labels_of
@@ -40,8 +40,17 @@ class Dataset:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> tuple[Image, int]:
-        """Image (3, h, w) uint8 and label, as torch's loaders want them. Raises ImageError for an unusable file."""
+    @overload
+    def __getitem__(self, index: int) -> tuple[Image, int]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Dataset: ...
+
+    def __getitem__(self, index: int | slice) -> tuple[Image, int] | Dataset:
+        """Image (3, h, w) uint8 and label, as torch's loaders want them; of a slice, the dataset of these images alone.
+        Raises ImageError for an unusable file."""
+        if isinstance(index, slice):
+            return replace(self, samples=self.samples[index])
         return self.image(index), self.samples[index].label
 
     def __repr__(self) -> str:

@@ -75,11 +75,10 @@ def from_paths(
     labels = LabelSpace.of(sorted(set(one.values()), key=_in_a_folder))
     index = {name: label for label, name in enumerate(labels.names)}
     label = {name: index[title] for name, title in one.items()}
-    kept = [place for place, (of, _) in enumerate(tree.rows) if of]
     columns = (
-        (paths[place] for place in kept),
-        (label[tree.rows[place][0]] for place in kept),
-        (tree.rows[place][1] for place in kept),
+        (path for path, (of, _) in zip(paths, tree.rows, strict=True) if of),
+        (label[of] for of, _ in tree.rows if of),
+        (split for of, split in tree.rows if of),
     )
     samples: Sequence[Sample]
     if packed:

@@ -18,12 +18,10 @@ def scan(root: str) -> Iterator[tuple[str, str, str]]:
     pending: list[tuple[str, str, frozenset[tuple[int, int]]]] = [(root, "", frozenset([_identity(root)]))]
     while pending:
         folder, rel, above = pending.pop()
-        try:
-            entries = list(os.scandir(folder))
-        except OSError as error:
-            yield rel or ".", folder, why(error)
-            continue
-        for entry in entries:
+        for entry in _entries(folder):
+            if isinstance(entry, OSError):
+                yield rel or ".", folder, why(entry)
+                continue
             name = rel + entry.name
             try:
                 status = entry.stat()
@@ -46,6 +44,15 @@ def scan(root: str) -> Iterator[tuple[str, str, str]]:
                 yield name + "/", entry.path, "link loop"
             else:
                 pending.append((entry.path, name + "/", above | {(status.st_dev, status.st_ino)}))
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str] | OSError]:
+    """What is directly in a folder, a few at a time; last, where it cannot be read to its end, why."""
+    try:
+        with os.scandir(folder) as found:
+            yield from found
+    except OSError as error:
+        yield error
 
 
 def scan_url(root: str) -> Iterator[tuple[str, str, str]]:

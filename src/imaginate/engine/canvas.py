@@ -12,7 +12,6 @@ import dataclasses
 from imaginate.engine.plan import Plan
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.ops.geometry import cut_back, to_square, window_of
-from imaginate.ops.grey import to_grey
 from imaginate.records import Candidate, Request
 
 
@@ -38,5 +37,7 @@ class Canvas:
             height, width = request.image.shape[-2:]
             image = cut_back(image, window_of(height, width, self._how))
         if self._is_grey:
+            from imaginate.ops.grey import to_grey  # PyTorch comes with it
+
             image = to_grey(image)
         return candidate if image is candidate.image else dataclasses.replace(candidate, image=image)

@@ -16,7 +16,7 @@ from typing import Any
 from imaginate.data import load
 from imaginate.data.frames import frames_note
 from imaginate.data.known_formats import formats_of
-from imaginate.devices import pick_device
+from imaginate.devices import refuse_missing
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.gather import gather
 from imaginate.engine.outlook import Fact, Made, outlook
@@ -126,7 +126,7 @@ def plan(
 
 def forecast(recipe: ResolvedRecipe, *, progress: bool = False) -> Forecast:
     """Plan the run and make two small batches of it in a temporary folder: the first warms up, the second is timed."""
-    pick_device(recipe.roles.device)  # refused before anything is read
+    refuse_missing(recipe.roles.device)
     whole, split = read(recipe, progress=progress, patience=READING)
     plan, broken = _without_broken(whole)
     few = list(_few(plan, recipe.expand.batch * 2))

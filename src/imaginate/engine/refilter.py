@@ -26,7 +26,7 @@ from imaginate.engine.refilter_seeds import SeedRequests, SeedSamples
 from imaginate.engine.resolve import NamedFilter, ResolvedRecipe, resolve_to_refilter
 from imaginate.engine.run_filters import other_side
 from imaginate.engine.run_rows import Part, RunRows
-from imaginate.engine.verdicts import AGAIN
+from imaginate.engine.verdicts import AGAIN, check_classes
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import KEPT, Folder
 from imaginate.ownership import own
@@ -119,15 +119,15 @@ def refilter(
         reviewed = reviewed or decisions is not None
         judged = bool(filters or held_out or reconsider or not (accept_removed or reviewed))
         log = read_log(source.store) if source.store.local else []
+        more: list[Decision] = []
         if decisions is not None:
-            fingerprint = str(source.facts.get("fingerprint", ""))
-            more = merged(log, read_file(decisions, fingerprint))
+            more = merged(log, read_file(decisions, str(source.facts.get("fingerprint", ""))))
+            check_classes(more, source.labels, os.fspath(decisions))
             log = sorted([*log, *more], key=lambda one: one.at)
-            if more and not dry_run:
-                add(source.store, fingerprint, more)
-        return _refilter(
-            source, resolve_to_refilter(recipe), spec, _Wanted(set(gone), judged, reconsider, dry_run, progress, log)
-        )
+        resolved = resolve_to_refilter(recipe)
+        if more and not dry_run:  # only now: what is refused leaves the run as it was
+            add(source.store, str(source.facts.get("fingerprint", "")), more)
+        return _refilter(source, resolved, spec, _Wanted(set(gone), judged, reconsider, dry_run, progress, log))
 
 
 @dataclass(frozen=True)

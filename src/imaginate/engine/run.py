@@ -14,6 +14,7 @@ from typing import Any
 
 from imaginate.contract import prior_family
 from imaginate.data.labelling import from_line
+from imaginate.devices import refuse_missing
 from imaginate.engine import finish, folder, growth
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.context import RunContext
@@ -101,6 +102,8 @@ def expand(
     full = recipe_from(gather(recipe, data, method, settings))
     if not os.fspath(out):
         raise ConfigError("out must name the output folder")
+    if ray is None:
+        refuse_missing(full.roles.device)
     store = Folder(out)
     folder.refuse(store, [path for path in (full.data.path, full.roles.held_out) if path])
     with closing(Team(full, workers, ray, is_needed=not RunFolder(store).is_finished)) as team:

@@ -28,7 +28,6 @@ from imaginate.engine.units import Unit
 from imaginate.errors import ImageError
 from imaginate.files import Folder
 from imaginate.limits import parse_json
-from imaginate.ops.similarity import signature
 from imaginate.records import (
     GROUP,
     Candidate,
@@ -326,7 +325,7 @@ class ShardWorker:
             "reason": reason,
             "soft_label": None if c.soft_label is None else list(c.soft_label),
             **_group(work.request.sample),
-            **({"info_signature": signature(to_uint8(c.image)[None])[0]} if self.signs and kept else {}),
+            **({"info_signature": _signature(c.image)} if self.signs and kept else {}),
             **{f"score_{k}": float(v) for k, v in c.scores.items()},
             **{f"info_{k}": v for k, v in c.info.items() if k != "origin"},
             **({} if mask is None else {"info_mask": mask}),
@@ -394,6 +393,12 @@ class ShardWorker:
             write()
         elif file_name in self.held:
             self.held[file_name].append(write)
+
+
+def _signature(image: Image) -> str:
+    from imaginate.ops.similarity import signature  # PyTorch comes with it
+
+    return signature(to_uint8(image)[None])[0]
 
 
 def _by_file(rows: Sequence[Row]) -> dict[str, Row]:

@@ -7,15 +7,16 @@ and the tables are a function of the filters' verdicts and the log alone, howeve
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from imaginate.decisions import Decision, in_effect
+from imaginate.decisions import LOG, Decision, in_effect
 from imaginate.engine.run_filters import other_side
 from imaginate.errors import RunError
 from imaginate.files import KEPT, REJECTED
 from imaginate.records import LabelSpace
 from imaginate.runs import RunFolder
+from imaginate.settings import nearest
 from imaginate.write import names
 
 Row = dict[str, Any]
@@ -35,6 +36,17 @@ def take_back(rows: Sequence[Row]) -> None:
                 row[column] = None
 
 
+def check_classes(decisions: Iterable[Decision], labels: LabelSpace | None, where: str) -> None:
+    """RunError for a decision that gives an image a class that the run does not have."""
+    names = () if labels is None else labels.names
+    for one in decisions if names else ():
+        if one.label is not None and one.label not in names:
+            raise RunError(
+                f"{where}: a decision gives {one.image} the class {one.label!r}, which the run does not have"
+                f"{nearest(one.label, names)}; change or remove that line"
+            )
+
+
 class Reviewed:
     """What people decided, in effect: on rows that were taken back. RunError where the log names a class that the run
     does not have."""
@@ -43,9 +55,7 @@ class Reviewed:
         self._labels, self._log, self._found = labels, log, in_effect(log)
         self._class_folders: Mapping[str, str] | None = None
         self._place = {name: label for label, name in enumerate(labels.names)}
-        for one in self._found.values():
-            if one.label is not None and one.label not in self._place:
-                raise RunError(f"a decision gives {one.image} the class {one.label!r}, which the run does not have")
+        check_classes(self._found.values(), labels, LOG)
 
     def apply(self, rows: Sequence[Row]) -> int:
         """Bring the decisions on these rows into effect; how many there are."""

@@ -72,12 +72,14 @@ class Held:
 
 
 class PoolSource(Protocol):
-    """One kind of thing that a pool is built from, in `pool/sources/<name>.py`. Class attribute:
+    """One kind of thing that a pool is built from, in `pool/sources/<name>.py`. Class attributes:
 
     priority: kinds are asked from the lowest number to the highest; the first that recognises a place lists it.
+    has_splits: whether a split can be asked for; where not, one that is named is refused.
     """
 
     priority: ClassVar[int]
+    has_splits: ClassVar[bool]
 
     def recognises(self, place: Place) -> bool:
         """Whether the place is of this kind."""

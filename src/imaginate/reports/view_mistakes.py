@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from imaginate.data.spec import reading_of
 from imaginate.reports import words
 from imaginate.reports.read import View
 from imaginate.reports.thumbs import thumb
@@ -72,7 +71,7 @@ def _table(confusion: Facts, titles: Sequence[str]) -> View | None:
 def _held_out(protocol: Facts) -> dict[str, Any]:
     """The dataset of the held-out images, all splits of it, as the study read it; nothing where it is not named."""
     path = protocol.get("held_out") or protocol.get("data")
-    return {"path": path, "split": "all", **reading_of(protocol.get("read_as"))} if path else {}
+    return {"path": path, "split": "all", "read_as": protocol.get("read_as")} if path else {}
 
 
 def _image(row: Facts, titles: Mapping[str, str], protocol: Facts, options: Options) -> View:

@@ -9,7 +9,6 @@ from typing import Any
 
 from markupsafe import Markup
 
-from imaginate.data.spec import source_of
 from imaginate.errors import ConfigError
 from imaginate.reports import scores, sheets, words
 from imaginate.reports.read import RunContents, View
@@ -26,8 +25,8 @@ MOST_CLASSES = 200  # rows of a run's table of classes
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """How a report is made: `hourly_price` in `currency` for costs; how many seeds and copies a sheet shows;
-    `read_image` (dataset: settings of `open_dataset`, sample id) -> bytes finds pictures that are not in a run's own
-    folder;
+    `read_image` (dataset: the data section of a recipe, with `read_as` of a study, sample id) -> bytes finds pictures
+    that are not in a run's own folder;
     `draw_map` (run folder, `held_out`) places its images, and those of a held-out dataset and split, in a plane."""
 
     hourly_price: float | None = None
@@ -52,7 +51,7 @@ def run_view(run: RunContents, options: Options, *, title: str = "") -> View:
     data = recipe.get("data") or {}
 
     def read_seed(name: str) -> bytes | None:
-        return options.read_image(source_of(data), name) if options.read_image else None
+        return options.read_image(data, name) if options.read_image else None
 
     seen, classes = counts(run), _classes(run)
     sheet = sheets.sheet(rows, seeds=options.seeds, copies=options.copies, read_seed=read_seed)
@@ -195,7 +194,7 @@ def _alike(run: RunContents, options: Options) -> View | None:
 
     def held_out(name: str) -> Thumb | None:
         reader = options.read_image
-        data = reader(source_of(against), name) if reader else None
+        data = reader(against, name) if reader else None
         return thumb(data) if data else None
 
     leaks, twins = evaluation["leaks"], evaluation.get("duplicates") or {}

@@ -128,7 +128,10 @@ def make_app(review: Review, hosts: frozenset[str]) -> Starlette:
         return JSONResponse({**review.contents.listing(), "by": review.by, "map": bool(review.map_svg)})
 
     def picture(request: Request) -> Response:
-        number, side = int(request.path_params["number"]), int(request.query_params.get("side", SIDES[1]))
+        number, asked = int(request.path_params["number"]), request.query_params.get("side", str(SIDES[1]))
+        if not asked.isdecimal():
+            return PlainTextResponse("side must be a number", status_code=400)
+        side = int(asked)
         read = review.contents.seed if request.path_params["what"] == "seed" else review.contents.image
         data = read(number)
         small = None if data is None else thumbnail(data, min(SIDES, key=lambda known: abs(known - side)))
@@ -137,9 +140,11 @@ def make_app(review: Review, hosts: frozenset[str]) -> Starlette:
         return Response(small, media_type="image/webp", headers={"Cache-Control": "private, max-age=3600"})
 
     def log(request: Request) -> Response:
-        after = int(request.query_params.get("after", 0))
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal():
+            return PlainTextResponse("after must be a number", status_code=400)
         every = review.log()
-        lines = [{"image": d.image, "verdict": d.verdict, "label": d.label, "by": d.by} for d in every[after:]]
+        lines = [{"image": d.image, "verdict": d.verdict, "label": d.label, "by": d.by} for d in every[int(after) :]]
         return JSONResponse({"count": len(every), "decisions": lines})
 
     def decide(request: Request) -> Response:

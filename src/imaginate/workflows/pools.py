@@ -12,7 +12,7 @@ from imaginate.contract import Guide, Pool, TextGuide
 from imaginate.data import open_dataset
 from imaginate.data.seed_images import SeedImages
 from imaginate.devices import pick_device
-from imaginate.errors import ConfigError
+from imaginate.errors import ConfigError, DataError, ImageError
 from imaginate.markdown import picture_and_text
 from imaginate.models.extras import check_installed, packages_of
 from imaginate.pool import Building, Tally, open_pool
@@ -87,7 +87,7 @@ def build_pool(
     check_installed("a pool", ["guide", "pool"], along=packages_of(guide))
     settings = Building(store=store, split=split, index=index, batch=batch, threads=threads, part=part)
     places = [sources] if isinstance(sources, str) else list(sources)
-    check_sources(places, os.fspath(pool))
+    check_sources(places, os.fspath(pool), split)
     built = _guide(guide, device, data)
     with bar("embedding", None, show=progress) as shown:
         return build(os.fspath(pool), places, built, settings, advance=shown.advance)
@@ -110,7 +110,10 @@ def search_pool(
     `exact`: compare with every row, without the index. Raises ConfigError where not just one query is given.
     """
     if bool(text) == bool(image):
-        raise ConfigError('give a sentence or an image: imaginate pool search POOL "a tiger shark", or --image FILE')
+        both = ", not both" if text is not None and image is not None else ""
+        raise ConfigError(
+            f'give a sentence or an image{both}: imaginate pool search POOL "a tiger shark", or --image FILE'
+        )
     query = text or f"{IMAGE}{os.fspath(image or '')}"
     (found,) = search_pool_batch(pool, [query], guide=guide, data=data, limit=limit, exact=exact, device=device)
     return dataclasses.replace(found, query=query.removeprefix(IMAGE))
@@ -171,7 +174,10 @@ def _embed_image(guide: Guide, path: str) -> Any:
     from imaginate.data.decoding import decode_tensor
     from imaginate.data.sources.file import FileSource
 
-    pixels = decode_tensor(FileSource(path).read())
+    try:
+        pixels = decode_tensor(FileSource(path).read())
+    except ImageError as error:
+        raise DataError(f"cannot search by {path}: {error}") from None
     with torch.no_grad():
         return guide.embed(pixels.unsqueeze(0).float() / 255)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from imaginate.data import DataSpec, open_dataset
+from imaginate.data.spec import reading_of, source_of
 from imaginate.errors import ConfigError, ImaginateError
 from imaginate.evaluation.comparison import Comparison
 from imaginate.markdown import table
@@ -112,7 +113,7 @@ def _map_drawer(guide: str | None, word: str) -> DrawMap:
 
 
 def image_reader() -> ReadImage:
-    """A function (dataset: settings of `open_dataset`, sample id) -> encoded bytes.
+    """A function (dataset: the data section of a recipe, with `read_as` of a study, sample id) -> encoded bytes.
 
     None where the dataset or the image is gone: a report then says so instead of failing.
     """
@@ -121,7 +122,7 @@ def image_reader() -> ReadImage:
     def read(dataset: Mapping[str, Any], name: str) -> bytes | None:
         if not dataset.get("path"):
             return None
-        key = repr(sorted(dataset.items()))
+        key = repr(sorted(dataset.items(), key=str))
         if key not in opened:
             opened[key] = _samples(dataset)
         sample = opened[key].get(name)
@@ -134,7 +135,8 @@ def image_reader() -> ReadImage:
 
 
 def _samples(dataset: Mapping[str, Any]) -> Mapping[str, Sample]:
+    dataset = {**dataset, **reading_of(dataset.get("read_as"))}
     try:
-        return {sample.id: sample for sample in open_dataset(build(DataSpec, dataset, where="data")).samples}
+        return {sample.id: sample for sample in open_dataset(build(DataSpec, source_of(dataset), where="data")).samples}
     except ImaginateError:
         return {}

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from imaginate.data.spec import source_of
 from imaginate.decisions import LOG
 from imaginate.errors import RunError
 from imaginate.files import replace_file
@@ -43,7 +42,7 @@ def review(
         raise RunError(f"{folder.root} is not on this machine: review a local copy, and apply its decisions there")
     data = folder.recipe.get("data") or {}
     read = image_reader()
-    contents = read_contents(folder, lambda key: read(source_of(data), key))
+    contents = read_contents(folder, lambda key: read(data, key))
     name = " ".join((by or getpass.getuser()).split())
     drawn = _drawn(folder, map if isinstance(map, str) else None, map_by) if map else ""
     serve(Review(contents=contents, by=name, token=new_token(), map_svg=drawn), port, announce)

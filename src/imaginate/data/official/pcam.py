@@ -37,8 +37,14 @@ class Pcam:
             images, labels = tree.source(_file(word, "x")), tree.source(_file(word, "y"))
             if not isinstance(images, FileSource) or not isinstance(labels, FileSource):
                 raise DataError("HDF5 files are not read in an archive: unpack it")
+            if not tree.has(_file(word, "y")):
+                raise DataError(f"{_file(word, 'y')}, which holds the labels of {_file(word, 'x')}, is not there")
             with h5py.File(labels.path, "r") as file:
                 values = file["y"][:].reshape(-1).tolist()
+            with h5py.File(images.path, "r") as file:
+                count = len(file["x"])
+            if count != len(values):
+                raise DataError(f"{_file(word, 'x')} has {count} images, and {_file(word, 'y')} {len(values)} labels")
             rows += [
                 Row(f"{_file(word, 'x')}/{n}", int(value), split, ArrayRow(images, "pcam", n))
                 for n, value in enumerate(values)

@@ -53,6 +53,8 @@ def _read(path: str, origin: str) -> Listing:
             skipped.append(Skipped(name, reason))
         else:
             samples.append(_sample(name, full, row))
+    if origin == "synthetic" and rows and not (samples or skipped):
+        raise DataError(f"{path} has no new image: all were rejected (`imaginate inspect {path}` says why)")
     gone = run.gone()
     notes = (run.words_for_gone(gone),) if gone else ()
     return Listing(format="run", labels=labels, samples=samples, skipped=skipped, notes=notes, has_origins=True)

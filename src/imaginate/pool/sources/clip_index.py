@@ -32,6 +32,7 @@ class ClipIndex:
     """A clip-retrieval folder, one unit a metadata file; its vectors are taken as they are."""
 
     priority: ClassVar[int] = 10
+    has_splits: ClassVar[bool] = False
 
     def recognises(self, place: Place) -> bool:
         """By the files that clip-retrieval writes."""

@@ -14,6 +14,7 @@ class DatasetFile:
     """Reads it as every command reads a dataset; the class's name is the caption."""
 
     priority: ClassVar[int] = 60
+    has_splits: ClassVar[bool] = True
 
     def recognises(self, place: Place) -> bool:
         """Any local file that is nothing else."""

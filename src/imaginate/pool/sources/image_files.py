@@ -23,6 +23,7 @@ class ImageFiles:
     """Every image file below a folder."""
 
     priority: ClassVar[int] = 50
+    has_splits: ClassVar[bool] = False
 
     def recognises(self, place: Place) -> bool:
         """Any local folder that is nothing else."""

@@ -27,6 +27,7 @@ class Parquet:
     """Rows with image bytes, one unit a row group: a parquet file, or those of a folder that have images."""
 
     priority: ClassVar[int] = 40
+    has_splits: ClassVar[bool] = False
 
     def recognises(self, place: Place) -> bool:
         """By the ending of the file's name; in a folder, by a column of images."""

@@ -14,6 +14,7 @@ class SavedDataset:
     """Reads it as every command reads a dataset; the class's name is the caption."""
 
     priority: ClassVar[int] = 20
+    has_splits: ClassVar[bool] = True
 
     def recognises(self, place: Place) -> bool:
         """By the files that mark such folders."""

@@ -28,6 +28,7 @@ class Tars:
     """WebDataset tars, one unit each: a tar, or the tars of a folder (the output of img2dataset)."""
 
     priority: ClassVar[int] = 30
+    has_splits: ClassVar[bool] = False
 
     def recognises(self, place: Place) -> bool:
         """By the ending of the file's name, or of one in the folder."""
