@@ -4,5 +4,6 @@ images/                      a folder of images at any depth; captions in 000.tx
 shards/*.tar, laion/         WebDataset tars with captions, or the output folder of img2dataset
 part-*.parquet               rows with image bytes, and captions, URLs, scores, licences where they have them
 index/                       clip-retrieval: img_emb/*.npy or image.index, with metadata/*.parquet
+images.csv                   paths with captions, URLs, licences; a class is not needed
 anything else                whatever `imaginate` reads as a dataset (zip, npz, manifest, HF dataset, a run)
 """

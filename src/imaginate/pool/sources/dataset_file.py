@@ -11,7 +11,7 @@ from imaginate.records import Place
 
 
 class DatasetFile:
-    """Reads it as every command reads a dataset; the class's name is the caption."""
+    """Reads it as every command reads a dataset; the class's name is the caption, unless a table has its own."""
 
     priority: ClassVar[int] = 60
     has_splits: ClassVar[bool] = True
