@@ -1,4 +1,4 @@
-"""What a table of images says of each beyond its class: caption, URL, licence, author, scores. A class is not needed."""
+"""What a table of images says of each beyond its class: caption, URL, licence, author, scores. It needs no classes."""
 
 from __future__ import annotations
 
