@@ -99,12 +99,12 @@ cores, `imaginate` encodes on all of them without `--workers`; a script does not
 
 `python benchmarks/growth.py`: seeds of 24 pixels, one copy of each by the cheapest method, so that each command's own
 work is what counts; processor seconds and peak memory, the start of Python and of the libraries among them (PyTorch
-alone takes some 3 seconds and 700 MB). Other work shared the processors up to 100,000 seeds, and hardly after that;
-memory does not feel it. A run of n seeds has 2 n rows. A command that goes on with a run asks every seed's file whether
-it has changed (size, times, inode), and reads those that have: a source that changed is refused. The hashes of the
-others are in the machine's cache (`imaginate cache`). The numbers are of before a command that has loaded PyTorch ended
-at once when it is done, and before a run's tables were written in groups of 8,192 rows: the first takes 130 MB and a
-second off each such command, the second 27 kB a shard off the end of a run.
+alone takes some 3 seconds and 500 MB). Other work shared the processors all the time, which processor seconds feel too
+(a hyperthread waits for the other one); memory does not feel it. A run of n seeds has 2 n rows. A command that goes on
+with a run asks every seed's file whether it has changed (size, times, inode), and reads those that have: a source that
+changed is refused. The hashes of the others are in the machine's cache (`imaginate cache`). The numbers of `expand` are
+of before it read its dataset ahead of loading PyTorch, those of the same command given again and of `plan` of after
+that; the listing of a million files, which takes 150 MB for a moment, then comes before PyTorch's memory and not on top.
 
 | processor s, seeds: | {sizes} |
 | --- | {rule} |

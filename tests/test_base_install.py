@@ -72,6 +72,7 @@ def test_every_command_works_or_names_the_extra_that_it_needs(tmp_path: Path) ->
         "inspect": ["inspect", run],
         "inspect data": ["inspect", data],
         "methods": ["methods"],
+        "cache": ["cache"],
         "refilter": ["refilter", run, "--filter", "near-duplicate", "--quiet"],
         "adopt": ["adopt", data, str(tmp_path / "adopted"), "--quiet"],
         "report": ["report", run],

@@ -111,7 +111,8 @@ class RunFolder:
     @property
     def method(self) -> str:
         """The name of the method that made its images."""
-        return str((self.recipe.get("method") or {}).get("name", "unknown"))
+        found = self.recipe.get("method") or {}
+        return found if isinstance(found, str) else str(found.get("name", "unknown"))
 
     @property
     def labels(self) -> LabelSpace | None:

@@ -36,6 +36,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     (out / "checkpoints" / "last").mkdir(parents=True)
     save_file({w: torch.ones(1, 16) for w in words.values()}, str(out / "checkpoints/last/learned_embeds.safetensors"))
     Manifest(
+        finished=True,
         technique="textual-inversion", family=found.prior.family, prior=str(place),
         fingerprint=fingerprint(found.prior), classes=list(names), settings={}, words=words,
         chosen="last", checkpoints={"last": "last"},

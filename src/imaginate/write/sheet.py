@@ -68,9 +68,8 @@ def _spread(store: Folder, names: Sequence[str], limit: int) -> set[Key]:
 
     hashes, places = array("I"), array("Q")
     for count, label, seed in _new_rows(store, names):
-        marks = np.array(
-            [crc32(s.encode(errors="surrogatepass"), c) for c, s in zip(label, seed, strict=True)], np.uint32
-        )
+        keys = (b"%d " % c + s.encode(errors="surrogatepass") for c, s in zip(label, seed, strict=True))
+        marks = np.fromiter(map(crc32, keys), np.uint32, len(seed))
         _, first = np.unique(marks, return_index=True)
         of_label = np.array(label, np.uint64)[first] << np.uint64(_ROW_BITS)
         hashes.frombytes(marks[first].tobytes())

@@ -43,6 +43,7 @@ class Prior:
 
 def manifest(prior: Any, **more: Any) -> Manifest:
     return Manifest(
+        finished=True,
         technique="dreambooth",
         family="stable-diffusion",
         prior="small",
