@@ -70,7 +70,7 @@ ADAPTATION: Shape = {
     "template?": str, "chosen?": str, "chosen_by?": str, "checkpoints?": {...: str},
     "history?": [{"epoch": int, "step?": int, "train_loss?": (int, float, type(None)),
                   "validation_loss?": (int, float, type(None))}],
-    "accuracy?": {...: NUMBER}, "notes?": [str], "finished?": bool, "format?": str,
+    "accuracy?": {...: NUMBER}, "notes?": [str], "weights?": {...: str}, "finished?": bool, "format?": str,
 }  # fmt: skip
 
 
