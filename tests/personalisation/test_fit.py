@@ -499,15 +499,8 @@ def test_images_are_drawn_from_the_prompt_that_was_trained(
 def test_a_fit_that_is_not_finished_is_used_by_the_name_of_its_checkpoint_alone(
     make_prior: Make, dataset: str, tmp_path: Path
 ) -> None:
-    fit(
-        "ft-conditioning",
-        dataset,
-        tmp_path / "a",
-        prior=make_prior(),
-        settings={"epochs": 1},
-        plan=QUICK,
-        progress=False,
-    )
+    how: dict[str, Any] = {"prior": make_prior(), "settings": {"epochs": 1}, "plan": QUICK, "progress": False}
+    fit("ft-conditioning", dataset, tmp_path / "a", **how)
     manifest = read_manifest(tmp_path / "a")
     assert manifest is not None
     manifest.finished = False

@@ -50,16 +50,16 @@ def find_roles(columns: Sequence[str], rows: Sequence[Row], part: Part, where: s
 
     DataError for a column that is asked for and not there.
     """
-    there = {_plain(column): column for column in reversed(columns) if column}
+    there = by_plain_name(columns)
     notes: list[str] = []
-    split = _first(SPLITS, there)
-    path = _asked(part.path_column, columns, where, "--path-column") or _first(PATHS, there)
+    split = first_of(SPLITS, there)
+    path = _asked(part.path_column, columns, where, "--path-column") or first_of(PATHS, there)
     if path is None and len(found := [c for c in columns if _holds_images(c, rows)]) == 1:
         path = found[0]
         notes.append(f"the paths are read from the column {path!r}, the only one with names of images")
     label = _asked(part.label_column, columns, where, "--label-column")
-    name = None if label else _first(NAMES, there)
-    label = label or _first([word for word in LABELS if there.get(word) not in (path, split)], there)
+    name = None if label else first_of(NAMES, there)
+    label = label or first_of([word for word in LABELS if there.get(word) not in (path, split)], there)
     if path is None or path == label:
         return None
     if label is not None or name is not None:
@@ -104,11 +104,16 @@ def unknown_columns(where: str, columns: Sequence[str], header: Sequence[str] = 
     )
 
 
+def by_plain_name(columns: Sequence[str]) -> dict[str, str]:
+    """Each column by its name without case, blanks and dashes; of two alike the first."""
+    return {_plain(column): column for column in reversed(columns) if column}
+
+
 def _plain(column: str) -> str:
     return re.sub(r"[\s\-]+", "_", column.strip().lower())
 
 
-def _first(options: Sequence[str], there: Mapping[str, str]) -> str | None:
+def first_of(options: Sequence[str], there: Mapping[str, str]) -> str | None:
     return next((there[option] for option in options if option in there), None)
 
 

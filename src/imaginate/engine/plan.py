@@ -6,12 +6,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imaginate.data import Dataset, Digests, conflicts, load, sha256
 from imaginate.data.labelling import as_line
 from imaginate.data.packed import ids_of, labels_of, only
-from imaginate.data.rendering import Rendering
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.seed_digests import seen_in
 from imaginate.engine.units import Shards, Slots, Unit
@@ -19,6 +18,9 @@ from imaginate.errors import DataError, ImageError
 from imaginate.files import short_hash_of_rows
 from imaginate.records import DigitalSource, LabelSpace, Sample
 from imaginate.select import allocate
+
+if TYPE_CHECKING:
+    from imaginate.data.rendering import Rendering
 
 
 @dataclass(frozen=True)

@@ -117,9 +117,10 @@ class Recipe:
 def determining(recipe: Mapping[str, Any]) -> dict[str, Any]:
     """The part of a recipe that the result depends on: the path of the data, the device and the judge do not count. A
     section that a damaged recipe lacks is empty."""
-    out = {k: dict(v) if isinstance(v, Mapping) else v for k, v in {"data": {}, "roles": {}, **recipe}.items()}
+    out = {k: dict(v) if isinstance(v, Mapping) else v for k, v in recipe.items()}
     for key in ("data", "roles"):
-        out[key] = out[key] if isinstance(out[key], dict) else {}
+        if not isinstance(out.get(key), dict):
+            out[key] = {}
     out["data"].pop("path", None)
     for key, value in UNSAID.items():
         if out["data"].get(key) == value:

@@ -119,14 +119,15 @@ def refilter(
         reviewed = reviewed or decisions is not None
         judged = bool(filters or held_out or reconsider or not (accept_removed or reviewed))
         log = read_log(source.store) if source.store.local else []
+        fingerprint = str(source.facts.get("fingerprint", ""))
         more: list[Decision] = []
         if decisions is not None:
-            more = merged(log, read_file(decisions, str(source.facts.get("fingerprint", ""))))
+            more = merged(log, read_file(decisions, fingerprint))
             check_classes(more, source.labels, os.fspath(decisions))
             log = sorted([*log, *more], key=lambda one: one.at)
         resolved = resolve_to_refilter(recipe)
         if more and not dry_run:  # only now: what is refused leaves the run as it was
-            add(source.store, str(source.facts.get("fingerprint", "")), more)
+            add(source.store, fingerprint, more)
         return _refilter(source, resolved, spec, _Wanted(set(gone), judged, reconsider, dry_run, progress, log))
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from imaginate.pool import captions, refs
+from imaginate.pool import refs
+from imaginate.pool.captions import captions_of
 from imaginate.pool.fields import facts
 from imaginate.pool.units import Item, Unit, base_name, file_stamp, folder_stamp
+from imaginate.records import Sample, Skipped
 
 
 def unit_of(path: str, split: str | None) -> Unit:
@@ -17,18 +19,18 @@ def unit_of(path: str, split: str | None) -> Unit:
     def items() -> Iterator[Item]:
         from imaginate.data import open_dataset
 
-        base, said = base_name(path), captions.said_by(path)
-        titles: dict[int, str]
-        if captions.is_unlabelled(path):
-            samples, skipped = captions.unlabelled(path, split)
-            titles = {}
-        else:
+        base, table = base_name(path), captions_of(path)
+        samples: Sequence[Sample]
+        skipped: Sequence[Skipped]
+        titles: Sequence[str | None] = (None,)
+        if table.has_classes:
             dataset = open_dataset(path, split=split)
-            samples, skipped = list(dataset.samples), list(dataset.skipped)
-            titles = dict(enumerate(dataset.labels.titles))
+            samples, skipped, titles = dataset.samples, dataset.skipped, dataset.labels.titles
+        else:
+            samples, skipped = table.images(split)
+        said = table.by_id()
         for sample in samples:
-            row = {name: value for name, value in said.get(sample.id, {}).items() if value not in (None, "")}
-            known = facts({"caption": titles.get(sample.label), **sample.meta, **row})
+            known = facts({"caption": titles[sample.label], **sample.meta, **said.get(sample.id, {})})
             yield Item(name=f"{base}/{sample.id}", source=sample.source, ref=refs.encoded(sample.source), facts=known)
         for one in skipped:
             yield Item(name=f"{base}/{one.id}", bad=one.reason)

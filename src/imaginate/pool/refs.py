@@ -12,7 +12,6 @@ import dataclasses
 import io
 import json
 from functools import cache
-from typing import TYPE_CHECKING
 
 from imaginate import registry
 from imaginate.data import urls
@@ -25,9 +24,6 @@ from imaginate.data.sources.rendered import RenderedSource
 from imaginate.errors import ConfigError, ImageError
 from imaginate.limits import parse_json
 from imaginate.records import ImageSource
-
-if TYPE_CHECKING:
-    pass
 
 MAX_BYTES = 64 * 2**20
 # What version 0.1.0 wrote in place of the registered names.

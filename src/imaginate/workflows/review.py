@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from imaginate.decisions import LOG
+from imaginate.decisions import LOG, parse_log
 from imaginate.errors import RunError
 from imaginate.files import replace_file
 from imaginate.reviews.app import Review, new_token
@@ -59,8 +59,6 @@ def _drawn(run: RunFolder, guide: str | None, by: str) -> str:
 def export_decisions(run: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
     """Copy the decisions on a run into a file, for `refilter(run, decisions=file)` on another machine; how many.
     RunError for a file that is there and holds something else."""
-    from imaginate.decisions import parse_log
-
     store = RunFolder(run).store
     if not store.exists(LOG):
         raise RunError(f"nobody has decided on images of {store.root} yet: imaginate review {store.root}")
@@ -74,8 +72,6 @@ def export_decisions(run: str | os.PathLike[str], out: str | os.PathLike[str]) -
 
 def _holds_decisions(place: str | os.PathLike[str]) -> bool:
     """Whether a file is a log of decisions, or empty."""
-    from imaginate.decisions import parse_log
-
     try:
         data = Path(place).read_bytes()
         return not data.strip() or bool(parse_log(data, os.fspath(place))[0])
