@@ -104,7 +104,7 @@ alone takes some 3 seconds and 500 MB). Other work shared the processors all the
 with a run asks every seed's file whether it has changed (size, times, inode), and reads those that have: a source that
 changed is refused. The hashes of the others are in the machine's cache (`imaginate cache`). The numbers of `expand` are
 of before it read its dataset ahead of loading PyTorch, those of the same command given again and of `plan` of after
-that; the listing of a million files, which takes 150 MB for a moment, then comes before PyTorch's memory and not on top.
+that; the listing of a million files, which takes 150 MB for a moment, then comes ahead of PyTorch's memory.
 
 | processor s, seeds: | {sizes} |
 | --- | {rule} |
