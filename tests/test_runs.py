@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from imaginate import expand
 from imaginate.errors import RunError
-from imaginate.runs import KEPT, REJECTED, RunFolder
+from imaginate.runs import KEPT, REJECTED, RUN, RunFolder
 from worlds import folder
 
 
@@ -63,11 +64,17 @@ def test_a_url_reads_as_a_local_folder_does(chain: Path) -> None:
         RunFolder("memory://runs/none").rows()
 
 
+def _unfinished(run: Path) -> None:
+    (run / KEPT).unlink()
+    (run / RUN).write_text(json.dumps({**json.loads((run / RUN).read_text()), "finished": False}))
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
         (lambda f: shutil.rmtree(f), r"run is not a run folder: it has no recipe\.yaml"),
-        (lambda f: (f / KEPT).unlink(), "run is a run that is not finished: give its command again"),
+        (lambda f: (f / KEPT).unlink(), r"was finished, but its table metadata\.parquet is gone: restore it"),
+        (_unfinished, "run is a run that is not finished: give its command again"),
         (lambda f: (f / KEPT).write_bytes(b"PAR1 torn"), r"metadata\.parquet cannot be read: "),
         (lambda f: None, r"metadata\.parquet is not a run's table: it has no column no_such"),
     ],
@@ -100,12 +107,20 @@ def test_damaged_facts_are_one_line(chain: Path, tmp_path: Path, name: str, text
 
 
 def test_tables_are_read_by_the_thread_that_asks() -> None:
-    """pyarrow's pool of threads, reading through a Python file as the process ends, may abort it after its work."""
-    calls = {"iter_batches", "read_row_group", "read_row_groups", "read_table"}
+    """pyarrow's pools of threads, reading through a Python file as the process ends, may abort it after its work: those
+    that decode, and since `pre_buffer` is its default those that read ahead."""
+    needs = {
+        "iter_batches": {"use_threads"},
+        "read_row_group": {"use_threads"},
+        "read_row_groups": {"use_threads"},
+        "read_table": {"use_threads", "pre_buffer"},
+        "ParquetFile": {"pre_buffer"},
+    }
     found = []
     for path in sorted((Path(__file__).parents[1] / "src" / "imaginate").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             name = node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else ""
-            if name in calls and "training" not in path.parts and "use_threads" not in {k.arg for k in node.keywords}:
+            given = {k.arg for k in node.keywords} if isinstance(node, ast.Call) else set()
+            if "training" not in path.parts and needs.get(name, set()) - given:
                 found.append(f"{path.name}:{node.lineno}")
     assert found == []

@@ -67,6 +67,11 @@ class RunFolder:
         if not self.is_finished:
             if not self.store.exists(RECIPE):
                 raise RunError(f"{self.root} is not a run folder: it has no {RECIPE}")
+            if self.facts.get("finished") and not self.store.exists(EARLIER):
+                raise RunError(
+                    f"{self.root} was finished, but its table {KEPT} is gone: restore it, or give the run's command a "
+                    "new folder"
+                )
             raise RunError(f"{self.root} is a run that is not finished: give its command again")
 
     @cached_property
@@ -127,7 +132,7 @@ class RunFolder:
     def table(self, name: str = KEPT, *, columns: Columns | None = None, needed: Collection[str] = ()) -> pa.Table:
         """A table of the folder: those of the `columns` that it has, all by default, and the `needed` ones."""
         with self.parquet(name) as source:
-            # a pool of threads that reads through a Python file may abort the process at its end
+            # pyarrow's threads, reading through a Python file, may abort the process at its end: see `parquet`
             return source.read(columns=self._columns(source, name, columns, needed), use_threads=False)
 
     def batches(
@@ -140,7 +145,8 @@ class RunFolder:
 
     @contextmanager
     def parquet(self, name: str = KEPT) -> Iterator[pq.ParquetFile]:
-        """A table of the folder, opened: its schema, its length, its pieces."""
+        """A table of the folder, opened: its schema, its length, its pieces. It is read by the thread that asks: one of
+        pyarrow's, letting go of what a Python file gave it while the interpreter ends, aborts the process."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
@@ -148,7 +154,7 @@ class RunFolder:
             self.check_finished()
         try:
             with self.store.open(name) as file:
-                yield pq.ParquetFile(file)
+                yield pq.ParquetFile(file, pre_buffer=False)
         except (OSError, pa.ArrowException) as error:
             raise RunError(f"{self.store.path(name)} cannot be read: {first_line(error)}") from None
 

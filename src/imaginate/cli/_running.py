@@ -121,8 +121,9 @@ def _give_up_output() -> None:
 
 
 class _End:
-    """Ends a process that has loaded PyTorch as soon as its exit handlers have run. Python would take every module
-    apart first: a second, and 130 MB for the pages of libraries that nothing else reads.
+    """Ends a process that has loaded PyTorch or pyarrow as soon as its exit handlers have run. Python would take every
+    module apart first: with PyTorch a second, and 130 MB for the pages of libraries that nothing else reads; with
+    pyarrow, one of its threads that lets go of a Python object then aborts a process whose work is done.
 
     It is registered before the command begins, so its handler is the last one to run. `code`: what the command
     returned; None where it raised, and Python ends as ever.
@@ -133,7 +134,7 @@ class _End:
         atexit.register(self._leave)
 
     def _leave(self) -> None:
-        if self.code is None or "torch" not in sys.modules:
+        if self.code is None or not sys.modules.keys() & {"torch", "pyarrow"}:
             return
         try:
             _flush()

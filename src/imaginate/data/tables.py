@@ -133,7 +133,7 @@ def _parquet(file: IO[bytes], path: str) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(file)
+        return pq.ParquetFile(file, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read {path} as parquet: {str(error).splitlines()[0]}") from None
 

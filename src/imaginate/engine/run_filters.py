@@ -67,7 +67,7 @@ def _kept(store: Folder, shards: Sequence[str]) -> Iterator[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     for shard in shards:
-        for row in pq.read_table(io.BytesIO(store.get(shard)), use_threads=False).to_pylist():
+        for row in pq.read_table(io.BytesIO(store.get(shard)), use_threads=False, pre_buffer=False).to_pylist():
             if row["kept"] and row["method"] is not None:
                 yield row
 

@@ -120,7 +120,7 @@ def _batches(store: Folder, names: Sequence[str], columns: Sequence[str]) -> Ite
 
     for name in names:
         with store.open(name) as file:
-            source = pq.ParquetFile(file)
+            source = pq.ParquetFile(file, pre_buffer=False)
             scores = [c for c in source.schema_arrow.names if c.startswith("score_")] if columns is _COLUMNS else []
             yield from source.iter_batches(4096, columns=[*columns, *scores], use_threads=False)
 

@@ -101,7 +101,9 @@ def _labels_of(file: str, column: str) -> Sequence[Any]:
     """One column as Python values, the rest of the file unread."""
     import pyarrow.parquet as pq
 
-    values: Sequence[Any] = pq.read_table(file, columns=[column], use_threads=False).column(0).to_pylist()
+    values: Sequence[Any] = (
+        pq.read_table(file, columns=[column], use_threads=False, pre_buffer=False).column(0).to_pylist()
+    )
     return values
 
 

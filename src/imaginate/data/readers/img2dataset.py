@@ -50,7 +50,9 @@ def _failed(path: str, name: str) -> list[Skipped]:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(os.path.join(path, f"{name}.parquet"), columns=["key", "status"], use_threads=False)
+        table = pq.read_table(
+            os.path.join(path, f"{name}.parquet"), columns=["key", "status"], use_threads=False, pre_buffer=False
+        )
     except (OSError, ValueError, pa.ArrowException):
         return []
     rows = table.to_pylist()

@@ -60,7 +60,7 @@ def _items(path: str, name: str, table: str, place: str, start: int) -> Iterator
     if len(vectors) < count:
         raise DataError(f"{path} is damaged: {table} has {count} rows, {place} only {len(vectors)} vectors")
     row = 0
-    for batch in pq.ParquetFile(table).iter_batches(ROWS, use_threads=False):
+    for batch in pq.ParquetFile(table, pre_buffer=False).iter_batches(ROWS, use_threads=False):
         part = vectors.rows(row, row + batch.num_rows)
         for values, vector in zip(batch.to_pylist(), part, strict=True):
             yield _item(f"{name}/{row}", values, vector)

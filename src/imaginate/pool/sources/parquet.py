@@ -94,8 +94,8 @@ def _file(path: str) -> pq.ParquetFile:
         if "://" in path:
             import fsspec
 
-            return pq.ParquetFile(fsspec.open(path, "rb", **redirects(path)).open())
-        return pq.ParquetFile(path)
+            return pq.ParquetFile(fsspec.open(path, "rb", **redirects(path)).open(), pre_buffer=False)
+        return pq.ParquetFile(path, pre_buffer=False)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read {path} as parquet: {str(error).splitlines()[0]}") from None
 
