@@ -17,9 +17,10 @@ import imaginate
 from colour_guide import COLOURS, ColourGuide, coloured
 from imaginate.data import open_dataset
 from imaginate.engine import outlook
-from imaginate.engine.near_pool import nearness, pool_fact
+from imaginate.engine.near_pool import nearness, pool_fact, unreadable_fact
 from imaginate.engine.plan import make_plan
 from imaginate.engine.resolve import recipe_from
+from imaginate.errors import ImageError
 from imaginate.prompts.naming import says_nothing
 from imaginate.records import ClassInfo, LabelSpace, Sample
 from worlds import MemorySource, folder, png
@@ -161,6 +162,7 @@ class Pool:
     """A pool in memory of pictures of some colours."""
 
     def __init__(self, *names: str) -> None:
+        self.gone: tuple[str, ...] = ()
         pictures = [
             torch.from_numpy(coloured(name, 100 + i)).permute(2, 0, 1) / 255 for name in names for i in range(12)
         ]
@@ -168,7 +170,12 @@ class Pool:
 
     def search(self, embeddings: torch.Tensor, limit: int) -> list[list[dict[str, float]]]:
         best = (embeddings @ self.rows.T).topk(limit).values.tolist()
-        return [[{"similarity": value} for value in row] for row in best]
+        return [[{"id": f"row{at}", "similarity": value} for at, value in enumerate(row)] for row in best]
+
+    def image(self, row: dict[str, object]) -> torch.Tensor:
+        if row["id"] in self.gone:
+            raise ImageError("source disappeared")
+        return torch.zeros(3, 8, 8, dtype=torch.uint8)
 
 
 @dataclass
@@ -196,6 +203,18 @@ def test_a_pool_of_other_things_is_said() -> None:
     assert "other things" not in pool_fact(whole, list(COLOURS))
     assert "near to 1 of 3 classes" in pool_fact(part, list(COLOURS))
     assert "none near to green, blue: other things would be filed under these names" in pool_fact(part, list(COLOURS))
+
+
+def test_a_pool_whose_images_are_gone_is_said_before_the_run() -> None:
+    world = context(*COLOURS)
+    found = nearness(world)
+    assert found is not None
+    assert unreadable_fact(found) == ""
+    world.pool.gone = ("row0",)  # the nearest of every class
+    found = nearness(world)
+    assert found is not None
+    said = "the pool's images cannot be read: tried 3, the first row0 (source disappeared); put their files back, or "
+    assert unreadable_fact(found) == f"{said}build the pool again"
 
 
 def test_a_guide_that_knows_nothing_is_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
-"""Whether a pool has anything near to each class, before bottles are filed as dresses.
+"""Whether a pool has anything near to each class, before bottles are filed as dresses; and whether its images are
+still where it found them.
 
 What is near is calibrated by the seeds themselves: the cosine that half of them reach with the mean of the other seeds
 of their class. A pool holds a class if most of the nearest images to its mean reach that, too. (Of 102 kinds of
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from imaginate.errors import ImageError, some
 from imaginate.ops.batching import map_images
+from imaginate.records import Scalar
 
 if TYPE_CHECKING:
     from imaginate.engine.context import RunContext
@@ -26,15 +28,18 @@ EACH = 10  # seeds of a class that are embedded
 MOST_SEEDS = 1000
 NEAREST = 5  # images of the pool that are asked for
 MISSED = 0.5  # the share of the seeds that is farther from its class than what counts as near
+TRIED = 4  # images of the pool that are read
 FEW = 0.5  # with fewer near classes, the pool is of other things
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nearness:
-    """Of each class with seeds, whether the pool has images as near to it as its own seeds are."""
+    """Of each class with seeds, whether the pool has images as near to it as its own seeds are. `unreadable`: which
+    images of the pool were tried, where none of them could be read, and why."""
 
     near: dict[int, bool]
     reach: float
+    unreadable: str = ""
 
     @property
     def share(self) -> float:
@@ -57,7 +62,7 @@ def nearness(context: RunContext) -> Nearness | None:
     means = torch.stack([F.normalize(some_rows.mean(dim=0), dim=0) for some_rows in rows.values()])
     found = context.pool.search(means, NEAREST)
     enough = [sum(_similarity(row) >= reach for row in some_rows) * 2 > len(some_rows) > 0 for some_rows in found]
-    return Nearness(near=dict(zip(rows, enough, strict=True)), reach=reach)
+    return Nearness(near=dict(zip(rows, enough, strict=True)), reach=reach, unreadable=_unreadable(context, found))
 
 
 def pool_fact(found: Nearness, names: Sequence[str]) -> str:
@@ -74,6 +79,26 @@ def pool_fact(found: Nearness, names: Sequence[str]) -> str:
         f"{words}: other things would be filed under these names; use a pool that holds them, or --score head, "
         "which leaves out what it takes for none of the classes"
     )
+
+
+def unreadable_fact(found: Nearness) -> str:
+    """That the pool's images are gone, which a run would find out one by one; "" where one could be read."""
+    if not found.unreadable:
+        return ""
+    return f"the pool's images cannot be read: {found.unreadable}; put their files back, or build the pool again"
+
+
+def _unreadable(context: RunContext, found: Sequence[Sequence[dict[str, Scalar]]]) -> str:
+    """Why none of a few images could be read; "" where one can."""
+    reasons: list[str] = []
+    for row in [rows[0] for rows in found if rows][:TRIED]:
+        try:
+            context.pool.image(dict(row))
+        except ImageError as error:
+            reasons.append(f"{row.get('id')} ({error})")
+        else:
+            return ""
+    return f"tried {len(reasons)}, the first {reasons[0]}" if reasons else ""
 
 
 def _left_out(rows: Tensor) -> Tensor:

@@ -249,10 +249,13 @@ def _of_roles(recipe: ResolvedRecipe, plan: Plan, context: RunContext) -> list[F
     if _guide(recipe, context) is not None:
         facts.append(guide_fact(context, plan.samples))
     if "pool" in recipe.method.needs and "guide" in recipe.needs:
-        from imaginate.engine.near_pool import nearness, pool_fact
+        from imaginate.engine.near_pool import nearness, pool_fact, unreadable_fact
 
         near = nearness(context)
-        facts += [Fact(pool_fact(near, plan.labels.names), warns=near.is_foreign)] if near is not None else []
+        if near is not None:
+            facts.append(Fact(pool_fact(near, plan.labels.names), warns=near.is_foreign))
+            if gone := unreadable_fact(near):
+                facts.append(Fact(gone, warns=True))
     return facts
 
 
