@@ -280,6 +280,25 @@ def test_numbers_that_stand_for_nothing_are_black(tmp_path: Path) -> None:
     assert all(np.abs(pixels - expected).max() <= 1 for pixels in shown(data).values())
 
 
+def test_what_is_not_finite_is_black_also_where_0_is_white(tmp_path: Path) -> None:
+    values = np.tile(np.linspace(0, 1, 24, dtype=np.float32).reshape(4, 6), (2, 1))
+    values[0, :3] = np.nan, np.inf, -np.inf
+    data = source(tmp_path, a_tif=tiff_of(values, photometric="miniswhite"))
+    assert (shown(data)["a.tif"][0, :3] == 0).all()
+    assert shown(data)["a.tif"][4, 0].tolist() == [255, 255, 255]
+
+
+def test_an_image_without_any_number_is_skipped(tmp_path: Path) -> None:
+    plane = GREY.astype(np.float32) / 255
+    nothing = np.full_like(plane, np.nan)
+    data = source(tmp_path, a_tif=tiff_of(plane), b_tif=tiff_of(nothing), c_tif=tiff_of(np.dstack([nothing] * 3)))
+    checked = verify(data)
+    assert [sample.id for sample in checked.samples] == ["class/a.tif"]
+    assert [(s.id, s.reason) for s in checked.skipped] == [
+        (f"class/{name}.tif", "no pixel has a finite number") for name in "bc"
+    ]
+
+
 def test_a_pool_keeps_how_an_image_is_rendered(tmp_path: Path) -> None:
     data = source(tmp_path, a_png=png_of(GREY.astype(np.uint16) * 16))
     sample = data.samples[0]

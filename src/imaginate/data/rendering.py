@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaginate.data.pixels import Pixels, grey, on_white_array
+from imaginate.errors import ImageError
 
 Span = tuple[float, float]
 ANY = "any"
@@ -174,17 +175,20 @@ def _whole_window(kind: str, span: Span) -> Span:
 
 
 def _levels(values: NDArray[Any], window: Window, *, inverted: bool) -> Pixels:
-    """Numbers -> 0..255; outside the window they are black or white, NaN is black. Alpha is of the type's own range."""
+    """Numbers -> 0..255; outside the window they are black or white, what is not finite is black. Alpha is of the
+    type's own range. ImageError where no number is finite."""
     if values.dtype == np.uint16:  # a table of all numbers is as exact, and much faster
         table = _levels(np.arange(65536, dtype=np.float64), window, inverted=inverted)
         shown: Pixels = table[values]
         if values.ndim == 3 and values.shape[2] == 4:
             shown[..., 3] = values[..., 3] >> 8
         return shown
+    finite = np.isfinite(values)
+    if not (finite[..., :3] if values.ndim == 3 else finite).any():
+        raise ImageError("no pixel has a finite number")
     width = (window.white - window.black) or 1.0
     with np.errstate(invalid="ignore", over="ignore"):
-        shares = (values.astype(np.float64) - window.black) / width
-    shares = np.clip(np.nan_to_num(shares, nan=0.0, posinf=0.0, neginf=0.0), 0.0, 1.0)
+        shares = np.clip((values.astype(np.float64) - window.black) / width, 0.0, 1.0)
     if inverted:
         shares = 1.0 - shares
-    return np.rint(shares * 255.0).astype(np.uint8)
+    return np.rint(np.where(finite, shares, 0.0) * 255.0).astype(np.uint8)
