@@ -4,7 +4,7 @@
 #
 # splitfolders.ratio(ratio=(.8, .1, .1)) rounds each part down and gives the last one what is left. Every class of less than
 # ten images has 0 in val and twice its share in test, without a word. Its folder in val is there and empty: what copies
-# trees by their files (git, zip, object stores) drops it, and torchvision's ImageFolder, which numbers the folders that it
+# trees by their files (git, object stores) drops it, and torchvision's ImageFolder, which numbers the folders that it
 # finds, then gives the other classes of val other labels than those of train.
 # Called again with another seed, it copies into the parts that are there: files of the first split stay, and many are in
 # train and in test. What helps: remove the output folder first; ask for numbers of images (fixed), or cut by folds.
