@@ -46,3 +46,15 @@ def test_of_large_images_only_so_many_are_held(monkeypatch: pytest.MonkeyPatch) 
     for index in (0, 1, 2, 3, 4, 5, 5, 4, 3, 0):
         images.image(index)
     assert read == {"0": 2, "1": 1, "2": 1, "3": 1, "4": 1, "5": 1}
+
+
+def test_whoever_takes_them_one_after_another_holds_few_until_one_is_asked_for() -> None:
+    read: Counter[str] = Counter()
+    images = SeedImages(seeds(200, read), keep=3)
+    for index in (*range(10), 0, 9):
+        images.next(index)
+    assert read["0"] == 2  # the first was let go
+    assert read["9"] == 1
+    for index in (*range(10), *range(10)):
+        images.image(index)
+    assert (read["0"], read["1"], read["9"]) == (2, 2, 1)

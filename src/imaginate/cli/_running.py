@@ -74,6 +74,7 @@ def run(args: list[str], *, is_program: bool) -> int:
     if not is_program:
         return _run(args)
     _use_utf8(args)
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # pyarrow's own keeps 20 MB of what it let go
     signal.signal(signal.SIGTERM, _stop)
     end = _End()
     end.code = _run(args)

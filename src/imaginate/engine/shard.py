@@ -215,7 +215,7 @@ class ShardWorker:
         sample = self.plan.samples[unit.index]
         keep = self.recipe.write.originals != "none" and unit.start == 0 and known.original is None
         data = sample.source.read() if keep else None
-        image = self.context.samples.image(unit.index, data)
+        image = self.context.samples.next(unit.index, data)
         request = Request(key=unit.key, label=unit.label, copies=(), seeds=(), sample=sample, image=image)
         kept = self._original(unit.index, data, image) if data is not None else None
         return Work(unit, request, copies, kept, judged, len(judged), known=known)

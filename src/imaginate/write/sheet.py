@@ -14,13 +14,17 @@ from imaginate.files import Folder
 from imaginate.runs import RunFolder
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow as pa
+    from numpy.typing import NDArray
 
 CELL, GAP, TEXT = 128, 8, 30
 INK, PAPER, KEPT, REFUSED, SOFT = "#1b1b1b", "#ffffff", "#2e7d32", "#c62828", "#666666"
 _COLUMNS = ("file_name", "label", "class_name", "origin", "seed_image", "method", "copy", "prompt", "reason", "kept")
 
 _ROW_BITS = 40  # of a number that holds a label and, below it, a row
+_NUMBER_BITS = 32  # of one that holds a hash and, below it, a number
+_PIECE = 2**16  # hashes that are looked at together
 
 Row = Mapping[str, Any]
 Key = tuple[int, str]  # the label of a seed and its id; "" for a class as a whole
@@ -59,25 +63,25 @@ def groups_of(store: Folder, limit: int, copies: int, *, rejected: bool = True) 
 
 
 def _spread(store: Folder, names: Sequence[str], limit: int) -> set[Key]:
-    """(label, seed) of up to `limit` seeds with new images, evenly spread over the classes and, in each, over its rows.
+    """(label, seed) of up to `limit` seeds with new images, evenly spread over the classes and, in each, its rows.
 
-    Two passes: of a seed, the first remembers a hash of 32 bits, and its label with its first row: twelve bytes. Two
-    seeds of one hash count as one, which a sheet of so many does not show.
+    Two passes: of a seed, the first remembers a hash of 32 bits with a number, and its label with its first row: 16
+    bytes, sorted where they are. Two seeds of one hash count as one, which a sheet of so many does not show.
     """
     import numpy as np
 
-    hashes, places = array("I"), array("Q")
+    marks, places = array("Q"), array("Q")
     for count, label, seed in _new_rows(store, names):
         keys = (b"%d " % c + s.encode(errors="surrogatepass") for c, s in zip(label, seed, strict=True))
-        marks = np.fromiter(map(crc32, keys), np.uint32, len(seed))
-        _, first = np.unique(marks, return_index=True)
+        hashes, first = np.unique(np.fromiter(map(crc32, keys), np.uint64, len(seed)), return_index=True)
+        numbers = np.arange(len(places), len(places) + len(first), dtype=np.uint64)
+        marks.frombytes((hashes << np.uint64(_NUMBER_BITS) | numbers).tobytes())
         of_label = np.array(label, np.uint64)[first] << np.uint64(_ROW_BITS)
-        hashes.frombytes(marks[first].tobytes())
         places.frombytes((of_label | (first + count).astype(np.uint64)).tobytes())
     if not places:
         return set()
-    _, first = np.unique(np.frombuffer(hashes, np.uint32), return_index=True)  # of equal ones the first
-    order = np.sort(np.frombuffer(places, np.uint64)[first])  # by label, then by row
+    order = np.frombuffer(places, np.uint64)[_first_of_each(np.frombuffer(marks, np.uint64))]
+    order.sort()  # by label, then by row
     step = max(1.0, len(order) / limit)
     wanted = {int(order[int(i * step)]) % 2**_ROW_BITS for i in range(min(limit, len(order)))}
     return {
@@ -85,6 +89,20 @@ def _spread(store: Folder, names: Sequence[str], limit: int) -> set[Key]:
         for start, label, seed in _new_rows(store, names)
         for row in wanted.intersection(range(start, start + len(seed)))
     }
+
+
+def _first_of_each(marks: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Of hashes with their numbers, whether each number is the first of its hash. Sorts them in place."""
+    import numpy as np
+
+    marks.sort()
+    is_first = np.zeros(len(marks), bool)
+    for start in range(0, len(marks), _PIECE):
+        piece = marks[max(0, start - 1) : start + _PIECE]  # with the one before, to compare with
+        hashes = piece >> np.uint64(_NUMBER_BITS)
+        new = np.append(start == 0, hashes[1:] != hashes[:-1])
+        is_first[piece[new] % np.uint64(2**_NUMBER_BITS)] = True
+    return is_first
 
 
 def _new_rows(store: Folder, names: Sequence[str]) -> Iterator[tuple[int, list[int], list[str]]]:
