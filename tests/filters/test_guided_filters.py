@@ -135,3 +135,17 @@ def test_a_seed_with_many_copies_is_hashed_and_embedded_once(toy, tmp_path, monk
     assert (len(hashed), guide.seen) == (2, 8), "two seeds, six made images"
     alone = cache.embed_once(guide, [*made, *seeds])
     assert torch.allclose(rows, alone[[*range(6), *[6, 7] * 3]], atol=1e-6)
+
+
+def test_a_class_whose_seeds_an_earlier_process_embedded_is_judged_without_any_new_image_of_it(toy, tmp_path):
+    """What a run of a method without seeds does that goes on: the seeds alone, and all of them known."""
+    seeds = [toy.picture(i) for i in range(4)]
+    scores = []
+    for _ in range(2):
+        guide = type(toy.made_guide)()
+        guide.store = EmbeddingStore(tmp_path, owner="colour")
+        context = toy.context(seeds, [0] * 4, guide=guide)
+        (found,) = EntropyGain().judge([toy.candidate(toy.picture(50), key="class/0")], [toy.request(None)], context)
+        guide.store.save()
+        scores.append(found.score)
+    assert scores[0] == pytest.approx(scores[1], abs=1e-6)

@@ -19,7 +19,10 @@ _LOCK = threading.Lock()
 
 
 def embed_once(guide: Guide, images: Sequence[Tensor], *, batch: int = 64) -> Tensor:
-    """Images (3, h, w), uint8 or in [0, 1], of any sizes -> (n, dim) unit-norm, no gradient; known by identity."""
+    """Images (3, h, w), uint8 or in [0, 1], of any sizes, or none -> (n, dim) unit-norm, no gradient; known by
+    identity."""
+    if not images:
+        return torch.zeros(0, guide.dim, device=guide.device)
     with _LOCK:
         known = _HELD.setdefault(guide, WeakTensorKeyDictionary())
         missing = list({id(image): image for image in images if image not in known}.values())
