@@ -28,6 +28,12 @@ def test_confusions_are_counted_and_the_weak_classes_cover_a_share_of_them(seed:
     assert {(a, b): n for a, b, n in found} == dict(counted)
     assert [n for *_, n in found] == sorted(counted.values(), reverse=True)
     weak, used = weak_classes(found, share)
+    for most in (2, 3):
+        fewer, some = weak_classes(found, share, most=most)
+        assert some == used[: len(some)]
+        assert len(fewer) <= most
+        assert some == used or len({*fewer, *used[len(some)][:2]}) > most  # the next pair would be too much
+    assert weak_classes(found, share, most=1) == ([found[0][0]], found[:1])
     assert used == found[: len(used)]
     covered, total = sum(n for *_, n in used), sum(counted.values())
     assert covered >= share * total - 1e-9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 import imaginate
 from imaginate.cli import main
-from imaginate.errors import ConfigError, RunError
+from imaginate.errors import ConfigError, ImaginateError, RunError
 from imaginate.runs import Values
 from imaginate.workflows import improve as module
 from imaginate.workflows import improve_start as starts
@@ -157,8 +158,10 @@ def test_a_fit_that_nothing_would_take_is_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_done_is_refused_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nothing").mkdir()
-    with pytest.raises(ConfigError, match=r"is neither a classifier .* nor a study"):
-        imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "out")
+    (tmp_path / "dataset" / "a").mkdir(parents=True)
+    for place in ("nothing", "dataset", "missing"):
+        with pytest.raises(ConfigError, match=r"is neither a classifier .* nor a study"):
+            imaginate.improve(tmp_path, tmp_path / place, tmp_path / "out")
     settings = {"arch": "probe:nano", "split": "train", "updates": 5}
     numbers = {
         "images": 4,
@@ -176,6 +179,7 @@ def test_what_cannot_be_done_is_refused_before_any_work(tmp_path: Path, monkeypa
     assert (found.arch, found.split, found.updates) == ("probe:nano", "train", 5)
     assert guide_for(None, found) == "probe:nano"
     (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "study.yaml").touch()
     protocol = {"arch": "probe:nano", "split": "train", "shots": 5, "subset_seed": 2}
     monkeypatch.setattr(starts, "StudyFile", lambda place: SimpleNamespace(protocol=protocol))
     assert learner_settings(tmp_path / "study").chosen == {"split": "train", "shots": 5, "subset_seed": 2}
@@ -189,3 +193,40 @@ def test_what_cannot_be_done_is_refused_before_any_work(tmp_path: Path, monkeypa
     (tmp_path / "full" / "notes.txt").write_text("mine")
     with pytest.raises(RunError, match="holds no improvement"):
         imaginate.improve(tmp_path, tmp_path / "nothing", tmp_path / "full")
+
+
+def test_what_the_last_step_would_refuse_is_refused_first(world: Path, tmp_path: Path) -> None:
+    """A mistyped path, another dataset's classifier, held-out images that are training images: nothing is locked."""
+    data, out = world / "data", tmp_path / "out"
+    for given, words in [
+        ({"runs": (str(tmp_path / "no-run"),)}, "no-run is not a run folder"),
+        ({"runs": (str(world / "run"),), "held_out": str(tmp_path / "no-images")}, "there is nothing at .*no-images"),
+        ({"held_out": str(data)}, "30 of 30 held-out images .* are also among .*; leave them out of one of the two$"),
+    ]:
+        with pytest.raises(ImaginateError, match=words):
+            imaginate.improve(data, world / "clf", out, **given, **QUICK)
+        assert not (out / "improve.json").exists()
+    two = tmp_path / "two"
+    for name in list(HUES)[:2]:
+        shutil.copytree(data / name, two / name)
+    with pytest.raises(
+        ConfigError, match=r"clf is of 3 classes \(.*\), .*two has 2 \(.*\): give the classifier of this"
+    ):
+        imaginate.improve(two, world / "clf", out, **QUICK)
+    assert not (out / "improve.json").exists()
+
+
+@pytest.mark.integration
+def test_held_out_images_among_the_runs_are_not_taken_and_the_budget_is_that_of_all_rounds(
+    world: Path, tmp_path: Path
+) -> None:
+    """Images of more classes than the first round spent on, with the held-out ones in one of the runs."""
+    imaginate.adopt(world / "test", tmp_path / "leak", data=world / "data", progress=False)
+    runs = (str(tmp_path / "leak"), str(world / "run"))
+    given = {"rounds": 2, "runs": runs, "held_out": str(world / "test"), **QUICK, "budget": 10}
+    found = imaginate.improve(world / "data", world / "clf", tmp_path / "out", **given)
+    for number, one in enumerate(found.rounds, start=1):
+        assert 0 < sum(one["added"].values()) <= 10 * number
+        rows = imaginate.runs.RunFolder(tmp_path / "out" / f"round-{number}" / "chosen").rows()
+        assert not any(row["info_run"] == str(tmp_path / "leak") for row in rows if row["method"])
+    assert found.held_out is not None

@@ -19,16 +19,22 @@ def confusions(said: np.ndarray, label: np.ndarray) -> list[tuple[int, int, int]
     return sorted(found, key=lambda pair: (-pair[2], pair[0], pair[1]))
 
 
-def weak_classes(pairs: Sequence[tuple[int, int, int]], share: float) -> tuple[list[int], list[tuple[int, int, int]]]:
+def weak_classes(
+    pairs: Sequence[tuple[int, int, int]], share: float, *, most: int | None = None
+) -> tuple[list[int], list[tuple[int, int, int]]]:
     """The classes of the most frequent confusions that together are so large a share of all mistakes, both of each,
-    and these confusions: what parts two classes needs images of both."""
-    total, taken, used = sum(n for *_, n in pairs), 0, []
+    and these confusions: what parts two classes needs images of both. `most`: classes; where it is one, the true
+    class of the first."""
+    total, taken = sum(n for *_, n in pairs), 0
+    used: list[tuple[int, int, int]] = []
+    classes: set[int] = set()
     for pair in pairs:
-        if taken >= share * total:
+        more = classes | {*pair[:2]}
+        if taken >= share * total or (most is not None and len(more) > most):
             break
         used.append(pair)
-        taken += pair[2]
-    return sorted({label for a, b, _ in used for label in (a, b)}), used
+        classes, taken = more, taken + pair[2]
+    return (sorted(classes), used) if used or not pairs else ([pairs[0][0]], [pairs[0]])
 
 
 def gain(after: np.ndarray, before: np.ndarray, label: np.ndarray, level: float) -> Values:

@@ -182,6 +182,12 @@ class ClassifierImages:
         return replace(joined, new=self.new[rows], kin=tuple(self.kin[i] for i in rows if self.kin))
 
 
+def check_held_out(data: str, settings: Training, out: Path, *, progress: bool) -> None:
+    """What `train` would refuse of these held-out images, before anything is trained: other classes, images that are
+    training images too. Decoded images stay in `out`/cache. DataError in one line."""
+    _gather(data, settings, out, progress)
+
+
 def _gather(data: str, settings: Training, out: Path, progress: bool) -> ClassifierImages:
     """Open, decode and check everything, the held-out images too."""
     train = open_dataset(data, origin=settings.origin, **settings.chosen)

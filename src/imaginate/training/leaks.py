@@ -13,6 +13,8 @@ from imaginate.data.relatives import ALIKE, WITHIN_BITS
 from imaginate.errors import DataError
 from imaginate.training.pixel_cache import PixelCache
 
+ADVICE = "--drop-leak leaves them out, --allow-leak goes on and marks the report"
+
 
 @dataclass
 class Overlap:
@@ -34,7 +36,7 @@ class Overlap:
         return (
             f"{count} of {self.compared[1]} {kind} images ({held_name}) are also among {what} "
             f"({len(self.same)} equal, {len(self.near)} near-equal pairs), such as {train.ids[i]} = {held.ids[j]}; "
-            "--drop-leak leaves them out, --allow-leak goes on and marks the report"
+            f"{ADVICE}"
         )
 
 

@@ -26,21 +26,22 @@ from imaginate.data import DataSpec
 from imaginate.devices import pick_device
 from imaginate.engine.resolve import recipe_from
 from imaginate.engine.run import expand
-from imaginate.errors import ConfigError, RunError
+from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.evaluation.weak_classes import by_class, confusions, gain, weak_classes
 from imaginate.files import derive_seed, json_bytes, replace_file, short_hash
 from imaginate.limits import parse_json
 from imaginate.models.extras import check_installed, packages_of
 from imaginate.ownership import is_begun, own
 from imaginate.personalisation.core.settings import FitPlan
-from imaginate.runs import Values
+from imaginate.runs import RunFolder, Values
 from imaginate.settings import build, settings_of, with_keywords
-from imaginate.training.classifier import CUTS, Training, train
+from imaginate.training.classifier import CUTS, Training, check_held_out, train
 from imaginate.training.crossfit import Answers, CrossFit
+from imaginate.training.leaks import ADVICE
 from imaginate.workflows.fit import fit
 from imaginate.workflows.improve_report import history_table, write_page
 from imaginate.workflows.improve_settings import Improvement
-from imaginate.workflows.improve_start import guide_for, learner_settings
+from imaginate.workflows.improve_start import check_classes, guide_for, learner_settings
 
 ADAPTED = "prior:stable-diffusion"  # the priors that `fit` adapts
 COMMAND, SETTINGS, HISTORY, RESULT = "improve", "improve.json", "history.json", "result.json"
@@ -96,7 +97,7 @@ def improve(
     check_installed("imaginate improve", ["study", "guide"], along=packages_of(asked.guide or "efficientnet-lite0"))
     learner = replace(learner_settings(model), seed=asked.seed)
     learner.learner.check()
-    loop = _Loop(os.fspath(data), Path(out), asked, learner, pick_device(device), progress)
+    loop = _Loop(os.fspath(data), Path(out), os.fspath(model), asked, learner, pick_device(device), progress)
     loop.check()
     with own(out, COMMAND):
         return loop.run()
@@ -116,9 +117,9 @@ class _Loop:
     """The rounds of one folder."""
 
     def __init__(
-        self, data: str, out: Path, asked: Improvement, learner: Training, device: str, progress: bool
+        self, data: str, out: Path, model: str, asked: Improvement, learner: Training, device: str, progress: bool
     ) -> None:
-        self.data, self.out, self.asked, self.learner = data, out, asked, learner
+        self.data, self.out, self.model, self.asked, self.learner = data, out, model, asked, learner
         self.device, self.progress = device, progress
         self.guide = guide_for(asked.guide, learner, asked.pool)
         self.reading: dict[str, Any] = learner.chosen
@@ -138,13 +139,17 @@ class _Loop:
                 raise ConfigError("methods: mix chooses among the others; name the methods that make images")
             if not (self.asked.fit and name in takers):  # it is complete once the fit is there
                 recipe_from(self._recipe(name, _Weak(("x", "y")), 1, 0))
+        for place in self.asked.runs:
+            RunFolder(place).check_finished()
 
     def run(self) -> Improved:
         """All rounds, then the last classifier."""
+        self._check_held_out()
         cross = CrossFit(
             self.data, self.learner, self.out / "cache", count=self.asked.folds, repeats=self.asked.repeats,
             device=self.device, progress=self.progress,
         )  # fmt: skip
+        check_classes(self.model, cross.labels, self.data)
         self._same(cross)
         best, best_run = cross.answers(self.data, self.out / "round-0"), self.data
         rounds: list[Values] = []
@@ -171,11 +176,12 @@ class _Loop:
     ) -> tuple[Values, Answers | None]:
         """One round: what happened, and the answers with the images that it added; None where these are not kept."""
         folder, names = self.out / f"round-{number}", cross.labels.names
-        weak, pairs = weak_classes(confusions(before.said, before.label), self.asked.share)
+        budget = self.asked.budget or len(cross.ids)
+        weak, pairs = weak_classes(confusions(before.said, before.label), self.asked.share, most=budget)
         if not weak:
             return {"round": number, "why": "the classifier makes no mistake on its originals"}, None
         spent = sorted({names[label] for label in weak} | {name for one in earlier for name in one["weak"]})
-        each = max(1, (self.asked.budget or len(cross.ids)) // len(weak))
+        each = budget // len(weak)
         found: Values = {
             "round": number,
             "weak": [names[label] for label in weak],
@@ -194,7 +200,7 @@ class _Loop:
             if made
         ]
         try:
-            taken = self._choose(folder / "chosen", [*runs, *self.asked.runs], spent, each * number)
+            taken = self._choose(folder / "chosen", [*runs, *self.asked.runs], spent, budget * number // len(spent))
         except RunError as error:
             return {**found, "why": f"nothing was added: {str(error).partition('; --force')[0]}"}, None
         after = cross.answers(str(folder / "chosen"), folder)
@@ -229,7 +235,7 @@ class _Loop:
         roles |= {"prior": self.asked.prior} if any(need.startswith("prior") for need in method.needs) else {}
         roles |= {"pool": self.asked.pool} if "pool" in method.needs else {}
         roles |= {"adaptation": weak.adaptation or self.asked.adaptation} if ADAPTED in method.needs else {}
-        roles |= {"held_out": self.asked.held_out, "held_out_split": self.asked.held_out_split, "device": self.device}
+        roles |= {"device": self.device, **self._guarded()}
         starts_from_class = method.starts_from == "class"
         amount = {"per_class": wanted} if starts_from_class else {"copies": self._copies(wanted)}
         own: dict[str, Any] = {"score": "head"} if name == "retrieval" else {}
@@ -255,7 +261,7 @@ class _Loop:
         """A run of the originals and what `mix` takes; how many of each class. RunError where nothing helps."""
         if not runs:
             raise RunError("no candidate was made")
-        roles = {"guide": self.guide, "device": self.device, "judge": "none"}
+        roles = {"guide": self.guide, "device": self.device, "judge": "none"} | self._guarded()
         result = expand(
             out=out,
             recipe={
@@ -270,6 +276,21 @@ class _Loop:
             raise RunError("none of the candidates is predicted to help")
         rows = [row["class_name"] for row in result.table().to_pylist() if row["method"]]
         return {name: rows.count(name) for name in sorted(set(rows))}
+
+    def _guarded(self) -> dict[str, str | None]:
+        """The held-out images, near-duplicates of which are no candidates."""
+        named = {"held_out": self.asked.held_out, "held_out_split": self.asked.held_out_split}
+        return {role: value for role, value in named.items() if value is not None}
+
+    def _check_held_out(self) -> None:
+        """DataError, before any work, for held-out images that the last step would refuse."""
+        if not self.asked.held_out:
+            return
+        settings = replace(self.learner, held_out=self.asked.held_out, held_out_split=self.asked.held_out_split)
+        try:
+            check_held_out(self.data, settings, self.out, progress=self.progress)
+        except DataError as error:
+            raise DataError(str(error).replace(ADVICE, "leave them out of one of the two")) from None
 
     def _same(self, cross: CrossFit) -> None:
         """Write with what the loop began, or refuse another beginning on the same folder."""

@@ -6,13 +6,16 @@ import os
 from dataclasses import fields
 from pathlib import Path
 
-from imaginate.errors import ConfigError
-from imaginate.evaluation.folder import StudyFile
-from imaginate.runs import Values
+from imaginate.errors import ConfigError, some
+from imaginate.evaluation.folder import NAME, StudyFile
+from imaginate.files import Folder
+from imaginate.records import LabelSpace
+from imaginate.runs import Values, json_object
 from imaginate.training import folder
 from imaginate.training.classifier import Training
 from imaginate.training.settings import FINETUNE, PROBE
 
+_RESULTS = "results.json"
 _SHORT = {"probe": PROBE, "finetune": FINETUNE}
 _NOT_TAKEN = ("held_out", "held_out_split", "origin", "rules", "allow_leak", "drop_leak", "seed")
 
@@ -23,7 +26,7 @@ def learner_settings(model: str | os.PathLike[str]) -> Training:
     stored: Values | None = None
     if place.is_dir() and (place / folder.RECIPE).is_file() and folder.is_finished(place):
         stored = folder.result_of(place)["settings"]
-    elif place.is_dir() and (study := StudyFile(place).protocol) is not None:
+    elif (place / NAME).is_file() and (study := StudyFile(place).protocol) is not None:
         stored = dict(study)
         names = [*(stored.get("learners") or ()), stored.get("arch")]
         stored["arch"] = next((name for name in names if name), None)
@@ -37,6 +40,22 @@ def learner_settings(model: str | os.PathLike[str]) -> Training:
     if given.get("updates") is not None and given.get("epochs") is not None:
         given["epochs"] = None
     return Training(**given)
+
+
+def check_classes(model: str | os.PathLike[str], labels: LabelSpace, data: str) -> None:
+    """ConfigError where the classifier, or the study, is of other classes than the dataset."""
+    place = Path(model)
+    if (place / folder.RESULT).is_file():
+        names = list(folder.result_of(place)["classes"])
+    elif (place / _RESULTS).is_file():  # of a study that is not finished nobody knows
+        names = list(json_object(Folder(place), _RESULTS).get("data", {}).get("classes") or labels.names)
+    else:
+        return
+    if set(names) != set(labels.names):
+        raise ConfigError(
+            f"{place} is of {len(names)} classes ({some(names)}), {data} has {len(labels)} ({some(labels.names)}): "
+            "give the classifier of this dataset"
+        )
 
 
 def guide_for(asked: str | None, learner: Training, pool: str | None = None) -> str:
