@@ -213,7 +213,11 @@ def test_a_pool_whose_images_are_gone_is_said_before_the_run() -> None:
     world.pool.gone = ("row0",)  # the nearest of every class
     found = nearness(world)
     assert found is not None
-    said = "the pool's images cannot be read: tried 3, the first row0 (source disappeared); put their files back, or "
+    assert unreadable_fact(found) == ""
+    world.pool.gone = tuple(f"row{at}" for at in range(5))
+    found = nearness(world)
+    assert found is not None
+    said = "the pool's images cannot be read: tried 8, the first row0 (source disappeared); put their files back, or "
     assert unreadable_fact(found) == f"{said}build the pool again"
 
 

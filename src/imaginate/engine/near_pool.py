@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import torch
@@ -28,7 +29,7 @@ EACH = 10  # seeds of a class that are embedded
 MOST_SEEDS = 1000
 NEAREST = 5  # images of the pool that are asked for
 MISSED = 0.5  # the share of the seeds that is farther from its class than what counts as near
-TRIED = 4  # images of the pool that are read
+TRIED = 8  # images of the pool that are read
 FEW = 0.5  # with fewer near classes, the pool is of other things
 
 
@@ -91,7 +92,7 @@ def unreadable_fact(found: Nearness) -> str:
 def _unreadable(context: RunContext, found: Sequence[Sequence[dict[str, Scalar]]]) -> str:
     """Why none of a few images could be read; "" where one can."""
     reasons: list[str] = []
-    for row in [rows[0] for rows in found if rows][:TRIED]:
+    for row in [row for rank in zip_longest(*found) for row in rank if row][:TRIED]:  # of every class the nearest first
         try:
             context.pool.image(dict(row))
         except ImageError as error:

@@ -35,10 +35,11 @@ SAVES = 0.7  # a format that takes less than this share is worth a word
 
 @dataclass(frozen=True)
 class Fact:
-    """One line on a run. `warns`: the run would be a waste."""
+    """One line on a run. `warns`: the run would be a waste. `stops`: it would come to nothing, and is not begun."""
 
     text: str
     warns: bool = False
+    stops: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +256,7 @@ def _of_roles(recipe: ResolvedRecipe, plan: Plan, context: RunContext) -> list[F
         if near is not None:
             facts.append(Fact(pool_fact(near, plan.labels.names), warns=near.is_foreign))
             if gone := unreadable_fact(near):
-                facts.append(Fact(gone, warns=True))
+                facts.append(Fact(gone, warns=True, stops=True))
     return facts
 
 

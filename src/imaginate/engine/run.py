@@ -116,6 +116,8 @@ def _expand_with(team: Team, recipe: ResolvedRecipe, store: Folder, restore: boo
     def speak_up(context: RunContext | None) -> None:
         if not _made_anything(store):
             for fact in (split, *outlook(recipe, plan, context)):
+                if fact.stops:
+                    raise RunError(f"{store.root} is not begun: {fact.text}")
                 facts.log(logging.WARNING if fact.warns else logging.INFO, fact.text)
 
     is_new = store.local and not store.exists("")

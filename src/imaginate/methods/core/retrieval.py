@@ -110,7 +110,7 @@ class Lists:
             return sys.maxsize
         said = f"class {name!r} ends short: {usable} of {wanted} images pass, of {self._lists[label].seen} neighbours"
         if short == "fail":
-            raise RunError(f"{said}; use a larger pool, looser rules, or short keep, drop or even")
+            raise RunError(f"{said}; use a larger pool, looser rules, or short keep, drop or even, and a new folder")
         self._name_short(said + (": dropped" if short == "drop" else ""))
         return 0 if short == "drop" else sys.maxsize
 
