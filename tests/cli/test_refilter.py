@@ -49,10 +49,6 @@ def _consistent(run: Path) -> None:
     assert all(not r["kept"] and r["reason"] and r["file_name"].startswith("rejected/") for r in refused)
 
 
-def _plain(rows: list[dict]) -> list[dict]:
-    return [{k: v for k, v in row.items() if not k.startswith("score_")} for row in rows]
-
-
 def test_images_go_and_come_back_to_their_place(run_folder, capsys):
     before = _state(run_folder)
     assert main(["refilter", str(run_folder), "--filter", "quality"]) == 0
@@ -67,9 +63,31 @@ def test_images_go_and_come_back_to_their_place(run_folder, capsys):
     assert facts["totals"]["kept"] == 12
     assert main(["refilter", str(run_folder)]) == 0
     after = _state(run_folder)
-    assert _plain(after[0]) == _plain(before[0])
+    assert after[0] == before[0]
     assert after[2] == before[2]
     assert (after[1], len(json.loads((run_folder / "run.json").read_text())["refiltered"])) == ([], 2)
+
+
+def test_the_scores_of_the_run_come_back_too(run_folder, tmp_path):
+    """Both tables, their columns and the sheet are as they were, whatever judged in between, and what an earlier
+    refiltering found is not left to the next."""
+    run = tmp_path / "scored"
+    filters = [{"name": "quality", "side": 16}, "near-duplicate"]
+    imaginate.expand(str(tmp_path / "data"), run, "flip-crop", copies=3, filters=filters, progress=False)
+    files = ("metadata.parquet", "rejected.parquet", "contact-sheet.png")
+    before = [(run / name).read_bytes() for name in files]
+    first = _state(run)
+    stricter = "quality:sharpness=0.05"
+    assert main(["refilter", str(run), "--filter", stricter]) == 0
+    once = _state(run)
+    assert {r["score_quality"] for r in once[0]} != {r["score_quality"] for r in first[0]}
+    assert main(["refilter", str(run), "--filter", "consistency:at_least=0.3", "--guide", "nano", "--reconsider"]) == 0
+    assert "score_consistency" in tables.read(Folder(run)).column_names
+    assert main(["refilter", str(run), "--filter", stricter]) == 0
+    assert "score_consistency" not in tables.read(Folder(run)).column_names
+    assert main(["refilter", str(run)]) == 0
+    assert _state(run)[2] == first[2]
+    assert [(run / name).read_bytes() for name in files] == before
 
 
 def test_a_dry_run_changes_nothing(run_folder, capsys):

@@ -228,5 +228,5 @@ def test_held_out_images_among_the_runs_are_not_taken_and_the_budget_is_that_of_
     for number, one in enumerate(found.rounds, start=1):
         assert 0 < sum(one["added"].values()) <= 10 * number
         rows = imaginate.runs.RunFolder(tmp_path / "out" / f"round-{number}" / "chosen").rows()
-        assert not any(row["info_run"] == str(tmp_path / "leak") for row in rows if row["method"])
+        assert not any(row["info_taken_from"] == str(tmp_path / "leak") for row in rows if row["method"])
     assert found.held_out is not None

@@ -17,10 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from imaginate.engine.own_scores import OWN
 from imaginate.engine.resolve import NamedFilter
 from imaginate.engine.run_filters import other_side, rejected_name
 from imaginate.engine.run_rows import Part
-from imaginate.engine.verdicts import AGAIN
+from imaginate.engine.verdicts import AGAIN, AT, BEFORE, BY, WORD
 from imaginate.files import KEPT, REJECTED, Folder, json_bytes
 from imaginate.runs import RunFolder
 from imaginate.settings import values_of
@@ -37,6 +38,8 @@ class Changes:
         self._folder = tempfile.TemporaryDirectory(prefix="imaginate-refilter-")
         self._parts: list[tuple[int, int]] = []  # the place of a part's first row, and the part's number
         self._schemas: list[pa.Schema] = []
+        self._filled: set[str] = set()  # columns with any value
+        self._may_go = {OWN, BY, AT, WORD, BEFORE}
 
     def __enter__(self) -> Changes:
         return self
@@ -54,6 +57,7 @@ class Changes:
                 row["file_name"] = "images/" + row["file_name"].split("/", 1)[1]
         found = tables.table(part.rows)
         self._schemas.append(tables.filled(found))
+        self._filled.update(name for name in found.column_names if found[name].null_count < found.num_rows)
         found = found.append_column(_PLACE, pa.array(part.places, pa.int64()))
         found = found.append_column(_WAS_KEPT, pa.array([was_kept] * found.num_rows))
         with pa.ipc.new_file(self._path(len(self._parts)), found.schema) as file:
@@ -63,7 +67,12 @@ class Changes:
     @property
     def schema(self) -> pa.Schema:
         """The columns and types that all rows need."""
-        return tables.unified(self._schemas)
+        gone = self._may_go - self._filled
+        return pa.schema(field for field in tables.unified(self._schemas) if field.name not in gone)
+
+    def may_leave_out(self, columns: Iterable[str]) -> None:
+        """These columns are not the run's own: they go where no row has a value any more."""
+        self._may_go.update(columns)
 
     def windows(self) -> Iterator[pa.Table]:
         """All rows in the run's order, as tables of some thousand."""

@@ -1,7 +1,8 @@
 """Judge a finished run again, without generating: images move between `images/` and `rejected/`, nothing is deleted.
 
-The given filters judge every kept new image, and every image that an earlier refiltering rejected (so that looser
-filters, or none, bring it back). Images that the run itself rejected stay out unless they are to be reconsidered.
+Each refiltering begins with the run as it was made: the given filters judge every image that the run itself kept, so
+that looser filters, or none, bring back what an earlier one rejected. Images that the run itself rejected stay out
+unless they are to be reconsidered.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from imaginate.contract import Context, RunFilter
 from imaginate.data import DataSpec
 from imaginate.data.decoding import decode_tensor
 from imaginate.decisions import Decision, add, merged, read_file, read_log
-from imaginate.engine import verdicts
+from imaginate.engine import own_scores, verdicts
 from imaginate.engine.context import RunContext
 from imaginate.engine.kept_rows import Changes, bring_into_effect
 from imaginate.engine.recipe import Recipe, read_recipe
@@ -173,9 +174,12 @@ def _refilter(run: RunFolder, recipe: ResolvedRecipe, spec: DataSpec, wanted: _W
     with Changes() as changes, bar("judging", total, show=wanted.progress and wanted.is_judged) as shown:
         for part in (part for are_kept in (True, False) for part in rows.parts(are_kept=are_kept)):
             verdicts.take_back(part.rows)
+            if wanted.is_judged:
+                changes.may_leave_out(own_scores.take_back(part.rows))
             _accept_removed(part, wanted.gone, outcome)
             if wanted.is_judged:
                 _judge_again(part.rows, judge, wanted.reconsider, outcome, shown)
+                _count_taken_back(part, outcome)
             outcome.decided += reviewed.apply(part.rows)
             if not wanted.dry_run:
                 left += reviewed.put_in_class_folders(run, part.rows)
@@ -207,12 +211,21 @@ def _judge_again(rows: Sequence[Row], judge: _Judge, reconsider: bool, outcome: 
         shown.advance(len(some))
 
 
+def _count_taken_back(part: Part, outcome: Refiltered) -> None:
+    """Images that an earlier refiltering reconsidered, and this one does not."""
+    for row in part.rows if part.table == KEPT else ():
+        if not row["kept"] and row["reason"] != REMOVED and not row["reason"].startswith(AGAIN):
+            outcome.rejected[row["reason"]] += 1
+
+
 def _apply(row: Row, verdict: Verdict, was_kept: bool, outcome: Refiltered) -> None:
     """Write a verdict into its row, and count it."""
     outcome.judged += 1
     outcome.restored += int(verdict.keep and not was_kept)
     if was_kept and not verdict.keep:
         outcome.rejected[verdict.reason] += 1
+    if verdict.keep and not was_kept and not row["reason"].startswith(AGAIN):  # the run's own no
+        own_scores.put(row, {"kept": True, "reason": ""})
     row["kept"] = verdict.keep
     if verdict.keep or was_kept or row["reason"].startswith(AGAIN):
         row["reason"] = "" if verdict.keep else AGAIN + verdict.reason
@@ -246,9 +259,11 @@ class _Judge:
             asked = [candidates[i] for i in alive], [requests[i] for i in alive]
             for i, verdict in zip(alive, _ask(f, *asked, self._context, self._memories), strict=True):
                 verdicts[i] = verdict
+                found: Row = {f"info_{name}": value for name, value in verdict.info.items()}
                 if verdict.score is not None:
-                    there[i][0][f"score_{f.column}"] = steady(verdict.score)
-                there[i][0].update({f"info_{name}": value for name, value in verdict.info.items()})
+                    found[f"score_{f.column}"] = steady(verdict.score)
+                if found:
+                    own_scores.put(there[i][0], found)
         yield from zip((r for r, _ in there), verdicts, strict=True)
 
 
