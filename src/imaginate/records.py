@@ -158,8 +158,9 @@ class Part:
     """The part of a dataset that is wanted: a split as the user names it (None: the default one), and of a run the
     origin of its images. A reader may list less than everything by it.
 
-    What the user says of the source: `layout` (what folders mean), the columns of a table that hold paths and labels,
-    the `encoding` of its text, or of the names in a zip, and the tag of DICOM files that is their class.
+    What the user says of the source: `layout` (what folders mean), the columns of a table that hold paths, labels and
+    what belongs together, the `encoding` of its text, or of the names in a zip, and the tag of DICOM files that is
+    their class.
     """
 
     split: str | None = None
@@ -168,6 +169,7 @@ class Part:
     label_tag: LabelTag | None = None
     path_column: str | None = None
     label_column: str | None = None
+    group_column: str | None = None
     encoding: str | None = None
 
 

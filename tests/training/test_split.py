@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
+import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,13 +18,14 @@ from PIL import Image
 
 from imaginate.cli import main
 from imaginate.data import open_dataset
-from imaginate.data.relatives import joined, named_pairs
-from imaginate.errors import ConfigError
+from imaginate.data.relatives import joined, named_pairs, parted
+from imaginate.engine.run import expand
+from imaginate.errors import ConfigError, DataError
 from imaginate.records import Sample
 from imaginate.training.pixel_cache import build_pixel_cache
 from imaginate.training.split import folds, split
 from imaginate.training.training_set import Images, TrainingImages
-from worlds import MemorySource, picture
+from worlds import MemorySource, picture, png
 
 cuts = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8), st.booleans()), min_size=2, max_size=40)
 
@@ -85,7 +89,7 @@ def test_a_person_groups_by_a_column_or_by_a_pattern_in_the_name() -> None:
     assert named_pairs(people, "near") == named_pairs(people, "none") == []
     copied = samples(("images/a/0.png", {"seed_image": "a/p1-1.png"}), ("images/a/1.png", {"seed_image": "a/p1-2.png"}))
     assert named_pairs(copied, r"p\d+") == [(0, 1)]
-    for wrong, message in (("doctor", "no column of the dataset .the columns are patient."), ("(p", "no regular")):
+    for wrong, message in (("doctor", "no column of the dataset .which has patient."), ("(p", "no regular")):
         with pytest.raises(ConfigError, match=message):
             named_pairs(people, wrong)
 
@@ -136,3 +140,81 @@ def test_rare_classes_are_validated_and_those_that_cannot_be_are_named(
     )
     found = json.loads((tmp_path / "t" / "classifier.json").read_text())
     assert found["images"] == 32 + 1 + 1 + 1
+
+
+def patients(root: Path) -> Path:
+    """Two classes, six images each of three patients, whose table has a column for them; of two the last image is of
+    another split."""
+    root.mkdir(exist_ok=True)
+    rows = ["path,label,patient,split"]
+    for label, name in enumerate(("ant", "bee")):
+        for number in range(6):
+            patient = f"p{number // 2 + 3 * label}"
+            split = "test" if number == 5 else "train"
+            (root / f"{name}{number}.png").write_bytes(png(picture(10 * label + number)))
+            rows.append(f"{name}{number}.png,{name},{patient},{split}")
+    (root / "images.csv").write_text("\n".join(rows))
+    return root / "images.csv"
+
+
+def test_a_column_of_a_table_says_what_belongs_together(tmp_path: Path) -> None:
+    table = patients(tmp_path)
+    plain = open_dataset(table)
+    by_name = named_pairs(plain.samples, "patient", plain)
+    read = open_dataset(table, group_column="Patient")
+    assert {s.id: s.meta["group"] for s in read.samples}["bee0.png"] == "p3"
+    assert by_name == named_pairs(read.samples, "near", read) == [(0, 1), (2, 3), (5, 6), (7, 8)]
+    with pytest.raises(ConfigError, match=r"'doctor' is no column of the dataset, and as a pattern"):
+        named_pairs(plain.samples, "doctor", plain)
+    run = expand(
+        str(table), tmp_path / "run", "cutout", copies=1, split="train", group_column="patient", progress=False
+    )
+    made = open_dataset(run.path)
+    assert {str(s.meta["seed_image"]): s.meta["group"] for s in made.samples}["ant2.png"] == "p1"
+    ungrouped = open_dataset(expand(str(table), tmp_path / "plain", "cutout", copies=1, progress=False).path)
+    originals = [s for s in ungrouped.samples if s.meta["origin"] == "original"]
+    assert named_pairs(originals, "patient", ungrouped) == by_name
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet", "jsonl"])
+def test_the_column_of_any_table(form: str, tmp_path: Path) -> None:
+    """The same groups where the images and their facts are in other files."""
+    table = patients(tmp_path)
+    rows = [dict(zip(("path", "label", "patient", "split"), line.split(","), strict=True))
+            for line in table.read_text().split("\n")[1:]]  # fmt: skip
+    table.unlink()
+    if form == "jsonl":
+        place = tmp_path / "images.jsonl"
+        place.write_text("\n".join(json.dumps(row) for row in rows))
+    elif form == "parquet":
+        place = tmp_path / "images.parquet"
+        images = [{"bytes": (tmp_path / row["path"]).read_bytes(), "path": row["path"]} for row in rows]
+        columns = {key: [row[key] for row in rows] for key in ("label", "patient")}
+        pq.write_table(pa.table({"image": images, **columns}), place)
+    else:
+        place = tmp_path / "images.tar"
+        with tarfile.open(place, "w") as tar:
+            for row in rows:
+                facts = tmp_path / row["path"].replace(".png", ".json")
+                facts.write_text(json.dumps({"label": row["label"], "patient": row["patient"]}))
+                tar.add(tmp_path / row["path"], row["path"])
+                tar.add(facts, facts.name)
+    found = open_dataset(place, group_column="patient", split="all")
+    assert sorted(s.meta["group"] for s in found.samples) == sorted(row["patient"] for row in rows)
+    with pytest.raises(DataError, match=r"has no column 'doctor'|no value in a column 'doctor' \(--group-column\)"):
+        open_dataset(place, group_column="doctor")
+
+
+def test_a_patient_on_both_sides_of_a_split_is_said(tmp_path: Path) -> None:
+    table = patients(tmp_path)
+    train, test = (open_dataset(table, split=split) for split in ("train", "test"))
+    said = [
+        "2 of 2 held-out images are of a group (a patient, a plant, a video) of which there are training images: they "
+        "may be known by heart; `compare --folds` parts no group"
+    ]
+    assert parted(train, test, "patient") == said
+    assert parted(train, test, "near") == parted(train, test, "none") == []
+    again = (open_dataset(table, split=split, group_column="patient") for split in ("train", "test"))
+    assert parted(*again, "near") == said
+    elsewhere = patients(tmp_path / "other")
+    assert parted(train, open_dataset(elsewhere, split="test"), "patient") == []

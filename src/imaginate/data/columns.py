@@ -33,8 +33,9 @@ Row = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Roles:
     """Which column is what. The class is in `label` (a number or name), in `name`, or in `marks`: a column a class,
-    with a 1 in that of the image's own. `notes`: what was concluded from the content alone. `groups`: the columns, in a
-    table that `export` wrote, whose first value is shared by images that belong together."""
+    with a 1 in that of the image's own. `notes`: what was concluded from the content alone. `groups`: the columns whose
+    first value is shared by images that belong together: the one that is asked for, or those of a table that `export`
+    wrote."""
 
     path: str
     label: str | None = None
@@ -58,24 +59,29 @@ def find_roles(columns: Sequence[str], rows: Sequence[Row], part: Part, where: s
         path = found[0]
         notes.append(f"the paths are read from the column {path!r}, the only one with names of images")
     label = _asked(part.label_column, columns, where, "--label-column")
+    group = _asked(part.group_column, columns, where, "--group-column")
+    groups = groups_of(columns, group)
     name = None if label else first_of(NAMES, there)
     label = label or first_of([word for word in LABELS if there.get(word) not in (path, split)], there)
     if path is None or path == label:
         return None
     if label is not None or name is not None:
-        return Roles(path, label, name, split, notes=tuple(notes), groups=groups_of(columns))
-    others = [column for column in columns if column and column not in (path, split)]
+        return Roles(path, label, name, split, notes=tuple(notes), groups=groups)
+    others = [column for column in columns if column and column not in (path, split, group)]
     if len(others) == 1:
         notes.append(f"the classes are read from the column {others[0]!r}, the only one left")
-        return Roles(path, others[0], None, split, notes=tuple(notes))
+        return Roles(path, others[0], None, split, notes=tuple(notes), groups=groups)
     marks = tuple(column for column in others if _holds_marks(column, rows))
     if len(marks) > 1:
-        return Roles(path, None, None, split, marks, tuple(notes))
+        return Roles(path, None, None, split, marks, tuple(notes), groups)
     return None
 
 
-def groups_of(columns: Sequence[str]) -> tuple[str, ...]:
-    """The columns that say, in an export of a run, what belongs together: the patient or slide, else the seed image."""
+def groups_of(columns: Sequence[str], asked: str | None = None) -> tuple[str, ...]:
+    """The columns that say what belongs together: the one that is asked for; in an export of a run the patient or
+    slide, else the seed image."""
+    if asked is not None:
+        return (asked,) if asked in columns else ()
     is_export = {"origin", "seed_image", "rng_seed"} <= set(columns)
     return tuple(name for name in (GROUP, "seed_image") if name in columns) if is_export else ()
 

@@ -54,7 +54,7 @@ def is_keyed(found: Sequence[Member]) -> bool:
     return any(_image(group) and ("cls" in group or "json" in group) for group in _groups(found).values())
 
 
-def list_shards(path: str, shards: Iterable[Shard]) -> Listing:
+def list_shards(path: str, shards: Iterable[Shard], group_column: str | None = None) -> Listing:
     """All samples of all shards. Label files are read, images are not."""
     rows: list[_Row] = []
     skipped: list[Skipped] = []
@@ -72,7 +72,7 @@ def list_shards(path: str, shards: Iterable[Shard]) -> Listing:
             if image is None or reason:
                 skipped.append(Skipped(name, reason, split))
             else:
-                rows.append(_Row(name, _as_taken(image, facts), split, value, _family(facts)))
+                rows.append(_Row(name, _as_taken(image, facts), split, value, _family(facts, group_column)))
     return _listing(path, rows, skipped, numbered)
 
 
@@ -109,9 +109,10 @@ def _image(group: Group) -> Member | None:
     return next((member for extension, member in group.items() if has_image_suffix("x." + extension)), None)
 
 
-def _family(facts: Mapping[str, Any]) -> Mapping[str, str]:
-    """What an image belongs together with, in an export of a run."""
-    return next(({GROUP: str(facts[name])} for name in groups_of(list(facts)) if facts[name]), _NOTHING)
+def _family(facts: Mapping[str, Any], asked: str | None) -> Mapping[str, str]:
+    """What an image belongs together with: by the key that is asked for, or in an export of a run."""
+    names = groups_of(list(facts), asked)
+    return next(({GROUP: str(facts[name])} for name in names if facts[name] not in (None, "")), _NOTHING)
 
 
 def _as_taken(image: Member, facts: Mapping[str, Any]) -> Member:

@@ -25,7 +25,7 @@ from imaginate.data.spec import DataSpec
 from imaginate.data.subset import take_fraction, take_imbalanced, take_shots
 from imaginate.data.urls import hub_hint
 from imaginate.errors import DataError, ImageError
-from imaginate.records import LabelSpace, Listing, Part, Sample, Skipped
+from imaginate.records import GROUP, LabelSpace, Listing, Part, Sample, Skipped
 from imaginate.settings import build, nearest
 
 if TYPE_CHECKING:
@@ -114,6 +114,11 @@ def list_samples(spec: DataSpec) -> Listing:
         supported = ", ".join(reader.layout for reader in reversed(asked))
         raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")
     listing = reader.read(place, _part(spec))
+    if spec.group_column is not None and not any(GROUP in sample.meta for sample in listing.samples):
+        raise DataError(
+            f"{place.path} is read as {listing.format}, whose images have no value in a column {spec.group_column!r} "
+            "(--group-column)"
+        )
     if spec.origin != "all" and not listing.has_origins:
         raise DataError(f"origin {spec.origin!r} needs a run; {place.path} is read as {listing.format}")
     from imaginate.data.several import with_pictures  # numpy comes with it
@@ -128,6 +133,7 @@ def _part(spec: DataSpec) -> Part:
         layout=spec.layout,
         path_column=spec.path_column,
         label_column=spec.label_column,
+        group_column=spec.group_column,
         encoding=spec.encoding,
         label_tag=spec.label_tag,
     )

@@ -6,17 +6,22 @@ An image and its relative on the other side of a validation cut measure memory, 
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from imaginate.data.dataset import Dataset
 from imaginate.data.image_hashes import ImageHashes, matching
 from imaginate.data.lineage import read_lineage
-from imaginate.errors import ConfigError
+from imaginate.data.spec import DataSpec, source_of
+from imaginate.errors import ConfigError, DataError
 from imaginate.records import GROUP, Relatives, Sample
 from imaginate.runs import RunFolder
+from imaginate.settings import build
 
 # The borders at which altered copies are found and different pictures are not (`benchmarks/leak_control.py`).
 WITHIN_BITS = 8
@@ -72,10 +77,10 @@ def joined(count: int, pairs: Iterable[tuple[int, int]]) -> np.ndarray:
     return np.array([root(i) for i in range(count)], np.int64)
 
 
-def named_pairs(samples: Sequence[Sample], group_by: str) -> list[tuple[int, int]]:
+def named_pairs(samples: Sequence[Sample], group_by: str, dataset: Dataset | None = None) -> list[tuple[int, int]]:
     """Pairs of samples that belong together: as their reader says (one patient), or as a person groups: by a column of
-    the dataset's metadata, or by a regular expression that is searched in the ids (its first bracket names the group,
-    else all of what is found).
+    the dataset's metadata or (of a `dataset`) of the table that it is read from, or by a regular expression that is
+    searched in the ids (its first bracket names the group, else all of what is found).
 
     Raises ConfigError for what is neither a column nor a pattern that any id has.
     """
@@ -85,8 +90,63 @@ def named_pairs(samples: Sequence[Sample], group_by: str) -> list[tuple[int, int
     if group_by == NEAR:
         return known
     columns = sorted({key for sample in samples for key in sample.meta})
-    names = [s.meta.get(group_by) for s in samples] if group_by in columns else _found(samples, group_by, columns)
-    return known + _sharing(names)
+    if group_by in columns:
+        return known + _sharing([s.meta.get(group_by) for s in samples])
+    if dataset is not None and (by_name := _by_column(dataset, group_by)):
+        return known + _sharing([by_name.get(name) for name in _source_names(samples)])
+    return known + _sharing(_found(samples, group_by, columns))
+
+
+def parted(train: Dataset, held_out: Dataset, group_by: str) -> list[str]:
+    """A note where the cut between training and held-out images of one source has parted what belongs together; nothing
+    where it has not, or where nobody says what does."""
+    if group_by == NONE or _origin(train) != _origin(held_out):
+        return []
+    ours, theirs = (_groups(dataset, group_by) for dataset in (train, held_out))
+    own = set(ours) - {None}
+    count = sum(name in own for name in theirs if name is not None)
+    if not count:
+        return []
+    return [
+        f"{count} of {len(theirs)} held-out images are of a group (a patient, a plant, a video) of which there are "
+        "training images: they may be known by heart; `compare --folds` parts no group"
+    ]
+
+
+def _origin(dataset: Dataset) -> str:
+    """Where its images come from, in the end."""
+    path = dataset.spec.path
+    if dataset.format == "run":
+        path = str((RunFolder(path).recipe.get("data") or {}).get("path", path))
+    return path if "://" in path else os.path.realpath(os.path.expanduser(path))
+
+
+def _groups(dataset: Dataset, group_by: str) -> list[str | None]:
+    """The group of each image, as its reader says, or by the column that is asked for."""
+    known = [None if (name := s.meta.get(GROUP)) is None else str(name) for s in dataset.samples]
+    if group_by == NEAR or any(known) or not (by_name := _by_column(dataset, group_by)):
+        return known
+    return [by_name.get(name) for name in _source_names(dataset.samples)]
+
+
+def _by_column(dataset: Dataset, column: str) -> dict[str, str]:
+    """Id -> value of a column of the table that a dataset, or what a run was made of, is read from; empty where there
+    is no such table or column."""
+    from imaginate.data.opening import open_dataset
+
+    source: Mapping[str, Any] = asdict(dataset.spec)
+    if dataset.format == "run":
+        source = source_of(RunFolder(dataset.spec.path).recipe.get("data") or {})
+    try:
+        found = open_dataset(build(DataSpec, {**source, "group_column": column}, where="data"))
+    except (DataError, ConfigError):
+        return {}
+    return {sample.id: str(sample.meta[GROUP]) for sample in found.samples if GROUP in sample.meta}
+
+
+def _source_names(samples: Sequence[Sample]) -> list[str]:
+    """What each image is called in its dataset; of a run's original, where it was copied from."""
+    return [str(s.meta.get("seed_image") or s.id) for s in samples]
 
 
 def _sharing(names: Sequence[object]) -> list[tuple[int, int]]:
@@ -102,13 +162,13 @@ def _found(samples: Sequence[Sample], pattern: str, columns: Sequence[str]) -> l
         compiled = re.compile(pattern)
     except re.error as error:
         raise ConfigError(f"group-by {pattern!r} is no column and no regular expression: {error}") from None
-    ids = [str(s.meta.get("seed_image") or s.id) for s in samples]
+    ids = _source_names(samples)
     matches = [compiled.search(text) for text in ids]
     if not any(matches):
-        known = f"the columns are {', '.join(columns)}" if columns else "this dataset has no columns"
+        known = f" (which has {', '.join(columns)})" if columns else ""
         raise ConfigError(
-            f"group-by {pattern!r} is no column of the dataset ({known}), and as a pattern it is in no image's name, "
-            f"such as {ids[0]!r}"
+            f"group-by {pattern!r} is no column of the dataset{known}, and as a pattern it is in no image's name, such "
+            f"as {ids[0]!r}"
         )
     return [None if m is None else m.group(1 if m.re.groups else 0) for m in matches]
 

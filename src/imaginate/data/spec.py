@@ -19,6 +19,7 @@ UNSAID = {
     "layout": "auto",
     "path_column": None,
     "label_column": None,
+    "group_column": None,
     "encoding": None,
     "range": None,
     "channels": None,
@@ -30,7 +31,8 @@ UNSAID = {
 
 # Settings that say how a source is read, not which part of it.
 READING = (
-    "layout", "path_column", "label_column", "encoding", "range", "channels", "page", "slices", "tiles", "label_tag",
+    "layout", "path_column", "label_column", "group_column", "encoding", "range", "channels", "page", "slices", "tiles",
+    "label_tag",
 )  # fmt: skip
 
 
@@ -68,6 +70,11 @@ class DataSpec:
     )  # fmt: skip
     path_column: str | None = setting(None, "the column of a table that names the images")
     label_column: str | None = setting(None, "the column of a table that names the classes")
+    group_column: str | None = setting(
+        None,
+        "the column of a table whose value images share that belong together (a patient, a plant, a video), so that no "
+        "cut parts them",
+    )
     encoding: str | None = setting(None, "code page of a text table, or of the names in a zip: cp1252, gb18030, ...")
     range: str | None = setting(
         None,
@@ -122,6 +129,11 @@ def reading_of(text: str | None) -> dict[str, str]:
             raise ConfigError(f"read-as takes NAME=VALUE with one of {', '.join(READING)}, got {word!r}")
         found[name] = value
     return found
+
+
+def reading_elsewhere(reading: Mapping[str, Any]) -> dict[str, Any]:
+    """How another source is read as this one: it need not have the column of what belongs together."""
+    return {name: value for name, value in reading.items() if name != "group_column"}
 
 
 def source_of(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -85,7 +85,9 @@ def _roles_by_files(file: TableFile, finder: Finder, part: Part) -> Roles | None
         label = label or next((column for column in columns if column != path), None)
     if path is None or label is None or not _are_files(rows[:2], path, finder):
         return None
-    return Roles(path, label, notes=(f"the paths are read from {path}, the classes from {label}",))
+    group = _numbered(columns, part.group_column)
+    read = (f"the paths are read from {path}, the classes from {label}",)
+    return Roles(path, label, notes=read, groups=() if group is None else (group,))
 
 
 def _numbered(columns: Sequence[str], word: str | None) -> str | None:

@@ -13,7 +13,8 @@ import numpy as np
 from imaginate.data import Dataset, open_dataset
 from imaginate.data.lineage import Lineage, check_made_from, lineage_of, parents_among, read_lineage
 from imaginate.data.photometry import rendering_of
-from imaginate.data.spec import as_read
+from imaginate.data.relatives import parted
+from imaginate.data.spec import as_read, reading_elsewhere
 from imaginate.errors import DataError, some
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.elsewhere import Elsewhere, Guarded, guard, is_elsewhere, open_elsewhere, remarks
@@ -268,6 +269,8 @@ def _checked(
         if cache.skipped
     ]
     warnings += [text for found in guards.values() for text in remarks(found.facts)]
+    if protocol.folds is None:
+        warnings += parted(opened.train, opened.held_out, protocol.group_by)
     short, held_short = _short(protocol, opened, arms, checked, new), 0
     if short:
         keep = ~np.isin(np.arange(len(opened.train.labels)), short)
@@ -426,8 +429,8 @@ def _more_real(protocol: Protocol, train: Dataset) -> Dataset:
 
 def _open(protocol: Protocol, path: str, split: str | None, train: Dataset) -> Dataset:
     """Read as the training images are."""
-    reading: dict[str, Any] = {**protocol.reading, "rendered_as": rendering_of(train)}
-    return open_dataset(path, split=split, **reading)
+    reading = dict(protocol.reading) if path == protocol.data else reading_elsewhere(protocol.reading)
+    return open_dataset(path, split=split, **reading, rendered_as=rendering_of(train))
 
 
 def _rest(protocol: Protocol, train: Dataset, what: str) -> Dataset:

@@ -12,6 +12,7 @@ import numpy as np
 
 from imaginate.data import Dataset, open_dataset
 from imaginate.data.photometry import rendering_of
+from imaginate.data.relatives import parted
 from imaginate.data.rendering import Rendering
 from imaginate.devices import pick_device
 from imaginate.errors import ConfigError, DataError
@@ -213,7 +214,8 @@ def _gather(data: str, settings: Training, out: Path, progress: bool) -> Classif
     where = f"{settings.held_out}, split {held.split}" if held.split else str(settings.held_out)
     used = np.concatenate([parts.rows, parts.validation])
     rows, leak = check_leak(store, used, outside, where, allow=settings.allow_leak, drop=settings.drop_leak)
-    return replace(found, held=HeldOut(store=outside, rows=rows, leak=leak))
+    notes = (*notes, *parted(train, held, settings.group_by))
+    return replace(found, held=HeldOut(store=outside, rows=rows, leak=leak), notes=notes)
 
 
 def _open_held_out(settings: Training, train: Dataset) -> Dataset | None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 
 from imaginate.data import Dataset, open_dataset
 from imaginate.data.photometry import rendering_of
-from imaginate.data.spec import READING
+from imaginate.data.spec import READING, reading_elsewhere
 from imaginate.errors import DataError
 
 
@@ -16,6 +16,8 @@ def open_held_out(path: str, split: str | None, train: Dataset) -> Dataset:
     training split where the dataset is that of the training images. DataError where another dataset has several splits,
     for nobody knows which is meant."""
     reading = {name: value for name, value in asdict(train.spec).items() if name in READING}
+    if _place(path) != _place(train.spec.path):
+        reading = reading_elsewhere(reading)
     reading["rendered_as"] = rendering_of(train)
     if split is not None:
         return open_dataset(path, split=split, **reading)

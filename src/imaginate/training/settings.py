@@ -35,12 +35,12 @@ class ClassifierSettings:
     group_by: str = setting(
         NEAR,
         "images that stay on one side of the validation cut: near (near-duplicates), none, or near-duplicates and a "
-        "metadata column or a pattern in the image's name (patients, plants, videos)",
+        "column of the dataset's table or a pattern in the image's name (patients, plants, videos)",
     )
     read_as: str | None = setting(
         None,
         "how the images are read, where expand has settings for it: slices=every:5 range=0..4095 (layout, path_column, "
-        "label_column, encoding, range, channels, page, slices, tiles, label_tag)",
+        "label_column, group_column, encoding, range, channels, page, slices, tiles, label_tag)",
     )
     arch: str | None = setting(
         None,

@@ -186,7 +186,7 @@ class Images:
             return rows
         own = self.cache.only(self.usable & ~self.new)
         pairs = near_duplicates(own.hashes, own.mirrored, own.content)
-        return joined(len(rows), pairs + named_pairs(self._dataset.samples, self.group_by))
+        return joined(len(rows), pairs + named_pairs(self._dataset.samples, self.group_by, self._dataset))
 
     def cut(self, share: float, seed: int, least: int) -> tuple[np.ndarray, np.ndarray]:
         """`split` of the originals that may be used; the arms of a study ask for the same one."""

@@ -17,6 +17,7 @@ from imaginate.data.decoding import has_image_suffix
 from imaginate.data.layout import arranged
 from imaginate.data.listing import printable
 from imaginate.data.scanning import scan
+from imaginate.data.spec import reading_elsewhere
 from imaginate.errors import ConfigError, DataError, ImageError
 from imaginate.files import RECIPE, Folder, content_hash
 from imaginate.markdown import table as html_table
@@ -192,10 +193,10 @@ def _listed(
 
 def _reading(classifier: Classifier) -> dict[str, Any]:
     """How the images that the classifier was trained on were read."""
-    rendering = classifier.rendering
+    rendering, reading = classifier.rendering, reading_elsewhere(classifier.reading)
     if rendering is None:
-        return dict(classifier.reading)
-    return {**classifier.reading, "rendered_as": rendering, "channels": rendering.channels, "page": rendering.page}
+        return reading
+    return {**reading, "rendered_as": rendering, "channels": rendering.channels, "page": rendering.page}
 
 
 def _labels(known: Sequence[str | None], classes: Sequence[str]) -> tuple[str, ...] | None:

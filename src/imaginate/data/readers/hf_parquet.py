@@ -39,7 +39,7 @@ class HfParquet:
         """The rows of the wanted split."""
         if place.is_remote:
             raise DataError(f"{place.path}: parquet is read from a local disk; copy it there")
-        return _read(place.path, part.split)
+        return _read(place.path, part.split, part.group_column)
 
 
 def _files(path: str) -> list[str]:
@@ -51,7 +51,7 @@ def _files(path: str) -> list[str]:
     return sorted(file for folder in folders for file in glob.glob(os.path.join(glob.escape(folder), "*.parquet")))
 
 
-def _read(path: str, split: str | None) -> Listing:
+def _read(path: str, split: str | None, group_column: str | None) -> Listing:
     """The rows of the chosen split; the label space is that of all splits."""
     found = _files(path)
     schemas = {file: schema_of(file) for file in found}
@@ -72,7 +72,7 @@ def _read(path: str, split: str | None) -> Listing:
     for file, column in used.items():
         if wanted is None or by_file[file] == wanted:
             stem = os.path.relpath(file, path) if os.path.isdir(path) else os.path.basename(file)
-            rows = _rows(file, stem.removesuffix(".parquet"), column, by_file[file], labeller)
+            rows = _rows(file, stem.removesuffix(".parquet"), column, by_file[file], labeller, group_column)
             for row in rows:
                 samples.append(row) if isinstance(row, Sample) else skipped.append(row)
     return Listing(
@@ -117,16 +117,16 @@ def _downloads(file: str, count: int) -> Sequence[Mapping[str, Any]]:
     return [dict(zip(there, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
-def _families(file: str, count: int) -> Sequence[Mapping[str, Any]]:
-    """What each row belongs together with, where `export` wrote the file."""
-    columns = groups_of(schema_of(file).names)
+def _families(file: str, count: int, asked: str | None) -> Sequence[Mapping[str, Any]]:
+    """What each row belongs together with: by the column that is asked for, or where `export` wrote the file."""
+    columns = groups_of(schema_of(file).names, asked)
     found = list(zip(*(_labels_of(file, column) for column in columns), strict=True)) if columns else [()] * count
     names = (next((str(name) for name in row if name not in (None, "")), None) for row in found)
     return [_NOTHING if name is None else {GROUP: name} for name in names]
 
 
 def _rows(
-    file: str, stem: str, column: features.Columns, split: str | None, labeller: Labeller
+    file: str, stem: str, column: features.Columns, split: str | None, labeller: Labeller, group_column: str | None
 ) -> Iterator[Sample | Skipped]:
     import pyarrow.parquet as pq
 
@@ -134,7 +134,9 @@ def _rows(
     groups = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
     places = ((group, row) for group, count in enumerate(groups) for row in range(count))
     facts = _downloads(file, metadata.num_rows)
-    values = zip(places, _labels_of(file, column.label), _families(file, metadata.num_rows), facts, strict=True)
+    values = zip(
+        places, _labels_of(file, column.label), _families(file, metadata.num_rows, group_column), facts, strict=True
+    )
     for number, ((group, row), value, meta, fact) in enumerate(values):
         failed = fact.get("status", "success") not in ("success", None)
         label = str(fact["status"]) if failed else labeller.label(value)
