@@ -51,7 +51,7 @@ def frames_note(samples: Sequence[Sample]) -> str:
     pattern = f"({'.+' if is_repeated else '[^/]+'}){re.escape(between)}\\d+"
     return (
         f"the images look like frames of {len(videos):,} videos or series, such as {found[0][0].id!r}; so that each "
-        f"stays on one side of a validation cut, give train, compare, guide and fit --group-by '{pattern}'"
+        f"stays on one side of a validation cut, give train and compare --group-by '{pattern}'"
     )
 
 
