@@ -346,20 +346,43 @@ def pair_of_limits(root: Path, data: Path) -> float:
     return sum(both) / alone
 
 
-def start_up(rounds: int = 5) -> dict[str, float]:
-    """Median wall seconds of the two commands that must start at once, compiled as an installed package is."""
+def start_up(root: Path, data: Path, rounds: int = 5) -> dict[str, float]:
+    """Median wall seconds of the two commands that must start at once, of PyTorch's import, and until `expand` has
+    written its first image; all compiled as an installed package is."""
     out = {}
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    for command in (["--help"], ["methods"]):
+    for title, command in {
+        "imaginate --help": ["-m", "imaginate", "--help"],
+        "imaginate methods": ["-m", "imaginate", "methods"],
+        "import torch, torchvision.transforms.v2": ["-c", "import torch, torchvision.transforms.v2"],
+    }.items():
         times = []
         for _ in range(rounds):
             start = time.perf_counter()
-            subprocess.run(
-                [sys.executable, "-m", "imaginate", *command], stdout=subprocess.DEVNULL, env=environment, check=True
-            )
+            subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, env=environment, check=True)
             times.append(time.perf_counter() - start)
-        out[f"imaginate {command[0]}"] = statistics.median(times)
+        out[title] = statistics.median(times)
+    for workers in (1, 2):
+        times = [first_image(Path(tempfile.mkdtemp(dir=root)), data, workers, environment) for _ in range(rounds)]
+        out[f"first image of imaginate expand, --workers {workers}"] = statistics.median(times)
     return out
+
+
+def first_image(out: Path, data: Path, workers: int, environment: Mapping[str, str]) -> float:
+    """Wall seconds from the command to its first image."""
+    command = ["expand", str(data), str(out), "--method", "cutout", "--originals", "none", "--workers", str(workers)]
+    start = time.perf_counter()
+    with subprocess.Popen(
+        [sys.executable, "-m", "imaginate", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env=environment,
+    ) as process:  # fmt: skip
+        while not any((out / "images").rglob("*.png")):
+            if process.poll() is not None:
+                raise SystemExit(f"imaginate {' '.join(command)} ended without an image")
+            time.sleep(0.005)
+        seconds = time.perf_counter() - start
+        process.terminate()
+    return seconds
 
 
 def main() -> None:
@@ -379,7 +402,8 @@ def main() -> None:
     from _machine import write
 
     if args.part in ("all", "start"):
-        write("expand-start", start_up())
+        with tempfile.TemporaryDirectory(prefix="imaginate-bench-") as folder:
+            write("expand-start", start_up(Path(folder), dataset(Path(folder), args.source, 500)))
     if args.part in ("all", "side-by-side"):
         with tempfile.TemporaryDirectory(prefix="imaginate-bench-", dir=MEMORY if MEMORY.is_dir() else None) as folder:
             root = Path(folder)

@@ -17,16 +17,16 @@ def put(row: Row, found: Mapping[str, Any]) -> None:
     kept = json.loads(row[OWN]) if row.get(OWN) else {"was": {}, "new": []}
     for name in found:
         if name not in kept["was"] and name not in kept["new"]:
-            if name in row:
-                kept["was"][name] = row[name]
-            else:
+            if row.get(name) is None:  # whether there is such a column: a killed process may have written it
                 kept["new"].append(name)
+            else:
+                kept["was"][name] = row[name]
     row.update(found)
     row[OWN] = json.dumps(kept, ensure_ascii=False)
 
 
 def take_back(rows: Sequence[Row]) -> set[str]:
-    """Every row with the findings of the run; returns the columns that the run did not have."""
+    """Every row with the findings of the run; returns the columns that some row did not have."""
     new: set[str] = set()
     for row in rows:
         if row.get(OWN):
