@@ -98,7 +98,7 @@ def test_stopped_while_it_grows_the_same_command_goes_on_and_no_other(
         monkeypatch.setattr(Folder, name, function)
     assert RunFolder(tmp_path / "run").is_finished == (after < 2)
     if after > 2:
-        with pytest.raises(RunError, match=r"copies was 3, is 2|grows just now"):
+        with pytest.raises(RunError, match=r"copies was 3, is 2|grows just now, to \d+ new images"):
             imaginate.expand(str(data), tmp_path / "run", copies=2, **KNOBS)
     imaginate.expand(str(data), tmp_path / "run", copies=3, **KNOBS)
     assert files(tmp_path / "run") == files(tmp_path / "whole")
@@ -162,6 +162,18 @@ def test_what_cannot_grow_is_refused_and_changes_nothing(data: Path, tmp_path: P
     imaginate.refilter(tmp_path / "run", ["quality"], progress=False)
     before = files(tmp_path / "run")
     refused("cannot grow: it was refiltered or reviewed")
+
+
+def test_a_run_whose_refiltering_was_taken_back_grows_like_any_other(data: Path, tmp_path: Path) -> None:
+    imaginate.expand(str(data), tmp_path / "run", copies=1, **KNOBS)
+    imaginate.refilter(tmp_path / "run", [{"name": "quality", "sharpness": 0.5}], progress=False)
+    imaginate.refilter(tmp_path / "run", progress=False)
+    imaginate.expand(str(data), tmp_path / "run", copies=3, **KNOBS)
+    imaginate.expand(str(data), tmp_path / "whole", copies=3, **KNOBS)
+    grown, whole = files(tmp_path / "run"), files(tmp_path / "whole")
+    assert json.loads(grown.pop("run.json"))["refiltered"]
+    assert whole.pop("run.json")
+    assert grown == whole
 
 
 def test_a_choice_of_the_best_cannot_grow(data: Path, tmp_path: Path) -> None:

@@ -193,3 +193,19 @@ def test_a_last_decision_without_a_line_break_counts_where_it_is_whole(run: Path
     for data, count in ((whole, 2), (whole.rstrip(b"\n"), 2), (whole[:-10], 1)):
         mine.write_bytes(data)
         assert len(decisions.read_file(mine, fingerprint)) == count
+
+
+def test_a_person_s_class_replaces_the_mixture_of_a_method_and_undo_brings_it_back(tmp_path: Path) -> None:
+    """Soft labels win in training: one that stayed would teach the class that a person took away."""
+    data = folder(tmp_path / "data", each=2)
+    imaginate.expand(str(data), str(tmp_path / "run"), "mixup", copies=1, progress=False)
+    before, row = tables(tmp_path / "run"), new(tmp_path / "run")[0]
+    assert row["soft_label"] is not None
+    other = next(name for name in ("ant", "bee", "cow") if name != row["class_name"])
+    decide(tmp_path / "run", one(image(row), "relabel", other))
+    imaginate.refilter(str(tmp_path / "run"), reviewed=True, progress=False)
+    (found,) = [r for r in new(tmp_path / "run") if image(r) == image(row)]
+    assert (found["class_name"], found["soft_label"]) == (other, None)
+    decide(tmp_path / "run", one(image(row), "undo"))
+    imaginate.refilter(str(tmp_path / "run"), reviewed=True, progress=False)
+    assert tables(tmp_path / "run") == before

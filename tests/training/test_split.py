@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -216,5 +218,26 @@ def test_a_patient_on_both_sides_of_a_split_is_said(tmp_path: Path) -> None:
     assert parted(train, test, "near") == parted(train, test, "none") == []
     again = (open_dataset(table, split=split, group_column="patient") for split in ("train", "test"))
     assert parted(*again, "near") == said
-    elsewhere = patients(tmp_path / "other")
-    assert parted(train, open_dataset(elsewhere, split="test"), "patient") == []
+    elsewhere = open_dataset(patients(tmp_path / "other"), split="test")
+    assert parted(train, elsewhere, "patient") == said  # in two tables by a column that is named alone
+    assert parted(*(replace(d, spec=replace(d.spec, group_column="patient")) for d in (train, elsewhere)), "near") == []
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "jsonl"])
+def test_a_group_is_one_however_its_number_is_written_and_a_gap_is_none(form: str, tmp_path: Path) -> None:
+    for number in range(6):
+        (tmp_path / f"{number}.png").write_bytes(png(picture(number)))
+    said = ["1", "1.0", "2", "", "", "2.00"] if form == "csv" else [1, 1.0, 2, math.nan, None, 2.0]
+    rows = [{"path": f"{n}.png", "label": "ab"[n % 2], "plant": said[n]} for n in range(6)]
+    place = tmp_path / f"images.{form}"
+    if form == "csv":
+        place.write_text("path,label,plant\n" + "\n".join(",".join(map(str, row.values())) for row in rows))
+    elif form == "jsonl":
+        place.write_text(
+            "\n".join(json.dumps({k: v for k, v in row.items() if v == v and v is not None}) for row in rows)
+        )
+    else:
+        columns = {key: [row[key] for row in rows] for key in ("path", "label")}
+        pq.write_table(pa.table({**columns, "plant": pa.array([row["plant"] for row in rows], pa.float64())}), place)
+    found = open_dataset(place, group_column="plant")
+    assert [s.meta.get("group") for s in found.samples] == ["1", "1", "2", None, None, "2"]

@@ -12,7 +12,7 @@ from imaginate.data.archives import Member
 from imaginate.data.columns import groups_of
 from imaginate.data.decoding import has_image_suffix
 from imaginate.data.downloads import resized_by
-from imaginate.data.labelling import NO_LABEL, Labeller, from_line, text
+from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, text
 from imaginate.data.listing import nothing
 from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.errors import DataError, ImageError
@@ -111,8 +111,8 @@ def _image(group: Group) -> Member | None:
 
 def _family(facts: Mapping[str, Any], asked: str | None) -> Mapping[str, str]:
     """What an image belongs together with: by the key that is asked for, or in an export of a run."""
-    names = groups_of(list(facts), asked)
-    return next(({GROUP: str(facts[name])} for name in names if facts[name] not in (None, "")), _NOTHING)
+    name = group_in(facts[column] for column in groups_of(list(facts), asked))
+    return _NOTHING if name is None else {GROUP: name}
 
 
 def _as_taken(image: Member, facts: Mapping[str, Any]) -> Member:

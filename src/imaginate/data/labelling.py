@@ -165,6 +165,12 @@ def one_form(name: str) -> str:
     return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
+def group_in(values: Iterable[Any]) -> str | None:
+    """The first value that says what an image belongs together with, in the form of a label (`1` for `1.0`); None where
+    all are blank."""
+    return next((name for value in values if value is not None and (name := text(value))), None)
+
+
 def text(value: Any) -> str:
     """A label as a class name: whole numbers without a fraction, text without the blanks around it."""
     if isinstance(value, float):

@@ -98,11 +98,12 @@ def named_pairs(samples: Sequence[Sample], group_by: str, dataset: Dataset | Non
 
 
 def parted(train: Dataset, held_out: Dataset, group_by: str) -> list[str]:
-    """A note where the cut between training and held-out images of one source has parted what belongs together; nothing
-    where it has not, or where nobody says what does."""
-    if group_by == NONE or _origin(train) != _origin(held_out):
+    """A note where the cut between training and held-out images has parted what belongs together: in one source, or in
+    two where a column of both is named. Nothing where it has not, or where nobody says what belongs together."""
+    is_one = _origin(train) == _origin(held_out)  # of two, patient 1 may be another one
+    if group_by == NONE or (group_by == NEAR and not is_one):
         return []
-    ours, theirs = (_groups(dataset, group_by) for dataset in (train, held_out))
+    ours, theirs = (_groups(dataset, group_by, known=is_one) for dataset in (train, held_out))
     own = set(ours) - {None}
     count = sum(name in own for name in theirs if name is not None)
     if not count:
@@ -121,11 +122,11 @@ def _origin(dataset: Dataset) -> str:
     return path if "://" in path else os.path.realpath(os.path.expanduser(path))
 
 
-def _groups(dataset: Dataset, group_by: str) -> list[str | None]:
-    """The group of each image, as its reader says, or by the column that is asked for."""
-    known = [None if (name := s.meta.get(GROUP)) is None else str(name) for s in dataset.samples]
-    if group_by == NEAR or any(known) or not (by_name := _by_column(dataset, group_by)):
-        return known
+def _groups(dataset: Dataset, group_by: str, *, known: bool) -> list[str | None]:
+    """The group of each image, as its reader says where that is to count, or by the column that is asked for."""
+    said = [str(s.meta[GROUP]) if known and GROUP in s.meta else None for s in dataset.samples]
+    if group_by == NEAR or any(said) or not (by_name := _by_column(dataset, group_by)):
+        return said
     return [by_name.get(name) for name in _source_names(dataset.samples)]
 
 

@@ -11,7 +11,7 @@ from imaginate.data import splits
 from imaginate.data.columns import Roles, Row, check_once, find_roles, marked, unknown_columns
 from imaginate.data.duplicates import two_labels
 from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
-from imaginate.data.labelling import NO_LABEL, Labeller, from_line, listed, text
+from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, listed, text
 from imaginate.data.listing import printable, refuse_boxes
 from imaginate.data.tables import SUFFIXES, TableFile
 from imaginate.errors import DataError
@@ -185,7 +185,7 @@ def _entries(table: PlacedTable) -> Iterator[_Entry]:
             number=number,
             split=splits.canonical(str(split)) if split not in _BLANKS else table.split,
             line=line,
-            group=next((str(row[c]) for c in roles.groups if row.get(c) not in _BLANKS), None),
+            group=group_in(row.get(column) for column in roles.groups),
         )
 
 

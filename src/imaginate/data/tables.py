@@ -46,8 +46,11 @@ class TableFile:
         if self.is_parquet:
             with self._open() as file:
                 return list(_parquet(file, self.path).schema_arrow.names)
-        first = next(iter(self._text_rows()), {})
-        return [column for column in first if column]
+        found: dict[str, None] = {}
+        # the lines of a csv have the columns of its header, those of a jsonl each their own
+        for row in self._text_rows() if self.is_exact else islice(self._text_rows(), 1):
+            found.update(dict.fromkeys(column for column in row if column))
+        return list(found)
 
     def header(self) -> list[str]:
         """The names of its columns as they stand there, one that is there twice twice."""

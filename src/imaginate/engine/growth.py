@@ -11,11 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from imaginate.engine.own_scores import OWN
 from imaginate.engine.plan import Plan
 from imaginate.engine.recipe import changes, determining
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.engine.sizes import Size
 from imaginate.engine.units import Unit
+from imaginate.engine.verdicts import AGAIN, BY, REMOVED
 from imaginate.errors import ImaginateError, RunError
 from imaginate.files import EARLIER, KEPT, REJECTED, SEEDS, Folder, json_bytes
 from imaginate.records import Candidate, LabelSpace, Verdict
@@ -66,6 +68,18 @@ def _has_all(store: Folder, plan: Plan) -> bool:
     return not before
 
 
+def _is_changed(store: Folder) -> bool:
+    """Whether a refiltering, or a decision of a person, is in effect."""
+    if store.exists(EARLIER):  # it was about to grow, when this was asked before; nothing else changes such a run
+        return False
+    run = RunFolder(store)
+    with run.parquet() as table:
+        if not {OWN, BY}.isdisjoint(table.schema_arrow.names):
+            return True
+    reasons = (batch.column(0).to_pylist() for batch in run.batches(REJECTED, columns=("reason",)))
+    return any(reason == REMOVED or reason.startswith(AGAIN) for some in reasons for reason in some)
+
+
 def _is_more(known: Mapping[str, Any], plan: Plan) -> bool:
     """Whether no class gets fewer images than before."""
     classes = known["classes"]
@@ -75,8 +89,11 @@ def _is_more(known: Mapping[str, Any], plan: Plan) -> bool:
 def _why_not(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan: Plan) -> str:
     if recipe.select.ranked:
         return f"select {recipe.select.policy} (scope {recipe.select.scope}) would choose among all images again"
-    if known.get("refiltered") or store.exists("decisions.jsonl"):
-        return "it was refiltered or reviewed since, which making it larger would undo"
+    if _is_changed(store):
+        return (
+            "it was refiltered or reviewed since, which making it larger would undo (`imaginate refilter "
+            f"{store.root}` takes a refiltering back)"
+        )
     old = [str(one["name"]) for one in known["classes"]]
     folders = dict(zip(plan.labels.names, folders_in_label_order(plan.labels.names), strict=True))
     moved = [name for name, folder in zip(old, folders_in_label_order(old), strict=True) if folders.get(name) != folder]

@@ -27,7 +27,7 @@ from imaginate.engine.refilter_seeds import SeedRequests, SeedSamples
 from imaginate.engine.resolve import NamedFilter, ResolvedRecipe, resolve_to_refilter
 from imaginate.engine.run_filters import other_side
 from imaginate.engine.run_rows import Part, RunRows
-from imaginate.engine.verdicts import AGAIN, check_classes
+from imaginate.engine.verdicts import AGAIN, REMOVED, check_classes
 from imaginate.errors import ConfigError, RunError
 from imaginate.files import KEPT, Folder
 from imaginate.ownership import own
@@ -36,7 +36,6 @@ from imaginate.records import Candidate, Image, Request, Verdict, steady
 from imaginate.runs import Row, RunFolder
 
 BATCH = 64
-REMOVED = "removed by hand"
 
 Filters = Sequence[str | Mapping[str, Any]]
 

@@ -296,10 +296,13 @@ def _same(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan:
     """RunError, in one line that says what changed, where the folder's run is another one."""
     if known.get("fingerprint") == fingerprint:
         return
+    if known.get(growth.GROWING):
+        raise RunError(
+            f"{store.root} holds a run that grows just now, to {known['wanted']:,} new images: give the command by "
+            "which it grows"
+        )
     before = determining(recipe.completed(RunFolder(store).recipe))
     different = changes(before, determining(recipe.to_dict()))
-    if not different and known.get(growth.GROWING):
-        different = ["it grows just now"]
     if different:
         raise RunError(
             f"{store.root} holds a run with another recipe ({'; '.join(different)}); "

@@ -22,6 +22,7 @@ from imaginate.write import names
 Row = dict[str, Any]
 
 AGAIN = "refilter: "  # in front of the reason of what is rejected after the run
+REMOVED = "removed by hand"  # the reason of an image that is gone from the folder
 BY, AT, WORD, BEFORE = "info_reviewed_by", "info_reviewed_at", "info_reviewed", "info_before"
 
 
@@ -65,12 +66,12 @@ class Reviewed:
             if one is None or row["method"] is None:
                 continue
             count += 1
-            before = {key: row[key] for key in ("kept", "reason", "label", "class_name")}
+            before = {key: row.get(key) for key in ("kept", "reason", "label", "class_name", "soft_label")}
             row.update({BEFORE: json.dumps(before, ensure_ascii=False), BY: one.by, AT: one.at, WORD: one.verdict})
             row["kept"] = one.verdict != "reject"
             row["reason"] = "" if row["kept"] else f"{AGAIN}rejected by {one.by}"
             if one.label is not None:
-                row.update(label=self._place[one.label], class_name=one.label)
+                row.update(label=self._place[one.label], class_name=one.label, soft_label=None)
         return count
 
     def put_in_class_folders(self, run: RunFolder, rows: Sequence[Row]) -> list[str]:

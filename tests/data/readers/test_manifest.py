@@ -368,3 +368,16 @@ def test_a_file_is_listed_once_however_its_path_is_written(tmp_path: Path) -> No
     data = open_dataset(manifest(tmp_path, f"path,label\n{rows}"))
     assert [sample.id for sample in data.samples] == ["img/a/000.png", "img/a/001.png"]
     assert data.reasons() == {"listed twice": 4}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_line_of_a_jsonl_that_lacks_a_key_takes_it_from_no_other(order: int, tmp_path: Path) -> None:
+    """The splits of the others would be lost, and with them which images are held out."""
+    rows = [{"path": f"{n}.png", "label": "ab"[n % 2], "split": "train" if n < 4 else "test"} for n in range(6)]
+    for n, row in enumerate(rows):
+        (tmp_path / str(row["path"])).write_bytes(zoo.png(n))
+    del rows[0]["split"]
+    (tmp_path / "list.jsonl").write_text("\n".join(json.dumps(row) for row in rows[::order]))
+    data = open_dataset(tmp_path / "list.jsonl")
+    assert (data.split, data.splits, len(data.samples)) == ("train", ("train", "test"), 3)
+    assert "1 image is in no split" in " ".join(data.notes)

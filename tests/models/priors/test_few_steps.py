@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from imaginate.models.priors.core import fitting
 from imaginate.models.priors.core.fitting import few_steps_of, fitting_settings
 
 SD = {"_class_name": "StableDiffusionPipeline", "scheduler": ["diffusers", "DDIMScheduler"]}
@@ -97,3 +98,8 @@ def test_a_recipe_takes_them_and_says_so_and_what_is_given_wins(
     assert said == [
         f"{base} is made for few steps (turbo): --guidance-scale 1, --scheduler euler-trailing, unless you give others"
     ]
+
+
+def test_a_bundled_model_asks_no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitting, "_from_hub", lambda *asked: pytest.fail(f"the hub is asked for {asked}"))
+    assert fitting_settings("nano") == {}

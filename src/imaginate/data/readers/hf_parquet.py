@@ -12,7 +12,7 @@ from imaginate.data import features, splits
 from imaginate.data.arrow import schema_of
 from imaginate.data.columns import groups_of
 from imaginate.data.downloads import NAMES, SIZES, resized_by
-from imaginate.data.labelling import Labeller
+from imaginate.data.labelling import Labeller, group_in
 from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.data.sources.hf_parquet import ParquetSource
 from imaginate.errors import DataError
@@ -121,8 +121,7 @@ def _families(file: str, count: int, asked: str | None) -> Sequence[Mapping[str,
     """What each row belongs together with: by the column that is asked for, or where `export` wrote the file."""
     columns = groups_of(schema_of(file).names, asked)
     found = list(zip(*(_labels_of(file, column) for column in columns), strict=True)) if columns else [()] * count
-    names = (next((str(name) for name in row if name not in (None, "")), None) for row in found)
-    return [_NOTHING if name is None else {GROUP: name} for name in names]
+    return [_NOTHING if (name := group_in(row)) is None else {GROUP: name} for row in found]
 
 
 def _rows(

@@ -50,7 +50,10 @@ def _of_flow(spec: str) -> Settings:
 
 
 def _config(spec: str, name: str) -> dict[str, Any]:
-    """A configuration file of a folder or a hub id; empty where there is none, or it cannot be had."""
+    """A configuration file of a folder or a hub id; empty where there is none, where it cannot be had, and of a bundled
+    model, which the papers' settings fit."""
+    if spec == "nano":
+        return {}
     folder = Path(spec).expanduser()
     if is_single_file(spec):
         folder = configuration_of(spec)
