@@ -226,3 +226,20 @@ def test_what_is_refused_while_it_is_prepared_leaves_no_folder(tmp_path: Path, f
     with pytest.raises(ImaginateError):
         imaginate.expand(str(data), tmp_path / "run", progress=False, **flags)
     assert (tmp_path / "run" / "cache").exists()
+
+
+def test_a_value_of_the_wrong_kind_is_one_line(tmp_path: Path) -> None:
+    data, out = str(folder(tmp_path / "data", each=2)), tmp_path / "run"
+    for given, words in [
+        ({"recipe": "run.yaml"}, r"recipe must be a mapping of sections, got 'run\.yaml'; a file is read by"),
+        ({"method": 3}, r"method must be the name of one, got 3"),
+        ({"method": {"name": "cutout"}}, r"a whole recipe is given as recipe=\.\.\."),
+        ({"method": "cutout", "workers": "2"}, r"workers must be a whole number in \[1, inf\), got '2'"),
+    ]:
+        with pytest.raises(ConfigError, match=words):
+            imaginate.expand(data, out, **given, progress=False)
+    with pytest.raises(ConfigError, match="out must name the output folder"):
+        imaginate.expand(data, None, "cutout", progress=False)
+    assert not out.exists()
+    imaginate.expand(data, out, "cutout", copies=1, progress=False)
+    assert imaginate.refilter(out, "quality", progress=False).judged == 6

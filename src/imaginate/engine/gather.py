@@ -22,6 +22,13 @@ def gather(
     """Loose keywords, or flags, sorted into the sections of a recipe: they override what the recipe itself says."""
     if isinstance(recipe, ResolvedRecipe):
         recipe = recipe.given
+    if recipe is not None and not isinstance(recipe, (Recipe, Mapping)):
+        raise ConfigError(
+            f"recipe must be a mapping of sections, got {recipe!r}; a file is read by yaml.safe_load, or by the "
+            "command's --recipe"
+        )
+    if method is not None and not isinstance(method, str):
+        raise ConfigError(f"method must be the name of one, got {method!r}; a whole recipe is given as recipe=...")
     given = recipe.as_given() if isinstance(recipe, Recipe) else recipe or {}
     named = _method_of(given.get("method"), method)
     values = {**given, "method": named}

@@ -37,7 +37,7 @@ from imaginate.runs import Row, RunFolder
 
 BATCH = 64
 
-Filters = Sequence[str | Mapping[str, Any]]
+Filters = str | Sequence[str | Mapping[str, Any]]
 
 
 @dataclass
@@ -97,27 +97,28 @@ def refilter(
 ) -> Refiltered:
     """Judge the new images of a finished run again; without any filter, all that was refiltered before comes back.
 
-    `filters`: names, or mappings with a name and settings (`{"name": "quality", "side": 64}`). `guide`: default the
-    run's own. `data`: where the source dataset is now, if it was moved. `held_out`: reject near-duplicates of these
-    images. `reconsider`: judge the images too that the run itself rejected. `accept_removed`: images that somebody
-    removed from the folder are rejected as `removed by hand`; without filters, that is all that is done. `reviewed`:
-    only bring into effect what people decided in `review`; that happens after filters, too. `decisions`: a log of such
-    decisions that was exported elsewhere, which is added to the run's own first. `dry_run`: say what would change,
-    change nothing. Raises RunError for what is no finished run, or one with images that are gone, ConfigError for a
-    filter that cannot be used.
+    `filters`: a name, or names, or mappings with a name and settings (`{"name": "quality", "side": 64}`). `guide`:
+    default the run's own. `data`: where the source dataset is now, if it was moved. `held_out`: reject near-duplicates
+    of these images. `reconsider`: judge the images too that the run itself rejected. `accept_removed`: images that
+    somebody removed from the folder are rejected as `removed by hand`; without filters, that is all that is done.
+    `reviewed`: only bring into effect what people decided in `review`; that happens after filters, too. `decisions`: a
+    log of such decisions that was exported elsewhere, which is added to the run's own first. `dry_run`: say what would
+    change, change nothing. Raises RunError for what is no finished run, or one with images that are gone, ConfigError
+    for a filter that cannot be used.
     """
     source = RunFolder(run)
     source.check_finished()
     if held_out_split and not held_out:
         raise ConfigError("--held-out-split needs --held-out PATH")
+    chosen = [filters] if isinstance(filters, str) else filters
     with own(source.store, "refilter", is_run=True):
-        recipe = _recipe(source, filters, guide, (held_out, held_out_split), device)
+        recipe = _recipe(source, chosen, guide, (held_out, held_out_split), device)
         spec = dataclasses.replace(recipe.data, path=data) if data else recipe.data
         gone = source.gone()
         if gone and not accept_removed:
             raise RunError(source.words_for_gone(gone))
         reviewed = reviewed or decisions is not None
-        judged = bool(filters or held_out or reconsider or not (accept_removed or reviewed))
+        judged = bool(chosen or held_out or reconsider or not (accept_removed or reviewed))
         log = read_log(source.store) if source.store.local else []
         fingerprint = str(source.facts.get("fingerprint", ""))
         more: list[Decision] = []

@@ -100,7 +100,7 @@ def expand(
     RunError) with one line that says what to do, and KeyboardInterrupt with one that says how far it came.
     """
     full = recipe_from(gather(recipe, data, method, settings))
-    if not os.fspath(out):
+    if out is None or not os.fspath(out):
         raise ConfigError("out must name the output folder")
     if ray is None:
         refuse_missing(full.roles.device)

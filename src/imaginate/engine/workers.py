@@ -31,8 +31,8 @@ class Team:
     ) -> None:
         """`count` workers; ConfigError below 1. `address`: of a Ray cluster. `is_needed`: whether there is work, as far
         as is known; where not, the other processes start when there is."""
-        if count < 1:
-            raise ConfigError(f"workers must be in [1, inf), got {count}")
+        if not isinstance(count, int) or count < 1:
+            raise ConfigError(f"workers must be a whole number in [1, inf), got {count!r}")
         self._recipe, self.count = recipe, count
         self._address = cluster.address_of(address) if count > 1 or address else None
         if self._address:
