@@ -102,9 +102,9 @@ work is what counts; processor seconds and peak memory, the start of Python and 
 alone takes some 3 seconds and 500 MB). Other work shared the processors all the time, which processor seconds feel too
 (a hyperthread waits for the other one); memory does not feel it. A run of n seeds has 2 n rows. A command that goes on
 with a run asks every seed's file whether it has changed (size, times, inode), and reads those that have: a source that
-changed is refused. The hashes of the others are in the machine's cache (`imaginate cache`). Of 1,000,000 seeds the
-numbers of refilters are of an earlier version, which took more memory (at 100,000 seeds 43 and 50 MB more). A dataset
-is listed ahead of loading PyTorch: that of a million files takes 150 MB for a moment.
+changed is refused. The hashes of the others are in the machine's cache (`imaginate cache`). The numbers of
+`refilter quality` of 1,000,000 seeds are of an earlier version, which took more memory (at 100,000 seeds 50 MB more). A
+dataset is listed ahead of loading PyTorch: that of a million files takes 150 MB for a moment.
 
 | processor s, seeds: | {sizes} |
 | --- | {rule} |
