@@ -6,7 +6,6 @@ An image and its relative on the other side of a validation cut measure memory, 
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -18,6 +17,7 @@ from imaginate.data.dataset import Dataset
 from imaginate.data.image_hashes import ImageHashes, matching
 from imaginate.data.lineage import read_lineage
 from imaginate.data.spec import DataSpec, source_of
+from imaginate.data.urls import real_place
 from imaginate.errors import ConfigError, DataError
 from imaginate.records import GROUP, Relatives, Sample
 from imaginate.runs import RunFolder
@@ -119,7 +119,7 @@ def _origin(dataset: Dataset) -> str:
     path = dataset.spec.path
     if dataset.format == "run":
         path = str((RunFolder(path).recipe.get("data") or {}).get("path", path))
-    return path if "://" in path else os.path.realpath(os.path.expanduser(path))
+    return real_place(path)
 
 
 def _groups(dataset: Dataset, group_by: str, *, known: bool) -> list[str | None]:

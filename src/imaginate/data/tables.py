@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain, islice
 from typing import IO, Any
 
@@ -43,6 +44,10 @@ class TableFile:
 
     def columns(self) -> list[str]:
         """The names of its columns, none for a table without rows. One without a header has `column 1`, `column 2`."""
+        return list(self._columns)
+
+    @cached_property
+    def _columns(self) -> Sequence[str]:
         if self.is_parquet:
             with self._open() as file:
                 return list(_parquet(file, self.path).schema_arrow.names)

@@ -61,6 +61,11 @@ def is_url(path: str) -> bool:
     return "://" in path
 
 
+def real_place(path: str) -> str:
+    """Where something is, spelled in one way: the real path of what is local, a URL as it is."""
+    return path if is_url(path) else os.path.realpath(os.path.expanduser(path))
+
+
 def fetch(url: str, offset: int, size: int) -> bytes:
     """`size` bytes of a remote file from `offset`; fewer means that the file ends. Raises ImageError."""
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict, replace
 
 from imaginate.data import Dataset, open_dataset
 from imaginate.data.photometry import rendering_of
 from imaginate.data.spec import READING, reading_elsewhere
+from imaginate.data.urls import real_place
 from imaginate.errors import DataError
 
 
@@ -16,12 +16,12 @@ def open_held_out(path: str, split: str | None, train: Dataset) -> Dataset:
     training split where the dataset is that of the training images. DataError where another dataset has several splits,
     for nobody knows which is meant."""
     reading = {name: value for name, value in asdict(train.spec).items() if name in READING}
-    if _place(path) != _place(train.spec.path):
+    if real_place(path) != real_place(train.spec.path):
         reading = reading_elsewhere(reading)
     reading["rendered_as"] = rendering_of(train)
     if split is not None:
         return open_dataset(path, split=split, **reading)
-    if _place(path) != _place(train.spec.path) or train.split is None:
+    if real_place(path) != real_place(train.spec.path) or train.split is None:
         found = open_dataset(path, **reading)
         if found.split is not None and len(found.splits) > 1:
             raise DataError(
@@ -38,7 +38,3 @@ def open_held_out(path: str, split: str | None, train: Dataset) -> Dataset:
     whole = open_dataset(path, split="all", **reading)
     rest = tuple(sample for sample in whole.samples if sample.split != train.split)
     return replace(whole, samples=rest, split=", ".join(others))
-
-
-def _place(path: str) -> str:
-    return path if "://" in path else os.path.realpath(os.path.expanduser(path))

@@ -45,7 +45,7 @@ def learner_settings(model: str | os.PathLike[str]) -> Training:
 def check_classes(model: str | os.PathLike[str], labels: LabelSpace, data: str) -> None:
     """ConfigError where the classifier, or the study, is of other classes than the dataset."""
     place = Path(model)
-    if (place / folder.RESULT).is_file():
+    if folder.is_finished(place):
         names = list(folder.result_of(place)["classes"])
     elif (place / _RESULTS).is_file():  # of a study that is not finished nobody knows
         names = list(json_object(Folder(place), _RESULTS).get("data", {}).get("classes") or labels.names)
