@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from imaginate.errors import ConfigError, RunError
-from imaginate.processes import TRIES, LastingProcess, Process, ProcessDied, take_turns
+from imaginate.processes import TRIES, LastingProcess, Process, ProcessDied, side_by_side, take_turns
 from imaginate.registry import make
 
 
@@ -144,3 +144,23 @@ def test_the_first_error_ends_the_others() -> None:
     with pytest.raises(ConfigError, match="item 0"):
         list(take_turns([fails], [0, 1], [Other()]))  # type: ignore[list-item]
     assert closed == [True]
+
+
+def test_results_of_several_processes_come_in_order_and_none_stays() -> None:
+    drawn: list[int] = []
+
+    def calls() -> Iterator[tuple[int, int]]:
+        for n in range(20):
+            drawn.append(n)
+            yield 20, n
+
+    found = side_by_side(math.comb, calls(), 3)
+    assert next(found) == 1
+    assert len(drawn) <= 5
+    assert list(found) == [math.comb(20, n) for n in range(1, 20)]
+    assert os.getpid() not in side_by_side(os.getpid, [()] * 4, 2)
+
+
+def test_a_dead_process_of_several_is_one_line_and_the_others_end() -> None:
+    with pytest.raises(RunError, match=r"^a process of this machine ended with 3; the same command goes on$"):
+        list(side_by_side(os._exit, [(3,), (3,)], 2))

@@ -198,6 +198,35 @@ def in_order(
             future.cancel()
 
 
+def side_by_side(
+    function: Callable[..., Result], calls: Iterable[tuple[Any, ...]], count: int, imports: Sequence[str] = ()
+) -> Iterator[Result]:
+    """`function(*arguments)` of each call, in order, in `count` other processes of this machine; few calls are in
+    memory at a time. Raises what `Process.call` raises, a RunError for a process that died; at the end, however it
+    comes, the processes end."""
+    idle = SimpleQueue[Process]()
+    crew = [Process(imports=imports) for _ in range(count)]
+    for process in crew:
+        idle.put(process)
+
+    def made(arguments: tuple[Any, ...]) -> Result:
+        process = idle.get()
+        try:
+            result: Result = process.call(function, *arguments)
+        except ProcessDied as death:
+            raise RunError(f"a process of this machine {death}; the same command goes on") from None
+        finally:
+            idle.put(process)
+        return result
+
+    with ThreadPoolExecutor(count) as threads:
+        try:
+            yield from in_order(threads, made, calls, count + 1)
+        finally:
+            for process in crew:
+                process.close()
+
+
 def serve() -> None:
     """The other side: answer calls until the caller is gone."""
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")

@@ -58,3 +58,10 @@ def test_a_unit_takes_few_bytes():
     shards = Shards((Slots(0, n, 0, 1, 1) for n in range(len(samples))), 256, samples, LABELS)
     shards._samples = ()
     assert len(pickle.dumps(shards)) < 10 * len(samples)
+
+
+def test_more_kinds_of_units_than_two_bytes_can_number():
+    count = 2**16 + 5
+    samples = [Sample(id=f"{n}.png", label=0, source=Nothing()) for n in range(1)]
+    shards = Shards((Slots(0, 0, n, n + 1, n + 1) for n in range(count)), 1, samples, LABELS)
+    assert [shards[n][0].start for n in (0, 2**16 - 1, 2**16, count - 1)] == [0, 2**16 - 1, 2**16, count - 1]

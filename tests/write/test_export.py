@@ -41,6 +41,40 @@ def test_an_export_holds_the_same_labelled_images(run: Path, tmp_path: Path, for
     assert seen(str(place / "manifest.csv" if form == "csv" else place)) == seen(str(run))
 
 
+@pytest.mark.parametrize("form", ["csv", "parquet", "webdataset"])
+def test_the_shares_of_mixed_images_come_back(run: Path, tmp_path: Path, form: str) -> None:
+    export(str(run), str(tmp_path / "out"), form, per_file=5)
+    again = open_dataset(tmp_path / "out/manifest.csv" if form == "csv" else tmp_path / "out")
+    assert shares(again) == shares(open_dataset(run))
+    assert any(soft for _, soft in shares(again))
+
+
+def shares(dataset: imaginate.data.Dataset) -> list[tuple[bytes, tuple[float, ...]]]:
+    return sorted((load(s).numpy().tobytes(), s.soft_label or ()) for s in dataset.samples)
+
+
+@pytest.mark.parametrize("form", ["fiftyone", "coco", "label-studio", "ultralytics"])
+def test_a_format_of_one_class_an_image_says_what_it_leaves_out(
+    run: Path, tmp_path: Path, form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "imaginate.facts")
+    export(str(run), str(tmp_path / "out"), form)
+    mixed = sum(bool(soft) for _, soft in shares(open_dataset(run)))
+    assert f"{mixed} images are mixtures of classes: {form} holds the main class of each alone" in caplog.text
+
+
+def test_shares_of_a_class_that_a_table_does_not_list_are_said(run: Path, tmp_path: Path) -> None:
+    export(str(run), str(tmp_path / "out"), "csv")
+    header, *lines = (tmp_path / "out/manifest.csv").read_text().splitlines()
+    gone = open_dataset(run).labels.names[0]
+    place = header.split(",").index("class_name")
+    kept = [line for line in lines if line.split(",")[place] != gone]
+    (tmp_path / "out/manifest.csv").write_text("\n".join([header, *kept]))
+    again = open_dataset(tmp_path / "out/manifest.csv")
+    assert any("mixed images are partly of classes that are not here" in note for note in again.notes)
+    assert all(sum(s.soft_label or (1,)) == pytest.approx(1) for s in again.samples)
+
+
 @pytest.mark.parametrize("form", FORMATS)
 def test_odd_class_names_come_back(tmp_path: Path, form: str) -> None:
     names = ["a\nb", " blank", "dog", '"quoted"', "z\u2028", "10", "9"]
@@ -166,3 +200,42 @@ def test_a_generated_original_says_so_in_an_export_of_several_kinds(tmp_path: Pa
         images = [tar.extractfile(m).read() for m in tar if m.name.endswith(".png")]  # type: ignore[union-attr]
     assert [source_in(data) for data in images].count("trainedAlgorithmicMedia") == 2
     assert len(images) == 4
+
+
+@pytest.mark.parametrize("form", ["parquet", "webdataset"])
+def test_many_processes_write_the_same_bytes(
+    run: Path, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imaginate.write import export as module
+
+    export(str(run), str(tmp_path / "one"), form, per_file=5)
+    started = []
+    monkeypatch.setattr(module, "_MANY", 1)
+    monkeypatch.setattr(module, "processors", lambda: 3)
+    together = module.side_by_side
+    monkeypatch.setattr(module, "side_by_side", lambda *given: started.append(given[2]) or together(*given))
+    export(str(run), str(tmp_path / "many"), form, per_file=5)
+    assert started == [3]
+    assert contents(tmp_path / "many") == contents(tmp_path / "one")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.name != ".lock"}
+
+
+def test_an_image_that_another_process_misses_is_one_line(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from imaginate.write import export as module
+
+    monkeypatch.setattr(module, "_MANY", 1)
+    monkeypatch.setattr(module, "processors", lambda: 2)
+    gone = next((run / "images").rglob("*.png"))
+    before = gone.read_bytes()
+    kept = module._kept_rows
+    monkeypatch.setattr(module, "_kept_rows", lambda run: (kept(run), gone.unlink())[0])
+    try:
+        with pytest.raises(RunError, match=gone.name):
+            export(str(run), str(tmp_path / "out"), "webdataset", per_file=5)
+    finally:
+        gone.write_bytes(before)

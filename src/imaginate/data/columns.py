@@ -82,8 +82,12 @@ def groups_of(columns: Sequence[str], asked: str | None = None) -> tuple[str, ..
     slide, else the seed image."""
     if asked is not None:
         return (asked,) if asked in columns else ()
-    is_export = {"origin", "seed_image", "rng_seed"} <= set(columns)
-    return tuple(name for name in (GROUP, "seed_image") if name in columns) if is_export else ()
+    return tuple(name for name in (GROUP, "seed_image") if name in columns) if is_export(columns) else ()
+
+
+def is_export(columns: Sequence[str]) -> bool:
+    """Whether these are the columns of a table that `export` wrote."""
+    return {"origin", "seed_image", "rng_seed"} <= set(columns)
 
 
 def marked(row: Row, marks: Sequence[str]) -> list[str]:

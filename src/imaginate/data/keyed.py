@@ -14,6 +14,7 @@ from imaginate.data.decoding import has_image_suffix
 from imaginate.data.downloads import resized_by
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, text
 from imaginate.data.listing import nothing
+from imaginate.data.soft_labels import SoftLabels, column_in
 from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.errors import DataError, ImageError
 from imaginate.limits import parse_json
@@ -40,13 +41,15 @@ class Shard:
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    """An image of a shard. `value`: its label as it is written; `family`: what it belongs together with."""
+    """An image of a shard. `value`: its label as it is written; `family`: what it belongs together with; `shares`: its
+    soft label as it is written."""
 
     name: str
     image: Member
     split: str | None
     value: Any
     family: Mapping[str, str]
+    shares: Any = None
 
 
 def is_keyed(found: Sequence[Member]) -> bool:
@@ -72,7 +75,8 @@ def list_shards(path: str, shards: Iterable[Shard], group_column: str | None = N
             if image is None or reason:
                 skipped.append(Skipped(name, reason, split))
             else:
-                rows.append(_Row(name, _as_taken(image, facts), split, value, _family(facts, group_column)))
+                family, shares = _family(facts, group_column), facts.get(column_in(list(facts)) or "")
+                rows.append(_Row(name, _as_taken(image, facts), split, value, family, shares))
     return _listing(path, rows, skipped, numbered)
 
 
@@ -81,17 +85,23 @@ def _listing(path: str, rows: Sequence[_Row], skipped: list[Skipped], numbered: 
     if not labeller.fixed:
         labeller.see(row.value for row in rows)
     samples: list[Sample] = []
+    classes = len(labeller.space)
+    soft = SoftLabels({label: label for label in range(classes)}, classes)
     for row in rows:
         label = labeller.label(row.value)
         if isinstance(label, str):
             skipped.append(Skipped(row.name, label, row.split))
         else:
-            source = row.image.source
-            samples.append(Sample(id=row.name, label=label, source=source, split=row.split, meta=row.family))
+            source, shares = row.image.source, soft.read(row.shares)
+            samples.append(
+                Sample(id=row.name, label=label, source=source, split=row.split, soft_label=shares, meta=row.family)
+            )
     if not samples and any(item.reason == NO_LABEL for item in skipped):
         raise DataError(nothing(path, skipped, UNLABELLED))
     there = splits.ordered(row.split for row in rows if row.split)
-    return Listing(format="WebDataset", labels=labeller.space, samples=samples, skipped=skipped, splits=there)
+    return Listing(
+        format="WebDataset", labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=soft.notes
+    )
 
 
 def _groups(found: Sequence[Member]) -> dict[str, Group]:

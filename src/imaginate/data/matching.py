@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from imaginate.data.dataset import Dataset
 from imaginate.data.labelling import one_form
+from imaginate.data.soft_labels import WHOLE, shares_in
 from imaginate.errors import DataError, some
 from imaginate.records import ClassInfo, LabelSpace, Sample, Skipped
 
 _CODE = re.compile(r"^(?:n\d{8}|[a-z]?\d+)[\s._-]+(?=\S)", re.IGNORECASE)
 SHOWN = 12  # names in a message
-WHOLE = 1e-4  # what the shares of a soft label may miss 1 by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,19 +64,11 @@ def matched(data: Dataset, ours: LabelSpace, what: str) -> tuple[Dataset, Matche
             left.append(Skipped(sample.id, "no class of that name", sample.split))
         elif sample.soft_label is None:
             kept.append(replace(sample, label=found.labels[sample.label]))
-        elif abs(sum(shares := _shares(sample.soft_label, found.labels, len(ours))) - 1) < WHOLE:
+        elif abs(sum(shares := shares_in(sample.soft_label, found.labels, len(ours))) - 1) < WHOLE:
             kept.append(replace(sample, label=found.labels[sample.label], soft_label=shares))
         else:
             left.append(Skipped(sample.id, "partly of no class of that name", sample.split))
     return replace(data, labels=ours, samples=tuple(kept), skipped=(*data.skipped, *left)), found
-
-
-def _shares(theirs: Sequence[float], labels: Mapping[int, int], classes: int) -> tuple[float, ...]:
-    """A soft label in our classes; it sums to less than 1 where a part of it is of none."""
-    shares = [0.0] * classes
-    for number, label in labels.items():
-        shares[label] += theirs[number]
-    return tuple(shares)
 
 
 def _forms(info: ClassInfo) -> set[str]:

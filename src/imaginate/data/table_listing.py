@@ -13,6 +13,7 @@ from imaginate.data.duplicates import two_labels
 from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, listed, text
 from imaginate.data.listing import printable, refuse_boxes
+from imaginate.data.soft_labels import SoftLabels, column_in
 from imaginate.data.tables import SUFFIXES, TableFile
 from imaginate.errors import DataError
 from imaginate.records import GROUP, ImageSource, Listing, Part, Sample, Skipped
@@ -36,7 +37,8 @@ class PlacedTable:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """One line of a table: its file, and its class as a name, or the number as text. `number` is None for a name."""
+    """One line of a table: its file, and its class as a name, or the number as text. `number` is None for a name.
+    `shares`: its soft label as it is written."""
 
     found: Found | None
     class_name: Any
@@ -44,6 +46,7 @@ class _Entry:
     split: str | None
     line: int
     group: str | None = None
+    shares: Any = None
 
 
 def roles_of(file: TableFile, part: Part) -> Roles | None:
@@ -162,8 +165,10 @@ def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manife
     labeller = Labeller(_ordered_names(where, entries), where=where, column=first.label or first.name or "")
     if not labeller.fixed:
         labeller.see(entry.class_name for entry in entries)
-    samples, skipped = _samples(entries, labeller)
+    soft = SoftLabels(_numbers(entries, labeller), len(labeller.space))
+    samples, skipped = _samples(entries, labeller, soft)
     notes = [*dict.fromkeys(note for table in tables for note in _notes(table)), *_moved(entries), *labeller.notes]
+    notes += soft.notes
     if not samples and (lost := _lost(entries, where, skipped)):
         raise DataError(lost)
     there = splits.ordered(entry.split for entry in entries if entry.split)
@@ -174,7 +179,8 @@ def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manife
 
 def _entries(table: PlacedTable) -> Iterator[_Entry]:
     roles = table.roles
-    columns = [c for c in (roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups) if c]
+    mixed = column_in(table.file.columns())
+    columns = [c for c in (roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups, mixed) if c]
     for line, row in enumerate(table.file.rows(columns)):
         path = "" if row.get(roles.path) in _BLANKS else _path(row[roles.path])
         split = row.get(roles.split) if roles.split else None
@@ -186,6 +192,7 @@ def _entries(table: PlacedTable) -> Iterator[_Entry]:
             split=splits.canonical(str(split)) if split not in _BLANKS else table.split,
             line=line,
             group=group_in(row.get(column) for column in roles.groups),
+            shares=row.get(mixed) or None if mixed else None,
         )
 
 
@@ -233,7 +240,16 @@ def _ordered_names(where: str, entries: Sequence[_Entry]) -> list[str] | None:
     return [name for _, name in sorted(pairs, key=lambda pair: int(pair[0]))]
 
 
-def _samples(entries: Iterable[_Entry], labeller: Labeller) -> tuple[list[Sample], list[Skipped]]:
+def _numbers(entries: Sequence[_Entry], labeller: Labeller) -> dict[int, int]:
+    """The label of each number that a table with soft labels gives its classes."""
+    if all(entry.shares is None for entry in entries):
+        return {}
+    pairs = {(e.number, e.class_name) for e in entries if e.number and e.number.isdigit() and e.class_name}
+    found = {int(number): labeller.label(name) for number, name in pairs}
+    return {number: label for number, label in found.items() if isinstance(label, int)}
+
+
+def _samples(entries: Iterable[_Entry], labeller: Labeller, soft: SoftLabels) -> tuple[list[Sample], list[Skipped]]:
     rows = [(entry, labeller.label(entry.class_name)) for entry in entries]
     under: dict[str, set[int]] = {}
     for entry, label in rows:
@@ -255,7 +271,16 @@ def _samples(entries: Iterable[_Entry], labeller: Labeller) -> tuple[list[Sample
             seen.add(found.id)
             meta = {} if entry.group is None else {GROUP: entry.group}
             name = printable(found.id)
-            samples.append(Sample(id=name, label=label, source=found.source, split=entry.split, meta=meta))
+            samples.append(
+                Sample(
+                    id=name,
+                    label=label,
+                    source=found.source,
+                    split=entry.split,
+                    soft_label=soft.read(entry.shares),
+                    meta=meta,
+                )
+            )
     return samples, skipped
 
 

@@ -48,6 +48,9 @@ class Slots(NamedTuple):
     total: int = 0
 
 
+_MOST = 2**16  # numbers that two bytes hold
+
+
 class Shards(Sequence[tuple[Unit, ...]]):
     """Units in shards of at most `limit` images (one unit at least); the units of a shard are made when it is asked
     for. The key of a unit is the id of its sample, or its class."""
@@ -55,7 +58,7 @@ class Shards(Sequence[tuple[Unit, ...]]):
     def __init__(self, units: Iterable[Slots], limit: int, samples: Sequence[Sample], labels: LabelSpace) -> None:
         self._samples, self._labels = samples, labels
         self._of = array("i")  # the index of the sample; of a class as a whole -1 less its label
-        self._slots = array("i")  # the place of (start, stop, total) among the different ones, which are few
+        self._slots = array("H")  # the place of (start, stop, total) among the different ones, which are few
         self._ends = array("q")
         self._wanted = [0] * len(labels)
         different: dict[tuple[int, int, int], int] = {}
@@ -67,7 +70,10 @@ class Shards(Sequence[tuple[Unit, ...]]):
                 weight = 0
             weight += cost
             self._of.append(-1 - label if of is None else of)
-            self._slots.append(different.setdefault((start, stop, total), len(different)))
+            slot = different.setdefault((start, stop, total), len(different))
+            if slot == _MOST:
+                self._slots = array("i", self._slots)
+            self._slots.append(slot)
             self._wanted[label] += stop - start
         self._different = list(different)
         if self._of:

@@ -35,12 +35,16 @@ class Quality:
 
     def judge(self, candidates: Sequence[Candidate], requests: Sequence[Request], context: Context) -> list[Verdict]:
         """One verdict a candidate; `too small`, `nan pixels`, `blank` or `blurred`."""
-        return [self._verdict(c.image) for c in candidates]
+        from imaginate.ops.batching import map_images
 
-    def _verdict(self, image: Tensor) -> Verdict:
-        if min(image.shape[-2:]) < self.side:
-            return Verdict(keep=False, reason="too small")
-        contrast, sharpness = measures(image)
+        large = [n for n, one in enumerate(candidates) if min(one.image.shape[-2:]) >= self.side]
+        verdicts = [Verdict(keep=False, reason="too small")] * len(candidates)
+        found = map_images(measures, [candidates[n].image for n in large]).tolist() if large else []
+        for n, (contrast, sharpness) in zip(large, found, strict=True):
+            verdicts[n] = self._verdict(contrast, sharpness)
+        return verdicts
+
+    def _verdict(self, contrast: float, sharpness: float) -> Verdict:
         if contrast != contrast:
             return Verdict(keep=False, reason="nan pixels")
         if contrast < self.contrast:
@@ -50,12 +54,15 @@ class Quality:
         return Verdict(keep=True, score=sharpness)
 
 
-def measures(image: Tensor) -> tuple[float, float]:
-    """(3, h, w), uint8 or in [0, 1] -> standard deviation of its grey values, and of their Laplacian (4-neighbour)."""
-    from imaginate.ops.batching import to_float
+def measures(images: Tensor) -> Tensor:
+    """(b, 3, h, w) in [0, 1] -> (b, 2): standard deviation of the grey values of each, and of their Laplacian
+    (4-neighbour), which is 0 where no pixel has four neighbours."""
+    import torch
 
-    grey = to_float(image).float().mean(dim=0)
-    inner = grey[1:-1, 1:-1]
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    laplacian = around - 4 * inner
-    return float(grey.std(correction=0)), float(laplacian.std(correction=0)) if laplacian.numel() else 0.0
+    grey = images.float().mean(dim=1)
+    inner = grey[:, 1:-1, 1:-1]
+    around = grey[:, :-2, 1:-1] + grey[:, 2:, 1:-1] + grey[:, 1:-1, :-2] + grey[:, 1:-1, 2:]
+    laplacian = (around - 4 * inner).flatten(1)
+    contrast = grey.flatten(1).std(dim=1, correction=0)
+    sharpness = laplacian.std(dim=1, correction=0) if laplacian.shape[1] else torch.zeros_like(contrast)
+    return torch.stack([contrast, sharpness], dim=1)

@@ -13,6 +13,7 @@ from imaginate.data.arrow import schema_of
 from imaginate.data.columns import groups_of
 from imaginate.data.downloads import NAMES, SIZES, resized_by
 from imaginate.data.labelling import Labeller, group_in
+from imaginate.data.soft_labels import SoftLabels, column_in
 from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.data.sources.hf_parquet import ParquetSource
 from imaginate.errors import DataError
@@ -69,14 +70,17 @@ def _read(path: str, split: str | None, group_column: str | None) -> Listing:
             labeller.see(_labels_of(file, column.label))
     samples: list[Sample] = []
     skipped: list[Skipped] = []
+    classes = len(labeller.space)
+    soft = SoftLabels({label: label for label in range(classes)}, classes)
     for file, column in used.items():
         if wanted is None or by_file[file] == wanted:
             stem = os.path.relpath(file, path) if os.path.isdir(path) else os.path.basename(file)
-            rows = _rows(file, stem.removesuffix(".parquet"), column, by_file[file], labeller, group_column)
+            rows = _rows(file, stem.removesuffix(".parquet"), column, by_file[file], labeller, soft, group_column)
             for row in rows:
                 samples.append(row) if isinstance(row, Sample) else skipped.append(row)
+    notes = (*labeller.notes, *soft.notes)
     return Listing(
-        format="HF parquet", labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=labeller.notes
+        format="HF parquet", labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=notes
     )
 
 
@@ -125,18 +129,24 @@ def _families(file: str, count: int, asked: str | None) -> Sequence[Mapping[str,
 
 
 def _rows(
-    file: str, stem: str, column: features.Columns, split: str | None, labeller: Labeller, group_column: str | None
+    file: str,
+    stem: str,
+    column: features.Columns,
+    split: str | None,
+    labeller: Labeller,
+    soft: SoftLabels,
+    group_column: str | None,
 ) -> Iterator[Sample | Skipped]:
     import pyarrow.parquet as pq
 
     metadata = pq.read_metadata(file)
     groups = [metadata.row_group(g).num_rows for g in range(metadata.num_row_groups)]
     places = ((group, row) for group, count in enumerate(groups) for row in range(count))
-    facts = _downloads(file, metadata.num_rows)
-    values = zip(
-        places, _labels_of(file, column.label), _families(file, metadata.num_rows, group_column), facts, strict=True
-    )
-    for number, ((group, row), value, meta, fact) in enumerate(values):
+    families, facts = _families(file, metadata.num_rows, group_column), _downloads(file, metadata.num_rows)
+    mixed = column_in(schema_of(file).names)
+    shares = _labels_of(file, mixed) if mixed else [None] * metadata.num_rows
+    values = zip(places, _labels_of(file, column.label), families, facts, shares, strict=True)
+    for number, ((group, row), value, meta, fact, share) in enumerate(values):
         failed = fact.get("status", "success") not in ("success", None)
         label = str(fact["status"]) if failed else labeller.label(value)
         name = f"{stem}/{number}"
@@ -146,4 +156,4 @@ def _rows(
             source: ImageSource = ParquetSource(file, group, row, column.image)
             resized = resized_by(fact) if fact else None
             source = source if resized is None else DownloadedSource(source, resized)
-            yield Sample(id=name, label=label, source=source, split=split, meta=meta)
+            yield Sample(id=name, label=label, source=source, split=split, soft_label=soft.read(share), meta=meta)
