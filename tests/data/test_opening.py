@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from data import zoo
-from imaginate.data import DataSpec, conflicts, open_dataset, sha256
+from imaginate.data import DataSpec, Digests, conflicts, open_dataset, sha256
 from imaginate.errors import DataError
 
 
@@ -220,6 +220,11 @@ def test_the_same_image_under_two_labels(tmp_path: Path) -> None:
     assert conflicts(data.samples, hashes, data.labels) == found
     # those that cannot be read have no hash, and are not alike
     assert conflicts(data.samples, [""] * len(hashes), data.labels) == {}
+    digests = Digests(hashes[:-2])
+    digests.append_unknown(2)
+    assert (len(digests), len(set(digests))) == (len(hashes), len(set(hashes[:-2])) + 2)
+    read = {sample.id for sample in data.samples[:-2]}
+    assert set(conflicts(data.samples, digests, data.labels)) == read & set(found)
     assert hashes[0] == hashlib.sha256((tmp_path / "cat/twin.png").read_bytes()).hexdigest()
 
 

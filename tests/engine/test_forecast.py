@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,28 @@ def test_plan_says_how_many_seed_images_it_has_decoded(tmp_path: Path, monkeypat
     monkeypatch.setattr(forecast, "PATIENCE", 0.0)
     planned = imaginate.plan(str(tmp_path), "duplicate")
     assert "1 of 12 seed images were decoded in advance" in str(planned)
+
+
+def test_loading_a_library_does_not_use_up_the_time_for_decoding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ugly(tmp_path)
+    waits = iter([0.3])
+    decode = forecast.pixels_of
+    monkeypatch.setattr(forecast, "pixels_of", lambda sample: (time.sleep(next(waits, 0)), decode(sample))[1])
+    monkeypatch.setattr(forecast, "PATIENCE", 0.25)
+    assert "were decoded in advance" not in str(imaginate.plan(str(tmp_path), "duplicate"))
+
+
+def test_what_there_was_no_time_to_read_is_said_and_planned_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = folder(tmp_path / "data", each=5)
+    whole = imaginate.plan(str(data), "duplicate", copies=2)
+    monkeypatch.setattr(forecast, "READING", -1.0)
+    none_read = imaginate.plan(str(data), "duplicate", copies=2)
+    assert none_read.plan.counts == whole.plan.counts
+    assert len(none_read.plan.hashes) == len(whole.plan.hashes)
 
 
 def test_of_many_classes_few_are_printed_and_those_without_images_first(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def data(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def test_shards_and_threads_do_not_change_a_row(data: Path, tmp_path: Path) -> None:
+def test_shards_and_threads_change_no_more_than_the_last_decimal_of_a_score(data: Path, tmp_path: Path) -> None:
     def rows(name: str, **knobs: Any) -> list[dict[str, Any]]:
         run = imaginate.expand(
             str(data), tmp_path / name, "gif-mae", prior="nano", guide="nano", copies=2, progress=False, **knobs
@@ -38,9 +38,13 @@ def test_shards_and_threads_do_not_change_a_row(data: Path, tmp_path: Path) -> N
         torch.set_num_threads(2)
         first = rows("one", shard=5)
         torch.set_num_threads(1)
-        assert rows("two", shard=12) == first
+        second = rows("two", shard=12)
     finally:
         torch.set_num_threads(threads)
+    for one, other in zip(first, second, strict=True):
+        names = [name for name, value in one.items() if name.startswith("score_") and value is not None]
+        assert {n: v for n, v in one.items() if n not in names} == {n: v for n, v in other.items() if n not in names}
+        assert [other[n] for n in names] == pytest.approx([one[n] for n in names], abs=1.01e-4, rel=0)
     scores = [row["score_informativeness_after"] for row in first if row["method"]]
     assert len(set(scores)) > 12
 

@@ -33,6 +33,27 @@ class Digests(Sequence[str]):
         """One more."""
         self._bytes += bytes.fromhex(digest) or _NONE
 
+    def append_unknown(self, count: int) -> None:
+        """So many that equal nothing: of images that were not read."""
+        import numpy as np
+
+        rows = np.full((count, _WIDTH // 8), 2**64 - 1, ">u8")
+        rows[:, 0] = np.arange(1, count + 1, dtype=np.uint64) << np.uint64(16)
+        self._bytes += rows.tobytes()
+
+    def alike(self) -> list[int]:
+        """The places of images that may be equal to another one, in order: nearly always they are."""
+        import numpy as np
+
+        if not self._bytes:
+            return []
+        rows = np.frombuffer(self._bytes, ">u8").reshape(-1, _WIDTH // 8)
+        fronts, is_there = rows[:, 0].astype(np.uint64), rows.any(axis=1)
+        ordered = np.sort(fronts[is_there])
+        twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        places: list[int] = np.flatnonzero(is_there & np.isin(fronts, twice)).tolist() if len(twice) else []
+        return places
+
     def __len__(self) -> int:
         return len(self._bytes) // _WIDTH
 
@@ -62,13 +83,9 @@ def conflicts(samples: Sequence[Sample], hashes: Sequence[str], labels: LabelSpa
 
     `hashes`: the content hash of each sample; empty for one that cannot be read.
     """
-    import numpy as np
-
-    # first by 60 bits of each, in eight bytes an image: nearly always no two are alike
-    front = np.sort(np.fromiter((int(digest[:15], 16) for digest in hashes if digest), np.int64))
-    again = set(front[1:][front[1:] == front[:-1]].tolist())
+    digests = hashes if isinstance(hashes, Digests) else Digests(hashes)
     under: dict[str, set[int]] = {}
-    rows = [(s, d) for s, d in zip(samples, hashes, strict=True) if d and int(d[:15], 16) in again] if again else []
+    rows = [(samples[place], digests[place]) for place in digests.alike()]
     for sample, digest in rows:
         under.setdefault(digest, set()).add(sample.label)
     reasons = {d: two_labels(labels[i].name for i in found) for d, found in under.items() if len(found) > 1}

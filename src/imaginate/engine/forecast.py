@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import tempfile
 import time
@@ -13,7 +14,7 @@ from html import escape
 from itertools import islice
 from typing import Any
 
-from imaginate.data import load
+from imaginate.data.decoding import pixels_of
 from imaginate.data.frames import frames_note
 from imaginate.data.known_formats import formats_of
 from imaginate.devices import refuse_missing
@@ -152,13 +153,14 @@ def _without_broken(plan: Plan) -> tuple[Plan, str]:
     """The plan without the seed images that cannot be decoded, as the run will leave them out, and a note where there
     was no time to decode all of them."""
     broken: dict[int, str] = {}
-    start, seen = time.perf_counter(), 0
+    start, seen = math.inf, 0
     for index in _spread(len(plan.samples)):
         try:
-            load(plan.samples[index])
+            pixels_of(plan.samples[index])
         except ImageError as error:
             broken[index] = str(error)
         seen += 1
+        start = min(start, time.perf_counter())  # after the first one, which loads its decoder's library
         if time.perf_counter() - start > PATIENCE:
             break
     note = "" if seen == len(plan.samples) else f"{seen} of {len(plan.samples)} seed images were decoded in advance"

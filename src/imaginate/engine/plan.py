@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from imaginate.data import Dataset, Digests, conflicts, load, sha256
+from imaginate.data import Dataset, Digests, conflicts, load
 from imaginate.data.labelling import as_line
 from imaginate.data.packed import ids_of, labels_of, only
 from imaginate.engine.resolve import ResolvedRecipe
@@ -107,15 +107,13 @@ def _usable(
     samples, digests = dataset.samples, Digests()
     generated: dict[int, DigitalSource] = {}
     for number, found in enumerate(seen_in(dataset, patience=patience)):
-        if found is None:
-            digests.append(sha256(b"not read: %d" % number))
-            continue
         digests.append(found.digest)
         if found.mark is not None:
             generated[number] = found.mark
         if found.problem:
             skipped.append((samples[number].id, found.problem))
         seen()
+    digests.append_unknown(len(samples) - len(digests))
     clash = conflicts(samples, digests, dataset.labels)
     skipped += clash.items()
     if samples and len(skipped) == len(dataset.skipped):

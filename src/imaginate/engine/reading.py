@@ -15,6 +15,14 @@ def read(recipe: ResolvedRecipe, *, progress: bool, patience: float = math.inf) 
     """The plan of the run, and the fact about its split. `patience`: seconds for the bytes of the seed images."""
     dataset = open_dataset(recipe.data)
     with bar("reading", len(dataset.samples), show=progress) as shown:
-        plan = make_plan(recipe, dataset, seen=shown.advance, patience=patience)
-        shown.note(f"read {len(dataset.samples)} images")
+        count = 0
+
+        def seen() -> None:
+            nonlocal count
+            count += 1
+            shown.advance()
+
+        plan = make_plan(recipe, dataset, seen, patience=patience)
+        shown.note(f"read {count} images")
+        shown.expect(count)
     return plan, split_fact(dataset)

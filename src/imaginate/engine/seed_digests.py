@@ -43,10 +43,12 @@ class Seen:
     problem: str = ""
 
 
-def seen_in(dataset: Dataset, *, patience: float = math.inf) -> Iterator[Seen | None]:
-    """One for every sample, in their order; None for those that are left after `patience` seconds."""
+def seen_in(dataset: Dataset, *, patience: float = math.inf) -> Iterator[Seen]:
+    """One for every sample, in their order; after `patience` seconds none for those that are left."""
     until, known = time.perf_counter() + patience, _Known(dataset)
     for first in range(0, len(dataset.samples), PIECE):
+        if time.perf_counter() > until:
+            return
         yield from known.read(dataset.samples[first : first + PIECE], first // PIECE, until)
 
 
@@ -59,14 +61,13 @@ class _Known:
         self._front = f"seeds {__version__} {short_hash([spec, repr(dataset.rendering)])}"
         self._window: dict[int, dict[bytes, bytes]] = {}
 
-    def read(self, samples: Sequence[Sample], place: int, until: float) -> Iterator[Seen | None]:
-        """Of each image what its bytes say, looked up or read; None after `until`, by the clock of a process."""
+    def read(self, samples: Sequence[Sample], place: int, until: float) -> Iterator[Seen]:
+        """Of each image what its bytes say, looked up or read; no more after `until`, by the clock of a process."""
         own, *others = self._near(place)
         rows, is_new = bytearray(), False
         for sample in samples:
             if time.perf_counter() > until:
-                yield None
-                continue
+                break
             key, is_trusted = _key(sample.source)
             if (found := own.get(key)) is None:
                 found = next((some[key] for some in others if key in some), None)
