@@ -95,3 +95,8 @@ def conflicts(samples: Sequence[Sample], hashes: Sequence[str], labels: LabelSpa
 def two_labels(names: Iterable[str]) -> str:
     """The reason under which both (or all) sides of a conflict are skipped."""
     return f"same image under two labels ({', '.join(sorted(names))})"
+
+
+def two_groups(names: Iterable[str]) -> str:
+    """The reason under which an image of two patients is skipped: whichever side it went to, the other would leak."""
+    return f"same image in two groups ({', '.join(sorted(names))})"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from imaginate.data import splits
 from imaginate.data.columns import Roles, Row, check_once, find_roles, marked, unknown_columns
-from imaginate.data.duplicates import two_labels
+from imaginate.data.duplicates import two_groups, two_labels
 from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, listed, text
 from imaginate.data.listing import printable, refuse_boxes
@@ -23,6 +23,7 @@ SIDE_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parqu
 DEEPEST = 2  # folders above a side table
 MANY = 20
 _BLANKS = ("", None)
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,18 +252,19 @@ def _numbers(entries: Sequence[_Entry], labeller: Labeller) -> dict[int, int]:
 
 def _samples(entries: Iterable[_Entry], labeller: Labeller, soft: SoftLabels) -> tuple[list[Sample], list[Skipped]]:
     rows = [(entry, labeller.label(entry.class_name)) for entry in entries]
-    under: dict[str, set[int]] = {}
-    for entry, label in rows:
-        if entry.found is not None and isinstance(label, int):
-            under.setdefault(entry.found.id, set()).add(label)
+    known = [(entry.found.id, entry, label) for entry, label in rows if entry.found is not None]
+    labels = _several((name, label) for name, _, label in known if isinstance(label, int))
+    groups = _several((name, entry.group) for name, entry, label in known if entry.group and isinstance(label, int))
     seen: set[str] = set()
     samples: list[Sample] = []
     skipped: list[Skipped] = []
     for entry, label in rows:
         found = entry.found
         reason = label if isinstance(label, str) else "no path" if found is None else ""
-        if not reason and found is not None and len(under[found.id]) > 1:
-            reason = two_labels(labeller.space.names[one] for one in under[found.id])
+        if not reason and found is not None and found.id in labels:
+            reason = two_labels(labeller.space.names[one] for one in labels[found.id])
+        if not reason and found is not None and found.id in groups:
+            reason = two_groups(groups[found.id])
         reason = reason or ("listed twice" if found and found.id in seen else found.reason if found else NO_LABEL)
         if reason or found is None or found.source is None or isinstance(label, str):
             name = printable(found.id) if found is not None else f"row {entry.line + 1}"
@@ -282,6 +284,16 @@ def _samples(entries: Iterable[_Entry], labeller: Labeller, soft: SoftLabels) ->
                 )
             )
     return samples, skipped
+
+
+def _several(values: Iterable[tuple[str, _Value]]) -> dict[str, set[_Value]]:
+    """The names under which more than one value stands, with all of them."""
+    first: dict[str, _Value] = {}
+    found: dict[str, set[_Value]] = {}
+    for name, value in values:
+        if (known := first.setdefault(name, value)) != value:
+            found.setdefault(name, {known}).add(value)
+    return found
 
 
 def _notes(table: PlacedTable) -> list[str]:

@@ -370,6 +370,16 @@ def test_a_file_is_listed_once_however_its_path_is_written(tmp_path: Path) -> No
     assert data.reasons() == {"listed twice": 4}
 
 
+def test_an_image_of_two_patients_is_on_no_side(tmp_path: Path) -> None:
+    rows = ("000.png,cat,7", "000.png,cat,8", "000.png,cat,7.0", "001.png,cat,7", "001.png,cat,7.0", "002.png,cat,")
+    text = "\n".join(["path,label,patient", *(f"img/a/{row}" for row in rows)])
+    data = open_dataset(manifest(tmp_path, text), group_column="patient")
+    assert [(sample.id, dict(sample.meta)) for sample in data.samples] == [
+        ("img/a/001.png", {"group": "7"}), ("img/a/002.png", {})
+    ]  # fmt: skip
+    assert data.reasons() == {"same image in two groups (7, 8)": 3, "listed twice": 1}
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_line_of_a_jsonl_that_lacks_a_key_takes_it_from_no_other(order: int, tmp_path: Path) -> None:
     """The splits of the others would be lost, and with them which images are held out."""
