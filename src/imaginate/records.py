@@ -254,8 +254,8 @@ class Verdict:
 def steady(score: float) -> float:
     """A score as it is written and weighed: four decimals, and at most six digits in all.
 
-    Networks give slightly other numbers (the seventh digit) for another batch or number of threads; a score that lies
-    between two decimals may then differ in its last one.
+    Networks give slightly other numbers (the seventh digit) for another batch or number of threads. A score between two
+    decimals may then have another last one.
     """
     return round(float(f"{score:.6g}"), 4)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaginate.data import splits
-from imaginate.data.layout import EXTRA, NO_CLASS, OUTSIDE, arrange, arranged
+from imaginate.data.layout import EXTRA, NO_CLASS, OUTSIDE, SECOND, arrange, arranged
 from imaginate.errors import DataError
 
 CASES = {
@@ -101,6 +101,36 @@ def test_screenshots_are_left_out_of_a_repository_and_said() -> None:
     found = arranged(paths, others=["README.md", "cats/notes.txt"])
     assert found.rows == [("cats", None), ("dogs", None), ("", EXTRA)]
     assert found.notes == ("the pictures in screenshots are left out",)
+
+
+@pytest.mark.parametrize(
+    ("paths", "left"),
+    [
+        (["cat/0.png", "dog/0.png", "output/cat/1.png", "output/dog/1.png"], "output"),
+        (["x/train/a/0.png", "x/train/b/0.png", "x/train/more/a/1.png", "x/train/more/b/1.png", "x/test/a/2.png",
+          "x/test/b/2.png"], "more"),
+        (["s/cat/0.png", "s/dog/0.png", "s/new/cat/1.png", "s/new/dog/1.png", "t/cat/0.png"], "s/new"),
+    ],
+)  # fmt: skip
+def test_a_second_tree_of_the_same_classes_is_left_out_and_said(paths: list[str], left: str) -> None:
+    found = arranged(paths)
+    inside = [f"/{left}/" in f"/{path}" for path in paths]
+    assert [row == ("", SECOND) for row in found.rows] == inside
+    assert any(f"the folder {left!r} holds folders of the same names" in note for note in found.notes)
+    assert all(SECOND not in row for row in arrange(paths, layout="classes"))
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ["cat/0.png", "dog/0.png", "more/cat/1.png", "more/owl/1.png"],
+        ["cat/0.png", "dog/0.png", "cat/tabby/1.png", "dog/tabby/1.png"],
+        ["left/a/0.png", "left/b/0.png", "right/a/0.png", "right/b/0.png"],
+        ["a/0.png", "b/a/1.png"],
+    ],
+)
+def test_other_trees_are_no_second_ones(paths: list[str]) -> None:
+    assert all(name for name, _ in arrange(paths))
 
 
 def test_a_class_without_the_splits_of_the_others_is_said() -> None:

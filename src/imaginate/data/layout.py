@@ -21,6 +21,7 @@ OUTSIDE = "outside the split folders"
 SHOWN = 4  # folders in a message
 NO_CLASS = "not in a class folder"
 EXTRA = "outside the class folders"
+SECOND = "in a second tree of the same classes"
 NO_LABEL = "no label"
 _UNLABELLED = ("_unlabeled", "_unlabelled", "no_label")  # where FiftyOne and CVAT put images without a label
 _SYSTEM_FOLDERS = (
@@ -126,7 +127,35 @@ def arranged(paths: Sequence[str], layout: LayoutWord = "auto", others: Iterable
     rows = {head: _row(part, tree) if part else ("", EXTRA) for head, part in zip(unique, parts, strict=True)}
     notes = [f"the pictures in {some(sorted('/'.join(top) for top in left), SHOWN)} are left out"] if left else []
     problem = "" if any(name for name, _ in rows.values()) else _problem(parts, tree)
-    return Arranged([rows[head] for head in heads], (*notes, *_doubts(parts, tree)), problem)
+    second = _second_trees({name for name, _ in rows.values()}) if layout != "classes" else {}
+    if second:
+        rows = {h: ("", SECOND) if name.startswith(tuple(second)) else (name, of) for h, (name, of) in rows.items()}
+        notes += [_about_second(top, inside) for top, inside in second.items()]
+    doubts = () if second else _doubts(parts, tree)
+    return Arranged([rows[head] for head in heads], (*notes, *doubts), problem)
+
+
+def _second_trees(classes: Collection[str]) -> dict[str, list[str]]:
+    """Folders (with a slash behind) of which every class is also there without them, `output/cat` next to `cat`, and
+    those classes: what a tool wrote into the dataset that it read, or another part of it."""
+    below: dict[str, list[str]] = {}
+    for name in classes:
+        folders = name.split("/")
+        for at in range(len(folders) - 1):
+            below.setdefault("/".join(folders[: at + 1]) + "/", []).append("/".join(folders[:at] + folders[at + 1 :]))
+    found = {
+        top: sorted(inside) for top, inside in below.items() if len(inside) > 1 and all(i in classes for i in inside)
+    }
+    return dict(sorted(found.items()))
+
+
+def _about_second(top: str, inside: Sequence[str]) -> str:
+    """What is said of such a folder."""
+    return (
+        f"the folder {top[:-1]!r} holds folders of the same names as the classes next to it ({some(inside, SHOWN)}), "
+        "as tools leave that write into the dataset which they read: its images are left out; give it by itself to read "
+        "them, or --layout classes to have classes of their own"
+    )
 
 
 def _row(part: Sequence[str], tree: _Tree) -> tuple[str, str | None]:
