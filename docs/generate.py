@@ -1,5 +1,5 @@
 """Write the pages of the documentation that come from the code and from measurements: methods, filters, commands,
-recipe keys, the speed of the main job, and which method when.
+recipe keys, the speed of the main job, what 10^8 images take, and which method when.
 
 python docs/generate.py            # write them
 python docs/generate.py --check    # fail where one is out of date
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from choose import choose_page
+from scale import scale_page
 
 from imaginate import registry
 from imaginate.cli import commands, summary
@@ -306,6 +307,7 @@ PAGES = {
     "commands.md": commands_page,
     "speed.md": speed_page,
     "choose.md": lambda: NOTE + "\n" + choose_page(laboratory()),
+    "scale.md": lambda: NOTE + "\n" + scale_page(),
 }
 
 
