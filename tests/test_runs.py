@@ -73,7 +73,7 @@ def _unfinished(run: Path) -> None:
     ("spoil", "message"),
     [
         (lambda f: shutil.rmtree(f), r"run is not a run folder: it has no recipe\.yaml"),
-        (lambda f: (f / KEPT).unlink(), r"was finished, but its table metadata\.parquet is gone: restore it"),
+        (lambda f: (f / KEPT).unlink(), r"was finished, but its table metadata\.parquet is gone: give the run's"),
         (_unfinished, "run is a run that is not finished: give its command again"),
         (lambda f: (f / KEPT).write_bytes(b"PAR1 torn"), r"metadata\.parquet cannot be read: "),
         (lambda f: None, r"metadata\.parquet is not a run's table: it has no column no_such"),

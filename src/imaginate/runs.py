@@ -67,12 +67,23 @@ class RunFolder:
         if not self.is_finished:
             if not self.store.exists(RECIPE):
                 raise RunError(f"{self.root} is not a run folder: it has no {RECIPE}")
-            if self.facts.get("finished") and not self.store.exists(EARLIER):
-                raise RunError(
-                    f"{self.root} was finished, but its table {KEPT} is gone: restore it, or give the run's command a "
-                    "new folder"
-                )
+            if words := self.words_for_lost_table():
+                raise RunError(f"{self.root} was finished, but {words}")
             raise RunError(f"{self.root} is a run that is not finished: give its command again")
+
+    def words_for_lost_table(self) -> str:
+        """What is to be said of a finished run whose table is gone; "" of any other."""
+        if not self.facts.get("finished") or self.store.exists(KEPT) or self.store.exists(EARLIER):
+            return ""
+        way = "give the run's command again, which writes it anew"
+        if not self.may_rewrite_table:
+            way = "restore it, or give the run's command a new folder"
+        return f"its table {KEPT} is gone: {way}"
+
+    @property
+    def may_rewrite_table(self) -> bool:
+        """Whether the rows of its shards say all that its table said: none was judged again."""
+        return not self.facts.get("refiltered")
 
     @cached_property
     def recipe_text(self) -> str:

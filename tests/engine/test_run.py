@@ -8,6 +8,7 @@ import functools
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -27,7 +28,7 @@ from imaginate.engine import ray_workers, shard, workers
 from imaginate.engine.gather import gather
 from imaginate.engine.shard import ShardWorker
 from imaginate.errors import ConfigError, DataError, ImaginateError, RunError
-from imaginate.files import Folder
+from imaginate.files import KEPT, Folder
 from imaginate.methods.flip_crop import FlipCrop
 from imaginate.ownership import own
 from imaginate.processes import LastingProcess, ProcessDied
@@ -95,6 +96,19 @@ def test_asking_again_changes_nothing(data: Path, whole: Path) -> None:
     before = {p: p.stat().st_mtime_ns for p in whole.rglob("*")}
     imaginate.expand(str(data), whole, **KNOBS)
     assert {p: p.stat().st_mtime_ns for p in whole.rglob("*")} == before
+
+
+def test_a_lost_table_is_written_anew_unless_images_were_judged_again(data: Path, whole: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(whole, tmp_path / "run"))
+    (run / KEPT).unlink()
+    assert "its table metadata.parquet is gone: give the run's command again" in str(imaginate.inspect(run))
+    imaginate.expand(str(data), run, **KNOBS)
+    same(whole, run)
+    imaginate.refilter(run, {"name": "quality", "sharpness": 0.05}, progress=False)
+    (run / KEPT).unlink()
+    assert "is gone: restore it" in str(imaginate.inspect(run))
+    with pytest.raises(RunError, match="is gone: restore it"):
+        imaginate.expand(str(data), run, **KNOBS)
 
 
 @pytest.mark.parametrize("after", [0, 1, 5, 17, 23])
@@ -249,6 +263,18 @@ def test_a_run_is_a_dataset(whole: Path, tmp_path: Path) -> None:
     rows = [r for r in tables.read(Folder(tmp_path / "next")).to_pylist() if r["method"] is None]
     assert {r["origin"] for r in rows} == {"synthetic"}
     assert all(sum(r["soft_label"]) == pytest.approx(1) for r in rows)
+
+
+def test_one_filter_needs_no_list(data: Path, tmp_path: Path) -> None:
+    knobs = {"method": "cutout", "copies": 1, "progress": False}
+    asked = ("quality", {"name": "quality"}, ["quality"], [{"name": "quality"}])
+    runs = [imaginate.expand(str(data), tmp_path / f"{n}", filters=one, **knobs) for n, one in enumerate(asked)]
+    for run in runs[1:]:
+        same(Path(runs[0].path), Path(run.path))
+    found = [imaginate.refilter(runs[0].path, one, dry_run=True, progress=False) for one in asked]
+    assert {one.judged for one in found} == {12}
+    with pytest.raises(ConfigError, match="must be a list of filters, got 7"):
+        imaginate.expand(str(data), tmp_path / "none", filters=7, **knobs)
 
 
 def test_settings_are_sorted_into_sections_and_unknown_ones_refused(data: Path) -> None:

@@ -153,8 +153,8 @@ def _about_second(top: str, inside: Sequence[str]) -> str:
     """What is said of such a folder."""
     return (
         f"the folder {top[:-1]!r} holds folders of the same names as the classes next to it ({some(inside, SHOWN)}), "
-        "as tools leave that write into the dataset which they read: its images are left out; give it by itself to read "
-        "them, or --layout classes to have classes of their own"
+        "as tools leave that write into the dataset which they read: its images are left out; give it by itself to "
+        "read them, or --layout classes to have classes of their own"
     )
 
 

@@ -153,7 +153,9 @@ def as_mapping(value: Any, key: str) -> Mapping[str, Any]:
 
 
 def as_list(value: Any) -> list[Any]:
-    """The filters of a recipe; ConfigError for anything else than a list."""
+    """The filters of a recipe: a list, or one alone, as a name or a mapping; ConfigError for anything else."""
+    if isinstance(value, (str, Mapping)) and value:
+        return [value]
     if value is not None and not isinstance(value, (list, tuple)):
         raise ConfigError(f"recipe key 'filters' must be a list of filters, got {value!r}")
     return list(value or [])

@@ -22,7 +22,7 @@ from imaginate.decisions import Decision, add, merged, read_file, read_log
 from imaginate.engine import own_scores, verdicts
 from imaginate.engine.context import RunContext
 from imaginate.engine.kept_rows import Changes, bring_into_effect
-from imaginate.engine.recipe import Recipe, read_recipe
+from imaginate.engine.recipe import Recipe, as_list, read_recipe
 from imaginate.engine.refilter_seeds import SeedRequests, SeedSamples
 from imaginate.engine.resolve import NamedFilter, ResolvedRecipe, resolve_to_refilter
 from imaginate.engine.run_filters import other_side
@@ -37,7 +37,7 @@ from imaginate.runs import Row, RunFolder
 
 BATCH = 64
 
-Filters = str | Sequence[str | Mapping[str, Any]]
+Filters = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
 
 
 @dataclass
@@ -97,9 +97,9 @@ def refilter(
 ) -> Refiltered:
     """Judge the new images of a finished run again; without any filter, all that was refiltered before comes back.
 
-    `filters`: a name, or names, or mappings with a name and settings (`{"name": "quality", "side": 64}`). `guide`:
-    default the run's own. `data`: where the source dataset is now, if it was moved. `held_out`: reject near-duplicates
-    of these images. `reconsider`: judge the images too that the run itself rejected. `accept_removed`: images that
+    `filters`: one or several, each a name, or a mapping with a name and settings (`{"name": "quality", "side": 64}`).
+    `guide`: default the run's own. `data`: where the source dataset is now, if it was moved. `held_out`: reject
+    near-duplicates of these images. `reconsider`: judge the images too that the run itself rejected. `accept_removed`: images that
     somebody removed from the folder are rejected as `removed by hand`; without filters, that is all that is done.
     `reviewed`: only bring into effect what people decided in `review`; that happens after filters, too. `decisions`: a
     log of such decisions that was exported elsewhere, which is added to the run's own first. `dry_run`: say what would
@@ -110,7 +110,7 @@ def refilter(
     source.check_finished()
     if held_out_split and not held_out:
         raise ConfigError("--held-out-split needs --held-out PATH")
-    chosen = [filters] if isinstance(filters, str) else filters
+    chosen = as_list(filters)
     with own(source.store, "refilter", is_run=True):
         recipe = _recipe(source, chosen, guide, (held_out, held_out_split), device)
         spec = dataclasses.replace(recipe.data, path=data) if data else recipe.data

@@ -250,7 +250,8 @@ def _opened(recipe: ResolvedRecipe, plan: Plan, store: Folder, known: Mapping[st
     is_new = growth.is_growth(store, known, recipe, plan)
     if not is_new:
         _same(store, known, recipe, plan, fingerprint)
-        if known.get("finished"):
+        run = RunFolder(store)
+        if known.get("finished") and not (run.words_for_lost_table() and run.may_rewrite_table):
             return plan, True
     if other := difference(known.get("weights"), _weights(recipe)):
         raise RunError(f"{store.root} holds a run that began with another network: {other}; or use a new folder")

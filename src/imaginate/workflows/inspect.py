@@ -156,7 +156,9 @@ def inspect(run: str | os.PathLike[str]) -> InspectedRun:
 def _inspect_unfinished(folder: RunFolder) -> InspectedRun:
     folder.check_facts("classes", "shards")
     names = folder.finished_shards()
-    far = f" so far: {len(names)} of {folder.facts['shards']} shards are finished; the run's own command goes on"
+    lost = folder.words_for_lost_table()
+    further = f"it was finished, but {lost}" if lost else "the run's own command goes on"
+    far = f" so far: {len(names)} of {folder.facts['shards']} shards are finished; {further}"
     return InspectedRun(run=folder, facts=folder.facts, unfinished=far)
 
 
