@@ -99,12 +99,12 @@ def refilter(
 
     `filters`: one or several, each a name, or a mapping with a name and settings (`{"name": "quality", "side": 64}`).
     `guide`: default the run's own. `data`: where the source dataset is now, if it was moved. `held_out`: reject
-    near-duplicates of these images. `reconsider`: judge the images too that the run itself rejected. `accept_removed`: images that
-    somebody removed from the folder are rejected as `removed by hand`; without filters, that is all that is done.
-    `reviewed`: only bring into effect what people decided in `review`; that happens after filters, too. `decisions`: a
-    log of such decisions that was exported elsewhere, which is added to the run's own first. `dry_run`: say what would
-    change, change nothing. Raises RunError for what is no finished run, or one with images that are gone, ConfigError
-    for a filter that cannot be used.
+    near-duplicates of these images. `reconsider`: judge the images too that the run itself rejected. `accept_removed`:
+    images that somebody removed from the folder are rejected as `removed by hand`; without filters, that is all that is
+    done. `reviewed`: only bring into effect what people decided in `review`; that happens after filters, too.
+    `decisions`: a log of such decisions that was exported elsewhere, which is added to the run's own first. `dry_run`:
+    say what would change, change nothing. Raises RunError for what is no finished run, or one with images that are
+    gone, ConfigError for a filter that cannot be used.
     """
     source = RunFolder(run)
     source.check_finished()
