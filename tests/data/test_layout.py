@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imaginate.data import splits
-from imaginate.data.layout import EXTRA, NO_CLASS, OUTSIDE, SECOND, arrange, arranged
+from imaginate.data.layout import EXTRA, NO_CLASS, OUTSIDE, arrange, arranged
+from imaginate.data.leftovers import BESIDE, SECOND, STRAY
 from imaginate.errors import DataError
 
 CASES = {
@@ -116,13 +117,53 @@ def test_a_second_tree_of_the_same_classes_is_left_out_and_said(paths: list[str]
     found = arranged(paths)
     inside = [f"/{left}/" in f"/{path}" for path in paths]
     assert [row == ("", SECOND) for row in found.rows] == inside
-    assert any(f"the folder {left!r} holds folders of the same names" in note for note in found.notes)
+    assert any(f"{left}' holds folders of the same names" in note for note in found.notes)
     assert all(SECOND not in row for row in arrange(paths, layout="classes"))
+
+
+def published(*folders: str) -> list[str]:
+    return [f"{folder}/{number}.png" for folder in folders for number in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected", "words"),
+    [
+        (
+            published("O /train/a", "O /train/b", "O /test/a", "o/O /train/a", "o/O /train/b", "o/O /test/a"),
+            {("a", "train"), ("b", "train"), ("a", "test"), ("", SECOND)}, "the folder 'o' holds folders",
+        ),
+        (
+            published("A(x)/train/a", "A(x)/train/b", "a(X)/train/a", "a(X)/train/b", "test/test"),
+            {("a", "train"), ("b", "train"), ("", SECOND), ("", BESIDE)}, "is 'A(x)' again but for its case",
+        ),
+        (
+            published("lung set/lung set/good", "lung set/lung set/bad", "Test cases"),
+            {("good", None), ("bad", None), ("", BESIDE)}, "the pictures in Test cases are left out",
+        ),
+        (["w/pets/over.png", *published("w/pets/cat", "w/pets/dog")], {("cat", None), ("dog", None), ("", STRAY)}, ""),
+    ],
+)  # fmt: skip
+def test_what_archives_hold_besides_their_classes_is_left_out(
+    paths: list[str], expected: set[tuple[str, str | None]], words: str
+) -> None:
+    found = arranged(paths)
+    assert set(found.rows) == expected
+    assert any(words in note for note in found.notes) or not words
+
+
+def test_splits_that_are_read_as_classes_are_named() -> None:
+    beside = published("a/a/train/x", "a/a/train/y", "a/a/test/x", "b/b/x", "b/b/y")
+    assert "the folders test, train in a/a are named like splits" in arranged(beside).notes[-1]
+    folds = published(*(f"fold{n}/{part}/{name}" for n in (1, 2) for part in ("train", "test") for name in "xy"))
+    assert "the folders test, train in fold1, fold2 are named like splits" in arranged(folds).notes[-1]
+    assert not arranged(published("train/x", "train/y", "test/x")).notes
 
 
 @pytest.mark.parametrize(
     "paths",
     [
+        published("animals/cat", "animals/dog", "plants"),
+        published("pets", "pets/cat", "pets/dog"),
         ["cat/0.png", "dog/0.png", "more/cat/1.png", "more/owl/1.png"],
         ["cat/0.png", "dog/0.png", "cat/tabby/1.png", "dog/tabby/1.png"],
         ["left/a/0.png", "left/b/0.png", "right/a/0.png", "right/b/0.png"],

@@ -10,10 +10,12 @@ and so does the tree: the same class folders below several of them. What is doub
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imaginate.data import splits as names
+from imaginate.data.leftovers import Leftovers
 from imaginate.errors import some
 from imaginate.records import LayoutWord
 
@@ -21,7 +23,6 @@ OUTSIDE = "outside the split folders"
 SHOWN = 4  # folders in a message
 NO_CLASS = "not in a class folder"
 EXTRA = "outside the class folders"
-SECOND = "in a second tree of the same classes"
 NO_LABEL = "no label"
 _UNLABELLED = ("_unlabeled", "_unlabelled", "no_label")  # where FiftyOne and CVAT put images without a label
 _SYSTEM_FOLDERS = (
@@ -119,43 +120,19 @@ def arranged(paths: Sequence[str], layout: LayoutWord = "auto", others: Iterable
     seen: dict[str, str] = {}  # an image has the class and split of its folder, whose name is kept once
     heads = [seen.setdefault(head, head) for path in paths for head in (path.rpartition("/")[0],)]
     unique = list(seen)
-    parts = [[*(head.split("/") if head else ()), ""] for head in unique]
+    over = Leftovers(Counter(heads) if layout != "classes" else {})
+    parts = [[] if head in over.reasons else [*(head.split("/") if head else ()), ""] for head in unique]
     left: set[tuple[str, ...]] = set()
     base = _wrapper(parts, layout, [other.split("/") for other in others], left)
     parts = [[] if any(tuple(part[: len(top)]) == top for top in left) else part for part in parts]
     tree = _tree(parts, base, layout)
-    rows = {head: _row(part, tree) if part else ("", EXTRA) for head, part in zip(unique, parts, strict=True)}
+    rows = {head: _row(part, tree) for head, part in zip(unique, parts, strict=True) if part}
+    rows |= {head: ("", over.reasons.get(head, EXTRA)) for head in unique if head not in rows}
     notes = [f"the pictures in {some(sorted('/'.join(top) for top in left), SHOWN)} are left out"] if left else []
+    notes += over.notes
     problem = "" if any(name for name, _ in rows.values()) else _problem(parts, tree)
-    second = _second_trees({name for name, _ in rows.values()}) if layout != "classes" else {}
-    if second:
-        rows = {h: ("", SECOND) if name.startswith(tuple(second)) else (name, of) for h, (name, of) in rows.items()}
-        notes += [_about_second(top, inside) for top, inside in second.items()]
-    doubts = () if second else _doubts(parts, tree)
+    doubts = [*_doubts(parts, tree), *(_inner_words(rows, tree) if layout != "classes" else ())]
     return Arranged([rows[head] for head in heads], (*notes, *doubts), problem)
-
-
-def _second_trees(classes: Collection[str]) -> dict[str, list[str]]:
-    """Folders (with a slash behind) of which every class is also there without them, `output/cat` next to `cat`, and
-    those classes: what a tool wrote into the dataset that it read, or another part of it."""
-    below: dict[str, list[str]] = {}
-    for name in classes:
-        folders = name.split("/")
-        for at in range(len(folders) - 1):
-            below.setdefault("/".join(folders[: at + 1]) + "/", []).append("/".join(folders[:at] + folders[at + 1 :]))
-    found = {
-        top: sorted(inside) for top, inside in below.items() if len(inside) > 1 and all(i in classes for i in inside)
-    }
-    return dict(sorted(found.items()))
-
-
-def _about_second(top: str, inside: Sequence[str]) -> str:
-    """What is said of such a folder."""
-    return (
-        f"the folder {top[:-1]!r} holds folders of the same names as the classes next to it ({some(inside, SHOWN)}), "
-        "as tools leave that write into the dataset which they read: its images are left out; give it by itself to "
-        "read them, or --layout classes to have classes of their own"
-    )
 
 
 def _row(part: Sequence[str], tree: _Tree) -> tuple[str, str | None]:
@@ -296,6 +273,23 @@ def _last(parts: Sequence[Sequence[str]], tree: _Tree) -> str:
     name = next(iter(last), "")
     several = len({"/".join(row[:-1]) for row in rows if len(row) > 1}) > 1
     return name if len(last) == 1 and several and names.is_filler(name) and all(len(row) > 1 for row in rows) else ""
+
+
+def _inner_words(rows: Mapping[str, tuple[str, str | None]], tree: _Tree) -> list[str]:
+    """A note on folders inside of others that are named like two splits at least, and read as classes."""
+    found: dict[str, set[str]] = {}
+    for head, (name, _) in rows.items():
+        folders = head.split("/") if name else []
+        for at in range(tree.base + 1, len(folders)):
+            if folders[at] in name.split("/") and names.of_folder(folders[at]) is not None:
+                found.setdefault("/".join(folders[:at]), set()).add(folders[at])
+    above = sorted(top for top, inside in found.items() if len({names.of_folder(one) for one in inside}) > 1)
+    if not above:
+        return []
+    words = some(sorted(found[above[0]]), SHOWN)
+    return [
+        f"the folders {words} in {some(above, SHOWN)} are named like splits and read as classes: give {above[0]} alone"
+    ]
 
 
 def _problem(parts: Sequence[Sequence[str]], tree: _Tree) -> str:
