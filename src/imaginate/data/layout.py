@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imaginate.data import splits as names
 from imaginate.data.leftovers import Leftovers
@@ -97,14 +97,14 @@ class Arranged:
 @dataclass(frozen=True, slots=True)
 class _Tree:
     """What the folders mean. `base`: the depth of the wrapper. `splits`: split folders at depth `level`, and the split
-    that each stands for. `inner`: folders directly in a split that wrap its classes. `last`: an innermost folder of
-    every class, which is left out."""
+    that each stands for. `inner`: folders directly in a split that wrap its classes. `mute`: the depths in a class's
+    path, from its end or its start, of folders that say nothing and are left out."""
 
     base: int
     level: int
     splits: Mapping[str, str]
     inner: Mapping[str, str]
-    last: str = ""
+    mute: tuple[int, ...] = ()
 
 
 def arrange(
@@ -148,8 +148,9 @@ def _row(part: Sequence[str], tree: _Tree) -> tuple[str, str | None]:
         split = tree.splits[top]
         if len(folders) > at and tree.inner.get(top) == folders[at]:
             folders.pop(at)
-    if tree.last and len(folders) > 1:
-        folders.pop()
+    if len(folders) > len(tree.mute):
+        for depth in tree.mute:
+            folders.pop(depth)
     if folders and folders[0].lower() in _UNLABELLED:
         return "", NO_LABEL
     return ("/".join(folders), split) if folders else ("", NO_CLASS)
@@ -199,7 +200,7 @@ def _tree(parts: Sequence[Sequence[str]], base: int, layout: LayoutWord) -> _Tre
             level, splits = inner
     inner_wrappers = _inner_wrappers(parts, base, splits) if level == base else {}
     tree = _Tree(base, level, splits, inner_wrappers)
-    return tree if layout == "classes" else _Tree(base, level, splits, inner_wrappers, _last(parts, tree))
+    return tree if layout == "classes" else replace(tree, mute=_mute(parts, tree))
 
 
 def _split_folders(parts: Sequence[Sequence[str]], base: int) -> dict[str, str]:
@@ -266,13 +267,21 @@ def _meaning(folder: str) -> str:
     return found.split if found is not None else folder
 
 
-def _last(parts: Sequence[Sequence[str]], tree: _Tree) -> str:
-    """The folder that is the innermost of every class and says nothing (`n01443537/images`), or ""."""
+def _mute(parts: Sequence[Sequence[str]], tree: _Tree) -> tuple[int, ...]:
+    """The depths at which every class has the same folder that says nothing (`n01443537/images`, `candle/Data/good`),
+    the deepest first; or -1 where the last folder of every class is called like the one above it."""
     rows = [name.split("/") for name, _ in (_row(part, tree) for part in parts if part) if name]
-    last = {row[-1] for row in rows}
-    name = next(iter(last), "")
-    several = len({"/".join(row[:-1]) for row in rows if len(row) > 1}) > 1
-    return name if len(last) == 1 and several and names.is_filler(name) and all(len(row) > 1 for row in rows) else ""
+    if not rows or min(map(len, rows)) < 2:
+        return ()
+    if all(row[-1] == row[-2] for row in rows):
+        return (-1,)
+    several = len({tuple(row[:-1]) for row in rows}) > 1
+    if several and len({row[-1] for row in rows}) == 1 and names.is_filler(rows[0][-1]):
+        return (-1,)
+    if len({len(row) for row in rows}) > 1:
+        return ()
+    inner = range(len(rows[0]) - 2, 0, -1)
+    return tuple(at for at in inner if len({row[at] for row in rows}) == 1 and names.is_filler(rows[0][at]))
 
 
 def _inner_words(rows: Mapping[str, tuple[str, str | None]], tree: _Tree) -> list[str]:

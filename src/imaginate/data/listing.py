@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from imaginate.data.layout import SHOWN, arranged, label_files
+from imaginate.data.mask_files import IS_MASK, masks_among
 from imaginate.data.packed import FileSamples, splits_of
 from imaginate.data.splits import ordered
 from imaginate.errors import DataError, some
@@ -65,6 +66,10 @@ def from_paths(
     """A listing of relative paths, class and split taken from the path. `source` of a path: the image. `packed`: in
     columns, so that `source` is asked whenever an image is wanted."""
     left = list(skipped)
+    masks = masks_among(paths, source) if layout != "classes" else frozenset()
+    if masks:
+        left += [Skipped(printable(path), IS_MASK) for path in paths if path in masks]
+        paths = [path for path in paths if path not in masks]
     names = [printable(path) for path in paths]
     tree = arranged(names, layout, [item.id for item in left])
     left += [Skipped(name, split or "") for name, (of, split) in zip(names, tree.rows, strict=True) if not of]
@@ -87,8 +92,17 @@ def from_paths(
         rows = zip(*columns, strict=True)
         samples = [Sample(id=printable(path), label=own, source=source(path), split=split) for path, own, split in rows]
     splits = ordered({split for split in splits_of(samples) if split})
-    notes = (*tree.notes, *_not_read(left, layout))
+    notes = (*tree.notes, *_not_read(left, layout), *_about_masks(masks))
     return Listing(format=format, labels=labels, samples=samples, skipped=left, splits=splits, notes=notes)
+
+
+def _about_masks(masks: Collection[str]) -> list[str]:
+    if not masks:
+        return []
+    return [
+        f"{len(masks)} files are masks of images that are here, and are left out (the first: {printable(min(masks))}); "
+        "`--method paste` uses masks, --layout classes takes them for images"
+    ]
 
 
 def _not_read(skipped: Iterable[Skipped], layout: LayoutWord) -> list[str]:
