@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from imaginate.data import splits
 from imaginate.data.layout import EXTRA, NO_CLASS, OUTSIDE, arrange, arranged
-from imaginate.data.leftovers import BESIDE, SECOND, STRAY
+from imaginate.data.leftovers import APART, SECOND, STRAY
 from imaginate.errors import DataError
 
 CASES = {
@@ -21,7 +21,7 @@ CASES = {
     "wrapped splits": {"s/Train/cat/1.png": ("cat", "train"), "s/TEST/cat/1.png": ("cat", "test")},
     "one split": {"train/cat/1.png": ("cat", "train"), "train/dog/1.png": ("dog", "train")},
     "nested in splits": {"train/pets/cat/1.png": ("pets/cat", "train"), "dev/car/1.png": ("car", "validation")},
-    "beside the splits": {
+    "apart the splits": {
         "train/cat/1.png": ("cat", "train"), "val/cat/1.png": ("cat", "validation"), "extra/cat/1.png": ("", OUTSIDE),
         "sample.png": ("", NO_CLASS),
     },
@@ -134,11 +134,11 @@ def published(*folders: str) -> list[str]:
         ),
         (
             published("A(x)/train/a", "A(x)/train/b", "a(X)/train/a", "a(X)/train/b", "test/test"),
-            {("a", "train"), ("b", "train"), ("", SECOND), ("", BESIDE)}, "is 'A(x)' again but for its case",
+            {("a", "train"), ("b", "train"), ("", SECOND), ("", APART)}, "is 'A(x)' again but for its case",
         ),
         (
             published("lung set/lung set/good", "lung set/lung set/bad", "Test cases"),
-            {("good", None), ("bad", None), ("", BESIDE)}, "the pictures in Test cases are left out",
+            {("good", None), ("bad", None), ("", APART)}, "the pictures in Test cases are left out",
         ),
         (["w/pets/over.png", *published("w/pets/cat", "w/pets/dog")], {("cat", None), ("dog", None), ("", STRAY)}, ""),
     ],
@@ -152,8 +152,8 @@ def test_what_archives_hold_besides_their_classes_is_left_out(
 
 
 def test_splits_that_are_read_as_classes_are_named() -> None:
-    beside = published("a/a/train/x", "a/a/train/y", "a/a/test/x", "b/b/x", "b/b/y")
-    assert "the folders test, train in a/a are named like splits" in arranged(beside).notes[-1]
+    apart = published("a/a/train/x", "a/a/train/y", "a/a/test/x", "b/b/x", "b/b/y")
+    assert "the folders test, train in a/a are named like splits" in arranged(apart).notes[-1]
     folds = published(*(f"fold{n}/{part}/{name}" for n in (1, 2) for part in ("train", "test") for name in "xy"))
     assert "the folders test, train in fold1, fold2 are named like splits" in arranged(folds).notes[-1]
     assert not arranged(published("train/x", "train/y", "test/x")).notes

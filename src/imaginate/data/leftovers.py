@@ -15,7 +15,7 @@ from imaginate.data import splits as names
 from imaginate.errors import some
 
 SECOND = "in a second tree of the same classes"
-BESIDE = "outside the class folders"
+APART = "outside the class folders"
 STRAY = "not in a class folder"
 SHOWN = 4  # folders in a message
 FEW, TENTH = 3, 10  # pictures that are no class of their own, and their share of those in the folders below
@@ -31,7 +31,7 @@ class Leftovers:
         self._counts = counts
         self._leave_twins()
         self._leave_second_trees()
-        self._leave_beside()
+        self._leave_apart()
         for folder in _strays(self._there()):
             self.reasons[folder] = STRAY
 
@@ -57,19 +57,19 @@ class Leftovers:
                 self._leave([folder for folder in self._there() if folder.startswith(top)], SECOND)
                 self.notes.append(about_second(top, inside))
 
-    def _leave_beside(self) -> None:
+    def _leave_apart(self) -> None:
         wrapper, inside = _by_top(self._there())
         deep = [top for top, below in inside.items() if len(below) > 1]
         flat = [top for top, below in inside.items() if top and _is_flat(top, below)]
         if len(deep) != 1 or not deep[0]:
             return
         is_wrapper = all(_says_nothing(below.split("/")[0], deep[0]) for below in inside[deep[0]])
-        beside = [top for top in flat if is_wrapper or names.in_folder_name(top) is not None]
-        if not beside or names.of_folder(deep[0]) is not None:
+        apart = [top for top in flat if is_wrapper or names.in_folder_name(top) is not None]
+        if not apart or names.of_folder(deep[0]) is not None:
             return
-        self._leave([f"{wrapper}{top}/{one}".rstrip("/") for top in beside for one in inside[top]], BESIDE)
+        self._leave([f"{wrapper}{top}/{one}".rstrip("/") for top in apart for one in inside[top]], APART)
         self.notes.append(
-            f"the pictures in {some(sorted(beside), SHOWN)} are left out: the classes are the folders in {deep[0]!r}"
+            f"the pictures in {some(sorted(apart), SHOWN)} are left out: the classes are the folders in {deep[0]!r}"
         )
 
 
