@@ -140,6 +140,7 @@ def published(*folders: str) -> list[str]:
             published("lung set/lung set/good", "lung set/lung set/bad", "Test cases"),
             {("good", None), ("bad", None), ("", APART)}, "the pictures in Test cases are left out",
         ),
+        (published("Train/0", "Train/1", "Test", "Meta"), {("0", "train"), ("1", "train"), ("", APART)}, "Meta, Test"),
         (["w/pets/over.png", *published("w/pets/cat", "w/pets/dog")], {("cat", None), ("dog", None), ("", STRAY)}, ""),
     ],
 )  # fmt: skip
@@ -149,6 +150,12 @@ def test_what_archives_hold_besides_their_classes_is_left_out(
     found = arranged(paths)
     assert set(found.rows) == expected
     assert any(words in note for note in found.notes) or not words
+
+
+def test_parts_of_one_dataset_are_named_also_with_a_folder_between() -> None:
+    found = arranged(published("amazon/images/mug", "amazon/images/pen", "webcam/images/mug", "webcam/images/pen"))
+    assert [name for name, _ in found.rows[::4]] == ["amazon/mug", "amazon/pen", "webcam/mug", "webcam/pen"]
+    assert "hold folders of the same names (mug, pen)" in found.notes[0]
 
 
 def test_splits_that_are_read_as_classes_are_named() -> None:

@@ -131,7 +131,10 @@ def arranged(paths: Sequence[str], layout: LayoutWord = "auto", others: Iterable
     notes = [f"the pictures in {some(sorted('/'.join(top) for top in left), SHOWN)} are left out"] if left else []
     notes += over.notes
     problem = "" if any(name for name, _ in rows.values()) else _problem(parts, tree)
-    doubts = [*_doubts(parts, tree), *(_inner_words(rows, tree) if layout != "classes" else ())]
+    doubts = [
+        *_doubts(parts, tree, {name for name, _ in rows.values()}),
+        *(_inner_words(rows, tree) if layout != "classes" else ()),
+    ]
     return Arranged([rows[head] for head in heads], (*notes, *doubts), problem)
 
 
@@ -313,15 +316,16 @@ def _problem(parts: Sequence[Sequence[str]], tree: _Tree) -> str:
     )
 
 
-def _doubts(parts: Sequence[Sequence[str]], tree: _Tree) -> list[str]:
+def _doubts(parts: Sequence[Sequence[str]], tree: _Tree, classes: Collection[str]) -> list[str]:
     """Notes on folders that may mean something else than they are taken for."""
     if tree.splits:
         bare = sorted({part[tree.base] for part in parts if part and tree.base + 1 < len(part) <= tree.level + 1})
         return [f"the images of {some(bare, SHOWN)} are in no split folder, and are left out"] if bare else []
     below: dict[str, set[str]] = {}
-    for part in parts:
-        if len(part) > tree.base + 2:
-            below.setdefault(part[tree.base], set()).add(part[tree.base + 1])
+    for name in classes:
+        top, _, rest = name.partition("/")
+        if rest:
+            below.setdefault(top, set()).add(rest.split("/")[0])
     groups: dict[frozenset[str], list[str]] = {}
     for top, inside in sorted(below.items()):
         groups.setdefault(frozenset(inside), []).append(top)

@@ -65,7 +65,10 @@ class Leftovers:
             return
         is_wrapper = all(_says_nothing(below.split("/")[0], deep[0]) for below in inside[deep[0]])
         apart = [top for top in flat if is_wrapper or names.in_folder_name(top) is not None]
-        if not apart or names.of_folder(deep[0]) is not None:
+        if names.of_folder(deep[0]) is not None:  # `Train/`, a flat `Test/`, and what is no split: `Meta/`
+            are_splits = [names.of_folder(top) is not None for top in flat]
+            apart = flat if any(are_splits) and not all(are_splits) else []
+        if not apart:
             return
         self._leave([f"{wrapper}{top}/{one}".rstrip("/") for top in apart for one in inside[top]], APART)
         self.notes.append(
