@@ -14,7 +14,7 @@ import pytest
 
 from imaginate.errors import DataError
 from imaginate.evaluation.arms import parse_arms
-from imaginate.evaluation.compose import compose
+from imaginate.evaluation.compose import compose, drawn_from
 from imaginate.evaluation.leaks import HELD_OUT, TRAINING
 from imaginate.evaluation.protocol import Protocol, protocol_from
 from imaginate.evaluation.study_images import StudyImages, gather
@@ -111,6 +111,18 @@ def test_ratios_are_nested_resamples_have_the_original_size_and_duplicates_grow(
     drawn = [compose(arms[2], material, settings, seed=0, resample=r, times=1) for r in range(3)]
     assert [c.synthetic for c in drawn] == [12, 12, 12]
     assert len({tuple(rows_of(c.train, store)) for c in drawn}) == 3
+
+
+def test_what_predicts_an_arm_is_of_its_own_images(tmp_path: Path, studies: ModuleType) -> None:
+    data = studies.write_folder(tmp_path / "data", {"train": 6, "test": 4})
+    run = studies.write_run(tmp_path / "run", data, seeds_of(data), copies=3)
+    material, settings, arms = material_of(tmp_path, data, [f"run:{run}", f"run:{run}@1", f"run:{run}@2"], validation=0)
+    rows = [drawn_from(arm, material.runs[str(run)], material).tolist() for arm in arms]
+    assert [len(some) for some in rows] == [54, 18, 36]
+    assert set(rows[1]) < set(rows[2]) < set(rows[0])
+    for arm, own in zip(arms, rows, strict=True):
+        trained = compose(arm, material, settings, seed=0, resample=0, times=1).train
+        assert rows_of(trained, material.runs[str(run)].store).tolist() == own
 
 
 def test_a_share_of_the_originals_is_nested_by_class_and_differs_between_seeds(

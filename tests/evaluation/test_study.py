@@ -83,6 +83,11 @@ def test_arms_with_new_images_have_predictors_that_see_no_held_out_image(world: 
     assert again["arms"][1]["predictors"] == pytest.approx(before)
 
 
+def test_arms_of_one_run_at_several_ratios_have_predictors_of_their_own(world: Path) -> None:
+    whole, one = (arm["predictors"] for arm in study(world, ["run:noise", "run:noise@1"], seeds=1)["arms"])
+    assert all(whole[name] != one[name] for name in ("influence", "kernel_distance", "vendi"))
+
+
 def test_an_arm_that_lacks_a_class_says_so_in_its_own_line(world: Path, studies: ModuleType) -> None:
     from imaginate.cli.compare import table
     from imaginate.data import open_dataset

@@ -47,7 +47,8 @@ facts = logging.getLogger("imaginate.facts")  # what to know before a run begins
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: its folder and what is in it."""
+    """A finished run: its folder and what is in it. It stands for its folder wherever a path is wanted, as in
+    `train(run, out)`."""
 
     path: str
     originals: int
@@ -55,6 +56,10 @@ class Run:
     rejected: Mapping[str, int]
     skipped: int
     wanted: int
+
+    def __fspath__(self) -> str:
+        """The folder of the run."""
+        return self.path
 
     def table(self, *, rejected: bool = False) -> Any:
         """`metadata.parquet` (or `rejected.parquet`) as a pyarrow table."""
@@ -100,8 +105,8 @@ def expand(
     RunError) with one line that says what to do, and KeyboardInterrupt with one that says how far it came.
     """
     full = recipe_from(gather(recipe, data, method, settings))
-    if out is None or not os.fspath(out):
-        raise ConfigError("out must name the output folder")
+    if not isinstance(out, (str, os.PathLike)) or not os.fspath(out):
+        raise ConfigError(f"out must name the output folder, got {out!r}")
     if ray is None:
         refuse_missing(full.roles.device)
     store = Folder(out)

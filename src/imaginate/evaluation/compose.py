@@ -128,6 +128,17 @@ def _new_rows(
     return rows
 
 
+def drawn_from(arm: Arm, run: RunImages, material: StudyImages) -> np.ndarray:
+    """The rows of a run that an arm draws from before anything is held back for validation: all usable ones, or so many
+    for each original image."""
+    rows = np.flatnonzero(run.usable)
+    if arm.ratio is None:
+        return rows
+    data = material.images.dataset
+    originals = np.bincount(material.train.label[data.usable & ~data.new], minlength=len(material.labels))
+    return _quota(run, rows, originals * arm.ratio, None)
+
+
 def _left_out(run: RunImages, parts: Parts) -> dict[str, int]:
     """How many new images are not trained on, by reason; of unknown seeds it is only known what an image shows."""
     if run.elsewhere is None:

@@ -65,7 +65,10 @@ def judged(arms: Sequence[Arm], answers: Mapping[str, Answers], level: float) ->
     fault = ""
     if positive and not seen:
         best = max(positive, key=lambda one: float(one["mean"]))
-        fault = f"more real images did not show: {best['more']} against {best['less']} {_points(best)} points"
+        sure = (
+            f" (p {best['p_holm']:.2g} after Holm's correction over {len(positive)} pairs)" if len(positive) > 1 else ""
+        )
+        fault = f"more real images did not show: {best['more']} against {best['less']} {_points(best)} points{sure}"
     elif negative is not None and negative["verdict"] == "gain":
         fault = f"{negative['arm']}, which holds no new image, came out as a gain: {_points(negative)} points"
     return {"positive": positive, "negative": negative, "can_judge": not fault, "fault": fault}

@@ -28,12 +28,11 @@ RIDGE = 0.1  # times the number of images: the penalty of the head
 NEIGHBOURS = 5
 
 
-def predictors(run: RunImages, material: StudyImages) -> Values | None:
-    """Predictors of one run's new images, from its features and those of the originals; None where they are too few."""
+def predictors(run: RunImages, rows: np.ndarray, material: StudyImages) -> Values | None:
+    """Predictors of an arm's new images, `rows` of its run, from their features and those of the originals; None where
+    they are too few."""
     data = material.images.dataset
-    old, new = (_some(rows, name) for rows, name in (
-        (np.flatnonzero(data.usable & ~data.new), "originals"), (np.flatnonzero(run.usable), "new")
-    ))  # fmt: skip
+    old, new = _some(np.flatnonzero(data.usable & ~data.new), "originals"), _some(rows, "new")
     if min(len(old), len(new)) < FEW:
         return None
     real, fake = features(material.train, old), features(run.store, new)

@@ -15,6 +15,7 @@ from imaginate.evaluation import controls, measures, mistakes, statistics, verdi
 from imaginate.evaluation.answers import Answers, Key, shared
 from imaginate.evaluation.arms import Arm
 from imaginate.evaluation.bounds import bounds
+from imaginate.evaluation.compose import drawn_from
 from imaginate.evaluation.controls import CANDIDATES
 from imaginate.evaluation.corruption import KINDS
 from imaginate.evaluation.job import Job
@@ -158,7 +159,9 @@ def _arm(arm: Arm, own: Answers, reference: Answers | None, protocol: Protocol, 
         "most_wrong": mistakes.most_wrong(own, other, both or keys, ids, material.labels.names),
         **mistakes.changed(own, other, both or keys, ids, material.labels.names),
         "corruption": _corruption(own, protocol),
-        "predictors": None if run is None or protocol.quick else predictors(run, material),
+        "predictors": None
+        if run is None or protocol.quick
+        else predictors(run, drawn_from(arm, run, material), material),
         "seconds": round(sum(unit["seconds"] for unit in units), 1),
     }  # fmt: skip
 

@@ -104,9 +104,9 @@ def train(
     folder.check_foreign(out)
     team, place = assemble(device)
     if folder.is_finished(out) and not os.access(out, os.W_OK):
-        return TrainedClassifier(_train(asked, str(data), out, device, (team, place), progress))
+        return TrainedClassifier(_train(asked, os.fspath(data), out, device, (team, place), progress), out)
     with team.owns(out, "train"):
-        return TrainedClassifier(_train(asked, str(data), out, device, (team, place), progress))
+        return TrainedClassifier(_train(asked, os.fspath(data), out, device, (team, place), progress), out)
 
 
 def _train(asked: Training, data: str, out: Path, device: str, team_at: tuple[Team, str], progress: bool) -> Facts:

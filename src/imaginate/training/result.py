@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from typing import Any
 
 from imaginate import markdown
 
 
 class TrainedClassifier(dict[str, Any]):
-    """What `classifier.json` holds, by key, and in `folder` where it is; `print` it for a line."""
+    """What `classifier.json` holds, by key; `print` it for a line. It stands for its folder wherever a path is wanted,
+    as in `predict(trained, images)`."""
+
+    def __init__(self, facts: Mapping[str, Any], folder: str | os.PathLike[str] = "") -> None:
+        super().__init__(facts)
+        self.folder = os.fspath(folder)
+
+    def __fspath__(self) -> str:
+        """The folder of the classifier."""
+        return self.folder
 
     def __str__(self) -> str:
         """What it was trained on and what it reached, in one line."""

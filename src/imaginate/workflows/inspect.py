@@ -120,7 +120,7 @@ class InspectedRun:
             lines += ["", f"seed images skipped: {totals['skipped']} (listed in skipped.csv)"]
             lines += [f"  {n:>8}  {reason}" for reason, n in totals["skipped_reasons"].items()]
         lines += ["", *_classes(self.facts, kept.new), "", *_per_seed(kept), *_gains(kept)]
-        lines += _agreement(self.facts)
+        lines += _agreement(self.facts, str((self.run.recipe.get("roles") or {}).get("guide") or ""))
         gone = [] if self.unfinished else self.run.gone()
         lines += [self.run.words_for_gone(gone), ""] if gone else []
         lines += [f"note: {note}" for note in self.facts.get("data_notes") or ()]
@@ -174,13 +174,21 @@ def _classes(facts: Facts, new: Mapping[str, int]) -> list[str]:
     return lines + lines_of_classes(each)
 
 
-def _agreement(facts: Facts) -> list[str]:
+def _backbone(guide: str) -> str:
+    """The network of a guide, without its images' size."""
+    return guide.rpartition(":")[2].partition("@")[0]
+
+
+def _agreement(facts: Facts, guide: str) -> list[str]:
     """How many copies still show their class, next to the seeds, and the classes where fewest do."""
     found = facts.get("agreement")
     if not found:
         return []
     seeds = "" if found["seeds"] is None else f", seeds {found['seeds']:.0%}"
-    lines = [f"copies that still show their class, by an independent judge: {found['copies']:.0%}{seeds}"]
+    who = "an independent judge"
+    if _backbone(str(found["judge"])) == _backbone(guide):
+        who = f"{found['judge']}, which also guided them (--judge prototypes:BACKBONE takes another)"
+    lines = [f"copies that still show their class, by {who}: {found['copies']:.0%}{seeds}"]
     rows = [(c["copies"][0] / c["copies"][1], name, c) for name, c in found["classes"].items() if c["copies"][1]]
     for share, name, c in sorted(rows, key=lambda row: (row[0], row[1]))[:3]:
         lines.append(f"  {share:>8.0%}  {name} ({c['copies'][0]} of {c['copies'][1]})")

@@ -99,17 +99,19 @@ def predict(
     device: str = "auto",
     progress: bool = True,
 ) -> Predictions:
-    """What the classifier in the folder `model` says of images: paths of files, a folder of files (however deep), or a
-    labelled dataset of any layout, whose labels are then compared.
+    """What the classifier in the folder `model` (or what `train` returned) says of images: paths of files, a folder of
+    files (however deep), or a labelled dataset of any layout, whose labels are then compared.
 
     `top`: how many of the likeliest classes. Files that are no usable images are skipped with a reason. Raises
     DataError where no image is left, RunError for a folder without a finished classifier.
     """
-    from imaginate.training.loading import load_classifier
+    from imaginate.training.loading import Classifier, load_classifier
 
     if top < 1:
         raise ConfigError(f"top must be at least 1, got {top}")
     classifier = load_classifier(model, device=device) if isinstance(model, (str, os.PathLike)) else model
+    if not isinstance(classifier, Classifier):
+        raise ConfigError(f"model must be the folder of a classifier, or what train returned, got {model!r}")
     found = _listed(images, split, classifier)
     skipped = {name: why for name, why, _, _ in found if why}
     wanted = [(name, path, label) for name, why, path, label in found if not why]
