@@ -128,6 +128,16 @@ class Prepared(Protocol):
 
 
 @runtime_checkable
+class Bounded(Protocol):
+    """A method whose images may depend on how many are wanted, so that a larger run is not this one and more."""
+
+    @property
+    def bounded(self) -> str:
+        """Why a run cannot grow, as the method is set; empty where it can."""
+        ...
+
+
+@runtime_checkable
 class Scored(Protocol):
     """A method whose candidates may carry scores. scores: their names; selection by another name is refused."""
 

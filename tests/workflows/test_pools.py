@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,7 +14,7 @@ from PIL import Image
 import imaginate
 from colour_guide import COLOURS, ColourGuide, coloured
 from imaginate.cli import main
-from imaginate.errors import ConfigError, DataError
+from imaginate.errors import ConfigError, DataError, RunError
 from imaginate.workflows import pools
 from worlds import folder
 
@@ -118,3 +120,51 @@ def test_a_pool_of_a_guide_that_learned_is_searched_with_its_dataset(
     search = ["pool", "search", str(tmp_path / "pool"), "--image", str(picture), "--limit", "1", "--data", str(data)]
     assert main(search) == 0
     assert picture.name in capsys.readouterr().out
+
+
+def _place(root: Path, name: str, numbers: range) -> None:
+    for colour in COLOURS:
+        for number in numbers:
+            place = root / name / colour / f"{number}.png"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(coloured(colour, number)).save(place)
+
+
+def _taken(root: Path, **more: Any) -> imaginate.Run:
+    """A run of pictures from a pool."""
+    return imaginate.expand(
+        str(root / "seeds"), root / "run", "retrieval", pool=str(root / "pool"), guide="nano", query="seeds",
+        duplicate_bits=0, duplicate_cosine=1.01, aesthetic=0, judge="none", progress=False, **more,
+    )  # fmt: skip
+
+
+def test_a_run_over_a_pool_grows_where_it_is_the_run_made_at_once(tmp_path: Path) -> None:
+    pytest.importorskip("lancedb")
+    _place(tmp_path, "seeds", range(2))
+    _place(tmp_path, "web", range(10, 16))
+    imaginate.build_pool(tmp_path / "pool", str(tmp_path / "web"), guide="nano", progress=False)
+    _taken(tmp_path, per_class=1)
+    with pytest.raises(RunError, match="cannot grow: which images of the pool a class gets depends on how many"):
+        _taken(tmp_path, per_class=2)
+    shutil.rmtree(tmp_path / "run")
+    _taken(tmp_path, per_class=1, share=True)
+    grown = _taken(tmp_path, per_class=3, share=True).table().to_pylist()
+    _place(tmp_path, "more", range(20, 21))
+    (tmp_path / "run").rename(tmp_path / "grown")
+    assert _taken(tmp_path, per_class=3, share=True).table().to_pylist() == grown
+    imaginate.build_pool(tmp_path / "pool", str(tmp_path / "more"), guide="nano", progress=False)
+    _taken(tmp_path, per_class=3, share=True)  # nothing is left to do
+    with pytest.raises(RunError, match=r"the pool .*pool changed since then"):
+        _taken(tmp_path, per_class=4, share=True)
+
+
+def test_a_mixture_does_not_grow_over_a_run_that_changed(tmp_path: Path) -> None:
+    _place(tmp_path, "seeds", range(4))
+    knobs: dict[str, Any] = {"progress": False}
+    imaginate.expand(str(tmp_path / "seeds"), tmp_path / "first", "cutout", copies=2, **knobs)
+    mixed = {"method": "mix", "runs": (str(tmp_path / "first"),), "guide": "nano", "force": True, **knobs}
+    imaginate.expand(str(tmp_path / "seeds"), tmp_path / "mix", copies=1, **mixed)
+    imaginate.expand(str(tmp_path / "seeds"), tmp_path / "first", "cutout", copies=3, **knobs)
+    imaginate.expand(str(tmp_path / "seeds"), tmp_path / "mix", copies=1, **mixed)
+    with pytest.raises(RunError, match=r"the run .*first changed since then"):
+        imaginate.expand(str(tmp_path / "seeds"), tmp_path / "mix", copies=2, **mixed)

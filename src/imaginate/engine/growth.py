@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from imaginate.contract import Bounded
 from imaginate.engine.own_scores import OWN
 from imaginate.engine.plan import Plan
 from imaginate.engine.recipe import changes, determining
@@ -89,6 +90,8 @@ def _is_more(known: Mapping[str, Any], plan: Plan) -> bool:
 def _why_not(store: Folder, known: Mapping[str, Any], recipe: ResolvedRecipe, plan: Plan) -> str:
     if recipe.select.ranked:
         return f"select {recipe.select.policy} (scope {recipe.select.scope}) would choose among all images again"
+    if isinstance(recipe.method, Bounded) and (reason := recipe.method.bounded):
+        return reason
     if _is_changed(store):
         return (
             "it was refiltered or reviewed since, which making it larger would undo (`imaginate refilter "

@@ -15,7 +15,7 @@ from typing import Any
 from imaginate.contract import prior_family
 from imaginate.data.labelling import from_line
 from imaginate.devices import refuse_missing
-from imaginate.engine import finish, folder, growth
+from imaginate.engine import finish, folder, growth, taken_from
 from imaginate.engine.agreement import Tally, remark
 from imaginate.engine.context import RunContext
 from imaginate.engine.gather import gather
@@ -258,6 +258,7 @@ def _opened(recipe: ResolvedRecipe, plan: Plan, store: Folder, known: Mapping[st
         run = RunFolder(store)
         if known.get("finished") and not (run.words_for_lost_table() and run.may_rewrite_table):
             return plan, True
+    taken_from.check(store.root, known, recipe)
     if other := difference(known.get("weights"), _weights(recipe)):
         raise RunError(f"{store.root} holds a run that began with another network: {other}; or use a new folder")
     if is_new:
@@ -293,6 +294,7 @@ def _facts(recipe: ResolvedRecipe, plan: Plan, fingerprint: str) -> dict[str, An
         "data_notes": list(plan.notes),
         **rendering,
         "weights": {role: dict(found) for role, found in _weights(recipe).items()},
+        **({taken_from.KEY: taken} if (taken := taken_from.state_of(recipe)) else {}),
         "finished": False,
         "sessions": [],
     }

@@ -88,6 +88,11 @@ class Retrieval:
 
         lists(context, self._search())
 
+    @property
+    def bounded(self) -> str:
+        """A first list as long as what is wanted says which images are another class's; orders and cuts look at all."""
+        return self._search().bounded
+
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i for copy i; fewer where a class's list ends."""
         from imaginate.methods.core.retrieval import lists

@@ -71,6 +71,11 @@ class RetrieveThenEdit:
         ball = {"eps": knobs.SMALL_EPS} if self.edit == "gif" else {}
         return {**knobs.little_noise(self.steps, self.noise, self.scheduler), **ball}
 
+    @property
+    def bounded(self) -> str:
+        """A first list as long as what is wanted says which images are another class's; orders and cuts look at all."""
+        return self._search().bounded
+
     def expand(self, requests: Sequence[Request], context: Context) -> list[Candidate]:
         """Neighbour i edited for copy i; refused neighbours come back as failed, with the reason."""
         from imaginate.methods.core.retrieval import lists

@@ -48,6 +48,17 @@ class PoolSearch:
     plan: SearchPlan
     short: Short = "keep"
 
+    @property
+    def bounded(self) -> str:
+        """Why a larger run is not this one and more; empty where it is."""
+        alone = self.score == "head" or (self.score == "query" and self.rules.share)
+        if alone and self.short == "keep" and self.plan.order == "similarity":
+            return ""
+        return (
+            "which images of the pool a class gets depends on how many are wanted (not with --score head or --share, "
+            "--order similarity and --short keep)"
+        )
+
 
 class Lists:
     """The lists of neighbours of all classes, ranked when first asked for and kept while the pool is open."""
