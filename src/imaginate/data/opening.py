@@ -35,17 +35,22 @@ if TYPE_CHECKING:
 
 @uncollected()
 def open_dataset(
-    source: str | os.PathLike[str] | DataSpec, *, rendered_as: Rendering | None = None, **overrides: Any
+    source: str | os.PathLike[str] | DataSpec,
+    *,
+    rendered_as: Rendering | None = None,
+    is_elsewhere: bool = False,
+    **overrides: Any,
 ) -> Dataset:
     """The samples of a dataset, listed but not read. `overrides` are fields of DataSpec. `rendered_as`: how numbers of
-    more than 8 bits became pictures in the dataset with which these images will be compared.
+    more than 8 bits became pictures in the dataset with which these images will be compared. `is_elsewhere`: the
+    columns are those of that dataset, and this one need not have any.
 
     What was noticed is in `notes`, and logged once. Raises DataError in one line: nothing there, nothing that fits, no
     such split, no usable image.
     """
     given = asdict(source) if isinstance(source, DataSpec) else {"path": os.fspath(source)}
     spec = build(DataSpec, {**given, **overrides}, where="data")
-    listing = choose_classes(list_samples(spec), spec.classes, spec.path)
+    listing = choose_classes(list_samples(spec, is_elsewhere=is_elsewhere), spec.classes, spec.path)
     split = splits.choose(listing.splits, spec.split)
     chosen = listing.samples
     if split is not None:
@@ -97,9 +102,10 @@ def verify(dataset: Dataset) -> Dataset:
     return replace(dataset, samples=tuple(good), skipped=(*dataset.skipped, *bad))
 
 
-def list_samples(spec: DataSpec) -> Listing:
-    """The listing of what is at the path, by the first reader that recognises it. Raises DataError that says what was
-    found and what is supported."""
+def list_samples(spec: DataSpec, *, is_elsewhere: bool = False) -> Listing:
+    """The listing of what is at the path, by the first reader that recognises it. `is_elsewhere`: the columns are those
+    of another dataset, and a source without columns does without. Raises DataError that says what was found and what
+    is supported."""
     place = examine(spec.path)
     by_folders = spec.layout != "auto" or spec.label_tag is not None
     asked = [r for r in registry.in_order("readers") if not by_folders or isinstance(r, PathReader)]
@@ -114,6 +120,8 @@ def list_samples(spec: DataSpec) -> Listing:
         supported = ", ".join(reader.layout for reader in reversed(asked))
         raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")
     listing = reader.read(place, _part(spec))
+    if not is_elsewhere:
+        _check_columns(listing, spec, place.path)
     if spec.group_column is not None and not any(GROUP in sample.meta for sample in listing.samples):
         raise DataError(
             f"{place.path} is read as {listing.format}, whose images have no value in a column {spec.group_column!r} "
@@ -124,6 +132,15 @@ def list_samples(spec: DataSpec) -> Listing:
     from imaginate.data.several import with_pictures  # numpy comes with it
 
     return with_pictures(listing, spec)
+
+
+def _check_columns(listing: Listing, spec: DataSpec, path: str) -> None:
+    """DataError for a column that is asked for and that the reader does not read."""
+    for setting, column in (("path_column", spec.path_column), ("label_column", spec.label_column)):
+        if column is not None and setting not in listing.follows:
+            raise DataError(
+                f"{path} is read as {listing.format}, which has no column {column!r} (--{setting.replace('_', '-')})"
+            )
 
 
 def _part(spec: DataSpec) -> Part:

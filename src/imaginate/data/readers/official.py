@@ -90,6 +90,7 @@ def _listing(layout: Layout, tree: Tree, published: Published) -> Listing:
         skipped=skipped,
         splits=splits.ordered(published.splits or (row.split for row in published.rows if row.split)),
         notes=(_said(layout, published, skipped),),
+        follows=("label_column",) if published.by_column else (),
     )
 
 
