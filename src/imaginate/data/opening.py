@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from imaginate import registry
-from imaginate.contract import PathReader
+from imaginate.contract import PathReader, Reader
 from imaginate.data import classes, splits
 from imaginate.data.collection import uncollected
 from imaginate.data.dataset import Dataset
@@ -24,8 +24,8 @@ from imaginate.data.place import examine, words_for
 from imaginate.data.spec import DataSpec
 from imaginate.data.subset import take_fraction, take_imbalanced, take_shots
 from imaginate.data.urls import hub_hint
-from imaginate.errors import DataError, ImageError
-from imaginate.records import GROUP, LabelSpace, Listing, Part, Sample, Skipped
+from imaginate.errors import DataError, ImageError, MisreadError
+from imaginate.records import GROUP, LabelSpace, Listing, Part, Place, Sample, Skipped
 from imaginate.settings import build, nearest
 
 if TYPE_CHECKING:
@@ -113,13 +113,7 @@ def list_samples(spec: DataSpec, *, is_elsewhere: bool = False) -> Listing:
         raise DataError(
             f"--label-tag reads the DICOM files of a local folder: {place.path} is none; unpack it, or give its folder"
         )
-    reader = next((reader for reader in asked if reader.recognises(place)), None)
-    if reader is None and place.kind == "missing":
-        raise DataError(f"there is nothing at {place.path}{hub_hint(place.path)}")
-    if reader is None:
-        supported = ", ".join(reader.layout for reader in reversed(asked))
-        raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")
-    listing = reader.read(place, _part(spec))
+    listing = _listed(place, _part(spec), asked)
     if not is_elsewhere:
         _check_columns(listing, spec, place.path)
     if spec.group_column is not None and not any(GROUP in sample.meta for sample in listing.samples):
@@ -132,6 +126,31 @@ def list_samples(spec: DataSpec, *, is_elsewhere: bool = False) -> Listing:
     from imaginate.data.several import with_pictures  # numpy comes with it
 
     return with_pictures(listing, spec)
+
+
+def _listed(place: Place, part: Part, readers: Sequence[Reader]) -> Listing:
+    """What the first reader lists that recognises the place; the next one is asked where it was mistaken."""
+    for at, reader in enumerate(readers):
+        if reader.recognises(place):
+            try:
+                return reader.read(place, part)
+            except MisreadError as mistake:
+                return _of_another(place, part, readers[at + 1 :], mistake)
+    if place.kind == "missing":
+        raise DataError(f"there is nothing at {place.path}{hub_hint(place.path)}")
+    supported = ", ".join(reader.layout for reader in reversed(readers))
+    raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")
+
+
+def _of_another(place: Place, part: Part, readers: Sequence[Reader], mistake: MisreadError) -> Listing:
+    """What the other readers list, with a note; the mistake is raised where they find no two classes."""
+    try:
+        listing = _listed(place, part, readers)
+    except DataError:
+        raise mistake from None
+    if len(listing.labels) < 2:
+        raise mistake
+    return replace(listing, notes=(f"{mistake}; it is read as {listing.format}", *listing.notes))
 
 
 def _check_columns(listing: Listing, spec: DataSpec, path: str) -> None:
