@@ -222,7 +222,7 @@ class Reader(Protocol):
     def read(self, place: Place, part: Part) -> Listing:
         """Everything there, in an order that does not change; labels are read, images are not. What cannot be used is
         listed as skipped, with a short reason. A reader may leave out what is not of the wanted `part`.
-        DataError in one line where nothing can be listed."""
+        DataError in one line where nothing can be listed; MisreadError where another reader may know better."""
         ...
 
 

@@ -2,6 +2,7 @@
 
     ImaginateError            one clear line: what is wrong, where, and what to do
     |-- DataError             the dataset that was given: missing, unreadable, empty, inconsistent
+    |   |-- MisreadError      what a reader took for its own is another's, or damaged: other readers are asked first
     |   `-- ImageError        one image; the reason is short and is counted (`truncated`, `too large`)
     |-- ConfigError           a setting, a flag or a recipe key: its rule and the value that breaks it
     |-- ModelError            a checkpoint, a guide, a prior, an adaptation: missing, or not what was promised
@@ -25,6 +26,10 @@ class DataError(ImaginateError):
 
 class ImageError(DataError):
     """One image cannot be used; `str(error)` is the reason under which it is counted."""
+
+
+class MisreadError(DataError):
+    """What looked like a layout is none, or is damaged: it is raised where no other reader can read it."""
 
 
 class ConfigError(ImaginateError):

@@ -187,6 +187,7 @@ class Listing:
     """Everything that a place holds, before a split or subset is chosen. No image has been read.
 
     `has_origins`: each sample's `meta` says whether it is an original, and the reader followed `Part.origin`.
+    `follows`: which of `path_column` and `label_column` of `Part` were followed; asking for another one is an error.
     """
 
     format: str
@@ -196,6 +197,7 @@ class Listing:
     splits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     has_origins: bool = False
+    follows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

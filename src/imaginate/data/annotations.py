@@ -14,11 +14,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 from imaginate.data import splits
-from imaginate.data.columns import find_roles
+from imaginate.data.columns import FOLLOWED, find_roles
 from imaginate.data.decoding import has_image_suffix
 from imaginate.errors import DataError, some
 from imaginate.limits import parse_json
 from imaginate.records import Part
+from imaginate.settings import nearest
 
 DISAGREE = "annotators disagree"
 _IMAGE_KEYS = ("image", "img", "photo", "picture", "url")
@@ -37,12 +38,14 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class Annotated:
-    """`names`: the classes in the tool's order, where it has one. `is_sure`: whether no other file looks like it."""
+    """`names`: the classes in the tool's order, where it has one. `is_sure`: whether no other file looks like it.
+    `follows`: which columns it takes as asked."""
 
     tool: str
     marks: Sequence[Marked]
     names: Sequence[str] | None = None
     is_sure: bool = True
+    follows: tuple[str, ...] = ()
 
     @property
     def has_classes(self) -> bool:
@@ -96,6 +99,7 @@ def _samples(found: Any, part: Part, name: str) -> Annotated | None:
     return Annotated(
         "FiftyOne",
         [Marked(str(row["filepath"]), (row.get(field) or {}).get("label"), _split_in(row.get("tags"))) for row in rows],
+        follows=("label_column",),
     )
 
 
@@ -112,6 +116,10 @@ def _chosen(options: Iterable[str], part: Part, usual: str, where: str) -> str:
         return usual if usual in names else names[0]
     if not names:
         return ""
+    if part.label_column is not None:
+        raise DataError(
+            f"{where} has no column {part.label_column!r} (--label-column){nearest(part.label_column, names)}"
+        )
     raise DataError(f"{where} holds several labels of an image: say --label-column with one of {some(names)}")
 
 
@@ -141,7 +149,7 @@ def _tasks(found: Any, part: Part, name: str) -> Annotated | None:
         return None
     questions = {one["from_name"] for row in rows for answer in _answers(row) for one in answer}
     question = _chosen(questions, part, "choice", name)
-    return Annotated("Label Studio", [_task(row, question) for row in rows])
+    return Annotated("Label Studio", [_task(row, question) for row in rows], follows=("label_column",))
 
 
 def _task(row: Mapping[str, Any], question: str) -> Marked:
@@ -185,7 +193,7 @@ def _rows(found: Any, part: Part, name: str) -> Annotated | None:
         value = row.get(roles.label)
         value = value.get("choices") if isinstance(value, dict) else value
         marks.append(Marked(str(row.get(roles.path) or ""), value))
-    return Annotated("a JSON list", marks, is_sure=False)
+    return Annotated("a JSON list", marks, is_sure=False, follows=FOLLOWED)
 
 
 def _cvat(data: bytes) -> Annotated | None:

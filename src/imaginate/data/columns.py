@@ -25,6 +25,7 @@ LABELS = (
 )  # fmt: skip
 NAMES = ("class_name", "label_name", "category_name", "class_names")
 SPLITS = ("split", "subset", "partition", "set")
+FOLLOWED = ("path_column", "label_column")  # what every reader of columns follows
 _MARKS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
 
 Row = Mapping[str, Any]
@@ -54,12 +55,12 @@ def find_roles(columns: Sequence[str], rows: Sequence[Row], part: Part, where: s
     there = by_plain_name(columns)
     notes: list[str] = []
     split = first_of(SPLITS, there)
-    path = _asked(part.path_column, columns, where, "--path-column") or first_of(PATHS, there)
+    path = asked_column(part.path_column, columns, where, "--path-column") or first_of(PATHS, there)
     if path is None and len(found := [c for c in columns if _holds_images(c, rows)]) == 1:
         path = found[0]
         notes.append(f"the paths are read from the column {path!r}, the only one with names of images")
-    label = _asked(part.label_column, columns, where, "--label-column")
-    group = _asked(part.group_column, columns, where, "--group-column")
+    label = asked_column(part.label_column, columns, where, "--label-column")
+    group = asked_column(part.group_column, columns, where, "--group-column")
     groups = groups_of(columns, group)
     name = None if label else first_of(NAMES, there)
     label = label or first_of([word for word in LABELS if there.get(word) not in (path, split)], there)
@@ -127,8 +128,9 @@ def first_of(options: Sequence[str], there: Mapping[str, str]) -> str | None:
     return next((there[option] for option in options if option in there), None)
 
 
-def _asked(name: str | None, columns: Sequence[str], where: str, flag: str) -> str | None:
-    """The column of this name, or number (from 1), as asked; None where nothing was asked for."""
+def asked_column(name: str | None, columns: Sequence[str], where: str, flag: str) -> str | None:
+    """The column of this name, or number (from 1), as asked; None where nothing was asked for. DataError where it is
+    not there."""
     if name is None:
         return None
     by_name = {column.strip().lower(): column for column in columns if column}

@@ -9,7 +9,7 @@ from typing import Any
 
 from imaginate.data import splits
 from imaginate.data.archives import Member
-from imaginate.data.columns import groups_of
+from imaginate.data.columns import FOLLOWED, groups_of
 from imaginate.data.decoding import has_image_suffix
 from imaginate.data.downloads import resized_by
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, text
@@ -18,7 +18,8 @@ from imaginate.data.soft_labels import SoftLabels, column_in
 from imaginate.data.sources.downloaded import DownloadedSource
 from imaginate.errors import DataError, ImageError
 from imaginate.limits import parse_json
-from imaginate.records import GROUP, Listing, Sample, Skipped
+from imaginate.records import GROUP, Listing, Part, Sample, Skipped
+from imaginate.settings import nearest
 
 _NAME_KEYS = ("class_name", "label_name")
 _LABEL_KEYS = ("label", "cls", "class", "class_id", "target", "labels", "category")
@@ -28,6 +29,7 @@ UNLABELLED = (
 )
 Group = dict[str, Member]
 _NOTHING: Mapping[str, str] = {}
+_WHOLE = Part()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,31 +59,51 @@ def is_keyed(found: Sequence[Member]) -> bool:
     return any(_image(group) and ("cls" in group or "json" in group) for group in _groups(found).values())
 
 
-def list_shards(path: str, shards: Iterable[Shard], group_column: str | None = None) -> Listing:
-    """All samples of all shards. Label files are read, images are not."""
+def list_shards(path: str, shards: Iterable[Shard], part: Part = _WHOLE) -> Listing:
+    """All samples of all shards. Label files are read, images are not. The columns are the keys of the JSON, and the
+    extensions of the members. DataError for a column that is asked for and not there."""
     rows: list[_Row] = []
     skipped: list[Skipped] = []
     numbered: dict[int, str] = {}
+    there: dict[str, None] = {}
+    is_asked = part.path_column is not None or part.label_column is not None
     for shard in shards:
         stem = os.path.basename(shard.file).split(".")[0]
         split = splits.of_file(stem) or splits.known(os.path.basename(os.path.dirname(shard.file)))
         skipped += shard.skipped
         for key, group in _groups(shard.members).items():
             name = f"{os.path.relpath(shard.file, path) if os.path.isdir(path) else stem}/{key}"
-            image = _image(group)
+            image = _image(group, part.path_column)
             reason = "no image" if image is None else image.reason
             facts = _json(group["json"]) if "json" in group and not reason else {}
-            value = None if reason else _label(group, facts, numbered)
+            if is_asked:
+                there.update(dict.fromkeys((*group, *facts)))
+            value = None if reason else _label(group, facts, numbered, part.label_column)
             if image is None or reason:
                 skipped.append(Skipped(name, reason, split))
             else:
-                family, shares = _family(facts, group_column), facts.get(column_in(list(facts)) or "")
+                family, shares = _family(facts, part.group_column), facts.get(column_in(list(facts)) or "")
                 rows.append(_Row(name, _as_taken(image, facts), split, value, family, shares))
-    return _listing(path, rows, skipped, numbered)
+    _check_asked(path, part, list(there))
+    return _listing(path, rows, skipped, numbered, part.label_column)
 
 
-def _listing(path: str, rows: Sequence[_Row], skipped: list[Skipped], numbered: Mapping[int, str]) -> Listing:
-    labeller = Labeller(_names(path, rows, numbered), where=path)
+def _check_asked(path: str, part: Part, there: Sequence[str]) -> None:
+    """DataError for a column that is asked for and that no image has."""
+    pictures = [name for name in there if has_image_suffix("x." + name)]
+    others = [name for name in there if name not in pictures and name != "json"]
+    for name, columns, flag in (
+        (part.path_column, pictures, "--path-column"),
+        (part.label_column, others, "--label-column"),
+    ):
+        if name is not None and name not in columns:
+            raise DataError(f"{path} has no column {name!r} ({flag}){nearest(name, columns)}")
+
+
+def _listing(
+    path: str, rows: Sequence[_Row], skipped: list[Skipped], numbered: Mapping[int, str], asked: str | None
+) -> Listing:
+    labeller = Labeller(_names(path, rows, numbered, asked), where=path, column=asked or "")
     if not labeller.fixed:
         labeller.see(row.value for row in rows)
     samples: list[Sample] = []
@@ -100,8 +122,9 @@ def _listing(path: str, rows: Sequence[_Row], skipped: list[Skipped], numbered: 
         raise DataError(nothing(path, skipped, UNLABELLED))
     there = splits.ordered(row.split for row in rows if row.split)
     return Listing(
-        format="WebDataset", labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=soft.notes
-    )
+        format="WebDataset", labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=soft.notes,
+        follows=FOLLOWED,
+    )  # fmt: skip
 
 
 def _groups(found: Sequence[Member]) -> dict[str, Group]:
@@ -115,7 +138,10 @@ def _groups(found: Sequence[Member]) -> dict[str, Group]:
     return groups
 
 
-def _image(group: Group) -> Member | None:
+def _image(group: Group, asked: str | None = None) -> Member | None:
+    """The image of a group: the first, or the one with the extension that is asked for."""
+    if asked is not None:
+        return group.get(asked)
     return next((member for extension, member in group.items() if has_image_suffix("x." + extension)), None)
 
 
@@ -131,8 +157,11 @@ def _as_taken(image: Member, facts: Mapping[str, Any]) -> Member:
     return image if resized is None else replace(image, source=DownloadedSource(image.source, resized))
 
 
-def _label(group: Group, facts: Mapping[str, Any], numbered: dict[int, str]) -> Any:
-    """The label of a group: a number, a name or None. Where the JSON gives both, `numbered` learns the name."""
+def _label(group: Group, facts: Mapping[str, Any], numbered: dict[int, str], asked: str | None = None) -> Any:
+    """The label of a group: a number, a name or None; of the column that is asked for alone. Where the JSON gives both,
+    `numbered` learns the name."""
+    if asked is not None and asked not in _LABEL_KEYS:
+        return _number(facts[asked] if asked in facts else _text(group[asked]) if asked in group else None)
     name = next((facts[key] for key in _NAME_KEYS if isinstance(facts.get(key), str)), None)
     value = _number(_text(group["cls"])) if "cls" in group else None
     if value is None:
@@ -165,14 +194,15 @@ def _json(member: Member) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _names(path: str, rows: Sequence[_Row], numbered: Mapping[int, str]) -> list[str] | None:
+def _names(path: str, rows: Sequence[_Row], numbered: Mapping[int, str], asked: str | None) -> list[str] | None:
     """Class names: `classes.txt` (one a line) or our `dataset_info.json` next to the shards, else from the JSON, else
-    None."""
+    None. A column of another name that is asked for has other classes."""
     folder = path if os.path.isdir(path) else os.path.dirname(path)
-    if (named := _named_by_us(os.path.join(folder, "dataset_info.json"))) is not None:
+    is_usual = asked is None or asked in _LABEL_KEYS
+    if is_usual and (named := _named_by_us(os.path.join(folder, "dataset_info.json"))) is not None:
         return named
     file = os.path.join(folder, "classes.txt")
-    if os.path.isfile(file):
+    if is_usual and os.path.isfile(file):
         try:
             with open(file, encoding="utf-8") as lines:
                 return [from_line(line) for line in lines if line.strip()]

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from imaginate import registry
-from imaginate.contract import PathReader
+from imaginate.contract import PathReader, Reader
 from imaginate.data import classes, splits
 from imaginate.data.collection import uncollected
 from imaginate.data.dataset import Dataset
@@ -24,8 +24,8 @@ from imaginate.data.place import examine, words_for
 from imaginate.data.spec import DataSpec
 from imaginate.data.subset import take_fraction, take_imbalanced, take_shots
 from imaginate.data.urls import hub_hint
-from imaginate.errors import DataError, ImageError
-from imaginate.records import GROUP, LabelSpace, Listing, Part, Sample, Skipped
+from imaginate.errors import DataError, ImageError, MisreadError
+from imaginate.records import GROUP, LabelSpace, Listing, Part, Place, Sample, Skipped
 from imaginate.settings import build, nearest
 
 if TYPE_CHECKING:
@@ -35,17 +35,22 @@ if TYPE_CHECKING:
 
 @uncollected()
 def open_dataset(
-    source: str | os.PathLike[str] | DataSpec, *, rendered_as: Rendering | None = None, **overrides: Any
+    source: str | os.PathLike[str] | DataSpec,
+    *,
+    rendered_as: Rendering | None = None,
+    is_elsewhere: bool = False,
+    **overrides: Any,
 ) -> Dataset:
     """The samples of a dataset, listed but not read. `overrides` are fields of DataSpec. `rendered_as`: how numbers of
-    more than 8 bits became pictures in the dataset with which these images will be compared.
+    more than 8 bits became pictures in the dataset with which these images will be compared. `is_elsewhere`: the
+    columns are those of that dataset, and this one need not have any.
 
     What was noticed is in `notes`, and logged once. Raises DataError in one line: nothing there, nothing that fits, no
     such split, no usable image.
     """
     given = asdict(source) if isinstance(source, DataSpec) else {"path": os.fspath(source)}
     spec = build(DataSpec, {**given, **overrides}, where="data")
-    listing = choose_classes(list_samples(spec), spec.classes, spec.path)
+    listing = choose_classes(list_samples(spec, is_elsewhere=is_elsewhere), spec.classes, spec.path)
     split = splits.choose(listing.splits, spec.split)
     chosen = listing.samples
     if split is not None:
@@ -97,9 +102,10 @@ def verify(dataset: Dataset) -> Dataset:
     return replace(dataset, samples=tuple(good), skipped=(*dataset.skipped, *bad))
 
 
-def list_samples(spec: DataSpec) -> Listing:
-    """The listing of what is at the path, by the first reader that recognises it. Raises DataError that says what was
-    found and what is supported."""
+def list_samples(spec: DataSpec, *, is_elsewhere: bool = False) -> Listing:
+    """The listing of what is at the path, by the first reader that recognises it. `is_elsewhere`: the columns are those
+    of another dataset, and a source without columns does without. Raises DataError that says what was found and what
+    is supported."""
     place = examine(spec.path)
     by_folders = spec.layout != "auto" or spec.label_tag is not None
     asked = [r for r in registry.in_order("readers") if not by_folders or isinstance(r, PathReader)]
@@ -107,13 +113,9 @@ def list_samples(spec: DataSpec) -> Listing:
         raise DataError(
             f"--label-tag reads the DICOM files of a local folder: {place.path} is none; unpack it, or give its folder"
         )
-    reader = next((reader for reader in asked if reader.recognises(place)), None)
-    if reader is None and place.kind == "missing":
-        raise DataError(f"there is nothing at {place.path}{hub_hint(place.path)}")
-    if reader is None:
-        supported = ", ".join(reader.layout for reader in reversed(asked))
-        raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")
-    listing = reader.read(place, _part(spec))
+    listing = _listed(place, _part(spec), asked)
+    if not is_elsewhere:
+        _check_columns(listing, spec, place.path)
     if spec.group_column is not None and not any(GROUP in sample.meta for sample in listing.samples):
         raise DataError(
             f"{place.path} is read as {listing.format}, whose images have no value in a column {spec.group_column!r} "
@@ -124,6 +126,40 @@ def list_samples(spec: DataSpec) -> Listing:
     from imaginate.data.several import with_pictures  # numpy comes with it
 
     return with_pictures(listing, spec)
+
+
+def _listed(place: Place, part: Part, readers: Sequence[Reader]) -> Listing:
+    """What the first reader lists that recognises the place; the next one is asked where it was mistaken."""
+    for at, reader in enumerate(readers):
+        if reader.recognises(place):
+            try:
+                return reader.read(place, part)
+            except MisreadError as mistake:
+                return _of_another(place, part, readers[at + 1 :], mistake)
+    if place.kind == "missing":
+        raise DataError(f"there is nothing at {place.path}{hub_hint(place.path)}")
+    supported = ", ".join(reader.layout for reader in reversed(readers))
+    raise DataError(f"{place.path} is {words_for(place)}; supported: {supported}")
+
+
+def _of_another(place: Place, part: Part, readers: Sequence[Reader], mistake: MisreadError) -> Listing:
+    """What the other readers list, with a note; the mistake is raised where they find no two classes."""
+    try:
+        listing = _listed(place, part, readers)
+    except DataError:
+        raise mistake from None
+    if len(listing.labels) < 2:
+        raise mistake
+    return replace(listing, notes=(f"{mistake}; it is read as {listing.format}", *listing.notes))
+
+
+def _check_columns(listing: Listing, spec: DataSpec, path: str) -> None:
+    """DataError for a column that is asked for and that the reader does not read."""
+    for setting, column in (("path_column", spec.path_column), ("label_column", spec.label_column)):
+        if column is not None and setting not in listing.follows:
+            raise DataError(
+                f"{path} is read as {listing.format}, which has no column {column!r} (--{setting.replace('_', '-')})"
+            )
 
 
 def _part(spec: DataSpec) -> Part:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from imaginate.data import splits
-from imaginate.data.columns import Roles, Row, check_once, find_roles, marked, unknown_columns
+from imaginate.data.columns import FOLLOWED, Roles, Row, check_once, find_roles, marked, unknown_columns
 from imaginate.data.duplicates import two_groups, two_labels
 from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, listed, text
@@ -61,7 +61,20 @@ def is_side_table(file: TableFile, part: Part) -> bool:
     try:
         return roles_of(file, part) is not None
     except DataError:
-        return part.path_column is not None or part.label_column is not None
+        return _is_asked(part)
+
+
+def _has_roles(file: TableFile, part: Part) -> bool:
+    """Whether a table has the columns that are asked for."""
+    try:
+        return roles_of(file, part) is not None
+    except DataError:
+        return False
+
+
+def _is_asked(part: Part) -> bool:
+    """Whether a column is asked for."""
+    return part.path_column is not None or part.label_column is not None
 
 
 def placed(file: TableFile, finder: Finder, part: Part, split: str | None = None) -> PlacedTable:
@@ -131,7 +144,8 @@ def by_lone_table(
     names = [name for name in sorted(files) if name.lower().endswith(SUFFIXES) and name.count("/") <= DEEPEST]
     found = [] if part.layout != "auto" else [name for name in names if "submission" not in name.lower()]
     tables = [(name, TableFile(name, files[name].read(), part.encoding)) for name in found[:MANY]]
-    known = [(name, table) for name, table in tables if is_side_table(table, part)]
+    known = [(name, table) for name, table in tables if _has_roles(table, part)]
+    known = known or [(name, table) for name, table in tables if is_side_table(table, part)]
     if len(known) != 1 or len(found) > MANY:
         raise problem
     name, table = known[0]
@@ -145,14 +159,19 @@ def or_lone_table(
     listing: Listing, files: Callable[[], Mapping[str, ImageSource]], part: Part, where: str, *, on_disk: bool = False
 ) -> Listing:
     """The classes of the folders; where all images are in one folder, which tells nothing of them, and the one table
-    here names classes for most of them, those of the table. `files` is asked for in that case alone. DataError where
-    boxes or outlines are there in place of classes."""
-    if len(listing.labels) != 1 or part.layout != "auto":
+    here names classes for most of them, those of the table; those of the table too where one of its columns is asked
+    for. `files` is asked for in these cases alone. DataError where boxes or outlines are there in place of classes."""
+    if part.layout != "auto" or (len(listing.labels) != 1 and not _is_asked(part)):
         return listing
+    no_table = DataError("")
     try:
-        found = by_lone_table(DataError(""), files(), part, where, listing.format, on_disk=on_disk)
-    except DataError:
+        found = by_lone_table(no_table, files(), part, where, listing.format, on_disk=on_disk)
+    except DataError as problem:
+        if _is_asked(part) and problem is not no_table:
+            raise
         found = listing
+    if _is_asked(part):
+        return found
     if len(found.labels) > 1 and 2 * len(found.samples) > len(listing.samples):
         return found
     refuse_boxes(listing, where)
@@ -174,8 +193,9 @@ def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manife
         raise DataError(lost)
     there = splits.ordered(entry.split for entry in entries if entry.split)
     return Listing(
-        format=format, labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=tuple(notes)
-    )
+        format=format, labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=tuple(notes),
+        follows=FOLLOWED,
+    )  # fmt: skip
 
 
 def _entries(table: PlacedTable) -> Iterator[_Entry]:

@@ -429,8 +429,9 @@ def _more_real(protocol: Protocol, train: Dataset) -> Dataset:
 
 def _open(protocol: Protocol, path: str, split: str | None, train: Dataset) -> Dataset:
     """Read as the training images are."""
-    reading = dict(protocol.reading) if path == protocol.data else reading_elsewhere(protocol.reading)
-    return open_dataset(path, split=split, **reading, rendered_as=rendering_of(train))
+    is_elsewhere = path != protocol.data
+    reading = reading_elsewhere(protocol.reading) if is_elsewhere else protocol.reading
+    return open_dataset(path, split=split, **reading, rendered_as=rendering_of(train), is_elsewhere=is_elsewhere)
 
 
 def _rest(protocol: Protocol, train: Dataset, what: str) -> Dataset:

@@ -17,7 +17,7 @@ def open_held_out(path: str, split: str | None, train: Dataset) -> Dataset:
     for nobody knows which is meant."""
     reading = {name: value for name, value in asdict(train.spec).items() if name in READING}
     if real_place(path) != real_place(train.spec.path):
-        reading = reading_elsewhere(reading)
+        reading = {**reading_elsewhere(reading), "is_elsewhere": True}
     reading["rendered_as"] = rendering_of(train)
     if split is not None:
         return open_dataset(path, split=split, **reading)

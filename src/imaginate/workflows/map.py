@@ -139,7 +139,9 @@ def _of_held_out(run: RunFolder, path: str, split: str | None) -> Iterator[_Pict
     """Read as the seeds of the run were, in the same range."""
     how = {**source_of(run.recipe.get("data") or {}), "path": path, "split": split}
     try:
-        data = open_dataset(build(DataSpec, how, where="data"), rendered_as=rendering_of(_seeds(run)))
+        data = open_dataset(
+            build(DataSpec, how, where="data"), rendered_as=rendering_of(_seeds(run)), is_elsewhere=True
+        )
     except ImaginateError as error:
         log.warning(f"held-out images are not on the map: {error}")
         return

@@ -38,7 +38,9 @@ class CelebA:
             classes, labels = _attribute(tree, part.label_column)
         rows = [Row(f"{folder}/{name}", labels.get(name), SPLITS[split]) for name, split in partition.items()]
         left_out = ["boxes and landmarks", "the other attributes"]
-        return Published(classes=classes, rows=rows, by="list_eval_partition", left_out=left_out, listed=[folder])
+        return Published(
+            classes=classes, rows=rows, by="list_eval_partition", left_out=left_out, listed=[folder], by_column=True
+        )
 
 
 def _identities(tree: Tree) -> tuple[list[ClassInfo], Mapping[str, int]]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 from imaginate.data.official.core.published import Published, class_folders, named
-from imaginate.data.official.core.tree import Tree, folders
+from imaginate.data.official.core.tree import Tree, folders, is_called
 from imaginate.data.official.core.words import words_of
 from imaginate.records import Part
 
+NEARLY_ALL = 200
 SPLITS = {"train": "train", "valid": "validation", "test": "test"}
 
 
@@ -19,9 +20,11 @@ class Country211:
     archives: ClassVar[tuple[str, ...]] = ("country211.tgz",)
 
     def recognises(self, tree: Tree) -> bool:
-        """By folders of two capitals in all three parts."""
+        """By codes of countries in all three parts: nearly all of the 211, or some below the set's own name."""
         found = [set(folders(tree, name)) for name in SPLITS]
-        return all(found) and found[0] == found[2] and all(len(name) == 2 and name.isupper() for name in found[0])
+        if not all(found) or not found[0] <= words_of("country211").keys():
+            return False
+        return is_called(tree, "country211") or (found[0] == found[2] and len(found[0]) >= NEARLY_ALL)
 
     def read(self, tree: Tree, part: Part) -> Published:
         """The images of the three parts."""

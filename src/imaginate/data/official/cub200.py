@@ -10,6 +10,7 @@ from imaginate.data.official.core.tree import Tree, folders, lines, pictures
 from imaginate.records import Part
 
 _CLASS = re.compile(r"\d{3}\..+")
+_LINE = re.compile(r"\d+\s+\d{3}\.\S")
 
 
 class Cub200:
@@ -49,8 +50,9 @@ class Cub200:
 def _start(tree: Tree) -> str | None:
     """The folder of the lists, as a beginning of names; None where there is none."""
     for start in ("", "CUB_200_2011/"):
-        has_list = tree.has(f"{start}images.txt") or tree.has(f"{start}classes.txt")
-        classes = folders(tree, f"{start}images") if has_list else []
+        lists = [name for name in (f"{start}images.txt", f"{start}classes.txt") if tree.has(name)]
+        has_lines = bool(lists) and all(_LINE.match(line) for name in lists for line in lines(tree, name)[:1])
+        classes = folders(tree, f"{start}images") if has_lines else []
         if classes and all(_CLASS.fullmatch(name) for name in classes):
             return start
     return None

@@ -18,8 +18,11 @@ class Dtd:
     archives: ClassVar[tuple[str, ...]] = ("dtd-r1.0.1.tar.gz", "dtd-r1.0.tar.gz")
 
     def recognises(self, tree: Tree) -> bool:
-        """By the list of the first partition."""
-        return tree.has("labels/train1.txt") and tree.has("labels/test1.txt") and bool(tree.names("images"))
+        """By the list of the first partition, which names files in folders of images."""
+        if not (tree.has("labels/train1.txt") and tree.has("labels/test1.txt")):
+            return False
+        named_first = lines(tree, "labels/train1.txt")[:1]
+        return any("/" in name and name.split("/")[0] in tree.folders("images") for name in named_first)
 
     def read(self, tree: Tree, part: Part) -> Published:
         """The images of the first partition."""

@@ -49,7 +49,7 @@ class Emnist:
         }
         classes = [ClassInfo(name=name, display=_words(name)) for name in SETS[there[0]]]
         by = "the idx files, in which the characters are turned on their side"
-        return Published(classes=classes, rows=rows(tree, pairs), by=by)
+        return Published(classes=classes, rows=rows(tree, pairs), by=by, by_column=True)
 
 
 def _sets(tree: Tree) -> list[str]:

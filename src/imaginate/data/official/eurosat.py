@@ -9,6 +9,11 @@ from imaginate.data.official.core.published import Published, named, numbered
 from imaginate.data.official.core.tree import Tree, folders
 from imaginate.records import Part
 
+CLASSES = frozenset({
+    "AnnualCrop", "Forest", "HerbaceousVegetation", "Highway", "Industrial", "Pasture", "PermanentCrop", "Residential",
+    "River", "SeaLake",
+})  # fmt: skip
+
 
 class Eurosat:
     """Ten kinds of land in the order of their names, which are written in one word."""
@@ -17,7 +22,7 @@ class Eurosat:
     archives: ClassVar[tuple[str, ...]] = ("EuroSAT.zip", "EuroSAT_RGB.zip")
 
     def recognises(self, tree: Tree) -> bool:
-        """By the name of the folder, or by three of its classes."""
+        """By its classes, and no others next to them."""
         return _root(tree) is not None
 
     def read(self, tree: Tree, part: Part) -> Published:
@@ -30,4 +35,5 @@ class Eurosat:
 
 def _root(tree: Tree) -> str | None:
     """The folder of the classes."""
-    return next((name for name in ("2750", "EuroSAT_RGB", "") if {"AnnualCrop", "SeaLake"} <= tree.names(name)), None)
+    places = ("2750", "EuroSAT_RGB", "")
+    return next((name for name in places if {"AnnualCrop", "SeaLake"} <= tree.folders(name) <= CLASSES), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from typing import ClassVar
 
 from imaginate.data.official.core.published import Published, Row, named
@@ -10,6 +11,7 @@ from imaginate.data.official.core.tree import Tree, first, folders, pictures, re
 from imaginate.data.official.core.words import words_of
 from imaginate.records import Part
 
+_SIGN = re.compile(r"000[0-3]\d|0004[0-2]")
 STARTS = ("GTSRB/", "")
 TRAIN = ("Training", "Final_Training/Images")
 TEST = "Final_Test/Images"
@@ -27,20 +29,19 @@ class Gtsrb:
     )
 
     def recognises(self, tree: Tree) -> bool:
-        """By the folder of the training or of the test images."""
-        return any(tree.names(f"{start}{name}") for start in STARTS for name in (*TRAIN, TEST))
+        """By a folder of the training images, or by that of the test images with its csv or their ppm."""
+        return bool(_training(tree)) or any(_has_signs(tree, f"{start}{TEST}") for start in STARTS)
 
     def read(self, tree: Tree, part: Part) -> Published:
         """The images of both parts."""
-        rows: list[Row] = []
+        rows = [
+            Row(name, int(sign), "train")
+            for folder in _training(tree)
+            for sign in folders(tree, folder)
+            for name in pictures(tree, f"{folder}/{sign}")
+        ]
         listed: list[str] = []
         for start in STARTS:
-            for folder in (f"{start}{name}" for name in TRAIN):
-                rows += [
-                    Row(name, int(sign), "train")
-                    for sign in folders(tree, folder)
-                    for name in pictures(tree, f"{folder}/{sign}")
-                ]
             if tree.names(f"{start}{TEST}"):
                 listed.append(f"{start}{TEST}")
                 table = first(tree, (f"{at}GT-final_test.csv" for at in ("", start, f"{start}{TEST}/")))
@@ -58,3 +59,20 @@ class Gtsrb:
             left_out=["boxes"],
             listed=listed,
         )
+
+
+def _training(tree: Tree) -> list[str]:
+    """The folders of training images: every class is one of the 43, and has the csv of boxes or ppm images. A folder
+    `Testing` next to it is of another set of signs (Belgium's)."""
+    found = [f"{start}{name}" for start in STARTS for name in TRAIN if not tree.names(f"{start}Testing")]
+    return [folder for folder in found if _are_signs(tree, folder)]
+
+
+def _are_signs(tree: Tree, folder: str) -> bool:
+    signs = folders(tree, folder)
+    return all(map(_SIGN.fullmatch, signs)) and any(_has_signs(tree, f"{folder}/{sign}") for sign in signs)
+
+
+def _has_signs(tree: Tree, folder: str) -> bool:
+    """Whether ppm images, or a csv of this set, are directly in a folder."""
+    return any(name.endswith(".ppm") or name.startswith("GT-") for name in tree.names(folder))

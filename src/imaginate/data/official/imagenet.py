@@ -75,8 +75,10 @@ def _val_folders(tree: Tree) -> list[str]:
 
 
 def _flat(tree: Tree, folder: str) -> bool:
-    """Whether validation images are directly in a folder."""
-    return any(name.startswith("ILSVRC2012_val_") for name in tree.names(folder))
+    """Whether validation images are directly in a folder, without a table of labels of somebody else."""
+    inside = tree.names(folder)
+    has_table = any(name.startswith("metadata.") for name in inside)
+    return not has_table and any(name.startswith("ILSVRC2012_val_") for name in inside)
 
 
 def _train(tree: Tree) -> list[tuple[str, str]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
+from imaginate.data import splits
 from imaginate.data.official.core.published import Published, Row, named
-from imaginate.data.official.core.tree import Tree, folders, pictures
+from imaginate.data.official.core.tree import Tree, folders, is_called, pictures
 from imaginate.records import Part
 
 _NEW = re.compile(r"\d{5}(?:_[^_]+){7}")
@@ -60,7 +62,7 @@ def _order(name: str) -> tuple[int, str]:
 
 def _parts(tree: Tree) -> dict[str, str | None]:
     """Folder -> split of every part there; the tree itself where it is one."""
-    found = {name: _SPLITS.get(name, "train") for name in folders(tree) if _is_part(tree, name)}
+    found = {n: _SPLITS.get(n) or splits.of_folder(n) or "train" for n in folders(tree) if _is_part(tree, n)}
     years = {name: None if name in _YEARS else split for name, split in found.items()}
     return dict(years) or ({"": None} if _is_part(tree, "") else {})
 
@@ -69,8 +71,17 @@ def _is_part(tree: Tree, folder: str) -> bool:
     inside = folders(tree, folder)
     if not inside:
         return False
-    is_new = all(_NEW.fullmatch(name) for name in inside)
-    return is_new or (set(inside) <= _SUPER and (folder.rsplit("/", 1)[-1] in _YEARS or len(inside) > 3))
+    if all(_NEW.fullmatch(name) for name in inside):
+        return True
+    is_year = folder in _YEARS if folder else is_called(tree, *_YEARS)
+    return set(inside) <= _SUPER and (is_year or (len(inside) > 3 and _has_numbers(tree, folder, inside)))
+
+
+def _has_numbers(tree: Tree, folder: str, inside: Sequence[str]) -> bool:
+    """Whether the species in each of the super-categories are numbers, as in 2018 and 2019."""
+    start = f"{folder}/" if folder else ""
+    found = [folders(tree, start + name) for name in inside]
+    return all(species and all(map(str.isdigit, species)) for species in found)
 
 
 def _categories(tree: Tree, folder: str) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar
 
 from imaginate.data.official.core.published import Published, Row, named
 from imaginate.data.official.core.tree import Tree, folders, pictures
 from imaginate.records import Part
 
+_CHARACTER = re.compile(r"character\d+")
 PARTS = {"images_background": "train", "images_evaluation": "test"}
 
 
@@ -18,8 +20,8 @@ class Omniglot:
     archives: ClassVar[tuple[str, ...]] = ("images_background.zip", "images_evaluation.zip")
 
     def recognises(self, tree: Tree) -> bool:
-        """By the name of a part."""
-        return any(tree.names(folder) for folder in PARTS)
+        """By the name of a part, and the names of the characters in each of its alphabets."""
+        return any(_holds_characters(tree, folder) for folder in PARTS)
 
     def read(self, tree: Tree, part: Part) -> Published:
         """The background part, which is called train; the evaluation part where `test` is asked for; both for `all`."""
@@ -39,3 +41,8 @@ class Omniglot:
         return Published(
             classes=named(names), rows=rows, left_out=["strokes"], splits=[PARTS[folder] for folder in there]
         )
+
+
+def _holds_characters(tree: Tree, folder: str) -> bool:
+    found = [folders(tree, f"{folder}/{alphabet}") for alphabet in folders(tree, folder)]
+    return bool(found) and all(names and all(map(_CHARACTER.fullmatch, names)) for names in found)

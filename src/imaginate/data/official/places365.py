@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from imaginate.data.official.core.published import Published, Row, named
-from imaginate.data.official.core.tree import Tree, folders, lines
+from imaginate.data.official.core.tree import Tree, first, folders, lines
 from imaginate.records import Part
 
 PARTS = (
@@ -25,18 +25,15 @@ class Places365:
     )
 
     def recognises(self, tree: Tree) -> bool:
-        """By the list of categories."""
-        return tree.has("categories_places365.txt")
+        """By the list of categories, and a folder of images with its own list."""
+        return tree.has("categories_places365.txt") and any(folder and file for _, folder, file in _parts(tree))
 
     def read(self, tree: Tree, part: Part) -> Published:
         """Training and validation images; the test images have no labels."""
         found = [line.split() for line in lines(tree, "categories_places365.txt")]
         names = [name for name, _ in sorted(found, key=lambda pair: int(pair[1]))]
-        inside = folders(tree)
         rows: list[Row] = []
-        for split, starts, lists in PARTS:
-            folder = next((name for name in inside if name.startswith(starts)), None)
-            file = next((name for name in lists if tree.has(name)), None)
+        for split, folder, file in _parts(tree):
             if folder and file:
                 rows += [
                     Row(f"{folder}/{image.lstrip('/')}", int(label), split)
@@ -46,3 +43,12 @@ class Places365:
         return Published(
             classes=named(names, words), rows=rows, by="the lists", left_out=["the test images, which have no labels"]
         )
+
+
+def _parts(tree: Tree) -> list[tuple[str, str | None, str | None]]:
+    """(split, folder, list) of both parts, as far as they are there."""
+    inside = folders(tree)
+    return [
+        (split, next((name for name in inside if name.startswith(starts)), None), first(tree, lists))
+        for split, starts, lists in PARTS
+    ]

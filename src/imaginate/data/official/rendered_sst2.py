@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from imaginate.data.official.core.published import Published, class_folders, named
-from imaginate.data.official.core.tree import Tree, folders
+from imaginate.data.official.core.tree import Tree, folders, is_called
 from imaginate.records import Part
 
 SPLITS = {"train": "train", "valid": "validation", "test": "test"}
@@ -18,8 +18,10 @@ class RenderedSst2:
     archives: ClassVar[tuple[str, ...]] = ("rendered-sst2.tgz",)
 
     def recognises(self, tree: Tree) -> bool:
-        """By both folders in all three parts."""
-        return all(folders(tree, name) == ["negative", "positive"] for name in SPLITS)
+        """By the set's own name, and both folders in all three parts: other sets have such folders too."""
+        return is_called(tree, "rendered-sst2") and all(
+            folders(tree, name) == ["negative", "positive"] for name in SPLITS
+        )
 
     def read(self, tree: Tree, part: Part) -> Published:
         """The images of the three parts."""

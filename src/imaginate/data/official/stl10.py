@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 from imaginate.data.official.core.published import Published, Row, named
 from imaginate.data.official.core.spans import spans
 from imaginate.data.official.core.tree import Tree, lines, read
+from imaginate.data.sources.file import FileSource
 from imaginate.data.sources.raw import RawSource
+from imaginate.errors import MisreadError
 from imaginate.records import Part
 
 SIZE = 3 * 96 * 96
@@ -30,7 +33,9 @@ class Stl10:
         for split in ("train", "test"):
             if not tree.has(f"{split}_y.bin"):
                 continue
-            labels = read(tree, f"{split}_y.bin")
+            labels, images = read(tree, f"{split}_y.bin"), tree.source(f"{split}_X.bin")
+            if isinstance(images, FileSource) and os.path.getsize(images.path) != len(labels) * SIZE:
+                raise MisreadError(f"{split}_X.bin has not {len(labels)} images of {SIZE} bytes, as {split}_y.bin says")
             places = spans(tree, f"{split}_X.bin", SIZE, len(labels))
             rows += [
                 Row(f"{split}_X.bin/{n}", label - 1, split, RawSource(place, (96, 96, 3), "cwh"))

@@ -17,7 +17,9 @@ class Sun397:
 
     def recognises(self, tree: Tree) -> bool:
         """By the list of names, whose first begins with a letter of the alphabet."""
-        return tree.has("ClassName.txt") and bool(tree.names("a")) and lines(tree, "ClassName.txt")[:1][0][:3] == "/a/"
+        if not (tree.has("ClassName.txt") and tree.names("a")):
+            return False
+        return any(name.startswith("/a/") for name in lines(tree, "ClassName.txt")[:1])
 
     def read(self, tree: Tree, part: Part) -> Published:
         """All images; the partitions are distributed apart."""

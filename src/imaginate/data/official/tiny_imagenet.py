@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from imaginate.data.official.core.published import Published, Row
@@ -20,7 +21,8 @@ class TinyImagenet:
 
     def recognises(self, tree: Tree) -> bool:
         """By the annotations of the validation images, or by a folder of images in each class."""
-        return tree.has(VAL) or (tree.has("wnids.txt") and bool(tree.names("train")))
+        has_images = any(tree.names(f"train/{wnid}/images") for wnid in folders(tree, "train"))
+        return tree.has(VAL) or (tree.has("wnids.txt") and has_images)
 
     def read(self, tree: Tree, part: Part) -> Published:
         """The images of train and val."""
@@ -33,12 +35,23 @@ class TinyImagenet:
             for wnid in folders(tree, "train")
             for name in pictures(tree, f"train/{wnid}")
         ]
-        rows += [Row(f"val/images/{line[0]}", number[line[1]], "validation") for line in found]
+        if found and (tree.names("val/images") or not _sorted(tree, "val", number)):
+            rows += [Row(f"val/images/{line[0]}", number[line[1]], "validation") for line in found]
+        else:
+            rows += _sorted(tree, "val", number)
+        rows += _sorted(tree, "test", number)
         words = dict(line.split("\t", 1) for line in lines(tree, "words.txt")) if tree.has("words.txt") else {}
         return Published(
             classes=by_words(ids, words),
             rows=rows,
-            by=VAL,
+            by=VAL if found else "the folders",
             left_out=["boxes", "the test images, which have no labels"],
             listed=["val"],
         )
+
+
+def _sorted(tree: Tree, folder: str, number: Mapping[str, int]) -> list[Row]:
+    """The images of a part that somebody sorted into folders of classes."""
+    split = {"val": "validation", "test": "test"}[folder]
+    ids = [wnid for wnid in folders(tree, folder) if wnid in number]
+    return [Row(name, number[wnid], split) for wnid in ids for name in pictures(tree, f"{folder}/{wnid}")]

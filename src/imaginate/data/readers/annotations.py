@@ -118,6 +118,7 @@ def _listing(path: str, tree: Tree, files: dict[str, Annotated]) -> Listing:
     return Listing(
         format="annotations", labels=labeller.space, samples=samples, skipped=skipped,
         splits=splits.ordered(sample.split for sample in samples if sample.split), notes=(note,),
+        follows=next(iter(files.values())).follows,
     )  # fmt: skip
 
 

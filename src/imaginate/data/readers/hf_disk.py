@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from imaginate.data import features, splits
 from imaginate.data.arrow import batches
+from imaginate.data.columns import FOLLOWED
 from imaginate.data.labelling import Labeller
 from imaginate.data.sources.hf_arrow import ArrowSource
 from imaginate.errors import DataError, RunError
@@ -28,15 +29,15 @@ class HfDisk:
 
     def read(self, place: Place, part: Part) -> Listing:
         """The rows of the wanted split."""
-        return _read(place.path, part.split)
+        return _read(place.path, part)
 
 
-def _read(path: str, split: str | None) -> Listing:
+def _read(path: str, part: Part) -> Listing:
     """The rows of the chosen split; class names come from the features."""
     folders = _folders(path)
     there = splits.ordered(split for split in folders if split)
-    wanted = splits.choose(there, split)
-    tables = {split: _table(folder) for split, folder in folders.items()}
+    wanted = splits.choose(there, part.split)
+    tables = {split: _table(folder, part) for split, folder in folders.items()}
     names = next((columns.names for columns, _ in tables.values() if columns.names), None)
     labeller = Labeller(names, where=path, column=next(iter(tables.values()))[0].label)
     if not labeller.fixed:
@@ -66,6 +67,7 @@ def _read(path: str, split: str | None) -> Listing:
         skipped=skipped,
         splits=there,
         notes=labeller.notes,
+        follows=FOLLOWED,
     )
 
 
@@ -80,7 +82,7 @@ def _folders(path: str) -> dict[str, str]:
     return {splits.canonical(str(name)): os.path.join(path, str(name)) for name in names}
 
 
-def _table(folder: str) -> tuple[features.Columns, list[str]]:
+def _table(folder: str, part: Part) -> tuple[features.Columns, list[str]]:
     """The columns of one saved dataset and its arrow files."""
     import pyarrow as pa
 
@@ -100,9 +102,9 @@ def _table(folder: str) -> tuple[features.Columns, list[str]]:
             schema = reader.schema
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"cannot read {files[0]} as arrow: {str(error).splitlines()[0]}") from None
-    columns = features.find(schema, stored if isinstance(stored, dict) else None)
+    columns = features.find(schema, stored if isinstance(stored, dict) else None, part, folder)
     if columns is None:
-        raise DataError(f"{folder} has no image and label columns; it has {', '.join(schema.names)}")
+        raise DataError(features.unfit(schema, folder))
     return columns, files
 
 

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 from imaginate.data import features, splits
 from imaginate.data.arrow import schema_of
-from imaginate.data.columns import groups_of
+from imaginate.data.columns import FOLLOWED, groups_of
 from imaginate.data.downloads import NAMES, SIZES, resized_by
 from imaginate.data.labelling import Labeller, group_in
 from imaginate.data.soft_labels import SoftLabels, column_in
@@ -34,13 +34,13 @@ class HfParquet:
             return place.head[:4] == b"PAR1"
         if place.kind == "file" and place.head[:4] != b"PAR1":
             return False
-        return any(features.find(schema_of(file)) for file in _files(place.path))
+        return any(features.holds_images(schema_of(file)) for file in _files(place.path))
 
     def read(self, place: Place, part: Part) -> Listing:
         """The rows of the wanted split."""
         if place.is_remote:
             raise DataError(f"{place.path}: parquet is read from a local disk; copy it there")
-        return _read(place.path, part.split, part.group_column)
+        return _read(place.path, part)
 
 
 def _files(path: str) -> list[str]:
@@ -52,17 +52,17 @@ def _files(path: str) -> list[str]:
     return sorted(file for folder in folders for file in glob.glob(os.path.join(glob.escape(folder), "*.parquet")))
 
 
-def _read(path: str, split: str | None, group_column: str | None) -> Listing:
+def _read(path: str, part: Part) -> Listing:
     """The rows of the chosen split; the label space is that of all splits."""
     found = _files(path)
     schemas = {file: schema_of(file) for file in found}
-    columns = {file: features.find(schema) for file, schema in schemas.items()}
+    columns = {file: features.find(schema, part=part, where=file) for file, schema in schemas.items()}
     unfit = [file for file in found if columns[file] is None]
     if unfit:
-        raise DataError(f"{unfit[0]} has no image and label columns; it has {', '.join(schemas[unfit[0]].names)}")
+        raise DataError(features.unfit(schemas[unfit[0]], unfit[0]))
     by_file = {file: _split_of(file, path) for file in found}
     there = splits.ordered(split for split in by_file.values() if split)
-    wanted = splits.choose(there, split)
+    wanted = splits.choose(there, part.split)
     used = {file: column for file, column in columns.items() if column is not None}
     labeller = Labeller(_one_set_of_names(used), where=path, column=next(iter(used.values())).label)
     if not labeller.fixed:  # bare labels: the classes of every split count
@@ -75,13 +75,14 @@ def _read(path: str, split: str | None, group_column: str | None) -> Listing:
     for file, column in used.items():
         if wanted is None or by_file[file] == wanted:
             stem = os.path.relpath(file, path) if os.path.isdir(path) else os.path.basename(file)
-            rows = _rows(file, stem.removesuffix(".parquet"), column, by_file[file], labeller, soft, group_column)
+            rows = _rows(file, stem.removesuffix(".parquet"), column, by_file[file], labeller, soft, part.group_column)
             for row in rows:
                 samples.append(row) if isinstance(row, Sample) else skipped.append(row)
     notes = (*labeller.notes, *soft.notes)
     return Listing(
-        format="HF parquet", labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=notes
-    )
+        format="HF parquet", labels=labeller.space, samples=samples, skipped=skipped, splits=there, notes=notes,
+        follows=FOLLOWED,
+    )  # fmt: skip
 
 
 def _one_set_of_names(used: Mapping[str, features.Columns]) -> tuple[str, ...] | None:

@@ -27,7 +27,7 @@ class Img2dataset:
 
     def read(self, place: Place, part: Part) -> Listing:
         """All images of all shards."""
-        listing = list_shards(place.path, (_shard(place.path, name) for name in _shards(place)), part.group_column)
+        listing = list_shards(place.path, (_shard(place.path, name) for name in _shards(place)), part)
         return replace(listing, format="img2dataset")
 
 

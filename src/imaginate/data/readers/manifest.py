@@ -34,7 +34,7 @@ class Manifest:
         if place.kind == "folder":
             return not place.is_remote and bool(_side_tables(place.path, Part()))
         if place.head[:4] == b"PAR1":
-            return not place.is_remote and features.find(schema_of(place.path)) is None
+            return not place.is_remote and not features.holds_images(schema_of(place.path))
         return bool(place.head) and place.path.lower().endswith(TEXT_TABLES)
 
     def read(self, place: Place, part: Part) -> Listing:

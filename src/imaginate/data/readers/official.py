@@ -15,7 +15,7 @@ from imaginate.data import splits
 from imaginate.data.official.core.places import trees
 from imaginate.data.official.core.published import NOT_LISTED, Layout, Published
 from imaginate.data.official.core.tree import Tree, pictures
-from imaginate.errors import DataError
+from imaginate.errors import DataError, MisreadError
 from imaginate.records import LabelSpace, Listing, Part, Place, Sample, Skipped
 
 _BROKEN = (
@@ -42,11 +42,13 @@ class Official:
         layout, tree = found
         try:
             published = layout.read(tree, part)
+        except MisreadError as problem:
+            raise MisreadError(f"{place.path} is laid out as {layout.title}: {problem}") from None
         except DataError as problem:
             raise DataError(f"{place.path} is laid out as {layout.title}: {problem}") from None
         except _BROKEN as problem:
             line = str(problem).split("\n")[0] or type(problem).__name__
-            raise DataError(f"{place.path} is laid out as {layout.title}, with a damaged file: {line}") from None
+            raise MisreadError(f"{place.path} is laid out as {layout.title}, with a damaged file: {line}") from None
         return _listing(layout, tree, published)
 
 
@@ -82,7 +84,7 @@ def _listing(layout: Layout, tree: Tree, published: Published) -> Listing:
     others = [name for folder in published.listed for name in pictures(tree, folder) if name not in known]
     skipped += [Skipped(tree.id(name), NOT_LISTED) for name in others]
     if not samples:
-        raise DataError(f"{tree.path} is laid out as {layout.title}, and none of its images is there")
+        raise MisreadError(f"{tree.path} is laid out as {layout.title}, and none of its images is there")
     return Listing(
         format=f"{layout.title}, as published",
         labels=LabelSpace(tuple(published.classes)),
@@ -90,6 +92,7 @@ def _listing(layout: Layout, tree: Tree, published: Published) -> Listing:
         skipped=skipped,
         splits=splits.ordered(published.splits or (row.split for row in published.rows if row.split)),
         notes=(_said(layout, published, skipped),),
+        follows=("label_column",) if published.by_column else (),
     )
 
 

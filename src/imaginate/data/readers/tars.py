@@ -33,5 +33,5 @@ class Tar:
         """All images of the tar."""
         found, skipped = members(place.path)
         if part.layout == "auto" and is_keyed(found):
-            return list_shards(place.path, [Shard(place.path, found, skipped)], part.group_column)
+            return list_shards(place.path, [Shard(place.path, found, skipped)], part)
         return image_folder("image folder in a tar", found, skipped, place.path, part)

@@ -29,7 +29,7 @@ class WebDataset:
 
     def read(self, place: Place, part: Part) -> Listing:
         """All samples of all tars, one tar at a time."""
-        return list_shards(place.path, (Shard(file, *members(file)) for file in _shards(place.path)), part.group_column)
+        return list_shards(place.path, (Shard(file, *members(file)) for file in _shards(place.path)), part)
 
 
 def _shards(path: str) -> list[str]:

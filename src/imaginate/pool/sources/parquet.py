@@ -105,5 +105,8 @@ def _image_column(schema: pa.Schema) -> str | None:
 
 
 def _class_names(schema: pa.Schema) -> tuple[str | None, tuple[str, ...] | None]:
-    columns = features.find(schema)
+    try:
+        columns = features.find(schema)
+    except DataError:  # several columns of labels: a pool needs none
+        columns = None
     return (columns.label, columns.names) if columns is not None else (None, None)

@@ -6,7 +6,7 @@ import io
 import pickle
 from typing import Any
 
-from imaginate.errors import DataError
+from imaginate.errors import MisreadError
 
 _ALLOWED = frozenset({
     ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
@@ -19,13 +19,13 @@ _ALLOWED = frozenset({
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _ALLOWED:
-            raise DataError(f"the pickle asks for {module}.{name}: only arrays and plain containers are read")
+            raise MisreadError(f"the pickle asks for {module}.{name}: only arrays and plain containers are read")
         return super().find_class(module.replace("numpy.core", "numpy._core"), name)
 
 
 def unpickled(data: bytes) -> Any:
-    """What a pickle holds; texts of Python 2 as latin-1. DataError for anything but arrays and plain containers."""
+    """What a pickle holds; texts of Python 2 as latin-1. MisreadError for anything but arrays and plain containers."""
     found = _Unpickler(io.BytesIO(data), encoding="latin1").load()
     if not isinstance(found, dict):
-        raise DataError("the pickle holds no dictionary")
+        raise MisreadError("the pickle holds no dictionary")
     return found

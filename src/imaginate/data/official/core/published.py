@@ -26,7 +26,7 @@ class Row:
 class Published:
     """`by`: the files that say it. `left_out`: parts that are no seeds (masks, boxes, clutter). `listed`: folders
     whose pictures should all have a row; others in them are skipped. `splits`: those that there are, where the rows
-    are of some alone."""
+    are of some alone. `by_column`: whether `Part.label_column` said which labels these are."""
 
     classes: Sequence[ClassInfo]
     rows: Sequence[Row]
@@ -34,6 +34,7 @@ class Published:
     left_out: Sequence[str] = ()
     listed: Sequence[str] = ()
     splits: Sequence[str] = ()
+    by_column: bool = False
 
 
 def named(names: Iterable[str], words: Mapping[str, str] | None = None) -> list[ClassInfo]:

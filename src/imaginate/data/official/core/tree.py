@@ -185,6 +185,16 @@ def folders(tree: Tree, folder: str = "") -> list[str]:
     return sorted(tree.folders(folder))
 
 
+def is_called(tree: Tree, *names: str) -> bool:
+    """Whether the folder or archive of the tree has one of these names, whatever is between their words."""
+    own = os.path.basename(tree.id("").rstrip("/") or os.path.abspath(tree.path))
+    return _letters(own.split(".")[0]) in map(_letters, names)
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name)).lower()
+
+
 def first(tree: Tree, names: Iterable[str]) -> str | None:
     """The first of these files that is there."""
     return next((name for name in names if tree.has(name)), None)
