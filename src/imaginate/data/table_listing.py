@@ -8,12 +8,23 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from imaginate.data import splits
-from imaginate.data.columns import Roles, Row, check_once, find_roles, marked, unknown_columns
+from imaginate.data.columns import (
+    Roles,
+    check_once,
+    find_roles,
+    is_export,
+    is_prose,
+    marked,
+    said_split,
+    split_of,
+    unknown_columns,
+)
 from imaginate.data.duplicates import two_groups, two_labels
 from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, listed, text
 from imaginate.data.listing import printable, refuse_boxes
 from imaginate.data.soft_labels import SoftLabels, column_in
+from imaginate.data.table_splits import Row, in_paths
 from imaginate.data.tables import SUFFIXES, TableFile
 from imaginate.errors import DataError
 from imaginate.records import GROUP, ImageSource, Listing, Part, Sample, Skipped
@@ -53,7 +64,7 @@ class _Entry:
 def roles_of(file: TableFile, part: Part) -> Roles | None:
     """The roles of a table's columns; None where it has no path or no label."""
     columns = file.columns()
-    return find_roles(columns, file.first_rows(), part, file.path) if columns else None
+    return find_roles(columns, file.first_rows(), part, file.path, file.rows) if columns else None
 
 
 def is_side_table(file: TableFile, part: Part) -> bool:
@@ -71,8 +82,9 @@ def placed(file: TableFile, finder: Finder, part: Part, split: str | None = None
     if (roles is None or is_by_number) and (by_files := _roles_by_files(bare, finder, part)) is not None:
         return PlacedTable(bare, by_files, finder, split)
     if roles is None:
-        raise DataError(unknown_columns(file.path, file.columns(), file.header()))
-    used = {roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups}
+        captions = [column for column in file.columns() if is_prose(column, file.first_rows(), file.rows)]
+        raise DataError(unknown_columns(file.path, file.columns(), file.header(), captions))
+    used = {roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups, *roles.flags}
     check_once(file.header(), used, file.path)
     return PlacedTable(file, roles, finder, split)
 
@@ -82,16 +94,17 @@ def _roles_by_files(file: TableFile, finder: Finder, part: Part) -> Roles | None
     for by number, or the two that there are. None for any other table."""
     rows = [] if file.is_exact else file.first_rows()
     columns = file.columns() if rows else []
-    path, label = (_numbered(columns, word) for word in (part.path_column, part.label_column))
-    if len(columns) == 2 and (path is None or label is None):
-        paths = [column for column in columns if _are_files(rows[:2], column, finder)]
+    path, label, group = (_numbered(columns, n) for n in (part.path_column, part.label_column, part.group_column))
+    split, flags, about = said_split([c for c in columns if c not in (path, label, group)], rows, file.rows)
+    others = [column for column in columns if column not in (split, group)]
+    if len(others) == 2 and (path is None or label is None):
+        paths = [column for column in others if _are_files(rows[:2], column, finder)]
         path = path or (paths[0] if len(paths) == 1 else None)
-        label = label or next((column for column in columns if column != path), None)
+        label = label or next((column for column in others if column != path), None)
     if path is None or label is None or not _are_files(rows[:2], path, finder):
         return None
-    group = _numbered(columns, part.group_column)
-    read = (f"the paths are read from {path}, the classes from {label}",)
-    return Roles(path, label, notes=read, groups=() if group is None else (group,))
+    read = (f"the paths are read from {path}, the classes from {label}", *about)
+    return Roles(path, label, split=split, notes=read, groups=() if group is None else (group,), flags=flags)
 
 
 def _numbered(columns: Sequence[str], word: str | None) -> str | None:
@@ -161,14 +174,19 @@ def or_lone_table(
 
 def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manifest") -> Listing:
     """The rows of all tables whose image files are there."""
-    entries = [entry for table in tables for entry in _entries(table)]
+    entries, by_paths = _with_splits([entry for table in tables for entry in _entries(table)], tables)
     first = tables[0].roles
     labeller = Labeller(_ordered_names(where, entries), where=where, column=first.label or first.name or "")
     if not labeller.fixed:
         labeller.see(entry.class_name for entry in entries)
     soft = SoftLabels(_numbers(entries, labeller), len(labeller.space))
     samples, skipped = _samples(entries, labeller, soft)
-    notes = [*dict.fromkeys(note for table in tables for note in _notes(table)), *_moved(entries), *labeller.notes]
+    notes = [
+        *dict.fromkeys(note for table in tables for note in _notes(table)),
+        *by_paths,
+        *_moved(entries),
+        *labeller.notes,
+    ]
     notes += soft.notes
     if not samples and (lost := _lost(entries, where, skipped)):
         raise DataError(lost)
@@ -181,20 +199,36 @@ def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manife
 def _entries(table: PlacedTable) -> Iterator[_Entry]:
     roles = table.roles
     mixed = column_in(table.file.columns())
-    columns = [c for c in (roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups, mixed) if c]
+    used = (roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups, *roles.flags, mixed)
+    columns = [column for column in used if column]
     for line, row in enumerate(table.file.rows(columns)):
         path = "" if row.get(roles.path) in _BLANKS else _path(row[roles.path])
-        split = row.get(roles.split) if roles.split else None
         name, number = _class(row, roles, is_exact=table.file.is_exact)
         yield _Entry(
             found=_find(table.finder, path) if path else None,
             class_name=name,
             number=number,
-            split=splits.canonical(str(split)) if split not in _BLANKS else table.split,
+            split=split_of(row, roles) or table.split,
             line=line,
             group=group_in(row.get(column) for column in roles.groups),
             shares=row.get(mixed) or None if mixed else None,
         )
+
+
+def _with_splits(entries: list[_Entry], tables: Sequence[PlacedTable]) -> tuple[list[_Entry], list[str]]:
+    """The entries with the splits that the folders of their files say, where no column says one, and a note."""
+    if any(entry.split for entry in entries) or any(is_export(table.file.columns()) for table in tables):
+        return entries, []
+    there = [entry for entry in entries if entry.found is not None and entry.found.source is not None]
+    found = in_paths({(_folder(entry), str(entry.class_name)) for entry in there})
+    if not found:
+        return entries, []
+    say = f"the splits are read from the folders of the paths ({', '.join(splits.ordered(found.values()))})"
+    return [replace(entry, split=found.get(_folder(entry))) for entry in entries], [f"{say}: no column says them"]
+
+
+def _folder(entry: _Entry) -> str:
+    return entry.found.id.rpartition("/")[0] if entry.found is not None else ""
 
 
 def _find(finder: Finder, path: str) -> Found:

@@ -391,3 +391,81 @@ def test_a_line_of_a_jsonl_that_lacks_a_key_takes_it_from_no_other(order: int, t
     data = open_dataset(tmp_path / "list.jsonl")
     assert (data.split, data.splits, len(data.samples)) == ("train", ("train", "test"), 3)
     assert "1 image is in no split" in " ".join(data.notes)
+
+
+SPLIT_COLUMNS = {
+    "data set": ("train", "valid", "test"),
+    "dataset": ("Training", "Validation", "Testing"),
+    "phase": ("train", "dev", "test"),
+    "ml_use": ("TRAIN", "VALIDATION", "TEST"),
+    "Usage": ("Training", "valid", "PublicTest"),
+    "Split Set": ("train", "val", "holdout"),
+    "type": ("train", "val", "test"),
+    "whatever": ("train_set", "val", "test"),
+    "is_valid": ("False", "True", "False"),
+    "is_train": ("1", "0", "0"),
+    "is_test": ("FALSE", "FALSE", "TRUE"),
+}
+
+
+@pytest.mark.parametrize("column", SPLIT_COLUMNS)
+def test_a_split_column_is_read_whatever_it_is_called(column: str, tmp_path: Path) -> None:
+    values = SPLIT_COLUMNS[column]
+    rows = "".join(f"img/a/00{n}.png,{'xy'[n % 2]},{values[min(n, 2)]}\n" for n in range(3))
+    path = manifest(tmp_path, f"file_name,label,{column}\n{rows}")
+    data = open_dataset(path)
+    assert all(sample.split == "train" for sample in data.samples)
+    assert 0 < len(data.samples) < len(open_dataset(path, split="all").samples) == 3
+    assert any(f"the splits are read from the column {column!r}" in note for note in data.notes)
+
+
+def test_several_columns_that_say_yes_or_no_are_one_split(tmp_path: Path) -> None:
+    text = "file_name,label,is_train,is_val\nimg/a/000.png,x,1,0\nimg/a/001.png,y,0,1\nimg/a/002.png,y,0,0\n"
+    data = open_dataset(manifest(tmp_path, text), split="all")
+    assert [sample.split for sample in data.samples] == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize("head", ["file_name,label", "file_name,class", "file_name,species"])
+def test_classes_that_are_called_like_splits_stay_classes(head: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"train": 2, "test": 2})
+    rows = "".join(f"{of}/00{n}.png,{of}\n" for of in ("train", "test") for n in range(2))
+    (tmp_path / "list.csv").write_text(f"{head}\n{rows}")
+    data = open_dataset(tmp_path / "list.csv")
+    assert zoo.by_class(data) == {of: [f"{of}/000.png", f"{of}/001.png"] for of in ("test", "train")}
+    assert data.splits == ()
+
+
+def test_a_column_of_splits_is_never_the_class(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "file_name,phase\nimg/a/000.png,train\nimg/a/001.png,test\n")
+    with pytest.raises(DataError, match="needs --path-column and --label-column"):
+        open_dataset(path)
+    asked = open_dataset(path, label_column="phase")
+    assert (asked.labels.names, asked.splits) == (("test", "train"), ())
+
+
+def test_a_sorted_table_is_read_to_its_end_for_its_splits(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "img", {"a": 80})
+    rows = "".join(f"img/a/{n:03}.png,{'xy'[n % 2]},{'train' if n < 70 else 'test'}\n" for n in range(80))
+    (tmp_path / "list.csv").write_text(f"file_name,label,kind\n{rows}")
+    assert len(open_dataset(tmp_path / "list.csv").samples) == 70
+
+
+@pytest.mark.parametrize("form", ["{split}/{of}/{n:03}.png", "{of}/{split}/{n:03}.png", "cars_{split}/{of}_{n}.png"])
+def test_the_folders_of_the_paths_say_the_split_where_no_column_does(form: str, tmp_path: Path) -> None:
+    rows = []
+    for of, split, n in [(of, split, n) for of in ("cat", "dog") for split in ("train", "test") for n in range(2)]:
+        path = tmp_path / form.format(of=of, split=split, n=n)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(zoo.png(n + 10 * len(rows)))
+        rows.append(f"{path.relative_to(tmp_path)},{of}\n")
+    (tmp_path / "list.csv").write_text("path,label\n" + "".join(rows))
+    data = open_dataset(tmp_path / "list.csv")
+    assert (data.splits, data.split, data.counts()) == (("train", "test"), "train", {"cat": 2, "dog": 2})
+    assert any("the splits are read from the folders of the paths (train, test)" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("asked", [{}, {"path_column": "2", "label_column": "3"}])
+def test_a_table_of_automl_has_no_header_and_begins_with_the_split(asked: dict[str, str], tmp_path: Path) -> None:
+    rows = ("TRAIN,img/a/000.png,x", "TRAIN,img/a/001.png,y", "TEST,img/a/002.png,x", "UNASSIGNED,img/a/003.png,y")
+    data = open_dataset(manifest(tmp_path, "\n".join(rows)), **asked)
+    assert zoo.by_class(data) == {"x": ["img/a/000.png"], "y": ["img/a/001.png"]}
