@@ -22,6 +22,10 @@ _WHOLE = re.compile(r"([+-]?\d+)\.0+")
 _PLURALS = ("labels", "tags", "classes", "categories", "targets", "finding_labels")
 
 
+class SeveralLabelsError(DataError):
+    """Images have several labels each, where one class is needed."""
+
+
 class Labeller:
     """With known names a number is an index and a text a name; without, the names are those seen, in order.
 
@@ -44,7 +48,7 @@ class Labeller:
         if self.fixed:
             return LabelSpace.of(self._names)
         if example := joined_label(self._seen, is_plural=self._is_plural):
-            raise DataError(self._several(example))
+            raise SeveralLabelsError(self._several(example))
         return LabelSpace.of(sorted_names(self._seen - {"", self._unlabelled}))
 
     @cached_property
@@ -87,7 +91,7 @@ class Labeller:
         if isinstance(value, (list, tuple)) and len(value) <= 1:
             return self._single(value[0]) if value else None
         if isinstance(value, (list, tuple, dict)):
-            raise DataError(self._several(value))
+            raise SeveralLabelsError(self._several(value))
         return value
 
     def _several(self, example: Any) -> str:

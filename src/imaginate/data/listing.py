@@ -113,11 +113,25 @@ def _tables_there(skipped: Iterable[Skipped]) -> str:
     """The end of a message where tables are next to the images that have no class."""
     names = [s.id for s in skipped]
     boxes = box_files(names, 0)
-    tables = [name for name in names if name.lower().endswith(_TABLES) and name not in boxes]
+    tables = [n for n in names if n.lower().endswith(_TABLES) and n not in boxes and not is_submission(n)]
     if tables:
-        return f"; the labels may be in {tables[0]}: give that table in place of the folder"
+        return f"; the labels may be in {min(tables, key=_rank)}: give that table in place of the folder"
     say = "holds boxes or outlines, which are no classes: export class folders or a table of classes"
     return f"; {boxes[0]} {say}" if boxes else ""
+
+
+def is_submission(name: str) -> bool:
+    """Whether a table is the form of a competition's answers (`sample_submission.csv`), which holds no labels."""
+    return re.search(r"submission|submit", name.rsplit("/", 1)[-1], re.IGNORECASE) is not None
+
+
+def _rank(name: str) -> tuple[int, int, str]:
+    """How likely a table holds the labels, the likeliest first: those of training, those of other names, those of
+    a test."""
+    last = name.rsplit("/", 1)[-1].lower()
+    is_of_test = re.search(r"test|valid|(?<![a-z])val(?![a-z])", last) is not None
+    rank = 0 if "train" in last else 3 if is_of_test else 1 if re.search(r"label|class|annot|truth", last) else 2
+    return rank, name.count("/"), name
 
 
 def box_files(names: Sequence[str], images: int) -> list[str]:

@@ -34,6 +34,12 @@ _FILLERS = frozenset({
     "cleaned", "clean", "processed", "augmented", "aug", "patches", "tiles", "public", "private", "new", "final",
     "original", "full", "small", "mini", "all", "subset", "stage", "stg", "class", "classes", "the", "of",
 })  # fmt: skip
+# What stands in the name of a folder that is one part of a set: `images_001`, `HAM10000_images_part_1`, `batch2`.
+_PARTS = frozenset({
+    "part", "parts", "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pic", "pics",
+    "file", "files", "folder", "folders", "dir", "data", "dataset", "set", "subset", "batch", "chunk", "shard",
+    "disk", "disc", "vol", "volume", "archive", "zip", "jpg", "jpeg", "png",
+})  # fmt: skip
 _SHARD = re.compile(r"[-_.]?\d{1,8}(?:-of-\d{1,8})?$")
 
 
@@ -82,6 +88,16 @@ def is_filler(name: str) -> bool:
     """Whether a folder's name says nothing of its content: `images`, `data`, `jpg`."""
     words = _words_in(name)
     return bool(words) and all(word in _FILLERS for word in words)
+
+
+def are_parts(names: Iterable[str]) -> bool:
+    """Whether folders are parts of one set by their names, and no classes: `images_001`, `images_002`; all alike but
+    for a number, or of such words alone."""
+    words = [_words_in(name) for name in names]
+    bare = [tuple(word for word in own if not word.isdigit()) for own in words]
+    are_alike = len(set(bare)) == 1 and all(len(own) > len(left) for own, left in zip(words, bare, strict=True))
+    some_part = bool(bare) and all(not _PARTS.isdisjoint(left) for left in bare)
+    return some_part and (are_alike or all(_PARTS.issuperset(left) for left in bare))
 
 
 def _words_in(name: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -20,19 +20,15 @@ from imaginate.data.columns import (
     unknown_columns,
 )
 from imaginate.data.duplicates import two_groups, two_labels
-from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
+from imaginate.data.finding import MISSING, Finder, Found, found_again, of_label_studio
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, listed, text
-from imaginate.data.listing import printable, refuse_boxes
+from imaginate.data.listing import printable
 from imaginate.data.soft_labels import SoftLabels, column_in
 from imaginate.data.table_splits import Row, in_paths
-from imaginate.data.tables import SUFFIXES, TableFile
+from imaginate.data.tables import TableFile
 from imaginate.errors import DataError
-from imaginate.records import GROUP, ImageSource, Listing, Part, Sample, Skipped
+from imaginate.records import GROUP, Listing, Part, Sample, Skipped
 
-# Tables that stand next to their images under these names: Hugging Face's image folders, Roboflow's export.
-SIDE_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet", "_classes.csv")
-DEEPEST = 2  # folders above a side table
-MANY = 20
 _BLANKS = ("", None)
 _Value = TypeVar("_Value")
 
@@ -115,61 +111,6 @@ def _numbered(columns: Sequence[str], word: str | None) -> str | None:
 def _are_files(rows: Iterable[Row], column: str, finder: Finder) -> bool:
     """Whether the values of a column name images that are there."""
     return all(row[column] and finder.find(_path(row[column])).source is not None for row in rows)
-
-
-def tables_in(files: Mapping[str, ImageSource], part: Part) -> list[PlacedTable]:
-    """The tables among listed files (members of an archive, or what is below a folder) that name the labels of others:
-    those nearest to the root, one for each folder."""
-    if part.layout != "auto":
-        return []
-    names = [name for name in files if name.rsplit("/", 1)[-1] in SIDE_TABLES and name.count("/") <= DEEPEST]
-    by_folder: dict[str, str] = {}
-    for name in sorted(names, key=lambda name: SIDE_TABLES.index(name.rsplit("/", 1)[-1])):
-        by_folder.setdefault(name[: name.rfind("/") + 1], name)
-    found = []
-    nearest = min((folder.count("/") for folder in by_folder), default=0)
-    for folder, name in sorted(by_folder.items()):
-        table = TableFile(name, files[name].read(), part.encoding)
-        if folder.count("/") == nearest and is_side_table(table, part):
-            finder = TreeFinder(files, folder, name)
-            found.append(placed(table, finder, part, splits.of_folder(folder.rstrip("/").rsplit("/", 1)[-1])))
-    return found
-
-
-def by_lone_table(
-    problem: DataError, files: Mapping[str, ImageSource], part: Part, where: str, format: str, *, on_disk: bool = False
-) -> Listing:
-    """The images of a source without class folders, by the one table in it that names their labels; raises `problem`
-    where there is none, or several. `on_disk`: `where` is a folder, and the table may name files outside of it."""
-    names = [name for name in sorted(files) if name.lower().endswith(SUFFIXES) and name.count("/") <= DEEPEST]
-    found = [] if part.layout != "auto" else [name for name in names if "submission" not in name.lower()]
-    tables = [(name, TableFile(name, files[name].read(), part.encoding)) for name in found[:MANY]]
-    known = [(name, table) for name, table in tables if is_side_table(table, part)]
-    if len(known) != 1 or len(found) > MANY:
-        raise problem
-    name, table = known[0]
-    folder = name[: name.rfind("/") + 1]
-    finder = DiskFinder(os.path.join(where, folder), name, folder) if on_disk else TreeFinder(files, folder, name)
-    listing = list_tables([placed(table, finder, part)], where, format)
-    return replace(listing, notes=(f"the labels are read from {name}, the only table of labels here", *listing.notes))
-
-
-def or_lone_table(
-    listing: Listing, files: Callable[[], Mapping[str, ImageSource]], part: Part, where: str, *, on_disk: bool = False
-) -> Listing:
-    """The classes of the folders; where all images are in one folder, which tells nothing of them, and the one table
-    here names classes for most of them, those of the table. `files` is asked for in that case alone. DataError where
-    boxes or outlines are there in place of classes."""
-    if len(listing.labels) != 1 or part.layout != "auto":
-        return listing
-    try:
-        found = by_lone_table(DataError(""), files(), part, where, listing.format, on_disk=on_disk)
-    except DataError:
-        found = listing
-    if len(found.labels) > 1 and 2 * len(found.samples) > len(listing.samples):
-        return found
-    refuse_boxes(listing, where)
-    return listing
 
 
 def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manifest") -> Listing:

@@ -247,7 +247,7 @@ def test_the_tables_own_split_decides_between_files_of_one_name(tmp_path: Path) 
     ]
     with pytest.raises(DataError, match="2 several files of this name"):
         open_dataset(tmp_path / "list.csv")
-    with pytest.raises(DataError, match=r"look like splits.*; the labels may be in list.csv: give that table"):
+    with pytest.raises(DataError, match=r"look like splits.*; the labels may be in train.csv: give that table"):
         open_dataset(tmp_path)
 
 
@@ -469,3 +469,83 @@ def test_a_table_of_automl_has_no_header_and_begins_with_the_split(asked: dict[s
     rows = ("TRAIN,img/a/000.png,x", "TRAIN,img/a/001.png,y", "TEST,img/a/002.png,x", "UNASSIGNED,img/a/003.png,y")
     data = open_dataset(manifest(tmp_path, "\n".join(rows)), **asked)
     assert zoo.by_class(data) == {"x": ["img/a/000.png"], "y": ["img/a/001.png"]}
+
+
+def packed(root: Path, kind: str, at: Path) -> Path:
+    return root if kind == "folder" else Path(shutil.make_archive(str(at / "packed"), kind, root))
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+@pytest.mark.parametrize("column", ["text", "type", "tags", "name", "width"])
+def test_class_folders_win_against_a_column_that_is_only_guessed(column: str, kind: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "set/train", {"cat": 4, "dog": 4})
+    rows = "".join(f"{of}/00{n}.png,{(11, 22)[n % 2]}\n" for of in ("cat", "dog") for n in range(4))
+    (tmp_path / "set/train/metadata.csv").write_text(f"file_name,{column}\n{rows}")
+    where = packed(tmp_path / "set", kind, tmp_path)
+    data = open_dataset(where)
+    assert (data.counts(), data.split) == ({"cat": 4, "dog": 4}, "train")
+    assert any(f"its column {column!r} is not read as classes" in note for note in data.notes)
+    assert not any("looks like labels" in note for note in data.notes)
+    asked = open_dataset(where, label_column=column)
+    assert asked.counts() == {"11": 4, "22": 4}
+    assert any("the folders of the images (cat, dog) say otherwise" in note for note in asked.notes)
+
+
+def test_a_guessed_column_is_read_where_it_says_what_the_folders_say_or_there_are_none(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "a", {"n01": 2, "n02": 2})
+    rows = "".join(
+        f"{of}/00{n}.png,{(of == 'n01' and 'tench') or 'goldfish'}\n" for of in ("n01", "n02") for n in (0, 1)
+    )
+    (tmp_path / "a/metadata.csv").write_text(f"file_name,type\n{rows}")
+    assert open_dataset(tmp_path / "a").counts() == {"goldfish": 2, "tench": 2}
+    zoo.folder(tmp_path / "b", {"images_1": 2, "images_2": 2})
+    (tmp_path / "b/metadata.csv").write_text(f"file_name,type\n{rows.replace('n0', 'images_')}")
+    assert len(open_dataset(tmp_path / "b").labels) == 2
+
+
+def test_a_column_that_is_called_label_wins_and_the_folders_are_named(tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"photo": 2, "drawing": 2})
+    rows = "".join(f"{of}/00{n}.png,{('cat', 'dog')[n]}\n" for of in ("photo", "drawing") for n in (0, 1))
+    (tmp_path / "metadata.csv").write_text(f"file_name,label\n{rows}")
+    data = open_dataset(tmp_path)
+    assert data.counts() == {"cat": 2, "dog": 2}
+    assert any("the folders of the images (drawing, photo) say otherwise" in note for note in data.notes)
+
+
+def test_captions_are_never_classes_by_a_guess(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "img", {"a": 60})
+    rows = [f"img/a/{n:03}.png,a caption of number {n}\n" for n in range(60)]
+    (tmp_path / "list.csv").write_text("file_name,text\n" + "".join(rows))
+    with pytest.raises(DataError, match="'text' has another value in nearly every row, as captions do"):
+        open_dataset(tmp_path / "list.csv")
+    assert len(open_dataset(tmp_path / "list.csv", label_column="text").labels) == 60
+    few = [f"img/a/{n:03}.png,class number {n % 40}\n" for n in range(60)]
+    (tmp_path / "list.csv").write_text("file_name,text\n" + "".join(few))
+    assert len(open_dataset(tmp_path / "list.csv").labels) == 40
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+@pytest.mark.parametrize("tops", ["HAM10000_images_part_{}", "images_00{}/images", "patient_{}"])
+def test_one_table_names_the_images_of_several_folders_that_are_parts(tops: str, kind: str, tmp_path: Path) -> None:
+    rows = []
+    for n in range(12):
+        path = tmp_path / "set" / tops.format(1 + n // 6) / f"ISIC_{n:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(zoo.png(n))
+        rows.append(f"HAM_{n // 2},ISIC_{n:03},{('bkl', 'nv', 'mel')[n % 3]},histo\n")
+    (tmp_path / "set/HAM10000_metadata.csv").write_text("lesion_id,image_id,dx,dx_type\n" + "".join(rows))
+    (tmp_path / "set/boxes.csv").write_text("image_id,label\nISIC_000,x\nISIC_001,y\n")
+    where = packed(tmp_path / "set", kind, tmp_path)
+    data = open_dataset(where)
+    assert data.counts() == {"bkl": 4, "mel": 4, "nv": 4}
+    assert "are not read as classes; --layout folders reads them so" in data.notes[0]
+    assert len(open_dataset(where, layout="folders").labels) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["id,label\n000,x\n", "id,type\n000,x\n001,y\n", "id,label\ncat/000,cat\ncat/001,cat\ndog/000,dog\n"]
+)
+def test_true_class_folders_stay_classes_next_to_another_table(text: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"cat": 2, "dog": 2})
+    (tmp_path / "about.csv").write_text(text)
+    assert open_dataset(tmp_path).counts() == {"cat": 2, "dog": 2}
