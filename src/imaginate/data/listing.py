@@ -7,15 +7,20 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 
-from imaginate.data.layout import SHOWN, arranged, label_files
+from imaginate.data.layout import NO_CLASS, SHOWN, arranged, label_files
 from imaginate.data.packed import FileSamples, splits_of
-from imaginate.data.splits import ordered
+from imaginate.data.splits import of_folder, ordered
 from imaginate.errors import DataError, some
 from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Sample, Skipped
 
 NO_IMAGE = "not an image"
 TOO_LARGE = "too many pixels"
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
+_NAMED = re.compile(r"([^\W\d_]+(?:[ _-][^\W\d_]+)*)[ ._()-]*\d+[^/]*$")
+_CAMERAS = frozenset({
+    "img", "image", "dsc", "dscn", "dscf", "pict", "photo", "pic", "p", "frame", "scan", "train", "test", "val",
+    "valid",
+})  # fmt: skip
 _BOXES = re.compile(
     r"(?:^|[/.])(?:instances_[^/]*|_?annotations(?:\.coco)?|coco)\.(?:json|xml)$"
     r"|data\.yaml$|_annotations\.csv$|_darknet\.labels$",
@@ -70,7 +75,7 @@ def from_paths(
     left += [Skipped(name, split or "") for name, (of, split) in zip(names, tree.rows, strict=True) if not of]
     if not any(of for of, _ in tree.rows):
         expected = tree.problem or "expected <class>/<image> or <split>/<class>/<image>"
-        raise DataError(nothing(where, left, expected + _tables_there(left) + _archives_there(left)))
+        raise DataError(nothing(where, left, expected + _tables_there(left) + _in_names(left) + _archives_there(left)))
     one = {name: unicodedata.normalize("NFC", name) for name in {of for of, _ in tree.rows if of}}
     labels = LabelSpace.of(sorted(set(one.values()), key=_in_a_folder))
     index = {name: label for label, name in enumerate(labels.names)}
@@ -118,6 +123,22 @@ def _tables_there(skipped: Iterable[Skipped]) -> str:
         return f"; the labels may be in {min(tables, key=_rank)}: give that table in place of the folder"
     say = "holds boxes or outlines, which are no classes: export class folders or a table of classes"
     return f"; {boxes[0]} {say}" if boxes else ""
+
+
+def _in_names(skipped: Iterable[Skipped]) -> str:
+    """The end of a message where the classes seem to be in the names of the files (`cat.0.jpg`, `dog_12.jpg`)."""
+    names = [item.id for item in skipped if item.reason == NO_CLASS]
+    of_train = [name for name in names if any(of_folder(part) == "train" for part in name.split("/")[:-1])]
+    stems = [name.rsplit("/", 1)[-1] for name in of_train or names]
+    found = [match[1] for stem in stems if (match := _NAMED.match(stem)) and match[1].lower() not in _CAMERAS]
+    first = dict(zip(reversed(found), reversed(stems), strict=False)) if len(found) == len(stems) else {}
+    if not 1 < len(first) <= len(stems) / 2:
+        return ""
+    examples = some([first[name] for name in sorted(first)], SHOWN)
+    return (
+        f"; the classes seem to be in the names of the files ({examples}): write a table of file_name,label with the "
+        "class of each, and give that"
+    )
 
 
 def is_submission(name: str) -> bool:

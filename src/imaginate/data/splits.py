@@ -121,6 +121,13 @@ def of_file(stem: str) -> str | None:
     return known(bare) or known(re.split(r"[-_.]", bare)[-1]) or known(re.split(r"[-_.]", bare)[0])
 
 
+def of_table(stem: str) -> str | None:
+    """The split in a table's stem: `train`, `train_classes`, `trainLabels`, `testlabels`; None where there is none."""
+    spaced = re.sub(r"(?i)(?<=[a-z])(labels?|annotations?|classes|metadata|list|info)", r"_\1", stem)
+    found = of_file(stem) or (named.split if (named := in_folder_name(spaced)) is not None else None)
+    return found if found in _ORDER else None
+
+
 def ordered(names: Iterable[str]) -> tuple[str, ...]:
     """Train, validation, test, then the others by name."""
     return tuple(sorted(set(names), key=lambda name: (_ORDER.get(name, 3), name)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
@@ -24,7 +25,7 @@ from imaginate.data.finding import MISSING, Finder, Found, found_again, of_label
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, listed, text
 from imaginate.data.listing import printable
 from imaginate.data.soft_labels import SoftLabels, column_in
-from imaginate.data.table_splits import Row, in_paths
+from imaginate.data.table_splits import GAPS, Row, in_paths
 from imaginate.data.tables import TableFile
 from imaginate.errors import DataError
 from imaginate.records import GROUP, Listing, Part, Sample, Skipped
@@ -46,7 +47,7 @@ class PlacedTable:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """One line of a table: its file, and its class as a name, or the number as text. `number` is None for a name.
-    `shares`: its soft label as it is written."""
+    `shares`: its soft label as it is written. `gap`: the missing value (`NA`) that stands in place of its class."""
 
     found: Found | None
     class_name: Any
@@ -55,6 +56,7 @@ class _Entry:
     line: int
     group: str | None = None
     shares: Any = None
+    gap: str = ""
 
 
 def roles_of(file: TableFile, part: Part) -> Roles | None:
@@ -128,7 +130,7 @@ def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manife
         *_moved(entries),
         *labeller.notes,
     ]
-    notes += soft.notes
+    notes += [*_about_gaps(entries), *soft.notes]
     if not samples and (lost := _lost(entries, where, skipped)):
         raise DataError(lost)
     there = splits.ordered(entry.split for entry in entries if entry.split)
@@ -144,16 +146,37 @@ def _entries(table: PlacedTable) -> Iterator[_Entry]:
     columns = [column for column in used if column]
     for line, row in enumerate(table.file.rows(columns)):
         path = "" if row.get(roles.path) in _BLANKS else _path(row[roles.path])
-        name, number = _class(row, roles, is_exact=table.file.is_exact)
+        gap = "" if table.file.is_exact else _gap(row, roles)
+        name, number = (None, None) if gap else _class(row, roles, is_exact=table.file.is_exact)
+        groups = [row.get(column) for column in roles.groups]
         yield _Entry(
             found=_find(table.finder, path) if path else None,
             class_name=name,
             number=number,
             split=split_of(row, roles) or table.split,
             line=line,
-            group=group_in(row.get(column) for column in roles.groups),
+            group=group_in(groups if table.file.is_exact else (value for value in groups if value not in GAPS)),
             shares=row.get(mixed) or None if mixed else None,
+            gap=gap,
         )
+
+
+def _gap(row: Row, roles: Roles) -> str:
+    """The missing value of R or pandas (`NA`, `nan`) in place of the class of a csv; "" where there is a class, be it
+    one of that name with a number, or in quotes as an export writes it."""
+    values = [str(row.get(column) or "").strip() for column in (roles.name, roles.label) if column]
+    there = [value for value in values if value]
+    return there[0] if there and all(value in GAPS for value in there) else ""
+
+
+def _about_gaps(entries: Iterable[_Entry]) -> list[str]:
+    """A note on missing values in place of classes, and how a class of that name is written."""
+    counts = Counter(entry.gap for entry in entries if entry.gap)
+    return [
+        f"{count} row{'s say' if count > 1 else ' says'} {gap!r} in place of a class, which is read as no label; a "
+        f'class of that name is written """{gap}""" in the csv'
+        for gap, count in counts.most_common()
+    ]
 
 
 def _with_splits(entries: list[_Entry], tables: Sequence[PlacedTable]) -> tuple[list[_Entry], list[str]]:

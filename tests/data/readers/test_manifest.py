@@ -549,3 +549,35 @@ def test_true_class_folders_stay_classes_next_to_another_table(text: str, tmp_pa
     zoo.folder(tmp_path, {"cat": 2, "dog": 2})
     (tmp_path / "about.csv").write_text(text)
     assert open_dataset(tmp_path).counts() == {"cat": 2, "dog": 2}
+
+
+def test_a_table_of_training_labels_names_images_of_the_training_folder_alone(tmp_path: Path) -> None:
+    for split, count in (("train", 6), ("test", 8)):
+        (tmp_path / split).mkdir()
+        for n in range(count):
+            (tmp_path / split / f"{n}.png").write_bytes(zoo.png(n + 10 * len(split)))
+    rows = "".join(f"{n},{('cat', 'dog')[n % 2]}\n" for n in range(8))
+    (tmp_path / "trainLabels.csv").write_text(f"id,label\n{rows}")
+    (tmp_path / "sampleSubmission.csv").write_text("id,label\n1,cat\n")
+    for where in (tmp_path, tmp_path / "trainLabels.csv", packed(tmp_path, "zip", tmp_path.parent)):
+        data = open_dataset(where)
+        assert {sample.id for sample in data.samples} == {f"train/{n}.png" for n in range(6)}
+        assert data.reasons() == {"missing file": 2}
+
+
+def test_advice_names_the_table_of_training_and_never_a_form_of_answers(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        for n in range(8):
+            (tmp_path / split / f"{('cat', 'dog')[n % 2]}.{n}.jpg").write_bytes(zoo.jpeg(n))
+    (tmp_path / "sampleSubmission.csv").write_text("id,label\n1,0\n")
+    names = (
+        r"classes seem to be in the names of the files \(cat\.0\.jpg, dog\.1\.jpg\): write a table of file_name,label"
+    )
+    with pytest.raises(DataError, match=names) as caught:
+        open_dataset(tmp_path)
+    assert "Submission" not in str(caught.value)
+    for name in ("a_test.csv", "test.csv", "train.csv"):
+        (tmp_path / name).write_text("filename,class\ncat.0.jpg,cat\n")
+    with pytest.raises(DataError, match=r"the labels may be in train\.csv: give that table"):
+        open_dataset(tmp_path)
