@@ -11,7 +11,7 @@ from imaginate.data.decoding import has_image_suffix, why_not
 from imaginate.data.known_formats import HEAD
 from imaginate.data.listing import from_paths
 from imaginate.data.reading import MAX_BYTES
-from imaginate.data.side_tables import NOT_READ, beside, by_lone_table, or_lone_table
+from imaginate.data.side_tables import NOT_READ, by_lone_table, or_lone_table, read_side_tables
 from imaginate.errors import DataError, ImageError
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
@@ -34,7 +34,7 @@ def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipp
     """The members as an image folder, in the order of their names, or as its tables say; of two with one name, the
     first is used."""
     files = {member.name: member.source for member in reversed(members) if not member.reason}
-    side = beside(files, part, path, format)
+    side = read_side_tables(files, part, path, format)
     if side.listing is not None:
         return side.listing
     images: dict[str, ImageSource] = {}

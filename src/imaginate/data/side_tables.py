@@ -30,7 +30,7 @@ MANY = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
+class SideTables:
     """What the tables next to images say: a listing, or none where the folders say the classes. `unread`: the tables
     that are not read, and `notes` on them."""
 
@@ -43,25 +43,25 @@ class Beside:
         return replace(listing, notes=(*self.notes, *listing.notes)) if self.notes else listing
 
 
-def beside(files: Mapping[str, ImageSource], part: Part, where: str, format: str) -> Beside:
+def read_side_tables(files: Mapping[str, ImageSource], part: Part, where: str, format: str) -> SideTables:
     """What the side tables among listed files say. Columns that are taken for classes by a guess give way to class
     folders that say otherwise."""
     tables = tables_in(files, part)
     if not tables:
-        return Beside()
+        return SideTables()
     if not any(table.roles.is_guess for table in tables):
         listing = list_tables(tables, where, format)
-        return Beside(replace(listing, notes=(*about_folders(listing, tables), *listing.notes)))
+        return SideTables(replace(listing, notes=(*about_folders(listing, tables), *listing.notes)))
     folders = _class_folders(name for name in files if has_image_suffix(name))
     if not folders:
-        return Beside(list_tables(tables, where, format))
+        return SideTables(list_tables(tables, where, format))
     with suppress(DataError):
         listing = list_tables(tables, where, format)
         if _agrees(listing, folders):
-            return Beside(listing)
+            return SideTables(listing)
     classes = some(sorted(set(folders.values())), SHOWN)
     notes = (_about_unread(table, classes) for table in tables)
-    return Beside(None, tuple(dict.fromkeys(notes)), frozenset(table.file.path for table in tables))
+    return SideTables(None, tuple(dict.fromkeys(notes)), frozenset(table.file.path for table in tables))
 
 
 def _about_unread(table: PlacedTable, classes: str) -> str:

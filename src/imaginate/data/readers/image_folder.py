@@ -12,7 +12,7 @@ from imaginate.data.endings import ending, endings
 from imaginate.data.known_formats import RAW_SUFFIXES
 from imaginate.data.listing import NO_IMAGE, from_paths, printable
 from imaginate.data.scanning import scan, scan_url
-from imaginate.data.side_tables import NOT_READ, SIDE_TABLES, Beside, beside, by_lone_table, or_lone_table
+from imaginate.data.side_tables import NOT_READ, SIDE_TABLES, SideTables, by_lone_table, or_lone_table, read_side_tables
 from imaginate.data.sources.file import FileSource
 from imaginate.errors import DataError
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
@@ -36,7 +36,7 @@ class ImageFolder:
             files = [(printable(name), found.source(name).path) for name in found.names]
             return labelled_by(part.label_tag, files, place.path)
         has_tables = any(name.endswith(SIDE_TABLES) for name in found.reasons)
-        side = beside(found.files(), part, place.path, "image folder") if has_tables else Beside()
+        side = read_side_tables(found.files(), part, place.path, "image folder") if has_tables else SideTables()
         if side.listing is not None:
             return side.listing
         raw = {end for end in endings(found.names) if end.lower() in RAW_SUFFIXES}
