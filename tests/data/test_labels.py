@@ -101,11 +101,46 @@ def test_a_list_of_one_label_is_that_label(kind: str, tmp_path: Path) -> None:
         ("labels", ["cat,pet", "dog,pet", "cat", "dog,wild"]),
         ("label", ["mass|nodule", "nodule", "edema|mass"]),
         ("labels", ["scab rust complex", "scab", "rust", "complex"]),
+        ("tags", ["haze primary", "agriculture clear primary water", "clear primary", "cloudy"]),
+        ("labels", ["haze primary", "agriculture clear primary water", "clear primary", "cloudy"]),
+        ("classes", ["road water", "water road", "cloudy"]),
     ],
 )
 def test_lists_in_one_text_are_several_labels(column: str, labels: list[str], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="several labels an image, as in "):
         open_dataset(table(tmp_path, labels, "csv", column))
+
+
+@pytest.mark.parametrize(
+    ("column", "labels"),
+    [
+        ("labels", ["red rose", "white rose", "dark red rose", "tulip"]),
+        ("labels", ["Apple Red 1", "Apple Red Yellow 1", "Apple Golden 1", "Pear Red"]),
+        ("tags", ["red rose", "white rose", "tulip"]),
+        ("tag", ["clear primary", "agriculture clear primary water"]),
+    ],
+)
+def test_classes_of_several_words_stay_classes(column: str, labels: list[str], tmp_path: Path) -> None:
+    assert len(open_dataset(table(tmp_path, labels, "csv", column)).labels) == len(labels)
+
+
+@pytest.mark.parametrize("gap", ["NA", "nan", "NaN", "None", "null", "N/A"])
+def test_missing_values_of_r_and_pandas_are_no_classes(gap: str, tmp_path: Path) -> None:
+    rows = ["img/a/000.png,oak", f"img/a/001.png,{gap}", "img/a/002.png,ash", f'img/a/003.png,"""{gap}"""']
+    zoo.folder(tmp_path / "img", {"a": 4})
+    (tmp_path / "list.csv").write_text("\n".join(["file_name,species", *rows]))
+    data = open_dataset(tmp_path / "list.csv")
+    assert set(data.labels.names) == {"oak", "ash", gap}
+    assert data.reasons() == {"no label": 1}
+    say = f"1 row says {gap!r} in place of a class, which is read as no label; a class of that name is written "
+    assert any(note.startswith(f'{say}"""{gap}"""') for note in data.notes)
+
+
+def test_a_class_called_none_stays_one_where_it_has_a_number_or_a_jsonl_says_it(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "img", {"a": 2})
+    (tmp_path / "list.csv").write_text("file_name,label,class_name\nimg/a/000.png,0,None\nimg/a/001.png,1,NA\n")
+    assert open_dataset(tmp_path / "list.csv").labels.names == ("None", "NA")
+    assert open_dataset(table(tmp_path / "b", ["None", "oak"], "jsonl")).labels.names == ("None", "oak")
 
 
 @pytest.mark.parametrize("sign", [", ", ";", "\n"])

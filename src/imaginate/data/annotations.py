@@ -14,7 +14,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from imaginate.data import splits
-from imaginate.data.columns import FOLLOWED, find_roles
+from imaginate.data.columns import FOLLOWED, find_roles, split_of
 from imaginate.data.decoding import has_image_suffix
 from imaginate.errors import DataError, some
 from imaginate.limits import parse_json
@@ -192,7 +192,7 @@ def _rows(found: Any, part: Part, name: str) -> Annotated | None:
     for row in found:
         value = row.get(roles.label)
         value = value.get("choices") if isinstance(value, dict) else value
-        marks.append(Marked(str(row.get(roles.path) or ""), value))
+        marks.append(Marked(str(row.get(roles.path) or ""), value, split_of(row, roles)))
     return Annotated("a JSON list", marks, is_sure=False, follows=FOLLOWED)
 
 

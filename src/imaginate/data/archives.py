@@ -11,7 +11,7 @@ from imaginate.data.decoding import has_image_suffix, why_not
 from imaginate.data.known_formats import HEAD
 from imaginate.data.listing import from_paths
 from imaginate.data.reading import MAX_BYTES
-from imaginate.data.table_listing import by_lone_table, list_tables, or_lone_table, tables_in
+from imaginate.data.side_tables import NOT_READ, by_lone_table, or_lone_table, read_side_tables
 from imaginate.errors import DataError, ImageError
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
@@ -34,14 +34,15 @@ def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipp
     """The members as an image folder, in the order of their names, or as its tables say; of two with one name, the
     first is used."""
     files = {member.name: member.source for member in reversed(members) if not member.reason}
-    if tables := tables_in(files, part):
-        return list_tables(tables, path, format)
+    side = read_side_tables(files, part, path, format)
+    if side.listing is not None:
+        return side.listing
     images: dict[str, ImageSource] = {}
     left = list(skipped)
     for member in sorted(members, key=lambda member: member.name):
         reason = member.reason or ("twice in the archive" if member.name in images else "")
         if not reason and not has_image_suffix(member.name):
-            reason = _sniff(member)
+            reason = NOT_READ if member.name in side.unread else _sniff(member)
         if reason:
             left.append(Skipped(member.name, reason))
         else:
@@ -50,7 +51,7 @@ def image_folder(format: str, members: Sequence[Member], skipped: Iterable[Skipp
         listing = from_paths(format, list(images), images.__getitem__, left, path, part.layout)
     except DataError as problem:
         return by_lone_table(problem, files, part, path, format)
-    return or_lone_table(listing, lambda: files, part, path)
+    return side.with_notes(or_lone_table(listing, lambda: files, part, path))
 
 
 def skip_reason(name: str, size: int) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from imaginate.data import splits
 from imaginate.data.decoding import has_image_suffix
+from imaginate.data.table_splits import GAPS, MARKS, Every, Row, flag_columns, flagged, split_column, word
 from imaginate.errors import DataError
 from imaginate.records import GROUP, Part
 from imaginate.settings import nearest
@@ -21,22 +23,22 @@ PATHS = (
 LABELS = (
     "label", "labels", "class", "class_id", "category", "target", "y", "classes", "categories", "targets", "diagnosis",
     "dx", "choice", "species", "breed", "variety", "class_label", "label_id", "category_id", "ground_truth",
-    "finding_labels", "tag", "tags", "annotation", "answer", "type",
+    "finding_labels",
 )  # fmt: skip
+WEAK = ("tag", "tags", "annotation", "answer", "type")  # names of labels, and as often of something else
 NAMES = ("class_name", "label_name", "category_name", "class_names")
 SPLITS = ("split", "subset", "partition", "set")
 FOLLOWED = ("path_column", "label_column")  # what every reader of columns follows
-_MARKS = {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}
-
-Row = Mapping[str, Any]
+SOME, MANY = 8, 20  # values from which on a column may hold captions: with blanks in them, or of any kind
 
 
 @dataclass(frozen=True, slots=True)
 class Roles:
     """Which column is what. The class is in `label` (a number or name), in `name`, or in `marks`: a column a class,
-    with a 1 in that of the image's own. `notes`: what was concluded from the content alone. `groups`: the columns whose
-    first value is shared by images that belong together: the one that is asked for, or those of a table that `export`
-    wrote."""
+    with a 1 in that of the image's own. The split is in `split`, or in `flags`: columns such as `is_valid`. `notes`:
+    what was concluded from the content alone. `groups`: the columns whose first value is shared by images that belong
+    together: the one that is asked for, or those of a table that `export` wrote. `is_guess`: whether the class's column
+    has a name that often means something else (`type`), or was merely left over."""
 
     path: str
     label: str | None = None
@@ -45,37 +47,97 @@ class Roles:
     marks: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    is_guess: bool = False
 
 
-def find_roles(columns: Sequence[str], rows: Sequence[Row], part: Part, where: str) -> Roles | None:
-    """The roles of the columns, whatever their case; None where the path or the label is missing. `rows`: the first.
+def find_roles(
+    columns: Sequence[str], rows: Sequence[Row], part: Part, where: str, every: Every | None = None
+) -> Roles | None:
+    """The roles of the columns, whatever their case; None where the path or the label is missing. `rows`: the first;
+    `every` reads some columns of all rows, where the first do not decide.
 
     DataError for a column that is asked for and not there.
     """
     there = by_plain_name(columns)
     notes: list[str] = []
-    split = first_of(SPLITS, there)
     path = asked_column(part.path_column, columns, where, "--path-column") or first_of(PATHS, there)
     if path is None and len(found := [c for c in columns if _holds_images(c, rows)]) == 1:
         path = found[0]
         notes.append(f"the paths are read from the column {path!r}, the only one with names of images")
     label = asked_column(part.label_column, columns, where, "--label-column")
     group = asked_column(part.group_column, columns, where, "--group-column")
-    groups = groups_of(columns, group)
+    named = first_of([word for word in SPLITS if there.get(word) not in (label, group)], there)
     name = None if label else first_of(NAMES, there)
-    label = label or first_of([word for word in LABELS if there.get(word) not in (path, split)], there)
+    label = label or first_of([word for word in LABELS if there.get(word) not in (path, named)], there)
+    left = [column for column in columns if column and column not in (path, label, name, named, group)]
+    split, flags, about = (named, (), ()) if named else said_split(left, rows, every)
+    notes += about
     if path is None or path == label:
         return None
-    if label is not None or name is not None:
-        return Roles(path, label, name, split, notes=tuple(notes), groups=groups)
-    others = [column for column in columns if column and column not in (path, split, group)]
-    if len(others) == 1:
-        notes.append(f"the classes are read from the column {others[0]!r}, the only one left")
-        return Roles(path, others[0], None, split, notes=tuple(notes), groups=groups)
-    marks = tuple(column for column in others if _holds_marks(column, rows))
-    if len(marks) > 1:
-        return Roles(path, None, None, split, marks, tuple(notes), groups)
-    return None
+    left = [column for column in left if column not in (split, *flags)]
+    marks: tuple[str, ...] = ()
+    is_guess = label is None and name is None
+    if is_guess:
+        label, marks, about = _guessed(left, rows, every)
+        notes += about
+    if label is None and name is None and not marks:
+        return None
+    return Roles(path, label, name, split, marks, tuple(notes), groups_of(columns, group), flags, is_guess)
+
+
+def said_split(
+    columns: Sequence[str], rows: Sequence[Row], every: Every | None = None
+) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """Of columns that are nothing else yet, the one whose values are splits, or those that say yes or no of one
+    (`is_valid`), and a note."""
+    split = split_column(columns, rows, every)
+    flags = () if split is not None else flag_columns(columns, rows)
+    if split is None and not flags:
+        return None, (), ()
+    which = f"column {split!r}" if split else f"column{'s' * (len(flags) > 1)} {', '.join(map(repr, flags))}"
+    return split, flags, (f"the splits are read from the {which}",)
+
+
+def split_of(row: Row, roles: Roles) -> str | None:
+    """The split that the columns of a row say; None where they say none."""
+    if roles.flags:
+        return flagged(row, roles.flags)
+    value = row.get(roles.split) if roles.split else None
+    if value is None or not str(value).strip() or str(value).strip() in GAPS:
+        return None
+    if _plain(roles.split or "") in SPLITS:
+        return splits.canonical(str(value))
+    return word(value) or (None if str(value).strip().lower() == "unassigned" else splits.canonical(str(value)))
+
+
+def _guessed(
+    left: Sequence[str], rows: Sequence[Row], every: Every | None
+) -> tuple[str | None, tuple[str, ...], tuple[str, ...]]:
+    """The column of classes without a name that says so, or the columns of marks, and a note: a weak name, the only
+    column left, a column a class. A column of captions is none."""
+    there = by_plain_name(left)
+    weak = first_of([word for word in WEAK if word in there and not is_prose(there[word], rows, every)], there)
+    if weak is not None:
+        return weak, (), ()
+    if len(left) == 1 and not is_prose(left[0], rows, every):
+        return left[0], (), (f"the classes are read from the column {left[0]!r}, the only one left",)
+    marks = tuple(column for column in left if _holds_marks(column, rows))
+    return None, marks if len(marks) > 1 else (), ()
+
+
+def is_prose(column: str, rows: Sequence[Row], every: Every | None = None) -> bool:
+    """Whether a column holds captions, sizes or the like: nearly as many values as rows."""
+    return _differ(row.get(column) for row in rows) and (
+        every is None or _differ(row.get(column) for row in every([column]))
+    )
+
+
+def _differ(values: Iterable[Any]) -> bool:
+    there = [str(value).strip() for value in values if value is not None and str(value).strip()]
+    several = len(set(there))
+    is_many = several > MANY or (len(there) >= SOME and 2 * sum(" " in value for value in there) > len(there))
+    return is_many and 10 * several > 8 * len(there)
 
 
 def groups_of(columns: Sequence[str], asked: str | None = None) -> tuple[str, ...]:
@@ -93,7 +155,7 @@ def is_export(columns: Sequence[str]) -> bool:
 
 def marked(row: Row, marks: Sequence[str]) -> list[str]:
     """The classes whose column has a 1 in this row."""
-    return [column.strip() for column in marks if _MARKS.get(str(row.get(column)).strip().lower(), False)]
+    return [column.strip() for column in marks if MARKS.get(str(row.get(column)).strip().lower(), False)]
 
 
 def check_once(names: Sequence[str], used: Collection[str | None], where: str) -> None:
@@ -103,15 +165,20 @@ def check_once(names: Sequence[str], used: Collection[str | None], where: str) -
             raise DataError(f"{where} has {count} columns of the name {name!r}: rename or remove all but one")
 
 
-def unknown_columns(where: str, columns: Sequence[str], header: Sequence[str] = ()) -> str:
+def unknown_columns(
+    where: str, columns: Sequence[str], header: Sequence[str] = (), captions: Sequence[str] = ()
+) -> str:
     """The line for a table without the columns that are needed: what is read, how to name others, what there is.
-    `header`: the names that stand at its head, above no row where there are no `columns`."""
+    `header`: the names that stand at its head, above no row where there are no `columns`. `captions`: columns in which
+    nearly every row says something else."""
     if header and not columns:
         return f"{where} has the columns {', '.join(header)}, and no row"
+    texts = [column for column in captions if by_plain_name([column]).keys().isdisjoint(PATHS)]
+    say = f", and {texts[0]!r} has another value in nearly every row, as captions do" if texts else ""
     known = f"{', '.join(PATHS[:6])}, ... and {', '.join(LABELS[:6])}, ... are known"
     return (
         f"{where} needs --path-column and --label-column ({known}): it has no image path and label columns; "
-        f"it has {', '.join(columns) or 'nothing'}"
+        f"it has {', '.join(columns) or 'nothing'}{say}"
     )
 
 
@@ -149,4 +216,4 @@ def _holds_images(column: str, rows: Sequence[Row]) -> bool:
 
 def _holds_marks(column: str, rows: Sequence[Row]) -> bool:
     """Whether every value says yes or no."""
-    return bool(rows) and all(str(row.get(column)).strip().lower() in _MARKS for row in rows)
+    return bool(rows) and all(str(row.get(column)).strip().lower() in MARKS for row in rows)

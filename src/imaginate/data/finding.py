@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -147,9 +148,11 @@ class Index:
     def __init__(self, names: Iterator[str] | Sequence[str], table: str = "") -> None:
         self._by_name: dict[str, list[str]] = {}
         self._by_stem: dict[str, list[str]] = {}
-        self._split = splits.of_file(os.path.basename(table).split(".")[0]) if table else None
+        self._split = splits.of_table(os.path.basename(table).split(".")[0]) if table else None
+        self._has_folder = False
         for name in names:
             last = name.rsplit("/", 1)[-1].lower()
+            self._has_folder = self._has_folder or (self._split is not None and self._split in _splits_of(name))
             self._by_name.setdefault(last, []).append(name)
             if has_image_suffix(last):
                 self._by_stem.setdefault(last.rsplit(".", 1)[0], []).append(name)
@@ -160,11 +163,23 @@ class Index:
         wanted = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
         last = wanted[-1].lower() if wanted else ""
         options = self._by_name.get(last) or self._by_stem.get(last) or []
+        if self._has_folder and len(wanted) < 2:  # a bare name of `train.csv` is no file of `test/`
+            options = [o for o in options if self._split in (found := _splits_of(o)) or not found]
         best = max((_common_end(option, wanted) for option in options), default=0)
         left = [option for option in options if _common_end(option, wanted) == best]
         if len(left) > 1 and self._split is not None:
-            left = [o for o in left if any(splits.of_folder(part) == self._split for part in o.split("/")[:-1])]
+            left = [option for option in left if self._split in _splits_of(option)]
         return (left[0], "") if len(left) == 1 else ("", SEVERAL if left else MISSING)
+
+
+def _splits_of(name: str) -> set[str]:
+    """The splits that the folders of a file name."""
+    return _splits_in(name.rpartition("/")[0])
+
+
+@lru_cache(maxsize=4096)
+def _splits_in(folder: str) -> set[str]:
+    return {found for part in folder.split("/") if (found := splits.of_folder(part)) is not None}
 
 
 def _is_under(path: str, root: str) -> bool:

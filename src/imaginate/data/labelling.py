@@ -19,7 +19,13 @@ from imaginate.records import LabelSpace
 NO_LABEL = "no label"
 OUT_OF_RANGE = "label out of range"
 _WHOLE = re.compile(r"([+-]?\d+)\.0+")
-_PLURALS = ("labels", "tags", "classes", "categories", "targets", "finding_labels")
+_LISTS = ("tags", "keywords", "attributes", "finding_labels")  # columns that hold several labels, as a rule
+_PLURALS = ("labels", "classes", "categories", "targets", *_LISTS)
+_COMPARED = 500
+
+
+class SeveralLabelsError(DataError):
+    """Images have several labels each, where one class is needed."""
 
 
 class Labeller:
@@ -43,8 +49,8 @@ class Labeller:
         """The label space, complete from the first use on."""
         if self.fixed:
             return LabelSpace.of(self._names)
-        if example := joined_label(self._seen, is_plural=self._is_plural):
-            raise DataError(self._several(example))
+        if example := joined_label(self._seen, is_plural=self._is_plural, is_list=self._is_in(_LISTS)):
+            raise SeveralLabelsError(self._several(example))
         return LabelSpace.of(sorted_names(self._seen - {"", self._unlabelled}))
 
     @cached_property
@@ -63,7 +69,10 @@ class Labeller:
 
     @property
     def _is_plural(self) -> bool:
-        return self._column.strip().lower().replace(" ", "_") in _PLURALS
+        return self._is_in(_PLURALS)
+
+    def _is_in(self, names: Sequence[str]) -> bool:
+        return self._column.strip().lower().replace(" ", "_") in names
 
     @cached_property
     def _index(self) -> dict[str, int]:
@@ -87,15 +96,17 @@ class Labeller:
         if isinstance(value, (list, tuple)) and len(value) <= 1:
             return self._single(value[0]) if value else None
         if isinstance(value, (list, tuple, dict)):
-            raise DataError(self._several(value))
+            raise SeveralLabelsError(self._several(value))
         return value
 
     def _several(self, example: Any) -> str:
         plain = str(example) if str(example).isprintable() else repr(example)
         shown = plain if len(plain) < 80 else plain[:77] + "..."
+        is_phrase = isinstance(example, str) and re.search(r"[|;,\n\[]", example) is None
+        way_on = f"; where that is one class, call the column 'label' in place of {self._column!r}" if is_phrase else ""
         return (
             f"{self._where} has several labels an image, as in {shown}: each image needs one class; "
-            "if another column holds it, name it with --label-column"
+            f"if another column holds it, name it with --label-column{way_on}"
         )
 
 
@@ -136,10 +147,10 @@ def listed(value: str) -> Any:
     return value
 
 
-def joined_label(names: Iterable[str], *, is_plural: bool) -> str | None:
+def joined_label(names: Iterable[str], *, is_plural: bool, is_list: bool = False) -> str | None:
     """A name that is a list of other names (`cat|pet`), where the parts come back in other lists, or are classes of
     their own; None where the names only hold such a character. `is_plural`: the column's name says that there may be
-    several."""
+    several; `is_list`: that there are, as a rule."""
     every = {name for name in names if name}
     for sign in ("|", ";", ",", "\n", " "):
         parts = {name: {p.strip() for p in name.split(sign)} - {""} for name in every}
@@ -152,12 +163,37 @@ def joined_label(names: Iterable[str], *, is_plural: bool) -> str | None:
         inside = {part for found in several.values() for part in found}
         shared = {part for part in inside if counts[part] > 1}
         if sign == " ":
-            several = {name: found for name, found in several.items() if found <= every}
+            several = _lists_of_words(several, every, shared, is_list=is_list)
             shared = inside if several else set()
         enough = bool(shared) if sign == "|" else 2 * len(shared) >= len(inside)
         if several and enough and (sign == "|" or is_plural or len(several) > 2):
             return min(several)
     return None
+
+
+def _lists_of_words(
+    several: dict[str, set[str]], every: set[str], shared: set[str], *, is_list: bool
+) -> dict[str, set[str]]:
+    """Of names of several words, those that are lists: all of their words are classes; or, in a column of lists, words
+    come back; or else, where no name is a proper one, a name is inside another (`clear primary` in `agriculture clear
+    primary water`) or another in a new order. `red rose` and `white rose` are classes."""
+    of_classes = {name: words for name, words in several.items() if words <= every}
+    if of_classes:
+        return of_classes
+    inside = {word for words in several.values() for word in words}
+    shared = {word for word in shared if sum(word in words for words in several.values()) > 1}
+    if is_list and (len(shared) > 1 or 2 * len(shared) >= len(inside)):
+        return {name: words for name, words in several.items() if words & shared}
+    if not all(name.islower() and name.replace(" ", "").replace("_", "").isalpha() for name in several):
+        return {}
+    first = sorted(several)[:_COMPARED]
+    return {one: several[one] for one in first if any(_is_within(several, one, other) for other in first)}
+
+
+def _is_within(several: dict[str, set[str]], one: str, other: str) -> bool:
+    """Whether a list of words is part of another one, which neither begins nor ends with it."""
+    is_part = one != other and several[one] <= several[other]
+    return is_part and not other.startswith(f"{one} ") and not other.endswith(f" {one}")
 
 
 def one_form(name: str) -> str:

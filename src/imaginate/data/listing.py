@@ -7,16 +7,21 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
 
-from imaginate.data.layout import SHOWN, arranged, label_files
+from imaginate.data.layout import NO_CLASS, SHOWN, arranged, label_files
 from imaginate.data.mask_files import IS_MASK, masks_among
 from imaginate.data.packed import FileSamples, splits_of
-from imaginate.data.splits import ordered
+from imaginate.data.splits import of_folder, ordered
 from imaginate.errors import DataError, some
 from imaginate.records import ImageSource, LabelSpace, LayoutWord, Listing, Sample, Skipped
 
 NO_IMAGE = "not an image"
 TOO_LARGE = "too many pixels"
 _TABLES = (".csv", ".tsv", ".jsonl", ".parquet", ".json")
+_NAMED = re.compile(r"([^\W\d_]+(?:[ _-][^\W\d_]+)*)[ ._()-]*\d+[^/]*$")
+_CAMERAS = frozenset({
+    "img", "image", "dsc", "dscn", "dscf", "pict", "photo", "pic", "p", "frame", "scan", "train", "test", "val",
+    "valid",
+})  # fmt: skip
 _BOXES = re.compile(
     r"(?:^|[/.])(?:instances_[^/]*|_?annotations(?:\.coco)?|coco)\.(?:json|xml)$"
     r"|data\.yaml$|_annotations\.csv$|_darknet\.labels$",
@@ -75,7 +80,7 @@ def from_paths(
     left += [Skipped(name, split or "") for name, (of, split) in zip(names, tree.rows, strict=True) if not of]
     if not any(of for of, _ in tree.rows):
         expected = tree.problem or "expected <class>/<image> or <split>/<class>/<image>"
-        raise DataError(nothing(where, left, expected + _tables_there(left) + _archives_there(left)))
+        raise DataError(nothing(where, left, expected + _tables_there(left) + _in_names(left) + _archives_there(left)))
     one = {name: unicodedata.normalize("NFC", name) for name in {of for of, _ in tree.rows if of}}
     labels = LabelSpace.of(sorted(set(one.values()), key=_in_a_folder))
     index = {name: label for label, name in enumerate(labels.names)}
@@ -127,11 +132,41 @@ def _tables_there(skipped: Iterable[Skipped]) -> str:
     """The end of a message where tables are next to the images that have no class."""
     names = [s.id for s in skipped]
     boxes = box_files(names, 0)
-    tables = [name for name in names if name.lower().endswith(_TABLES) and name not in boxes]
+    tables = [n for n in names if n.lower().endswith(_TABLES) and n not in boxes and not is_submission(n)]
     if tables:
-        return f"; the labels may be in {tables[0]}: give that table in place of the folder"
+        return f"; the labels may be in {min(tables, key=_rank)}: give that table in place of the folder"
     say = "holds boxes or outlines, which are no classes: export class folders or a table of classes"
     return f"; {boxes[0]} {say}" if boxes else ""
+
+
+def _in_names(skipped: Iterable[Skipped]) -> str:
+    """The end of a message where the classes seem to be in the names of the files (`cat.0.jpg`, `dog_12.jpg`)."""
+    names = [item.id for item in skipped if item.reason == NO_CLASS]
+    of_train = [name for name in names if any(of_folder(part) == "train" for part in name.split("/")[:-1])]
+    stems = [name.rsplit("/", 1)[-1] for name in of_train or names]
+    found = [match[1] for stem in stems if (match := _NAMED.match(stem)) and match[1].lower() not in _CAMERAS]
+    first = dict(zip(reversed(found), reversed(stems), strict=False)) if len(found) == len(stems) else {}
+    if not 1 < len(first) <= len(stems) / 2:
+        return ""
+    examples = some([first[name] for name in sorted(first)], SHOWN)
+    return (
+        f"; the classes seem to be in the names of the files ({examples}): write a table of file_name,label with the "
+        "class of each, and give that"
+    )
+
+
+def is_submission(name: str) -> bool:
+    """Whether a table is the form of a competition's answers (`sample_submission.csv`), which holds no labels."""
+    return re.search(r"submission|submit", name.rsplit("/", 1)[-1], re.IGNORECASE) is not None
+
+
+def _rank(name: str) -> tuple[int, int, str]:
+    """How likely a table holds the labels, the likeliest first: those of training, those of other names, those of
+    a test."""
+    last = name.rsplit("/", 1)[-1].lower()
+    is_of_test = re.search(r"test|valid|(?<![a-z])val(?![a-z])", last) is not None
+    rank = 0 if "train" in last else 3 if is_of_test else 1 if re.search(r"label|class|annot|truth", last) else 2
+    return rank, name.count("/"), name
 
 
 def box_files(names: Sequence[str], images: int) -> list[str]:

@@ -34,6 +34,12 @@ _FILLERS = frozenset({
     "cleaned", "clean", "processed", "augmented", "aug", "patches", "tiles", "public", "private", "new", "final",
     "original", "full", "small", "mini", "all", "subset", "stage", "stg", "class", "classes", "the", "of",
 })  # fmt: skip
+# What stands in the name of a folder that is one part of a set: `images_001`, `HAM10000_images_part_1`, `batch2`.
+_PARTS = frozenset({
+    "part", "parts", "image", "images", "img", "imgs", "photo", "photos", "picture", "pictures", "pic", "pics",
+    "file", "files", "folder", "folders", "dir", "data", "dataset", "set", "subset", "batch", "chunk", "shard",
+    "disk", "disc", "vol", "volume", "archive", "zip", "jpg", "jpeg", "png",
+})  # fmt: skip
 _SHARD = re.compile(r"[-_.]?\d{1,8}(?:-of-\d{1,8})?$")
 
 
@@ -84,6 +90,16 @@ def is_filler(name: str) -> bool:
     return bool(words) and all(word in _FILLERS for word in words)
 
 
+def are_parts(names: Iterable[str]) -> bool:
+    """Whether folders are parts of one set by their names, and no classes: `images_001`, `images_002`; all alike but
+    for a number, or of such words alone."""
+    words = [_words_in(name) for name in names]
+    bare = [tuple(word for word in own if not word.isdigit()) for own in words]
+    are_alike = len(set(bare)) == 1 and all(len(own) > len(left) for own, left in zip(words, bare, strict=True))
+    some_part = bool(bare) and all(not _PARTS.isdisjoint(left) for left in bare)
+    return some_part and (are_alike or all(_PARTS.issuperset(left) for left in bare))
+
+
 def _words_in(name: str) -> list[str]:
     """`TrainImages`, `train-images`, `trainimages2` -> train, images[, 2]."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", re.sub(r"(?i)(hold|held)[-_. ]?out", "holdout", name))
@@ -103,6 +119,13 @@ def of_file(stem: str) -> str | None:
     """The split in a file's stem: `train-00000-of-00004`, `val`, `my-data-test_003`; None where there is none."""
     bare = _SHARD.sub("", stem)
     return known(bare) or known(re.split(r"[-_.]", bare)[-1]) or known(re.split(r"[-_.]", bare)[0])
+
+
+def of_table(stem: str) -> str | None:
+    """The split in a table's stem: `train`, `train_classes`, `trainLabels`, `testlabels`; None where there is none."""
+    spaced = re.sub(r"(?i)(?<=[a-z])(labels?|annotations?|classes|metadata|list|info)", r"_\1", stem)
+    found = of_file(stem) or (named.split if (named := in_folder_name(spaced)) is not None else None)
+    return found if found in _ORDER else None
 
 
 def ordered(names: Iterable[str]) -> tuple[str, ...]:

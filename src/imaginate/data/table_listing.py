@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from imaginate.data import splits
-from imaginate.data.columns import FOLLOWED, Roles, Row, check_once, find_roles, marked, unknown_columns
+from imaginate.data.columns import (
+    FOLLOWED,
+    Roles,
+    check_once,
+    find_roles,
+    is_export,
+    is_prose,
+    marked,
+    said_split,
+    split_of,
+    unknown_columns,
+)
 from imaginate.data.duplicates import two_groups, two_labels
-from imaginate.data.finding import MISSING, DiskFinder, Finder, Found, TreeFinder, found_again, of_label_studio
+from imaginate.data.finding import MISSING, Finder, Found, found_again, of_label_studio
 from imaginate.data.labelling import NO_LABEL, Labeller, from_line, group_in, listed, text
-from imaginate.data.listing import printable, refuse_boxes
+from imaginate.data.listing import printable
 from imaginate.data.soft_labels import SoftLabels, column_in
-from imaginate.data.tables import SUFFIXES, TableFile
+from imaginate.data.table_splits import GAPS, Row, in_paths
+from imaginate.data.tables import TableFile
 from imaginate.errors import DataError
-from imaginate.records import GROUP, ImageSource, Listing, Part, Sample, Skipped
+from imaginate.records import GROUP, Listing, Part, Sample, Skipped
 
-# Tables that stand next to their images under these names: Hugging Face's image folders, Roboflow's export.
-SIDE_TABLES = ("metadata.csv", "metadata.tsv", "metadata.jsonl", "metadata.parquet", "_classes.csv")
-DEEPEST = 2  # folders above a side table
-MANY = 20
 _BLANKS = ("", None)
 _Value = TypeVar("_Value")
 
@@ -39,7 +48,7 @@ class PlacedTable:
 @dataclass(frozen=True, slots=True)
 class _Entry:
     """One line of a table: its file, and its class as a name, or the number as text. `number` is None for a name.
-    `shares`: its soft label as it is written."""
+    `shares`: its soft label as it is written. `gap`: the missing value (`NA`) that stands in place of its class."""
 
     found: Found | None
     class_name: Any
@@ -48,12 +57,13 @@ class _Entry:
     line: int
     group: str | None = None
     shares: Any = None
+    gap: str = ""
 
 
 def roles_of(file: TableFile, part: Part) -> Roles | None:
     """The roles of a table's columns; None where it has no path or no label."""
     columns = file.columns()
-    return find_roles(columns, file.first_rows(), part, file.path) if columns else None
+    return find_roles(columns, file.first_rows(), part, file.path, file.rows) if columns else None
 
 
 def is_side_table(file: TableFile, part: Part) -> bool:
@@ -61,10 +71,10 @@ def is_side_table(file: TableFile, part: Part) -> bool:
     try:
         return roles_of(file, part) is not None
     except DataError:
-        return _is_asked(part)
+        return is_asked(part)
 
 
-def _has_roles(file: TableFile, part: Part) -> bool:
+def has_roles(file: TableFile, part: Part) -> bool:
     """Whether a table has the columns that are asked for."""
     try:
         return roles_of(file, part) is not None
@@ -72,7 +82,7 @@ def _has_roles(file: TableFile, part: Part) -> bool:
         return False
 
 
-def _is_asked(part: Part) -> bool:
+def is_asked(part: Part) -> bool:
     """Whether a column is asked for."""
     return part.path_column is not None or part.label_column is not None
 
@@ -84,8 +94,9 @@ def placed(file: TableFile, finder: Finder, part: Part, split: str | None = None
     if (roles is None or is_by_number) and (by_files := _roles_by_files(bare, finder, part)) is not None:
         return PlacedTable(bare, by_files, finder, split)
     if roles is None:
-        raise DataError(unknown_columns(file.path, file.columns(), file.header()))
-    used = {roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups}
+        captions = [column for column in file.columns() if is_prose(column, file.first_rows(), file.rows)]
+        raise DataError(unknown_columns(file.path, file.columns(), file.header(), captions))
+    used = {roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups, *roles.flags}
     check_once(file.header(), used, file.path)
     return PlacedTable(file, roles, finder, split)
 
@@ -95,16 +106,17 @@ def _roles_by_files(file: TableFile, finder: Finder, part: Part) -> Roles | None
     for by number, or the two that there are. None for any other table."""
     rows = [] if file.is_exact else file.first_rows()
     columns = file.columns() if rows else []
-    path, label = (_numbered(columns, word) for word in (part.path_column, part.label_column))
-    if len(columns) == 2 and (path is None or label is None):
-        paths = [column for column in columns if _are_files(rows[:2], column, finder)]
+    path, label, group = (_numbered(columns, n) for n in (part.path_column, part.label_column, part.group_column))
+    split, flags, about = said_split([c for c in columns if c not in (path, label, group)], rows, file.rows)
+    others = [column for column in columns if column not in (split, group)]
+    if len(others) == 2 and (path is None or label is None):
+        paths = [column for column in others if _are_files(rows[:2], column, finder)]
         path = path or (paths[0] if len(paths) == 1 else None)
-        label = label or next((column for column in columns if column != path), None)
+        label = label or next((column for column in others if column != path), None)
     if path is None or label is None or not _are_files(rows[:2], path, finder):
         return None
-    group = _numbered(columns, part.group_column)
-    read = (f"the paths are read from {path}, the classes from {label}",)
-    return Roles(path, label, notes=read, groups=() if group is None else (group,))
+    read = (f"the paths are read from {path}, the classes from {label}", *about)
+    return Roles(path, label, split=split, notes=read, groups=() if group is None else (group,), flags=flags)
 
 
 def _numbered(columns: Sequence[str], word: str | None) -> str | None:
@@ -117,78 +129,22 @@ def _are_files(rows: Iterable[Row], column: str, finder: Finder) -> bool:
     return all(row[column] and finder.find(_path(row[column])).source is not None for row in rows)
 
 
-def tables_in(files: Mapping[str, ImageSource], part: Part) -> list[PlacedTable]:
-    """The tables among listed files (members of an archive, or what is below a folder) that name the labels of others:
-    those nearest to the root, one for each folder."""
-    if part.layout != "auto":
-        return []
-    names = [name for name in files if name.rsplit("/", 1)[-1] in SIDE_TABLES and name.count("/") <= DEEPEST]
-    by_folder: dict[str, str] = {}
-    for name in sorted(names, key=lambda name: SIDE_TABLES.index(name.rsplit("/", 1)[-1])):
-        by_folder.setdefault(name[: name.rfind("/") + 1], name)
-    found = []
-    nearest = min((folder.count("/") for folder in by_folder), default=0)
-    for folder, name in sorted(by_folder.items()):
-        table = TableFile(name, files[name].read(), part.encoding)
-        if folder.count("/") == nearest and is_side_table(table, part):
-            finder = TreeFinder(files, folder, name)
-            found.append(placed(table, finder, part, splits.of_folder(folder.rstrip("/").rsplit("/", 1)[-1])))
-    return found
-
-
-def by_lone_table(
-    problem: DataError, files: Mapping[str, ImageSource], part: Part, where: str, format: str, *, on_disk: bool = False
-) -> Listing:
-    """The images of a source without class folders, by the one table in it that names their labels; raises `problem`
-    where there is none, or several. `on_disk`: `where` is a folder, and the table may name files outside of it."""
-    names = [name for name in sorted(files) if name.lower().endswith(SUFFIXES) and name.count("/") <= DEEPEST]
-    found = [] if part.layout != "auto" else [name for name in names if "submission" not in name.lower()]
-    tables = [(name, TableFile(name, files[name].read(), part.encoding)) for name in found[:MANY]]
-    known = [(name, table) for name, table in tables if _has_roles(table, part)]
-    known = known or [(name, table) for name, table in tables if is_side_table(table, part)]
-    if len(known) != 1 or len(found) > MANY:
-        raise problem
-    name, table = known[0]
-    folder = name[: name.rfind("/") + 1]
-    finder = DiskFinder(os.path.join(where, folder), name, folder) if on_disk else TreeFinder(files, folder, name)
-    listing = list_tables([placed(table, finder, part)], where, format)
-    return replace(listing, notes=(f"the labels are read from {name}, the only table of labels here", *listing.notes))
-
-
-def or_lone_table(
-    listing: Listing, files: Callable[[], Mapping[str, ImageSource]], part: Part, where: str, *, on_disk: bool = False
-) -> Listing:
-    """The classes of the folders; where all images are in one folder, which tells nothing of them, and the one table
-    here names classes for most of them, those of the table; those of the table too where one of its columns is asked
-    for. `files` is asked for in these cases alone. DataError where boxes or outlines are there in place of classes."""
-    if part.layout != "auto" or (len(listing.labels) != 1 and not _is_asked(part)):
-        return listing
-    no_table = DataError("")
-    try:
-        found = by_lone_table(no_table, files(), part, where, listing.format, on_disk=on_disk)
-    except DataError as problem:
-        if _is_asked(part) and problem is not no_table:
-            raise
-        found = listing
-    if _is_asked(part):
-        return found
-    if len(found.labels) > 1 and 2 * len(found.samples) > len(listing.samples):
-        return found
-    refuse_boxes(listing, where)
-    return listing
-
-
 def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manifest") -> Listing:
     """The rows of all tables whose image files are there."""
-    entries = [entry for table in tables for entry in _entries(table)]
+    entries, by_paths = _with_splits([entry for table in tables for entry in _entries(table)], tables)
     first = tables[0].roles
     labeller = Labeller(_ordered_names(where, entries), where=where, column=first.label or first.name or "")
     if not labeller.fixed:
         labeller.see(entry.class_name for entry in entries)
     soft = SoftLabels(_numbers(entries, labeller), len(labeller.space))
     samples, skipped = _samples(entries, labeller, soft)
-    notes = [*dict.fromkeys(note for table in tables for note in _notes(table)), *_moved(entries), *labeller.notes]
-    notes += soft.notes
+    notes = [
+        *dict.fromkeys(note for table in tables for note in _notes(table)),
+        *by_paths,
+        *_moved(entries),
+        *labeller.notes,
+    ]
+    notes += [*_about_gaps(entries), *soft.notes]
     if not samples and (lost := _lost(entries, where, skipped)):
         raise DataError(lost)
     there = splits.ordered(entry.split for entry in entries if entry.split)
@@ -201,20 +157,57 @@ def list_tables(tables: Sequence[PlacedTable], where: str, format: str = "manife
 def _entries(table: PlacedTable) -> Iterator[_Entry]:
     roles = table.roles
     mixed = column_in(table.file.columns())
-    columns = [c for c in (roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups, mixed) if c]
+    used = (roles.path, roles.label, roles.name, roles.split, *roles.marks, *roles.groups, *roles.flags, mixed)
+    columns = [column for column in used if column]
     for line, row in enumerate(table.file.rows(columns)):
         path = "" if row.get(roles.path) in _BLANKS else _path(row[roles.path])
-        split = row.get(roles.split) if roles.split else None
-        name, number = _class(row, roles, is_exact=table.file.is_exact)
+        gap = "" if table.file.is_exact else _gap(row, roles)
+        name, number = (None, None) if gap else _class(row, roles, is_exact=table.file.is_exact)
+        groups = [row.get(column) for column in roles.groups]
         yield _Entry(
             found=_find(table.finder, path) if path else None,
             class_name=name,
             number=number,
-            split=splits.canonical(str(split)) if split not in _BLANKS else table.split,
+            split=split_of(row, roles) or table.split,
             line=line,
-            group=group_in(row.get(column) for column in roles.groups),
+            group=group_in(groups if table.file.is_exact else (value for value in groups if value not in GAPS)),
             shares=row.get(mixed) or None if mixed else None,
+            gap=gap,
         )
+
+
+def _gap(row: Row, roles: Roles) -> str:
+    """The missing value of R or pandas (`NA`, `nan`) in place of the class of a csv; "" where there is a class, be it
+    one of that name with a number, or in quotes as an export writes it."""
+    values = [str(row.get(column) or "").strip() for column in (roles.name, roles.label) if column]
+    there = [value for value in values if value]
+    return there[0] if there and all(value in GAPS for value in there) else ""
+
+
+def _about_gaps(entries: Iterable[_Entry]) -> list[str]:
+    """A note on missing values in place of classes, and how a class of that name is written."""
+    counts = Counter(entry.gap for entry in entries if entry.gap)
+    return [
+        f"{count} row{'s say' if count > 1 else ' says'} {gap!r} in place of a class, which is read as no label; a "
+        f'class of that name is written """{gap}""" in the csv'
+        for gap, count in counts.most_common()
+    ]
+
+
+def _with_splits(entries: list[_Entry], tables: Sequence[PlacedTable]) -> tuple[list[_Entry], list[str]]:
+    """The entries with the splits that the folders of their files say, where no column says one, and a note."""
+    if any(entry.split for entry in entries) or any(is_export(table.file.columns()) for table in tables):
+        return entries, []
+    there = [entry for entry in entries if entry.found is not None and entry.found.source is not None]
+    found = in_paths({(_folder(entry), str(entry.class_name)) for entry in there})
+    if not found:
+        return entries, []
+    say = f"the splits are read from the folders of the paths ({', '.join(splits.ordered(found.values()))})"
+    return [replace(entry, split=found.get(_folder(entry))) for entry in entries], [f"{say}: no column says them"]
+
+
+def _folder(entry: _Entry) -> str:
+    return entry.found.id.rpartition("/")[0] if entry.found is not None else ""
 
 
 def _find(finder: Finder, path: str) -> Found:

@@ -11,8 +11,8 @@ from functools import cached_property
 from itertools import chain, islice
 from typing import IO, Any
 
-from imaginate.data.columns import Row
 from imaginate.data.decoding import has_image_suffix
+from imaginate.data.table_splits import Row
 from imaginate.data.urls import open_binary
 from imaginate.errors import DataError
 from imaginate.limits import parse_json

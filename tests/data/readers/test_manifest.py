@@ -247,7 +247,7 @@ def test_the_tables_own_split_decides_between_files_of_one_name(tmp_path: Path) 
     ]
     with pytest.raises(DataError, match="2 several files of this name"):
         open_dataset(tmp_path / "list.csv")
-    with pytest.raises(DataError, match=r"look like splits.*; the labels may be in list.csv: give that table"):
+    with pytest.raises(DataError, match=r"look like splits.*; the labels may be in train.csv: give that table"):
         open_dataset(tmp_path)
 
 
@@ -391,3 +391,193 @@ def test_a_line_of_a_jsonl_that_lacks_a_key_takes_it_from_no_other(order: int, t
     data = open_dataset(tmp_path / "list.jsonl")
     assert (data.split, data.splits, len(data.samples)) == ("train", ("train", "test"), 3)
     assert "1 image is in no split" in " ".join(data.notes)
+
+
+SPLIT_COLUMNS = {
+    "data set": ("train", "valid", "test"),
+    "dataset": ("Training", "Validation", "Testing"),
+    "phase": ("train", "dev", "test"),
+    "ml_use": ("TRAIN", "VALIDATION", "TEST"),
+    "Usage": ("Training", "valid", "PublicTest"),
+    "Split Set": ("train", "val", "holdout"),
+    "type": ("train", "val", "test"),
+    "whatever": ("train_set", "val", "test"),
+    "is_valid": ("False", "True", "False"),
+    "is_train": ("1", "0", "0"),
+    "is_test": ("FALSE", "FALSE", "TRUE"),
+}
+
+
+@pytest.mark.parametrize("column", SPLIT_COLUMNS)
+def test_a_split_column_is_read_whatever_it_is_called(column: str, tmp_path: Path) -> None:
+    values = SPLIT_COLUMNS[column]
+    rows = "".join(f"img/a/00{n}.png,{'xy'[n % 2]},{values[min(n, 2)]}\n" for n in range(3))
+    path = manifest(tmp_path, f"file_name,label,{column}\n{rows}")
+    data = open_dataset(path)
+    assert all(sample.split == "train" for sample in data.samples)
+    assert 0 < len(data.samples) < len(open_dataset(path, split="all").samples) == 3
+    assert any(f"the splits are read from the column {column!r}" in note for note in data.notes)
+
+
+def test_several_columns_that_say_yes_or_no_are_one_split(tmp_path: Path) -> None:
+    text = "file_name,label,is_train,is_val\nimg/a/000.png,x,1,0\nimg/a/001.png,y,0,1\nimg/a/002.png,y,0,0\n"
+    data = open_dataset(manifest(tmp_path, text), split="all")
+    assert [sample.split for sample in data.samples] == ["train", "validation", "test"]
+
+
+@pytest.mark.parametrize("head", ["file_name,label", "file_name,class", "file_name,species"])
+def test_classes_that_are_called_like_splits_stay_classes(head: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"train": 2, "test": 2})
+    rows = "".join(f"{of}/00{n}.png,{of}\n" for of in ("train", "test") for n in range(2))
+    (tmp_path / "list.csv").write_text(f"{head}\n{rows}")
+    data = open_dataset(tmp_path / "list.csv")
+    assert zoo.by_class(data) == {of: [f"{of}/000.png", f"{of}/001.png"] for of in ("test", "train")}
+    assert data.splits == ()
+
+
+def test_a_column_of_splits_is_never_the_class(tmp_path: Path) -> None:
+    path = manifest(tmp_path, "file_name,phase\nimg/a/000.png,train\nimg/a/001.png,test\n")
+    with pytest.raises(DataError, match="needs --path-column and --label-column"):
+        open_dataset(path)
+    asked = open_dataset(path, label_column="phase")
+    assert (asked.labels.names, asked.splits) == (("test", "train"), ())
+
+
+def test_a_sorted_table_is_read_to_its_end_for_its_splits(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "img", {"a": 80})
+    rows = "".join(f"img/a/{n:03}.png,{'xy'[n % 2]},{'train' if n < 70 else 'test'}\n" for n in range(80))
+    (tmp_path / "list.csv").write_text(f"file_name,label,kind\n{rows}")
+    assert len(open_dataset(tmp_path / "list.csv").samples) == 70
+
+
+@pytest.mark.parametrize("form", ["{split}/{of}/{n:03}.png", "{of}/{split}/{n:03}.png", "cars_{split}/{of}_{n}.png"])
+def test_the_folders_of_the_paths_say_the_split_where_no_column_does(form: str, tmp_path: Path) -> None:
+    rows = []
+    for of, split, n in [(of, split, n) for of in ("cat", "dog") for split in ("train", "test") for n in range(2)]:
+        path = tmp_path / form.format(of=of, split=split, n=n)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(zoo.png(n + 10 * len(rows)))
+        rows.append(f"{path.relative_to(tmp_path)},{of}\n")
+    (tmp_path / "list.csv").write_text("path,label\n" + "".join(rows))
+    data = open_dataset(tmp_path / "list.csv")
+    assert (data.splits, data.split, data.counts()) == (("train", "test"), "train", {"cat": 2, "dog": 2})
+    assert any("the splits are read from the folders of the paths (train, test)" in note for note in data.notes)
+
+
+@pytest.mark.parametrize("asked", [{}, {"path_column": "2", "label_column": "3"}])
+def test_a_table_of_automl_has_no_header_and_begins_with_the_split(asked: dict[str, str], tmp_path: Path) -> None:
+    rows = ("TRAIN,img/a/000.png,x", "TRAIN,img/a/001.png,y", "TEST,img/a/002.png,x", "UNASSIGNED,img/a/003.png,y")
+    data = open_dataset(manifest(tmp_path, "\n".join(rows)), **asked)
+    assert zoo.by_class(data) == {"x": ["img/a/000.png"], "y": ["img/a/001.png"]}
+
+
+def packed(root: Path, kind: str, at: Path) -> Path:
+    return root if kind == "folder" else Path(shutil.make_archive(str(at / "packed"), kind, root))
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+@pytest.mark.parametrize("column", ["text", "type", "tags", "name", "width"])
+def test_class_folders_win_against_a_column_that_is_only_guessed(column: str, kind: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "set/train", {"cat": 4, "dog": 4})
+    rows = "".join(f"{of}/00{n}.png,{(11, 22)[n % 2]}\n" for of in ("cat", "dog") for n in range(4))
+    (tmp_path / "set/train/metadata.csv").write_text(f"file_name,{column}\n{rows}")
+    where = packed(tmp_path / "set", kind, tmp_path)
+    data = open_dataset(where)
+    assert (data.counts(), data.split) == ({"cat": 4, "dog": 4}, "train")
+    assert any(f"its column {column!r} is not read as classes" in note for note in data.notes)
+    assert not any("looks like labels" in note for note in data.notes)
+    asked = open_dataset(where, label_column=column)
+    assert asked.counts() == {"11": 4, "22": 4}
+    assert any("the folders of the images (cat, dog) say otherwise" in note for note in asked.notes)
+
+
+def test_a_guessed_column_is_read_where_it_says_what_the_folders_say_or_there_are_none(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "a", {"n01": 2, "n02": 2})
+    rows = "".join(
+        f"{of}/00{n}.png,{(of == 'n01' and 'tench') or 'goldfish'}\n" for of in ("n01", "n02") for n in (0, 1)
+    )
+    (tmp_path / "a/metadata.csv").write_text(f"file_name,type\n{rows}")
+    assert open_dataset(tmp_path / "a").counts() == {"goldfish": 2, "tench": 2}
+    zoo.folder(tmp_path / "b", {"images_1": 2, "images_2": 2})
+    (tmp_path / "b/metadata.csv").write_text(f"file_name,type\n{rows.replace('n0', 'images_')}")
+    assert len(open_dataset(tmp_path / "b").labels) == 2
+
+
+def test_a_column_that_is_called_label_wins_and_the_folders_are_named(tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"photo": 2, "drawing": 2})
+    rows = "".join(f"{of}/00{n}.png,{('cat', 'dog')[n]}\n" for of in ("photo", "drawing") for n in (0, 1))
+    (tmp_path / "metadata.csv").write_text(f"file_name,label\n{rows}")
+    data = open_dataset(tmp_path)
+    assert data.counts() == {"cat": 2, "dog": 2}
+    assert any("the folders of the images (drawing, photo) say otherwise" in note for note in data.notes)
+
+
+def test_captions_are_never_classes_by_a_guess(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "img", {"a": 60})
+    rows = [f"img/a/{n:03}.png,a caption of number {n}\n" for n in range(60)]
+    (tmp_path / "list.csv").write_text("file_name,text\n" + "".join(rows))
+    with pytest.raises(DataError, match="'text' has another value in nearly every row, as captions do"):
+        open_dataset(tmp_path / "list.csv")
+    assert len(open_dataset(tmp_path / "list.csv", label_column="text").labels) == 60
+    few = [f"img/a/{n:03}.png,class number {n % 40}\n" for n in range(60)]
+    (tmp_path / "list.csv").write_text("file_name,text\n" + "".join(few))
+    assert len(open_dataset(tmp_path / "list.csv").labels) == 40
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
+@pytest.mark.parametrize("tops", ["HAM10000_images_part_{}", "images_00{}/images", "patient_{}"])
+def test_one_table_names_the_images_of_several_folders_that_are_parts(tops: str, kind: str, tmp_path: Path) -> None:
+    rows = []
+    for n in range(12):
+        path = tmp_path / "set" / tops.format(1 + n // 6) / f"ISIC_{n:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(zoo.png(n))
+        rows.append(f"HAM_{n // 2},ISIC_{n:03},{('bkl', 'nv', 'mel')[n % 3]},histo\n")
+    (tmp_path / "set/HAM10000_metadata.csv").write_text("lesion_id,image_id,dx,dx_type\n" + "".join(rows))
+    (tmp_path / "set/boxes.csv").write_text("image_id,label\nISIC_000,x\nISIC_001,y\n")
+    where = packed(tmp_path / "set", kind, tmp_path)
+    data = open_dataset(where)
+    assert data.counts() == {"bkl": 4, "mel": 4, "nv": 4}
+    assert "are not read as classes; --layout folders reads them so" in data.notes[0]
+    assert len(open_dataset(where, layout="folders").labels) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["id,label\n000,x\n", "id,type\n000,x\n001,y\n", "id,label\ncat/000,cat\ncat/001,cat\ndog/000,dog\n"]
+)
+def test_true_class_folders_stay_classes_next_to_another_table(text: str, tmp_path: Path) -> None:
+    zoo.folder(tmp_path, {"cat": 2, "dog": 2})
+    (tmp_path / "about.csv").write_text(text)
+    assert open_dataset(tmp_path).counts() == {"cat": 2, "dog": 2}
+
+
+def test_a_table_of_training_labels_names_images_of_the_training_folder_alone(tmp_path: Path) -> None:
+    for split, count in (("train", 6), ("test", 8)):
+        (tmp_path / split).mkdir()
+        for n in range(count):
+            (tmp_path / split / f"{n}.png").write_bytes(zoo.png(n + 10 * len(split)))
+    rows = "".join(f"{n},{('cat', 'dog')[n % 2]}\n" for n in range(8))
+    (tmp_path / "trainLabels.csv").write_text(f"id,label\n{rows}")
+    (tmp_path / "sampleSubmission.csv").write_text("id,label\n1,cat\n")
+    for where in (tmp_path, tmp_path / "trainLabels.csv", packed(tmp_path, "zip", tmp_path.parent)):
+        data = open_dataset(where)
+        assert {sample.id for sample in data.samples} == {f"train/{n}.png" for n in range(6)}
+        assert data.reasons() == {"missing file": 2}
+
+
+def test_advice_names_the_table_of_training_and_never_a_form_of_answers(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        (tmp_path / split).mkdir()
+        for n in range(8):
+            (tmp_path / split / f"{('cat', 'dog')[n % 2]}.{n}.jpg").write_bytes(zoo.jpeg(n))
+    (tmp_path / "sampleSubmission.csv").write_text("id,label\n1,0\n")
+    names = (
+        r"classes seem to be in the names of the files \(cat\.0\.jpg, dog\.1\.jpg\): write a table of file_name,label"
+    )
+    with pytest.raises(DataError, match=names) as caught:
+        open_dataset(tmp_path)
+    assert "Submission" not in str(caught.value)
+    for name in ("a_test.csv", "test.csv", "train.csv"):
+        (tmp_path / name).write_text("filename,class\ncat.0.jpg,cat\n")
+    with pytest.raises(DataError, match=r"the labels may be in train\.csv: give that table"):
+        open_dataset(tmp_path)

@@ -12,8 +12,8 @@ from imaginate.data.endings import ending, endings
 from imaginate.data.known_formats import RAW_SUFFIXES
 from imaginate.data.listing import NO_IMAGE, from_paths, printable
 from imaginate.data.scanning import scan, scan_url
+from imaginate.data.side_tables import NOT_READ, SIDE_TABLES, SideTables, by_lone_table, or_lone_table, read_side_tables
 from imaginate.data.sources.file import FileSource
-from imaginate.data.table_listing import SIDE_TABLES, by_lone_table, list_tables, or_lone_table, tables_in
 from imaginate.errors import DataError
 from imaginate.records import ImageSource, Listing, Part, Place, Skipped
 
@@ -35,15 +35,18 @@ class ImageFolder:
         if part.label_tag is not None:
             files = [(printable(name), found.source(name).path) for name in found.names]
             return labelled_by(part.label_tag, files, place.path)
-        if any(name.endswith(SIDE_TABLES) for name in found.reasons) and (tables := tables_in(found.files(), part)):
-            return list_tables(tables, place.path, "image folder")
+        has_tables = any(name.endswith(SIDE_TABLES) for name in found.reasons)
+        side = read_side_tables(found.files(), part, place.path, "image folder") if has_tables else SideTables()
+        if side.listing is not None:
+            return side.listing
         raw = {end for end in endings(found.names) if end.lower() in RAW_SUFFIXES}
         developed = {_stem(name) for name in found.names if name.lower().endswith((".jpg", ".jpeg"))} if raw else set()
         images: list[str] = []
         skipped: list[Skipped] = []
         for name in found.names:
             if name in found.reasons:
-                skipped.append(Skipped(printable(name), found.reasons[name]))
+                reason = NOT_READ if name in side.unread else found.reasons[name]
+                skipped.append(Skipped(printable(name), reason))
             elif raw and ending(name) in raw and _stem(name) in developed:
                 skipped.append(Skipped(printable(name), "raw of a JPEG that is there"))
             else:
@@ -53,7 +56,7 @@ class ImageFolder:
             listing = from_paths("image folder", images, found.opener, skipped, place.path, part.layout, packed=True)
         except DataError as problem:
             return by_lone_table(problem, found.files(), part, place.path, "image folder", on_disk=on_disk)
-        return or_lone_table(listing, found.files, part, place.path, on_disk=on_disk)
+        return side.with_notes(or_lone_table(listing, found.files, part, place.path, on_disk=on_disk))
 
 
 @dataclass(frozen=True, slots=True)

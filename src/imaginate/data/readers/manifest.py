@@ -10,12 +10,14 @@ table (`metadata.csv`), or one in each of its split folders.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import ClassVar
 
 from imaginate.data import features, splits
 from imaginate.data.arrow import schema_of
 from imaginate.data.finding import DiskFinder, UrlFinder
-from imaginate.data.table_listing import SIDE_TABLES, PlacedTable, is_side_table, list_tables, placed
+from imaginate.data.side_tables import SIDE_TABLES, about_folders
+from imaginate.data.table_listing import PlacedTable, is_side_table, list_tables, placed, roles_of
 from imaginate.data.tables import TEXT_TABLES, TableFile
 from imaginate.data.urls import is_url
 from imaginate.records import Listing, Part, Place
@@ -32,7 +34,7 @@ class Manifest:
     def recognises(self, place: Place) -> bool:
         """A table's name, a parquet file without images, or a folder whose `metadata` tables name labels."""
         if place.kind == "folder":
-            return not place.is_remote and bool(_side_tables(place.path, Part()))
+            return not place.is_remote and _names_classes(place.path)
         if place.head[:4] == b"PAR1":
             return not place.is_remote and not features.holds_images(schema_of(place.path))
         return bool(place.head) and place.path.lower().endswith(TEXT_TABLES)
@@ -41,7 +43,10 @@ class Manifest:
         """The rows whose image files are there."""
         files = _side_tables(place.path, part) if place.kind == "folder" else [(place.path, "")]
         root = os.path.abspath(place.path) if place.kind == "folder" else ""
-        return list_tables([_placed(file, folder, part, root) for file, folder in files], place.path)
+        tables = [_placed(file, folder, part, root) for file, folder in files]
+        listing = list_tables(tables, place.path)
+        notes = about_folders(listing, tables) if place.kind == "folder" else []
+        return replace(listing, notes=(*notes, *listing.notes))
 
 
 def _placed(file: str, folder: str, part: Part, root: str) -> PlacedTable:
@@ -51,6 +56,13 @@ def _placed(file: str, folder: str, part: Part, root: str) -> PlacedTable:
         return placed(table, UrlFinder(os.path.dirname(file)), part)
     finder = DiskFinder(os.path.dirname(os.path.abspath(file)), file, f"{folder}/" if folder else "", root)
     return placed(table, finder, part, splits.of_folder(folder) if folder else None)
+
+
+def _names_classes(path: str) -> bool:
+    """Whether tables of a folder have columns whose names say classes. Others are read with the folders in view."""
+    tables = [TableFile(file) for file, _ in _side_tables(path, Part())]
+    found = [roles_of(table, Part()) for table in tables]
+    return bool(found) and not any(roles is None or roles.is_guess for roles in found)
 
 
 def _side_tables(path: str, part: Part) -> list[tuple[str, str]]:
