@@ -22,7 +22,7 @@ PATHS = (
 )  # fmt: skip
 LABELS = (
     "label", "labels", "class", "class_id", "category", "target", "y", "classes", "categories", "targets", "diagnosis",
-    "dx", "choice", "species", "breed", "variety", "class_label", "label_id", "category_id", "ground_truth",
+    "dx", "diagnostic", "choice", "species", "breed", "variety", "class_label", "label_id", "category_id", "ground_truth",
     "finding_labels",
 )  # fmt: skip
 WEAK = ("tag", "tags", "annotation", "answer", "type")  # names of labels, and as often of something else

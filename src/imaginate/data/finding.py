@@ -67,20 +67,29 @@ class DiskFinder:
     def find(self, path: str) -> Found:
         """The file at the path, else the one that it must mean."""
         if is_url(path):
-            return Found(path, FileSource(path), refusal(path, self.folder), path)
+            return self._copied(path) or Found(path, FileSource(path), refusal(path, self.folder), path)
         full = os.path.join(self.folder, path)
         reason = OUTSIDE if self.root and not _is_under(full, self.root) else file_reason(full)
         if reason not in (MISSING, OUTSIDE):
             return Found(self._id(path, full), FileSource(full), reason, full)
         was_outside = reason == OUTSIDE
-        if self._index is None:
-            self._index = Index(_below(self.folder), self.table)
-        name, reason = self._index.look_up(path)
+        name, reason = self._indexed().look_up(path)
         if not name:
             return Found(self.prefix + path, None, OUTSIDE if was_outside else reason, full)
         place = os.path.join(self.folder, name)
         moved = not _same_place(path, name)
         return Found(self.prefix + name, FileSource(place), file_reason(place), full, moved)
+
+    def _copied(self, url: str) -> Found | None:
+        """The copy that is here of a file in a store (`gs://bucket/img/1.jpg`, as a labelling service exports it)."""
+        name = "" if url.lower().startswith(("http://", "https://")) else self._indexed().look_up(url)[0]
+        place = os.path.join(self.folder, name)
+        return Found(self.prefix + name, FileSource(place), file_reason(place), url, True) if name else None
+
+    def _indexed(self) -> Index:
+        if self._index is None:
+            self._index = Index(_below(self.folder), self.table)
+        return self._index
 
     def _id(self, path: str, full: str) -> str:
         """One name for a file, however its path is written: `./a.png`, `b/../a.png`, or from the root on."""

@@ -370,6 +370,13 @@ def test_a_file_is_listed_once_however_its_path_is_written(tmp_path: Path) -> No
     assert data.reasons() == {"listed twice": 4}
 
 
+def test_images_of_a_store_that_were_copied_next_to_the_table_are_read_here(tmp_path: Path) -> None:
+    rows = "".join(f"TRAIN,gs://some-bucket/data/img/a/{n:03}.png,cat\n" for n in range(3))
+    data = open_dataset(manifest(tmp_path, rows), path_column="2", label_column="3")
+    assert [sample.id for sample in data.samples] == [f"img/a/{n:03}.png" for n in range(3)]
+    assert any("gs://some-bucket/data/img/a/000.png is read as img/a/000.png" in note for note in data.notes)
+
+
 def test_an_image_of_two_patients_is_on_no_side(tmp_path: Path) -> None:
     rows = ("000.png,cat,7", "000.png,cat,8", "000.png,cat,7.0", "001.png,cat,7", "001.png,cat,7.0", "002.png,cat,")
     text = "\n".join(["path,label,patient", *(f"img/a/{row}" for row in rows)])
