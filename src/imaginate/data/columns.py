@@ -22,8 +22,8 @@ PATHS = (
 )  # fmt: skip
 LABELS = (
     "label", "labels", "class", "class_id", "category", "target", "y", "classes", "categories", "targets", "diagnosis",
-    "dx", "diagnostic", "choice", "species", "breed", "variety", "class_label", "label_id", "category_id", "ground_truth",
-    "finding_labels",
+    "dx", "diagnostic", "choice", "species", "breed", "variety", "class_label", "label_id", "category_id",
+    "ground_truth", "finding_labels",
 )  # fmt: skip
 WEAK = ("tag", "tags", "annotation", "answer", "type")  # names of labels, and as often of something else
 NAMES = ("class_name", "label_name", "category_name", "class_names")
