@@ -138,6 +138,16 @@ class Bounded(Protocol):
 
 
 @runtime_checkable
+class Choosing(Protocol):
+    """A method that takes images from finished runs, whose folders are its setting `runs`."""
+
+    @property
+    def runs(self) -> tuple[str, ...]:
+        """The folders."""
+        ...
+
+
+@runtime_checkable
 class Scored(Protocol):
     """A method whose candidates may carry scores. scores: their names; selection by another name is refused."""
 

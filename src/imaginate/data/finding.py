@@ -18,6 +18,7 @@ from urllib.parse import unquote
 from imaginate.data import splits
 from imaginate.data.decoding import has_image_suffix
 from imaginate.data.layout import is_system_folder
+from imaginate.data.mask_files import mask_folder
 from imaginate.data.scanning import file_reason
 from imaginate.data.sources.file import FileSource
 from imaginate.data.urls import is_url, refusal
@@ -168,7 +169,7 @@ class Index:
 
     def look_up(self, path: str) -> tuple[str, str]:
         """The one file that the path can mean, or "" and the reason. The longest common end decides, then a folder
-        that is named like the table's split (`train.csv`, `train_images/`)."""
+        that is named like the table's split (`train.csv`, `train_images/`); masks come last."""
         wanted = [part for part in path.replace("\\", "/").split("/") if part not in ("", ".")]
         last = wanted[-1].lower() if wanted else ""
         options = self._by_name.get(last) or self._by_stem.get(last) or []
@@ -178,6 +179,8 @@ class Index:
         left = [option for option in options if _common_end(option, wanted) == best]
         if len(left) > 1 and self._split is not None:
             left = [option for option in left if self._split in _splits_of(option)]
+        if len(left) > 1:  # a mask has the name of its image
+            left = [option for option in left if mask_folder(option.rpartition("/")[0]) is None] or left
         return (left[0], "") if len(left) == 1 else ("", SEVERAL if left else MISSING)
 
 

@@ -71,7 +71,7 @@ def _stem(path: str) -> str:
 def _folders(paths: Iterable[str]) -> Iterator[frozenset[str]]:
     """The files of each folder that is named like one of masks, where most have names of images elsewhere."""
     folders = {path.rpartition("/")[0] for path in paths}
-    tops = {folder: top for folder in folders if (top := _named_so(folder)) is not None}
+    tops = {folder: top for folder in folders if (top := mask_folder(folder)) is not None}
     if not tops:
         return
     others: set[str] = set()
@@ -84,7 +84,7 @@ def _folders(paths: Iterable[str]) -> Iterator[frozenset[str]]:
             yield frozenset(inside)
 
 
-def _named_so(folder: str) -> str | None:
+def mask_folder(folder: str) -> str | None:
     """The last part of a folder's path that is named like one of masks; None where none is."""
     return next(
         (name for name in reversed(folder.split("/")) if not WORDS.isdisjoint(_WORD.findall(name.lower()))), None

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from imaginate.contract import Choosing
 from imaginate.engine.resolve import ResolvedRecipe
 from imaginate.errors import RunError
 from imaginate.files import KEPT, Folder, content_hash, short_hash
@@ -22,9 +23,13 @@ def state_of(recipe: ResolvedRecipe) -> dict[str, Any]:
         from imaginate.pool.table import PoolTable
 
         found["pool"] = short_hash(sorted(PoolTable.open(recipe.roles.pool).finished().items()))
-    if runs := getattr(recipe.method, "runs", ()):
+    if runs := _runs(recipe):
         found["runs"] = [content_hash(Folder(run).get(KEPT)) for run in runs]
     return found
+
+
+def _runs(recipe: ResolvedRecipe) -> tuple[str, ...]:
+    return recipe.method.runs if isinstance(recipe.method, Choosing) else ()
 
 
 def check(root: str, known: Mapping[str, Any], recipe: ResolvedRecipe) -> None:
@@ -35,7 +40,7 @@ def check(root: str, known: Mapping[str, Any], recipe: ResolvedRecipe) -> None:
         return
     what = f"the pool {recipe.roles.pool}"
     if before.get("pool") == now.get("pool"):
-        pairs = zip(before.get("runs", ()), now.get("runs", ()), getattr(recipe.method, "runs", ()), strict=False)
+        pairs = zip(before.get("runs", ()), now.get("runs", ()), _runs(recipe), strict=False)
         what = "the run " + next((run for old, new, run in pairs if old != new), "that it takes images from")
     raise RunError(
         f"{root} began with other images to take: {what} changed since then, and a run over both would hold images "

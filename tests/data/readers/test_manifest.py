@@ -377,6 +377,14 @@ def test_images_of_a_store_that_were_copied_next_to_the_table_are_read_here(tmp_
     assert any("gs://some-bucket/data/img/a/000.png is read as img/a/000.png" in note for note in data.notes)
 
 
+def test_a_bare_name_is_the_image_and_not_its_mask(tmp_path: Path) -> None:
+    zoo.folder(tmp_path / "set" / "images", {"": 3})
+    zoo.folder(tmp_path / "set" / "masks", {"": 3})
+    (tmp_path / "set/list.csv").write_text("image,label\n000.png,cat\n001.png,dog\n002.png,cat\n")
+    data = open_dataset(tmp_path / "set/list.csv")
+    assert [sample.id for sample in data.samples] == ["images/000.png", "images/001.png", "images/002.png"]
+
+
 def test_an_image_of_two_patients_is_on_no_side(tmp_path: Path) -> None:
     rows = ("000.png,cat,7", "000.png,cat,8", "000.png,cat,7.0", "001.png,cat,7", "001.png,cat,7.0", "002.png,cat,")
     text = "\n".join(["path,label,patient", *(f"img/a/{row}" for row in rows)])
