@@ -106,7 +106,7 @@ def _about_masks(masks: Collection[str]) -> list[str]:
         return []
     return [
         f"{len(masks)} files are masks of images that are here, and are left out (the first: {printable(min(masks))}); "
-        "`--method paste` uses masks, --layout classes takes them for images"
+        "`--method paste --masks FOLDER` uses them, --layout classes takes them for images"
     ]
 
 
