@@ -85,3 +85,12 @@ def test_each_worker_sees_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert gpu_of_worker("cpu", 1) is None
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     assert gpu_of_worker("auto", 1) is None
+
+
+def test_sums_are_asked_to_be_the_same_for_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MKL_CBWR", raising=False)
+    pick_device("cpu")
+    assert os.environ["MKL_CBWR"] == "AUTO,STRICT"
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    pick_device("cpu")
+    assert os.environ["MKL_CBWR"] == "COMPATIBLE"

@@ -26,6 +26,7 @@ def pick_device(name: str = "auto") -> str:
     Raises ConfigError, in torch's own words, for one that cannot be used.
     """
     check_device(name)
+    os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # the same sums for any number of threads; read at the first one
     import torch
 
     if name == "auto" and torch.cuda.is_available():
