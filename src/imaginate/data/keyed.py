@@ -107,8 +107,7 @@ def _listing(
     if not labeller.fixed:
         labeller.see(row.value for row in rows)
     samples: list[Sample] = []
-    classes = len(labeller.space)
-    soft = SoftLabels({label: label for label in range(classes)}, classes)
+    soft = SoftLabels.numbered(len(labeller.space))
     for row in rows:
         label = labeller.label(row.value)
         if isinstance(label, str):

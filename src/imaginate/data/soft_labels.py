@@ -24,6 +24,11 @@ class SoftLabels:
     def __init__(self, labels: Mapping[int, int], classes: int) -> None:
         self._labels, self._classes, self._unread = labels, classes, 0
 
+    @classmethod
+    def numbered(cls, classes: int) -> SoftLabels:
+        """Of a source whose labels are the numbers under which the shares stand."""
+        return cls({label: label for label in range(classes)}, classes)
+
     def read(self, value: Any) -> tuple[float, ...] | None:
         """A list of numbers, or its JSON text, as (classes,) shares that sum to 1; None for a blank, and where a part
         is of a class that the source does not have."""

@@ -70,8 +70,7 @@ def _read(path: str, part: Part) -> Listing:
             labeller.see(_labels_of(file, column.label))
     samples: list[Sample] = []
     skipped: list[Skipped] = []
-    classes = len(labeller.space)
-    soft = SoftLabels({label: label for label in range(classes)}, classes)
+    soft = SoftLabels.numbered(len(labeller.space))
     for file, column in used.items():
         if wanted is None or by_file[file] == wanted:
             stem = os.path.relpath(file, path) if os.path.isdir(path) else os.path.basename(file)
